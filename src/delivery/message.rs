@@ -1,0 +1,482 @@
+//! One outgoing mail, from rendered text to the bytes that go to the relay.
+//!
+//! Owns the shape of the message: exactly one recipient, a fixed set of headers, a plain part and, when
+//! there is one, an HTML part beside it. It is the last wall against header injection and SMTP smuggling:
+//! whatever a template or a name brought along, nothing here can add a header, a recipient or a second message.
+//! What the mail says is `template.rs`; how it travels is `smtp.rs`; whether and when, is the outbox.
+//!
+//! Carries out RFC 5322 (format), RFC 2045–2047 (MIME), RFC 3834 section 5 (`Auto-Submitted`) and
+//! RFC 5321 section 2.3.8 (only CR LF ends a line).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
+use lettre::{Address, address::Envelope};
+
+/// What a template made: a subject line and one or two bodies.
+///
+/// The bodies usually hold a one-time password, so `Debug` shows only their lengths.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// The subject, one line of Unicode text, not yet encoded.
+    pub subject: String,
+    /// The plain-text body. Lines may end in LF or CR LF.
+    pub text: String,
+    /// The HTML body, if the template has one.
+    pub html: Option<String>,
+}
+
+/// A mail that is ready to go: rendered, addressed and named.
+///
+/// The same value is built again for each attempt, so that a repeated mail carries the same `Message-ID`
+/// and a receiver can tell a duplicate.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OutgoingMail {
+    /// The value of `Message-ID`, with or without angle brackets, for example `<m01@login.example>`.
+    pub message_id: String,
+    /// The one recipient, a bare address.
+    pub to: String,
+    /// The sender, a bare address or `Name <address>`.
+    pub from: String,
+    /// Subject and bodies.
+    pub rendered: Rendered,
+    /// The instant for the `Date` header, in milliseconds since 1970.
+    pub date_at_ms: i64,
+}
+
+/// Why a mail cannot be put into the form of a message. It never can: trying again does not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageProblem {
+    /// The `Date` lies before 1970.
+    #[error("the date of the message is out of range")]
+    DateOutOfRange,
+    /// The message id is not one printable `left@right`.
+    #[error("the message id is not of the form left@right")]
+    MessageIdMalformed,
+    /// The recipient is not exactly one plain address.
+    #[error("the recipient is not one plain e-mail address")]
+    RecipientMalformed,
+    /// The sender is not exactly one address with an optional name.
+    #[error("the sender is not one e-mail address with an optional name")]
+    SenderMalformed,
+}
+
+impl OutgoingMail {
+    /// Builds the message, ready for the wire.
+    ///
+    /// The same mail always gives the same bytes: the boundary between the parts comes from the message id.
+    ///
+    /// # Refusals
+    /// See [`MessageProblem`]: a sender, recipient, id or date that could not stand in a header.
+    pub fn to_message(&self) -> Result<Message, MessageProblem> {
+        let to = parse_recipient(&self.to)?;
+        let from = parse_sender(&self.from)?;
+        let message_id = bracketed_id(&self.message_id)?;
+        let envelope = Envelope::new(Some(from.email.clone()), vec![to.clone()])
+            .expect("an envelope with a sender and one recipient is complete");
+        let builder = Message::builder()
+            .envelope(envelope)
+            .date(date(self.date_at_ms)?)
+            .from(from)
+            .to(Mailbox::new(None, to))
+            .raw_header(subject_header(&self.rendered.subject))
+            .message_id(Some(message_id.clone()))
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".to_owned(),
+            ));
+        let text = part(ContentType::TEXT_PLAIN, &self.rendered.text);
+        let built = match &self.rendered.html {
+            None => builder.singlepart(text),
+            Some(html) => builder.multipart(
+                MultiPart::builder()
+                    .kind(lettre::message::MultiPartKind::Alternative)
+                    .boundary(boundary(&message_id))
+                    .singlepart(text)
+                    .singlepart(part(ContentType::TEXT_HTML, html)),
+            ),
+        };
+        Ok(built.expect("a message with one sender, an envelope and a date is complete"))
+    }
+}
+
+impl fmt::Debug for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rendered")
+            .field("subject_bytes", &self.subject.len())
+            .field("text_bytes", &self.text.len())
+            .field("html_bytes", &self.html.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+impl fmt::Debug for OutgoingMail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutgoingMail")
+            .field("message_id", &self.message_id)
+            .field("rendered", &self.rendered)
+            .field("date_at_ms", &self.date_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a recipient: one address, nothing around it.
+///
+/// A domain outside ASCII is turned into its A-labels. Quoted local parts and address literals are legal in
+/// RFC 5321 but refused here: no person has one, and each is a way to smuggle a second address past a weaker
+/// parser behind us.
+///
+/// # Refusals
+/// [`MessageProblem::RecipientMalformed`] for anything else.
+pub fn parse_recipient(text: &str) -> Result<Address, MessageProblem> {
+    plain_address(text).ok_or(MessageProblem::RecipientMalformed)
+}
+
+/// Reads a sender: an address, or a name and an address in angle brackets.
+///
+/// # Refusals
+/// [`MessageProblem::SenderMalformed`] for anything else, including a name with control characters.
+pub fn parse_sender(text: &str) -> Result<Mailbox, MessageProblem> {
+    let refused = MessageProblem::SenderMalformed;
+    if text.chars().any(breaks_a_line) {
+        return Err(refused);
+    }
+    let mailbox: Mailbox = match text.rsplit_once('<') {
+        // An unquoted name may hold anything but the characters that would end it; the header writer quotes it.
+        Some((name, rest)) => {
+            let address = rest.trim_end().strip_suffix('>').unwrap_or_default();
+            let name = name.trim().trim_matches('"').trim();
+            if name.contains(['<', '>']) {
+                return Err(refused);
+            }
+            let address = plain_address(address).ok_or(refused)?;
+            Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address)
+        }
+        None => Mailbox::new(None, plain_address(text.trim()).ok_or(refused)?),
+    };
+    Ok(mailbox)
+}
+
+/// A text made fit for one header line: control characters, line and paragraph separators and
+/// direction overrides become single spaces, and the length is bounded.
+pub fn single_line(text: &str, chars_max: usize) -> String {
+    let mut line = String::new();
+    for (count, word) in text
+        .split(|c: char| c.is_whitespace() || breaks_a_line(c))
+        .filter(|word| !word.is_empty())
+        .enumerate()
+    {
+        if count > 0 {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if line.chars().count() > chars_max {
+        line = line.chars().take(chars_max.saturating_sub(1)).collect();
+        line.push('…');
+    }
+    line
+}
+
+fn breaks_a_line(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn plain_address(text: &str) -> Option<Address> {
+    let has_delimiter =
+        |c: char| c.is_whitespace() || breaks_a_line(c) || "<>()[],;:\\\"".contains(c);
+    if text.len() > ADDRESS_BYTES_MAX || text.contains(has_delimiter) {
+        return None;
+    }
+    let (local, domain) = text.split_once('@')?;
+    if domain.contains('@') {
+        return None;
+    }
+    let domain = idna::domain_to_ascii(domain).ok()?;
+    Address::new(local, domain).ok()
+}
+
+fn bracketed_id(id: &str) -> Result<String, MessageProblem> {
+    let bare = id
+        .strip_prefix('<')
+        .and_then(|rest| rest.strip_suffix('>'))
+        .unwrap_or(id);
+    let is_printable = bare
+        .bytes()
+        .all(|b| b.is_ascii_graphic() && b != b'<' && b != b'>');
+    let has_both_sides = bare
+        .split_once('@')
+        .is_some_and(|(left, right)| !left.is_empty() && !right.is_empty());
+    if !is_printable || !has_both_sides || bare.len() > MESSAGE_ID_BYTES_MAX {
+        return Err(MessageProblem::MessageIdMalformed);
+    }
+    Ok(format!("<{bare}>"))
+}
+
+fn date(at_ms: i64) -> Result<SystemTime, MessageProblem> {
+    u64::try_from(at_ms)
+        .ok()
+        .filter(|ms| *ms < DATE_MS_MAX)
+        .map(|ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms))
+        .ok_or(MessageProblem::DateOutOfRange)
+}
+
+/// The boundary needs to be foreign to both bodies. The message id is unguessable to whoever chose a name in the body.
+fn boundary(message_id: &str) -> String {
+    let letters = message_id
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(48);
+    format!("=_alternative_{}", letters.collect::<String>())
+}
+
+fn subject_header(subject: &str) -> HeaderValue {
+    let name = HeaderName::new_from_ascii_str("Subject");
+    let line = single_line(subject, SUBJECT_CHARS_MAX);
+    if !line.contains("=?") {
+        return HeaderValue::new(name, line);
+    }
+    // A literal `=?…?=` would be decoded by the reader's program into text that we never wrote. Encoding the
+    // whole subject makes it stand there as it was typed (RFC 2047 section 5).
+    let mut words = Vec::new();
+    let mut chunk = String::new();
+    for c in line.chars() {
+        if chunk.len() + c.len_utf8() > ENCODED_WORD_BYTES_MAX {
+            words.push(std::mem::take(&mut chunk));
+        }
+        chunk.push(c);
+    }
+    words.push(chunk);
+    let encoded: Vec<String> = words
+        .iter()
+        .map(|word| format!("=?utf-8?b?{}?=", STANDARD.encode(word)))
+        .collect();
+    HeaderValue::dangerous_new_pre_encoded(name, line, encoded.join("\r\n "))
+}
+
+/// One body part. The encoder picks 7bit, quoted-printable or base64, so that the message is ASCII whatever the
+/// text holds and no relay without 8BITMIME can spoil it.
+fn part(kind: ContentType, text: &str) -> SinglePart {
+    SinglePart::builder().header(kind).body(crlf_ready(text))
+}
+
+/// Every kind of line end becomes LF (the encoder makes CR LF of it), and the other control characters go.
+/// A bare CR or LF on the wire is what SMTP smuggling is made of.
+fn crlf_ready(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .chars()
+        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
+        .collect()
+}
+
+/// RFC 5321 section 4.5.3.1: a path holds 256 octets with its brackets.
+const ADDRESS_BYTES_MAX: usize = 254;
+/// Up to the last second of the year 9999, which is as far as the `Date` header reaches.
+const DATE_MS_MAX: u64 = 253_402_300_800_000;
+/// Before base64: 45 bytes become 60 characters, and an encoded word may have 75 (RFC 2047 section 2).
+const ENCODED_WORD_BYTES_MAX: usize = 45;
+/// Leaves room in a line of 998 characters (RFC 5322 section 2.1.1).
+const MESSAGE_ID_BYTES_MAX: usize = 250;
+/// Longer subjects are cut off by every mail program.
+const SUBJECT_CHARS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mail() -> OutgoingMail {
+        OutgoingMail {
+            message_id: "<m1@login.example>".into(),
+            to: "ada@example.com".into(),
+            from: "Éclair Shop <no-reply@shop.example>".into(),
+            rendered: Rendered {
+                subject: "Ihr Bestätigungscode".into(),
+                text: "Code: 123456\n".into(),
+                html: Some("<p>Code: 123456</p>".into()),
+            },
+            date_at_ms: 784_887_151_000,
+        }
+    }
+
+    fn wire(mail: &OutgoingMail) -> String {
+        String::from_utf8(mail.to_message().unwrap().formatted()).unwrap()
+    }
+
+    fn header_names(wire: &str) -> Vec<String> {
+        let head = wire.split("\r\n\r\n").next().unwrap();
+        head.split("\r\n")
+            .filter(|line| !line.starts_with([' ', '\t']))
+            .map(|line| line.split(':').next().unwrap().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_mail_is_ascii_with_two_parts_and_the_same_bytes_each_time() {
+        let text = wire(&mail());
+        assert!(text.is_ascii());
+        assert_eq!(text, wire(&mail()));
+        assert!(text.contains("Date: Tue, 15 Nov 1994 08:12:31 +0000\r\n"));
+        assert!(text.contains("Message-ID: <m1@login.example>\r\n"));
+        assert!(text.contains("Auto-Submitted: auto-generated\r\n"));
+        assert!(text.contains("multipart/alternative"));
+        assert!(text.find("text/plain").unwrap() < text.find("text/html").unwrap());
+    }
+
+    #[test]
+    fn a_subject_cannot_add_a_header() {
+        for bad in [
+            "Hi\r\nBcc: evil@example.net",
+            "Hi\nBcc: evil@example.net",
+            "Hi\u{2028}Bcc: evil@example.net",
+            "Hi\u{85}Bcc: x\0",
+            "=?utf-8?q?Hi=0D=0ABcc:_evil@example.net?=",
+            &"x".repeat(10_000),
+            &"ä =? ".repeat(2_000),
+        ] {
+            let mut mail = mail();
+            mail.rendered.subject = bad.into();
+            let text = wire(&mail);
+            assert_eq!(
+                header_names(&text),
+                [
+                    "Date",
+                    "From",
+                    "To",
+                    "Subject",
+                    "Message-ID",
+                    "Auto-Submitted",
+                    "MIME-Version",
+                    "Content-Type"
+                ],
+                "{bad:?}"
+            );
+            assert!(text.lines().all(|line| line.len() < 998));
+        }
+    }
+
+    #[test]
+    fn a_literal_encoded_word_in_a_subject_stays_literal() {
+        let mut mail = mail();
+        mail.rendered.subject = "=?utf-8?q?Free_money?=".into();
+        let text = wire(&mail);
+        assert!(!text.contains("Free_money"));
+        assert!(text.contains(&STANDARD.encode("=?utf-8?q?Free_money?=")));
+    }
+
+    #[test]
+    fn a_recipient_is_one_plain_address_or_refused() {
+        for bad in [
+            "",
+            "ada",
+            "a@b>,<c@d",
+            "a@b.example, c@d.example",
+            "\"a,b\"@c.example",
+            "Ada <a@b.example>",
+            "a@b.example\r\nBcc: c@d.example",
+            "a@[127.0.0.1]",
+            "a b@c.example",
+            "a@b@c.example",
+            "a@b.example\u{2028}",
+            "a@b.example>",
+            "@b.example",
+            "a@",
+        ] {
+            assert_eq!(
+                parse_recipient(bad),
+                Err(MessageProblem::RecipientMalformed),
+                "{bad:?}"
+            );
+        }
+        let long = format!("{}@example.com", "a".repeat(300));
+        assert_eq!(
+            parse_recipient(&long),
+            Err(MessageProblem::RecipientMalformed)
+        );
+        assert_eq!(
+            parse_recipient("o'brien+x@b.example").unwrap().to_string(),
+            "o'brien+x@b.example"
+        );
+        assert_eq!(
+            parse_recipient("ada@bücher.example").unwrap().to_string(),
+            "ada@xn--bcher-kva.example"
+        );
+    }
+
+    #[test]
+    fn a_sender_is_an_address_with_an_optional_name() {
+        assert_eq!(parse_sender("no-reply@shop.example").unwrap().name, None);
+        let named = parse_sender("The Shop, Inc. <no-reply@shop.example>").unwrap();
+        assert_eq!(named.name.as_deref(), Some("The Shop, Inc."));
+        assert_eq!(
+            parse_sender("\"A B\" <a@b.example>")
+                .unwrap()
+                .name
+                .as_deref(),
+            Some("A B")
+        );
+        for bad in [
+            "",
+            "x",
+            "A\r\nBcc: c@d.example <a@b.example>",
+            "A <a@b.example> x",
+            "<a@b.example>, <c@d.example>",
+        ] {
+            assert_eq!(
+                parse_sender(bad),
+                Err(MessageProblem::SenderMalformed),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_body_reaches_the_wire_without_bare_line_ends() {
+        let mut mail = mail();
+        mail.rendered.text = "a\n.\n\rb\r\n.\r\nc\r\r\n\0d".into();
+        mail.rendered.html = None;
+        let text = wire(&mail);
+        let without_pairs = text.replace("\r\n", "");
+        assert!(!without_pairs.contains(['\r', '\n', '\0']));
+    }
+
+    #[test]
+    fn a_malformed_id_or_date_is_refused() {
+        for bad in ["", "<>", "x", "<a@b>\r\nX: y", "<a b@c>", "@", "<a@b><c@d>"] {
+            let mail = OutgoingMail {
+                message_id: bad.into(),
+                ..mail()
+            };
+            assert_eq!(
+                mail.to_message().unwrap_err(),
+                MessageProblem::MessageIdMalformed,
+                "{bad:?}"
+            );
+        }
+        for bad in [-1, i64::MAX] {
+            let mail = OutgoingMail {
+                date_at_ms: bad,
+                ..mail()
+            };
+            assert_eq!(
+                mail.to_message().unwrap_err(),
+                MessageProblem::DateOutOfRange
+            );
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_neither_code_nor_recipient() {
+        let shown = format!("{:?}", mail());
+        assert!(
+            !shown.contains("123456") && !shown.contains("ada@"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,496 @@
+//! What a message says: the built-in mails and text messages, and the templates that a site brings.
+//!
+//! Owns wording, layout, language and the limits under which a template runs. What is rendered here is
+//! handed to `message.rs` (mail) or to a gateway (text message); who gets it, and when, is the outbox.
+//!
+//! A template is given values and never source: a name that looks like template syntax stays a name. The HTML part
+//! escapes every value, the text part shows it as it is. Every render has a fuel limit and a size limit, and a
+//! site's own template is confined to values, four filters and `{% if %}`, so it cannot grow what it is given.
+
+use std::io;
+
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context, filters};
+use vestibule_protocol::secret::Secret;
+
+use super::message::{Rendered, single_line};
+
+#[path = "templates/grammar.rs"]
+mod grammar;
+#[path = "templates/words.rs"]
+mod words;
+
+use words::{ENGLISH, GERMAN, Vocabulary, Words};
+
+/// The built-in templates, compiled once at the start.
+pub struct Templates {
+    environment: Environment<'static>,
+}
+
+/// A template of the site's own, checked and compiled.
+pub struct CustomTemplate {
+    environment: Environment<'static>,
+    has_html: bool,
+}
+
+/// The built-in mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TemplateName {
+    /// Somebody registered with an address that has an account: says so, without a code.
+    AccountExists,
+    /// The code for a passwordless login.
+    LoginOtp,
+    /// The code for choosing a new password.
+    PasswordResetOtp,
+    /// The code that proves an address during registration.
+    RegistrationOtp,
+}
+
+/// A language that the built-in messages speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English, also for every locale that has no words of its own.
+    English,
+    /// German.
+    German,
+}
+
+/// The values a template may use.
+#[derive(Debug, Clone)]
+pub struct OtpContext {
+    /// The site's name as people know it.
+    pub site_name: String,
+    /// The one-time password, for the templates that carry one.
+    pub code: Option<Secret>,
+    /// How long the code is good for.
+    pub valid_minutes: u32,
+    /// The recipient's first name. Whoever registers chooses it freely, for any recipient.
+    pub first_name: Option<String>,
+}
+
+/// Why a template was refused or gave nothing. Never holds a value of the context.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateProblem {
+    /// The template needs the code and the context has none.
+    #[error("the template needs a one-time password and none was given")]
+    CodeMissing,
+    /// It would run on; the limit is a constant of this file.
+    #[error("the template takes too many steps")]
+    OutOfFuel,
+    /// It uses something that templates may not, or its syntax is wrong.
+    #[error("{part}, line {line}: {reason}")]
+    Refused {
+        /// `subject`, `text` or `html`.
+        part: &'static str,
+        /// Counted from one.
+        line: usize,
+        /// What is wrong, for the person who wrote it.
+        reason: String,
+    },
+    /// The source or the result is larger than a message may be.
+    #[error("the template or what it renders is too large")]
+    TooLarge,
+}
+
+impl Templates {
+    /// Compiles the built-in templates in all languages.
+    pub fn new() -> Templates {
+        let mut environment = environment();
+        for language in Language::ALL {
+            for name in TemplateName::ALL {
+                let words = name.words(language.vocabulary());
+                for (part, source) in sources(language.vocabulary(), words) {
+                    environment
+                        .add_template_owned(key(name, language, part), source)
+                        .expect("a built-in template compiles");
+                }
+            }
+            environment
+                .add_template_owned(sms_key(language), language.vocabulary().sms)
+                .expect("a built-in template compiles");
+        }
+        Templates { environment }
+    }
+
+    /// Renders a built-in mail in the language of the locale (`de_AT`), English if it has none.
+    ///
+    /// # Refusals
+    /// [`TemplateProblem::CodeMissing`] if the mail carries a code and the context does not.
+    pub fn render(
+        &self,
+        name: TemplateName,
+        locale: &str,
+        values: &OtpContext,
+    ) -> Result<Rendered, TemplateProblem> {
+        let language = Language::from_locale(locale);
+        if name.has_code() && values.code.is_none() {
+            return Err(TemplateProblem::CodeMissing);
+        }
+        let render = |part: &'static str| {
+            render_part(
+                &self.environment,
+                &key(name, language, part),
+                part,
+                language,
+                values,
+            )
+        };
+        Ok(Rendered {
+            subject: render(SUBJECT)?,
+            text: render(TEXT)?,
+            html: Some(render(HTML)?),
+        })
+    }
+
+    /// Renders the text message with the code: one line, and with a domain a last line `@domain #code`, by
+    /// which a phone's browser fills the code in on that domain only.
+    ///
+    /// The line keeps to 160 characters: a longer site name is cut.
+    ///
+    /// # Refusals
+    /// [`TemplateProblem::CodeMissing`] without a code.
+    ///
+    /// Source: WICG, Origin-bound one-time codes delivered via SMS.
+    pub fn render_sms(
+        &self,
+        locale: &str,
+        domain: Option<&str>,
+        values: &OtpContext,
+    ) -> Result<String, TemplateProblem> {
+        let language = Language::from_locale(locale);
+        let code = values.code.as_ref().ok_or(TemplateProblem::CodeMissing)?;
+        let mut values = values.clone();
+        values.site_name = single_line(&values.site_name, SMS_SITE_NAME_CHARS_MAX);
+        let line = render_part(
+            &self.environment,
+            &sms_key(language),
+            TEXT,
+            language,
+            &values,
+        )?;
+        let binding = domain
+            .map(|domain| format!("\n@{domain} #{}", code.expose()))
+            .filter(|binding| line.chars().count() + binding.chars().count() <= SMS_CHARS_MAX);
+        Ok(line + &binding.unwrap_or_default())
+    }
+
+    /// Checks and compiles a site's own template, and renders it once with sample values.
+    ///
+    /// # Refusals
+    /// [`TemplateProblem::Refused`] for anything but values, the filters `default`, `lower`, `trim`, `upper`,
+    /// and `{% if %}`; [`TemplateProblem::TooLarge`] for a source beyond 64 KiB.
+    pub fn compile_custom(
+        subject: &str,
+        text: &str,
+        html: Option<&str>,
+    ) -> Result<CustomTemplate, TemplateProblem> {
+        let mut environment = environment();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let parts = [(SUBJECT, Some(subject)), (TEXT, Some(text)), (HTML, html)];
+        for (part, source) in parts {
+            let Some(source) = source else { continue };
+            if source.len() > PART_BYTES_MAX {
+                return Err(TemplateProblem::TooLarge);
+            }
+            grammar::check(source).map_err(|(line, reason)| TemplateProblem::Refused {
+                part,
+                line,
+                reason,
+            })?;
+            environment
+                .add_template_owned(part, source.to_owned())
+                .map_err(|error| problem(part, &error))?;
+        }
+        let template = CustomTemplate {
+            environment,
+            has_html: html.is_some(),
+        };
+        template.render(Language::English.tag(), &sample())?;
+        Ok(template)
+    }
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        Templates::new()
+    }
+}
+
+impl CustomTemplate {
+    /// Renders the template. The locale decides only the words in `valid_for`; the rest is as written.
+    ///
+    /// # Refusals
+    /// [`TemplateProblem::OutOfFuel`] and [`TemplateProblem::TooLarge`] when it exceeds its limits.
+    pub fn render(&self, locale: &str, values: &OtpContext) -> Result<Rendered, TemplateProblem> {
+        let language = Language::from_locale(locale);
+        let render = |part| render_part(&self.environment, part, part, language, values);
+        Ok(Rendered {
+            subject: render(SUBJECT)?,
+            text: render(TEXT)?,
+            html: self.has_html.then(|| render(HTML)).transpose()?,
+        })
+    }
+}
+
+impl TemplateName {
+    /// Every built-in mail.
+    pub const ALL: [TemplateName; 4] = [
+        TemplateName::AccountExists,
+        TemplateName::LoginOtp,
+        TemplateName::PasswordResetOtp,
+        TemplateName::RegistrationOtp,
+    ];
+
+    /// The name as it is stored and shown, for example `registration_otp`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TemplateName::AccountExists => "account_exists",
+            TemplateName::LoginOtp => "login_otp",
+            TemplateName::PasswordResetOtp => "password_reset_otp",
+            TemplateName::RegistrationOtp => "registration_otp",
+        }
+    }
+
+    /// The mail of this name, if there is one.
+    pub fn parse(name: &str) -> Option<TemplateName> {
+        TemplateName::ALL
+            .into_iter()
+            .find(|known| known.as_str() == name)
+    }
+
+    /// Whether the mail carries a one-time password.
+    pub fn has_code(self) -> bool {
+        self != TemplateName::AccountExists
+    }
+
+    fn words(self, vocabulary: &'static Vocabulary) -> &'static Words {
+        match self {
+            TemplateName::AccountExists => &vocabulary.account_exists,
+            TemplateName::LoginOtp => &vocabulary.login_otp,
+            TemplateName::PasswordResetOtp => &vocabulary.password_reset_otp,
+            TemplateName::RegistrationOtp => &vocabulary.registration_otp,
+        }
+    }
+}
+
+impl Language {
+    /// Every language with words of its own.
+    pub const ALL: [Language; 2] = [Language::English, Language::German];
+
+    /// The language of a locale by its first part: `de`, `de_DE`, `de-AT` are German, all unknown ones English.
+    pub fn from_locale(locale: &str) -> Language {
+        let first = locale
+            .split(['-', '_', '.', '@'])
+            .next()
+            .unwrap_or_default();
+        if first.trim().eq_ignore_ascii_case("de") {
+            Language::German
+        } else {
+            Language::English
+        }
+    }
+
+    /// The language tag, as in the `lang` attribute.
+    pub fn tag(self) -> &'static str {
+        self.vocabulary().tag
+    }
+
+    fn vocabulary(self) -> &'static Vocabulary {
+        match self {
+            Language::English => &ENGLISH,
+            Language::German => &GERMAN,
+        }
+    }
+
+    /// `10 minutes`, `1 hour`, in this language.
+    fn duration(self, minutes: u32) -> String {
+        let words = self.vocabulary();
+        let (count, [one, many]) = match minutes {
+            60.. if minutes.is_multiple_of(60) => (minutes / 60, words.hour),
+            _ => (minutes, words.minute),
+        };
+        format!("{count} {}", if count == 1 { one } else { many })
+    }
+}
+
+/// An environment with nothing in it but four harmless filters, and limits.
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.add_filter("default", filters::default);
+    environment.add_filter("lower", filters::lower);
+    environment.add_filter("trim", filters::trim);
+    environment.add_filter("upper", filters::upper);
+    environment.set_auto_escape_callback(|name| match name.ends_with(HTML) {
+        true => AutoEscape::Html,
+        false => AutoEscape::None,
+    });
+    environment.set_fuel(Some(FUEL));
+    // The engine's debug mode would put the values, the code among them, into its errors.
+    environment.set_debug(false);
+    environment
+}
+
+/// The three sources of a built-in mail: the sentences set into the layouts.
+fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3] {
+    let fill = |layout: &str, code_block: &str| {
+        let validity = words.validity.unwrap_or_default();
+        let code_block = if words.validity.is_some() {
+            code_block
+        } else {
+            ""
+        };
+        layout
+            .replace("[[code_block]]", code_block)
+            .replace("[[lang]]", vocabulary.tag)
+            .replace("[[greeting]]", vocabulary.greeting)
+            .replace("[[subject]]", words.subject)
+            .replace("[[preheader]]", words.preheader)
+            .replace("[[heading]]", words.heading)
+            .replace("[[intro]]", words.intro)
+            .replace("[[validity]]", validity)
+            .replace("[[closing]]", words.closing)
+    };
+    [
+        (SUBJECT, words.subject.to_owned()),
+        (
+            TEXT,
+            fill(
+                include_str!("templates/mail.txt"),
+                include_str!("templates/code.txt"),
+            ),
+        ),
+        (
+            HTML,
+            fill(
+                include_str!("templates/mail.html"),
+                include_str!("templates/code.html"),
+            ),
+        ),
+    ]
+}
+
+fn render_part(
+    environment: &Environment<'static>,
+    key: &str,
+    part: &'static str,
+    language: Language,
+    values: &OtpContext,
+) -> Result<String, TemplateProblem> {
+    let context = context! {
+        site_name => single_line(&values.site_name, SITE_NAME_CHARS_MAX),
+        code => values.code.as_ref().map(Secret::expose).unwrap_or_default(),
+        first_name => values.first_name.as_deref().map(greetable).unwrap_or_default(),
+        valid_for => language.duration(values.valid_minutes),
+        valid_minutes => values.valid_minutes,
+        language => language.tag(),
+    };
+    let mut capped = Capped {
+        bytes: Vec::new(),
+        is_full: false,
+    };
+    let template = environment
+        .get_template(key)
+        .map_err(|error| problem(part, &error))?;
+    let result = template.render_captured_to(context, &mut capped).map(drop);
+    if capped.is_full {
+        return Err(TemplateProblem::TooLarge);
+    }
+    result.map_err(|error| problem(part, &error))?;
+    let text = String::from_utf8(capped.bytes).expect("a template of text renders text");
+    Ok(if part == SUBJECT {
+        single_line(&text, SUBJECT_CHARS_MAX)
+    } else {
+        text
+    })
+}
+
+/// A first name, if it can be greeted.
+///
+/// The recipient of a registration mail need not be the one who typed the name, so the name is the place where
+/// somebody would make us carry an advertisement. A name is short, and one that a mail program would turn into
+/// a link is left out.
+fn greetable(name: &str) -> String {
+    let name = single_line(name, FIRST_NAME_CHARS_MAX);
+    let lower = name.to_lowercase();
+    let has_domain = lower
+        .split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-')
+        .any(|word| {
+            word.rsplit_once('.').is_some_and(|(host, ending)| {
+                !host.is_empty() && ending.len() >= 2 && ending.chars().all(char::is_alphabetic)
+            })
+        });
+    if has_domain || lower.contains("://") || lower.contains("www.") || lower.contains('@') {
+        return String::new();
+    }
+    name
+}
+
+fn problem(part: &'static str, error: &minijinja::Error) -> TemplateProblem {
+    match error.kind() {
+        ErrorKind::OutOfFuel => TemplateProblem::OutOfFuel,
+        // The kind is a fixed phrase. The detail could quote a value, so it stays here.
+        kind => TemplateProblem::Refused {
+            part,
+            line: error.line().unwrap_or(1),
+            reason: kind.to_string(),
+        },
+    }
+}
+
+fn sample() -> OtpContext {
+    OtpContext {
+        site_name: "Example".to_owned(),
+        code: Some(Secret::from("123456".to_owned())),
+        valid_minutes: 10,
+        first_name: Some("Ada".to_owned()),
+    }
+}
+
+fn key(name: TemplateName, language: Language, part: &str) -> String {
+    format!("{}.{}.{part}", name.as_str(), language.tag())
+}
+
+fn sms_key(language: Language) -> String {
+    format!("sms.{}.{TEXT}", language.tag())
+}
+
+/// A buffer that refuses to grow past the size of a message.
+struct Capped {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl io::Write for Capped {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + more.len() > PART_BYTES_MAX {
+            self.is_full = true;
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const SUBJECT: &str = "subject";
+const TEXT: &str = "text";
+const HTML: &str = "html";
+
+/// First names are shorter; what is not, is not a name.
+const FIRST_NAME_CHARS_MAX: usize = 60;
+/// Steps of the engine. The longest built-in mail takes about a hundred.
+const FUEL: u64 = 50_000;
+/// Of a source and of a rendered part. Mail programs cut HTML off at about 100 KiB.
+const PART_BYTES_MAX: usize = 64 * 1024;
+const SITE_NAME_CHARS_MAX: usize = 80;
+/// One text message in the GSM alphabet.
+const SMS_CHARS_MAX: usize = 160;
+/// What the longest sentence leaves, with a code of ten characters.
+const SMS_SITE_NAME_CHARS_MAX: usize = 60;
+const SUBJECT_CHARS_MAX: usize = 150;
+
+#[cfg(test)]
+#[path = "templates/tests.rs"]
+mod tests;

@@ -1,0 +1,301 @@
+//! The sentences that templates keep: values stay values, limits hold, languages follow the locale.
+
+use super::*;
+
+fn values() -> OtpContext {
+    OtpContext {
+        site_name: "Éclair & Söhne".into(),
+        code: Some(Secret::from("482913".to_owned())),
+        valid_minutes: 10,
+        first_name: Some("Ada".into()),
+    }
+}
+
+fn named(first_name: &str) -> OtpContext {
+    OtpContext {
+        first_name: Some(first_name.into()),
+        ..values()
+    }
+}
+
+fn registration(values: &OtpContext) -> Rendered {
+    Templates::new()
+        .render(TemplateName::RegistrationOtp, "en_US", values)
+        .unwrap()
+}
+
+#[test]
+fn the_code_stands_once_in_each_body_and_never_in_the_subject() {
+    let templates = Templates::new();
+    for name in TemplateName::ALL {
+        for locale in ["en_US", "de_DE"] {
+            let mail = templates.render(name, locale, &values()).unwrap();
+            let expected = usize::from(name.has_code());
+            assert_eq!(
+                mail.text.matches("482913").count(),
+                expected,
+                "{name:?} {locale}"
+            );
+            assert_eq!(mail.html.unwrap().matches("482913").count(), expected);
+            assert!(!mail.subject.contains("482913"));
+            assert!(!mail.text.contains("[["));
+        }
+    }
+}
+
+#[test]
+fn the_text_of_the_registration_mail_reads_as_written() {
+    let mail = registration(&values());
+    assert_eq!(mail.subject, "Your verification code for Éclair & Söhne");
+    assert_eq!(
+        mail.text,
+        "Hello Ada,\n\nEnter this code to finish your registration at Éclair & Söhne.\n\n    482913\n\n\
+         The code is valid for 10 minutes and works once.\n\nNobody from Éclair & Söhne will ever ask you for this \
+         code. If you did not register, you can ignore this mail: no account is made without the code.\n\n-- \n\
+         Éclair & Söhne"
+    );
+}
+
+#[test]
+fn the_language_follows_the_locale() {
+    for (locale, expected) in [
+        ("de", Language::German),
+        ("de_DE", Language::German),
+        ("de-AT", Language::German),
+        ("DE_ch.UTF-8", Language::German),
+        ("den", Language::English),
+        ("en_US", Language::English),
+        ("fr", Language::English),
+        ("", Language::English),
+    ] {
+        assert_eq!(Language::from_locale(locale), expected, "{locale}");
+    }
+    let mail = Templates::new()
+        .render(TemplateName::RegistrationOtp, "de_AT", &values())
+        .unwrap();
+    assert_eq!(mail.subject, "Ihr Bestätigungscode für Éclair & Söhne");
+    assert!(mail.text.contains("10 Minuten lang gültig"));
+    assert!(mail.html.unwrap().contains("<html lang=\"de\">"));
+}
+
+#[test]
+fn a_lifetime_is_told_in_its_largest_whole_unit() {
+    for (minutes, english, german) in [
+        (1, "1 minute", "1 Minute"),
+        (10, "10 minutes", "10 Minuten"),
+        (60, "1 hour", "1 Stunde"),
+        (90, "90 minutes", "90 Minuten"),
+        (1440, "24 hours", "24 Stunden"),
+    ] {
+        assert_eq!(Language::English.duration(minutes), english);
+        assert_eq!(Language::German.duration(minutes), german);
+    }
+}
+
+#[test]
+fn template_syntax_in_a_name_stays_literal() {
+    for name in [
+        "{{ 7*7 }}",
+        "{% include 'x' %}",
+        "${7*7}",
+        "<%= 7*7 %>",
+        "{{ code }}",
+        "[[intro]]",
+    ] {
+        let mail = registration(&named(name));
+        assert!(
+            mail.text.starts_with(&format!("Hello {name},")),
+            "{}",
+            mail.text
+        );
+        assert!(!mail.text.contains("49"));
+    }
+}
+
+#[test]
+fn html_in_a_name_is_escaped_in_the_html_part_and_literal_in_the_text_part() {
+    let mail = registration(&named("<script>alert('1')</script>"));
+    let html = mail.html.unwrap();
+    assert!(
+        !html.contains("<script>") && html.contains("&lt;script&gt;"),
+        "{html}"
+    );
+    assert!(html.contains("Éclair &amp; Söhne"));
+    assert!(mail.text.contains("<script>alert('1')</script>"));
+}
+
+#[test]
+fn a_name_that_is_an_advertisement_is_not_greeted() {
+    for name in [
+        "Win at http://evil.example",
+        "www.evil",
+        "evil.com",
+        "Call me: x@evil.example",
+        "Go to EVIL.COM/x now",
+    ] {
+        assert!(
+            registration(&named(name)).text.starts_with("Hello,\n"),
+            "{name}"
+        );
+    }
+    for name in ["J. R.", "Anne-Marie", "O'Neil", "Jürgen", "St.John"] {
+        let greeted = registration(&named(name))
+            .text
+            .starts_with(&format!("Hello {name},"));
+        assert_eq!(greeted, name != "St.John", "{name}");
+    }
+}
+
+#[test]
+fn a_long_or_broken_name_stays_one_short_line() {
+    let mail = registration(&named(&format!(
+        "A\r\nBcc: x\u{2028}{}",
+        "b".repeat(10_000)
+    )));
+    let greeting = mail.text.lines().next().unwrap();
+    assert!(greeting.starts_with("Hello A Bcc: x bbb") && greeting.chars().count() < 75);
+    let site = OtpContext {
+        site_name: "S\r\nBcc: evil@x.example".into(),
+        ..values()
+    };
+    assert_eq!(
+        registration(&site).subject,
+        "Your verification code for S Bcc: evil@x.example"
+    );
+}
+
+#[test]
+fn a_mail_with_a_code_is_not_rendered_without_one() {
+    let without = OtpContext {
+        code: None,
+        ..values()
+    };
+    let templates = Templates::new();
+    let result = templates.render(TemplateName::RegistrationOtp, "en", &without);
+    assert_eq!(result, Err(TemplateProblem::CodeMissing));
+    assert!(
+        templates
+            .render(TemplateName::AccountExists, "en", &without)
+            .is_ok()
+    );
+    assert_eq!(
+        templates.render_sms("en", None, &without),
+        Err(TemplateProblem::CodeMissing)
+    );
+}
+
+#[test]
+fn a_text_message_is_one_short_line_and_may_be_bound_to_a_domain() {
+    let templates = Templates::new();
+    assert_eq!(
+        templates
+            .render_sms("en", Some("login.example"), &values())
+            .unwrap(),
+        "482913 is your Éclair & Söhne code. It is valid for 10 minutes.\n@login.example #482913"
+    );
+    let long = OtpContext {
+        site_name: "n".repeat(500),
+        code: Some(Secret::from("1234567890".to_owned())),
+        valid_minutes: 1439,
+        ..values()
+    };
+    for locale in ["en", "de"] {
+        let domain = "d".repeat(100);
+        let line = templates.render_sms(locale, Some(&domain), &long).unwrap();
+        assert!(
+            line.chars().count() <= 160 && !line.contains('\n'),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_custom_template_may_use_values_filters_and_conditions() {
+    let template = Templates::compile_custom(
+        "{{ site_name | upper }}: code",
+        "{# greeting #}{% if first_name and language == \"en\" %}Hi {{ first_name }}{% else %}Hi{% endif %} {{ code }}",
+        Some("<b>{{- first_name | default('you') -}}</b>"),
+    )
+    .unwrap();
+    let mail = template.render("en", &named("A<b>")).unwrap();
+    assert_eq!(mail.subject, "ÉCLAIR & SÖHNE: code");
+    assert_eq!(mail.text, "Hi A<b> 482913");
+    assert_eq!(mail.html.as_deref(), Some("<b>A&lt;b&gt;</b>"));
+}
+
+#[test]
+fn a_custom_template_that_could_grow_or_reach_out_is_refused() {
+    for bad in [
+        "{% for i in range(1000000000) %}x{% endfor %}",
+        "{% for i in code %}x{% endfor %}",
+        "{{ range(1000000000) }}",
+        "{{ 'a' * 1000000000 }}",
+        "{{ code ~ code }}",
+        "{{ code.x }}",
+        "{{ code[0] }}",
+        "{% set a = 'x' %}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "{% include 'subject' %}",
+        "{% extends 'subject' %}",
+        "{% raw %}{{ x }}{% endraw %}",
+        "{{ code | pprint }}",
+        "{{ code | safe }}",
+        "{{ debug() }}",
+        "{{ unknown }}",
+        "{{ '}}' }}",
+        "{{ code",
+        "{{ }}",
+        "{% %}",
+        "{% if code %}",
+        "{{ 'é\u{0}",
+    ] {
+        let result = Templates::compile_custom("s", bad, None);
+        assert!(
+            matches!(result, Err(TemplateProblem::Refused { part: "text", .. })),
+            "{bad}: {:?}",
+            result.err()
+        );
+    }
+    let large = "x".repeat(PART_BYTES_MAX + 1);
+    assert_eq!(
+        Templates::compile_custom("s", &large, None).err(),
+        Some(TemplateProblem::TooLarge)
+    );
+}
+
+#[test]
+fn a_refusal_names_the_line() {
+    let problem = Templates::compile_custom("s", "one\ntwo\n{% for %}", None)
+        .err()
+        .unwrap();
+    assert_eq!(
+        problem.to_string(),
+        "text, line 3: only if, elif, else and endif are allowed here"
+    );
+}
+
+#[test]
+fn fuel_and_size_stop_what_the_grammar_does_not() {
+    let mut environment = environment();
+    let loops =
+        "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] %}".repeat(9) + &"{% endfor %}".repeat(9);
+    environment.add_template_owned("loop", loops).unwrap();
+    environment
+        .add_template("large", "{{ code * 1000 }}")
+        .unwrap();
+    let values = OtpContext {
+        code: Some(Secret::from("x".repeat(1000))),
+        ..values()
+    };
+    let render = |key| render_part(&environment, key, TEXT, Language::English, &values);
+    assert_eq!(render("loop"), Err(TemplateProblem::OutOfFuel));
+    assert_eq!(render("large"), Err(TemplateProblem::TooLarge));
+}
+
+#[test]
+fn a_problem_never_quotes_a_value() {
+    let mut environment = environment();
+    environment.add_template("bad", "{{ code + 1 }}").unwrap();
+    let problem = render_part(&environment, "bad", TEXT, Language::English, &values()).unwrap_err();
+    assert!(!format!("{problem} {problem:?}").contains("482913"));
+}
