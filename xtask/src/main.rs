@@ -1,2 +1,80 @@
-//! Tasks.
-fn main() {}
+//! The chores of a Vestibule developer, as `cargo xtask <command>`.
+//!
+//! This crate owns what is run *around* the server: the one test command, the checks of continuous integration, the
+//! load generator and the long fuzzing runs. It leaves the server to the `vestibule` crate and knows it only from
+//! outside, by its command line and its wire. It depends on nothing heavy, so that it is built in seconds on a fresh
+//! machine before anything else is there.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are command line tools: what they print is what they are for"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a chore measures the real clock; the rule protects the server's code, which is none of this"
+)]
+
+mod args;
+mod ci;
+mod deny;
+mod fuzz;
+mod links;
+mod load;
+mod outcome;
+mod postgres;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use crate::args::Args;
+use crate::outcome::Outcome;
+
+const HELP: &str = "\
+The chores of a Vestibule developer.
+
+Usage: cargo xtask <command> [options]
+
+Commands:
+  test   Run every test, on SQLite and on PostgreSQL; this is the one test command
+  ci     Run what continuous integration runs: format, links, lints, docs, licences, tests
+  load   Start a release build of the server and measure it under load
+  fuzz   Run each fuzz target of the protocol crate for a long time
+  help   Show this text
+
+`cargo xtask <command> --help` says more about one of them.";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_else(|| "help".to_owned());
+    match run(&command, Args::new(words.collect())) {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("xtask {command}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
+    let help = match command {
+        "test" => test::HELP,
+        "ci" => ci::HELP,
+        "load" => load::HELP,
+        "fuzz" => fuzz::HELP,
+        _ => HELP,
+    };
+    if args.flag("--help") || args.flag("-h") || matches!(command, "help" | "--help" | "-h") {
+        println!("{help}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    match command {
+        "test" => test::run(args),
+        "ci" => ci::run(args),
+        "load" => load::run(args),
+        "fuzz" => fuzz::run(args),
+        unknown => {
+            Err(format!("there is no such command `{unknown}`; try `cargo xtask help`").into())
+        }
+    }
+}

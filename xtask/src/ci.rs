@@ -1,0 +1,67 @@
+//! `cargo xtask ci`: everything that must hold before a change is taken, cheap checks first and the tests last, so that
+//! the log ends with the closing lines of the tests. It stops at the first step that fails.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::args::Args;
+use crate::outcome::Outcome;
+use crate::{deny, links, step, test};
+
+/// What `--help` shows.
+pub const HELP: &str = "\
+Run what continuous integration runs, and stop at the first failure.
+
+Usage: cargo xtask ci
+
+  1. cargo fmt --all --check
+  2. every relative link in the Markdown files leads somewhere
+  3. cargo clippy --workspace --all-targets --locked -- -D warnings
+  4. cargo doc --workspace --no-deps --locked, warnings denied
+  5. cargo deny: bans, licences, sources (installs the pinned cargo-deny below target/tools when it is missing)
+  6. cargo xtask test: all tests, the ones of PostgreSQL included
+
+`.ci/run` prepares a fresh Debian or Ubuntu machine and then runs this.";
+
+/// Runs all steps.
+pub fn run(args: Args) -> Outcome<ExitCode> {
+    args.finish()?;
+    let since = Instant::now();
+
+    step::run(
+        "ci 1/6: format",
+        &mut step::cargo(&["fmt", "--all", "--check"]),
+    )?;
+
+    step::say("ci 2/6: links in Markdown files");
+    let (files, count) = links::check(&step::workspace())?;
+    println!("    {count} links in {files} files lead somewhere");
+
+    step::run(
+        "ci 3/6: lints",
+        &mut step::cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]),
+    )?;
+
+    step::run(
+        "ci 4/6: documentation",
+        step::cargo(&["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
+
+    deny::run("ci 5/6: licences, banned crates, sources")?;
+
+    step::say("ci 6/6: tests");
+    println!(
+        "    the five steps before took {}",
+        step::human(since.elapsed())
+    );
+    test::tests(true, &[])
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask test`: the one test command. It brings PostgreSQL, runs every test of the workspace, shows their output as it
+//! comes, and adds up the closing lines that the test binaries print one by one.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::args::Args;
+use crate::outcome::Outcome;
+use crate::{postgres, step};
+
+/// What `--help` shows.
+pub const HELP: &str = "\
+Run every test of the workspace, on SQLite and on PostgreSQL.
+
+Usage: cargo xtask test [--no-install] [-- arguments for `cargo test`]
+
+  --no-install   Do not install PostgreSQL when it is missing (done only as root, with apt-get)
+
+What it does:
+  1. finds the PostgreSQL server binaries, or installs them, or says loudly that their tests are skipped;
+  2. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1 so that no test
+     can skip in silence;
+  3. adds up the results: the last line is `N passed, N failed, N skipped`.
+
+The exit code is that of `cargo test`. Example, one room only: cargo xtask test -- --test it flow::registration";
+
+/// Runs the tests.
+pub fn run(mut args: Args) -> Outcome<ExitCode> {
+    let may_install = !args.flag("--no-install");
+    let passed_on = args.passed_on();
+    args.finish()?;
+    tests(may_install, &passed_on)
+}
+
+/// The tests, with `passed_on` handed to `cargo test`.
+pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
+    let since = Instant::now();
+    step::say("test 1/2: find PostgreSQL for the tests that need a server");
+    let bin = postgres::find_or_install(may_install)?;
+    match &bin {
+        Some(bin) => println!("    found: {}", bin.display()),
+        None => println!("    {}", postgres::absence()),
+    }
+
+    let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    command.args(passed_on);
+    if let Some(bin) = &bin {
+        command
+            .env(postgres::BIN_VARIABLE, bin)
+            .env(postgres::REQUIRE_VARIABLE, "1");
+    }
+    step::say(&format!(
+        "test 2/2: cargo test --workspace --locked --no-fail-fast {}(the first build takes some minutes)",
+        passed_on
+            .iter()
+            .map(|word| format!("{word} "))
+            .collect::<String>()
+    ));
+    let mut tally = Tally::default();
+    let status = step::stream(&mut command, |line| tally.see(line))?;
+
+    step::took("tests", since);
+    if bin.is_none() {
+        println!("    {}", postgres::absence());
+    }
+    if !status.success() && tally.failed == 0 {
+        println!(
+            "    cargo test failed without a failed test: something did not build, or a test binary died; see above."
+        );
+    }
+    println!("{tally}");
+    Ok(match status.code() {
+        Some(0) => ExitCode::SUCCESS,
+        Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        None => ExitCode::FAILURE,
+    })
+}
+
+/// The sum of the closing lines of all test binaries.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Tally {
+    /// Adds a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`.
+    ///
+    /// Filtered tests are not skipped tests: the person left them out on purpose.
+    fn see(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let Some((_, counts)) = result.split_once(". ") else {
+            return;
+        };
+        for count in counts.split("; ") {
+            let Some((number, what)) = count.split_once(' ') else {
+                continue;
+            };
+            let number = number.parse().unwrap_or(0);
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.skipped
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_lines_of_all_binaries_are_added_up() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 5 tests",
+            "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 7 filtered out; finished in 0.01s",
+            "test result: FAILED. 2 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+        ] {
+            tally.see(line);
+        }
+        assert_eq!(tally.to_string(), "7 passed, 3 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_line_that_only_looks_like_a_result_adds_nothing() {
+        let mut tally = Tally::default();
+        tally.see("test result");
+        tally.see("the test result: ok. 5 passed; 0 failed");
+        assert_eq!(tally, Tally::default());
+    }
+}
