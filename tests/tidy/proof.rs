@@ -1,0 +1,216 @@
+//! Proof that each tidy rule can fail: a rule that never fires looks just like one that holds.
+
+use super::*;
+
+fn source(path: &str, text: &str) -> Source {
+    Source::new(path, text)
+}
+
+fn files(list: &[(&str, &str)]) -> Files {
+    list.iter()
+        .map(|(path, text)| ((*path).to_owned(), source(path, text)))
+        .collect()
+}
+
+#[test]
+fn an_import_upwards_is_found() {
+    let problems = imports(&source(
+        "src/identity/user.rs",
+        "use crate::moment::Moment;\nuse crate::{moment, flow::guest};\n",
+    ));
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(
+        problems[0].starts_with("src/identity/user.rs:2: "),
+        "{problems:?}"
+    );
+    assert!(
+        !imports(&source(
+            "src/hashing.rs",
+            "fn f() { crate::app::App::new() }"
+        ))
+        .is_empty()
+    );
+    assert!(
+        !imports(&source(
+            "src/delivery/mod.rs",
+            "use super::delivery::worker::Worker;"
+        ))
+        .is_empty()
+    );
+}
+
+#[test]
+fn an_import_sideways_is_found() {
+    assert_eq!(
+        imports(&source("src/token/jwt.rs", "use crate::identity::User;")).len(),
+        1
+    );
+    assert_eq!(
+        imports(&source(
+            "src/delivery/worker.rs",
+            "use crate::endpoint::Router;"
+        ))
+        .len(),
+        1
+    );
+    assert_eq!(
+        imports(&source("src/flow/guest.rs", "use crate::grant::Issued;")).len(),
+        1
+    );
+}
+
+#[test]
+fn imports_of_lower_rows_and_of_the_own_room_are_fine() {
+    for (path, text) in [
+        (
+            "src/store/users.rs",
+            "use crate::identity::User;\nuse super::row::Row;\nuse vestibule_protocol::Secret;",
+        ),
+        (
+            "src/delivery/worker.rs",
+            "use super::message::Mail;\nuse crate::store::outbox;",
+        ),
+        (
+            "src/app/mod.rs",
+            "use crate::config::Config;\n// crate::flow\nconst A: &str = \"crate::endpoint\";",
+        ),
+        (
+            "src/cli/dev.rs",
+            "use crate::endpoint::router;\nuse crate::delivery::worker::run_due;",
+        ),
+        ("src/moment.rs", "mod tests { use super::Moment; }"),
+        ("src/main.rs", "fn main() { vestibule::cli::main() }"),
+    ] {
+        assert_eq!(imports(&source(path, text)), Vec::<Problem>::new());
+    }
+}
+
+#[test]
+fn a_room_outside_the_table_and_a_path_without_a_room_are_found() {
+    assert!(imports(&source("src/helper/mod.rs", ""))[0].contains("ROWS"));
+    assert!(imports(&source("src/flow/guest.rs", "use crate::App;"))[0].contains("hides its room"));
+}
+
+#[test]
+fn a_story_that_calls_another_is_found() {
+    let files = files(&[
+        ("src/flow/mod.rs", ""),
+        ("src/flow/authorization.rs", ""),
+        (
+            "src/flow/guest.rs",
+            "use super::authorization::issue_code;\nuse super::Context;\nuse crate::flow::registration::init;",
+        ),
+        ("src/flow/registration.rs", "use super::guest;"),
+    ]);
+    let stories = stories(&files);
+    let problems: Vec<Problem> = files
+        .values()
+        .flat_map(|file| strangers(file, &stories))
+        .collect();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[0].starts_with("src/flow/guest.rs:3: "),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_file_that_does_not_say_what_it_is_is_found() {
+    for text in [
+        "",
+        "use a;\n//! Too late to say what this file is about.",
+        "//! Things.\n\n// And an ordinary comment that is long enough.",
+    ] {
+        assert_eq!(paragraph(&source("src/x.rs", text)).len(), 1, "{text}");
+    }
+    assert!(paragraph(&source("src/x.rs", "//! The x of the y: it owns all of z.")).is_empty());
+}
+
+#[test]
+fn an_ambient_clock_or_random_number_is_found() {
+    for text in [
+        "let a = std::time::Instant::now();",
+        "use aws_lc_rs::rand::SystemRandom;",
+        "getrandom::fill(&mut b)",
+    ] {
+        assert_eq!(
+            ambient(&source("src/flow/guest.rs", text)).len(),
+            1,
+            "{text}"
+        );
+        assert_eq!(
+            ambient(&source("protocol/src/form.rs", text)).len(),
+            1,
+            "{text}"
+        );
+        assert!(ambient(&source("src/moment.rs", text)).is_empty());
+        assert!(ambient(&source("xtask/src/main.rs", text)).is_empty());
+    }
+    assert_eq!(
+        ambient(&source("src/hashing.rs", "SystemTime::now()")).len(),
+        1
+    );
+    assert!(
+        ambient(&source(
+            "src/flow/guest.rs",
+            "// not Instant::now\n#[cfg(test)]\nmod tests { fn f() { Instant::now(); } }"
+        ))
+        .is_empty()
+    );
+}
+
+#[test]
+fn printing_is_found() {
+    assert_eq!(
+        printing(&source("src/flow/guest.rs", "\nprintln!(\"x\");")).len(),
+        1
+    );
+    assert!(printing(&source("src/flow/guest.rs", "// println!(\nreprintln!();")).is_empty());
+    assert!(printing(&source("src/cli/user.rs", "println!();")).is_empty());
+}
+
+#[test]
+fn sql_outside_the_store_is_found() {
+    let text = "let a = \"SELECT id\n  FROM users\";\nlet b = r#\"UPDATE users SET x = 1\"#;";
+    let problems = sql(&source("src/flow/guest.rs", text));
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(
+        problems[1].starts_with("src/flow/guest.rs:3: "),
+        "{problems:?}"
+    );
+    assert!(sql(&source("src/store/users.rs", text)).is_empty());
+    assert!(
+        sql(&source(
+            "src/flow/guest.rs",
+            "\"Select a user from the list\"; \"UPDATE\"; \"SELECTED FROM\""
+        ))
+        .is_empty()
+    );
+}
+
+#[test]
+fn an_orphan_is_found() {
+    let files = files(&[
+        (
+            "src/lib.rs",
+            "pub mod a;\npub(crate) mod b;\n#[path = \"odd/name.rs\"]\nmod c;\n",
+        ),
+        ("src/a.rs", "mod deep;"),
+        ("src/a/deep.rs", ""),
+        ("src/b/mod.rs", "mod near;\nmod inside {\n    mod far;\n}"),
+        ("src/b/near.rs", ""),
+        ("src/b/inside/far.rs", ""),
+        ("src/odd/name.rs", ""),
+        ("src/b/lost.rs", ""),
+        ("tests/it/main.rs", "mod flow;"),
+        ("tests/it/flow.rs", ""),
+        ("tests/it/lost.rs", ""),
+    ]);
+    let reached = reached(&files);
+    let lost: Vec<&str> = files
+        .keys()
+        .filter(|path| !reached.contains(*path))
+        .map(String::as_str)
+        .collect();
+    assert_eq!(lost, ["src/b/lost.rs", "tests/it/lost.rs"]);
+}
