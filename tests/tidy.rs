@@ -17,7 +17,7 @@ mod source;
 const ROWS: &[Row] = &[
     Row {
         name: "0 words",
-        rooms: &["moment", "refusal", "entropy"],
+        rooms: &["moment", "refusal", "entropy", "algorithm", "changes"],
         sideways: Sideways::Allowed,
     },
     Row {
@@ -28,6 +28,12 @@ const ROWS: &[Row] = &[
     Row {
         name: "1 rules",
         rooms: &["identity", "client", "verification", "token", "settings"],
+        sideways: Sideways::Refused,
+    },
+    // Whoever acts may count; a rule has nothing to count.
+    Row {
+        name: "2 effects, counted",
+        rooms: &["metrics"],
         sideways: Sideways::Refused,
     },
     Row {
