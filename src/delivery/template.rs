@@ -7,18 +7,16 @@
 //! escapes every value, the text part shows it as it is. Every render has a fuel limit and a size limit, and a
 //! site's own template is confined to values, four filters and `{% if %}`, so it cannot grow what it is given.
 
-use std::io;
-
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, context, filters};
+use minijinja::{Environment, UndefinedBehavior};
 use vestibule_protocol::secret::Secret;
 
 use super::message::{Rendered, single_line};
 
-#[path = "templates/grammar.rs"]
+mod engine;
 mod grammar;
-#[path = "templates/words.rs"]
 mod words;
 
+use engine::{environment, problem, render_part};
 use words::{ENGLISH, GERMAN, Vocabulary, Words};
 
 /// The built-in templates, compiled once at the start.
@@ -312,23 +310,6 @@ impl Language {
     }
 }
 
-/// An environment with nothing in it but four harmless filters, and limits.
-fn environment() -> Environment<'static> {
-    let mut environment = Environment::empty();
-    environment.add_filter("default", filters::default);
-    environment.add_filter("lower", filters::lower);
-    environment.add_filter("trim", filters::trim);
-    environment.add_filter("upper", filters::upper);
-    environment.set_auto_escape_callback(|name| match name.ends_with(HTML) {
-        true => AutoEscape::Html,
-        false => AutoEscape::None,
-    });
-    environment.set_fuel(Some(FUEL));
-    // The engine's debug mode would put the values, the code among them, into its errors.
-    environment.set_debug(false);
-    environment
-}
-
 /// The three sources of a built-in mail: the sentences set into the layouts.
 fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3] {
     let fill = |layout: &str, code_block: &str| {
@@ -354,86 +335,18 @@ fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3
         (
             TEXT,
             fill(
-                include_str!("templates/mail.txt"),
-                include_str!("templates/code.txt"),
+                include_str!("template/mail.txt"),
+                include_str!("template/code.txt"),
             ),
         ),
         (
             HTML,
             fill(
-                include_str!("templates/mail.html"),
-                include_str!("templates/code.html"),
+                include_str!("template/mail.html"),
+                include_str!("template/code.html"),
             ),
         ),
     ]
-}
-
-fn render_part(
-    environment: &Environment<'static>,
-    key: &str,
-    part: &'static str,
-    language: Language,
-    values: &OtpContext,
-) -> Result<String, TemplateProblem> {
-    let context = context! {
-        site_name => single_line(&values.site_name, SITE_NAME_CHARS_MAX),
-        code => values.code.as_ref().map(Secret::expose).unwrap_or_default(),
-        first_name => values.first_name.as_deref().map(greetable).unwrap_or_default(),
-        valid_for => language.duration(values.valid_minutes),
-        valid_minutes => values.valid_minutes,
-        language => language.tag(),
-    };
-    let mut capped = Capped {
-        bytes: Vec::new(),
-        is_full: false,
-    };
-    let template = environment
-        .get_template(key)
-        .map_err(|error| problem(part, &error))?;
-    let result = template.render_captured_to(context, &mut capped).map(drop);
-    if capped.is_full {
-        return Err(TemplateProblem::TooLarge);
-    }
-    result.map_err(|error| problem(part, &error))?;
-    let text = String::from_utf8(capped.bytes).expect("a template of text renders text");
-    Ok(if part == SUBJECT {
-        single_line(&text, SUBJECT_CHARS_MAX)
-    } else {
-        text
-    })
-}
-
-/// A first name, if it can be greeted.
-///
-/// The recipient of a registration mail need not be the one who typed the name, so the name is the place where
-/// somebody would make us carry an advertisement. A name is short, and one that a mail program would turn into
-/// a link is left out.
-fn greetable(name: &str) -> String {
-    let name = single_line(name, FIRST_NAME_CHARS_MAX);
-    let lower = name.to_lowercase();
-    let has_domain = lower
-        .split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-')
-        .any(|word| {
-            word.rsplit_once('.').is_some_and(|(host, ending)| {
-                !host.is_empty() && ending.len() >= 2 && ending.chars().all(char::is_alphabetic)
-            })
-        });
-    if has_domain || lower.contains("://") || lower.contains("www.") || lower.contains('@') {
-        return String::new();
-    }
-    name
-}
-
-fn problem(part: &'static str, error: &minijinja::Error) -> TemplateProblem {
-    match error.kind() {
-        ErrorKind::OutOfFuel => TemplateProblem::OutOfFuel,
-        // The kind is a fixed phrase. The detail could quote a value, so it stays here.
-        kind => TemplateProblem::Refused {
-            part,
-            line: error.line().unwrap_or(1),
-            reason: kind.to_string(),
-        },
-    }
 }
 
 fn sample() -> OtpContext {
@@ -453,44 +366,16 @@ fn sms_key(language: Language) -> String {
     format!("sms.{}.{TEXT}", language.tag())
 }
 
-/// A buffer that refuses to grow past the size of a message.
-struct Capped {
-    bytes: Vec<u8>,
-    is_full: bool,
-}
-
-impl io::Write for Capped {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + more.len() > PART_BYTES_MAX {
-            self.is_full = true;
-            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
-        }
-        self.bytes.extend_from_slice(more);
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 const SUBJECT: &str = "subject";
 const TEXT: &str = "text";
 const HTML: &str = "html";
 
-/// First names are shorter; what is not, is not a name.
-const FIRST_NAME_CHARS_MAX: usize = 60;
-/// Steps of the engine. The longest built-in mail takes about a hundred.
-const FUEL: u64 = 50_000;
 /// Of a source and of a rendered part. Mail programs cut HTML off at about 100 KiB.
 const PART_BYTES_MAX: usize = 64 * 1024;
-const SITE_NAME_CHARS_MAX: usize = 80;
 /// One text message in the GSM alphabet.
 const SMS_CHARS_MAX: usize = 160;
 /// What the longest sentence leaves, with a code of ten characters.
 const SMS_SITE_NAME_CHARS_MAX: usize = 60;
-const SUBJECT_CHARS_MAX: usize = 150;
 
 #[cfg(test)]
-#[path = "templates/tests.rs"]
 mod tests;

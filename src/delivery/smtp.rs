@@ -1,0 +1,393 @@
+//! Handing a mail to an SMTP relay.
+//!
+//! Owns the conversation with one relay: connections and their reuse, TLS, authentication, deadlines, and what the
+//! relay's answer means for the mail: sent, to be tried again, or never. It leaves the form of the message to
+//! `message.rs`, and attempts, back-off, leases and expiry to the outbox.
+//!
+//! Two things here are deliberate. A connection goes back to the pool only after a complete exchange, because after an
+//! interrupted one each answer would be taken for the answer to another command. And each step is named, because a
+//! 5xx means "never" only when it is said about the mail: said about the login or the connection, it is a fault of the
+//! configuration, and the mail waits for the repair.
+//!
+//! Carries out RFC 5321, RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 8314 (TLS), RFC 6531 (SMTPUTF8).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use lettre::message::Message;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters,
+};
+use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::{Response, Severity};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use vestibule_protocol::secret::Secret;
+
+use super::message::OutgoingMail;
+
+mod answer;
+mod settings;
+mod stream;
+
+use answer::{Failure, Step, line_of};
+pub use settings::{Security, SmtpSettings};
+use stream::NoReadAhead;
+
+/// One relay and the connections to it.
+pub struct SmtpRelay {
+    settings: SmtpSettings,
+    tls: Option<TlsParameters>,
+    hello: ClientId,
+    permits: Semaphore,
+    idle: Mutex<Vec<AsyncSmtpConnection>>,
+}
+
+/// What became of a mail. A reason is one line for the operator; it never holds body, code or password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The relay refused this mail for good.
+    Reject {
+        /// Why.
+        reason: String,
+    },
+    /// Not sent, or not known to be sent; another attempt may succeed.
+    Retry {
+        /// Why.
+        reason: String,
+    },
+    /// The relay took responsibility for it.
+    Sent {
+        /// The relay's answer, for finding the mail in its logs.
+        response: String,
+    },
+}
+
+impl SmtpRelay {
+    /// Makes a relay from its settings. Opens no connection.
+    ///
+    /// # Refusals
+    /// A sentence about the CA file, if there is one and it cannot be used.
+    pub fn new(settings: SmtpSettings) -> Result<SmtpRelay, String> {
+        let tls = match settings.security {
+            Security::Plain => None,
+            Security::ImplicitTls | Security::StartTls => Some(tls_parameters(&settings)?),
+        };
+        Ok(SmtpRelay {
+            tls,
+            hello: hello_name(),
+            permits: Semaphore::new(settings.pool_max.max(1)),
+            idle: Mutex::new(Vec::new()),
+            settings,
+        })
+    }
+
+    /// The settings this relay was made from.
+    pub fn settings(&self) -> &SmtpSettings {
+        &self.settings
+    }
+
+    /// Sends one mail, within the deadline of the settings, whatever the relay does.
+    ///
+    /// The deadline begins when one of the `pool_max` conversations is free. If it passes after the content went out,
+    /// the mail may have been taken: it is reported as `Retry`, and the repeated mail has the same `Message-ID`.
+    pub async fn send(&self, mail: &OutgoingMail) -> SendOutcome {
+        let message = match mail.to_message() {
+            Ok(message) => message,
+            Err(problem) => {
+                return SendOutcome::Reject {
+                    reason: problem.to_string(),
+                };
+            }
+        };
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        let mut step = Step::Connect;
+        let delivery = Box::pin(self.deliver(&message, &mut step));
+        let failure = match timeout(self.limit(), delivery).await {
+            Ok(Ok(response)) => {
+                return SendOutcome::Sent {
+                    response: line_of(&response, mail),
+                };
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::Lost(format!(
+                "no answer within {} s",
+                self.settings.timeout_seconds
+            )),
+        };
+        failure.outcome(step, mail)
+    }
+
+    /// Connects and logs in without sending anything, for diagnosis.
+    ///
+    /// # Refusals
+    /// One line that says at which step it ended and why.
+    pub async fn check(&self) -> Result<(), String> {
+        let mut step = Step::Connect;
+        let connecting = Box::pin(self.connect(&mut step));
+        match timeout(self.limit(), connecting).await {
+            Ok(Ok(connection)) => {
+                say_goodbye(connection).await;
+                Ok(())
+            }
+            Ok(Err(failure)) => Err(failure.describe(step)),
+            Err(_) => Err(format!(
+                "{step}: no answer within {} s",
+                self.settings.timeout_seconds
+            )),
+        }
+    }
+
+    /// Closes the connections that are kept for reuse: when there is nothing to send for a while, and at the end.
+    pub async fn close_idle(&self) {
+        let parked = std::mem::take(&mut *self.idle());
+        for connection in parked {
+            say_goodbye(connection).await;
+        }
+    }
+
+    async fn deliver(&self, message: &Message, step: &mut Step) -> Result<Response, Failure> {
+        if let Some(mut connection) = self.reuse().await {
+            let result = converse(&mut connection, message, step).await;
+            // The relay may close an idle connection at any instant. As long as the content has not gone out, starting
+            // over is free of risk, and the mail need not wait for its next attempt.
+            let may_start_over =
+                *step < Step::Content && result.as_ref().is_err_and(Failure::is_lost);
+            if !may_start_over {
+                self.park(connection, &result);
+                return result;
+            }
+        }
+        *step = Step::Connect;
+        let mut connection = self.connect(step).await?;
+        let result = converse(&mut connection, message, step).await;
+        self.park(connection, &result);
+        result
+    }
+
+    /// A kept connection that still answers. `RSET` is the question, so that no earlier transaction is left open.
+    async fn reuse(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let mut connection = self.idle().pop()?;
+            let probe_limit = PROBE_LIMIT.min(self.limit() / 4);
+            match timeout(probe_limit, connection.command(Rset)).await {
+                Ok(Ok(_)) => return Some(connection),
+                Ok(Err(_)) => {}
+                // One that hangs stands for all: the way to the relay is gone, and waiting for each would eat the deadline.
+                Err(_) => self.idle().clear(),
+            }
+        }
+    }
+
+    fn park(&self, connection: AsyncSmtpConnection, result: &Result<Response, Failure>) {
+        let is_in_step = !result.as_ref().is_err_and(Failure::is_lost);
+        let mut idle = self.idle();
+        if is_in_step && !connection.has_broken() && idle.len() < self.settings.pool_max {
+            idle.push(connection);
+        }
+    }
+
+    async fn connect(&self, step: &mut Step) -> Result<AsyncSmtpConnection, Failure> {
+        let SmtpSettings {
+            host,
+            port,
+            security,
+            ..
+        } = &self.settings;
+        let tcp = || connect_tcp(host, *port, self.limit() / 3);
+        let tls = || {
+            self.tls
+                .clone()
+                .expect("a relay with TLS has its parameters")
+        };
+        let mut connection = match security {
+            Security::Plain => {
+                AsyncSmtpConnection::connect_with_transport(Box::new(tcp().await?), &self.hello)
+                    .await?
+            }
+            Security::ImplicitTls => {
+                let address = (host.as_str(), *port);
+                let limit = Some(self.limit() / 3);
+                AsyncSmtpConnection::connect_tokio1(address, limit, &self.hello, Some(tls()), None)
+                    .await?
+            }
+            Security::StartTls => {
+                let stream = Box::new(NoReadAhead::new(tcp().await?));
+                let mut connection =
+                    AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?;
+                *step = Step::StartTls;
+                if !connection.can_starttls() {
+                    return Err(Failure::Lost(
+                        "it is not offered, and nothing is sent without it".into(),
+                    ));
+                }
+                connection.starttls(tls(), &self.hello).await?;
+                connection
+            }
+        };
+        if let (Some(user), Some(password)) = (&self.settings.user, &self.settings.password) {
+            *step = Step::Authenticate;
+            let credentials = Credentials::new(user.clone(), Secret::expose(password).to_owned());
+            connection
+                .auth(&[Mechanism::Plain, Mechanism::Login], &credentials)
+                .await?;
+        }
+        Ok(connection)
+    }
+
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.settings.timeout_seconds.max(1))
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<AsyncSmtpConnection>> {
+        // The lock guards a list and nothing that could be half done.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SmtpRelay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SmtpRelay")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One mail over one connection.
+async fn converse(
+    connection: &mut AsyncSmtpConnection,
+    message: &Message,
+    step: &mut Step,
+) -> Result<Response, Failure> {
+    let envelope = message.envelope();
+    let content = message.formatted();
+    let mut parameters = Vec::new();
+    *step = Step::Sender;
+    let needs_utf8 = !envelope
+        .to()
+        .iter()
+        .chain(envelope.from())
+        .all(|address| address.to_string().is_ascii());
+    if needs_utf8 {
+        let known = connection.server_info();
+        if !known.supports_feature(Extension::SmtpUtfEight)
+            || !known.supports_feature(Extension::EightBitMime)
+        {
+            return Err(Failure::Unsendable(
+                "the relay takes only ASCII addresses (no SMTPUTF8)",
+            ));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    let sender = Mail::new(envelope.from().cloned(), parameters);
+    expect(
+        Severity::PositiveCompletion,
+        connection.command(sender).await?,
+    )?;
+    for recipient in envelope.to() {
+        *step = Step::Recipient;
+        let recipient = Rcpt::new(recipient.clone(), Vec::new());
+        expect(
+            Severity::PositiveCompletion,
+            connection.command(recipient).await?,
+        )?;
+    }
+    *step = Step::Data;
+    expect(
+        Severity::PositiveIntermediate,
+        connection.command(Data).await?,
+    )?;
+    *step = Step::Content;
+    expect(
+        Severity::PositiveCompletion,
+        connection.message(&content).await?,
+    )
+}
+
+/// An answer of the wrong kind means that the two sides are not talking about the same command.
+fn expect(severity: Severity, response: Response) -> Result<Response, Failure> {
+    if response.code().severity == severity {
+        return Ok(response);
+    }
+    Err(Failure::Lost(format!(
+        "the relay answered {} out of turn",
+        response.code()
+    )))
+}
+
+async fn connect_tcp(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Failure> {
+    let mut last = "the name has no address".to_owned();
+    let addresses = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| Failure::Lost(error.to_string()))?;
+    for address in addresses.collect::<Vec<SocketAddr>>() {
+        match timeout(limit, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => {
+                // Commands are small and each waits for its answer; delaying them helps nobody.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Ok(Err(error)) => last = error.to_string(),
+            Err(_) => last = "the connection was not accepted in time".to_owned(),
+        }
+    }
+    Err(Failure::Lost(last))
+}
+
+async fn say_goodbye(mut connection: AsyncSmtpConnection) {
+    let _ = timeout(GOODBYE_LIMIT, connection.command(Quit)).await;
+}
+
+fn tls_parameters(settings: &SmtpSettings) -> Result<TlsParameters, String> {
+    let mut builder = TlsParameters::builder(settings.host.clone());
+    if let Some(path) = &settings.ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path)
+            .map_err(|error| format!("the SMTP CA file {shown} cannot be read: {error}"))?;
+        let count = pem
+            .windows(CERTIFICATE_MARK.len())
+            .filter(|window| *window == CERTIFICATE_MARK)
+            .count();
+        if count == 0 {
+            return Err(format!("the SMTP CA file {shown} holds no PEM certificate"));
+        }
+        let authorities = Certificate::from_pem(&pem).map_err(|_| {
+            format!("the SMTP CA file {shown} holds a certificate that cannot be read")
+        })?;
+        builder = builder
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(authorities);
+    }
+    builder
+        .build()
+        .map_err(|error| format!("TLS for the SMTP relay cannot be set up: {error}"))
+}
+
+/// The name we introduce ourselves by. A host name that is no domain name (an underscore in a container's) would be
+/// refused by strict relays, so the address literal stands in for it (RFC 5321 section 4.1.4).
+fn hello_name() -> ClientId {
+    match ClientId::default() {
+        ClientId::Domain(name)
+            if name.is_empty()
+                || name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-') =>
+        {
+            ClientId::Ipv4(std::net::Ipv4Addr::LOCALHOST)
+        }
+        name => name,
+    }
+}
+
+const CERTIFICATE_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
+const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
+/// A relay on the same continent answers `RSET` in a fraction of it.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
