@@ -108,10 +108,15 @@ pub(super) fn line_of(response: &Response, mail: &OutgoingMail) -> String {
 /// Removes from a relay's words what it may have quoted from the message: every word that could be a code and
 /// stands in the text.
 fn without_secrets(line: &str, mail: &OutgoingMail) -> String {
+    let text = mail.rendered.text.to_lowercase();
     let could_be_code = |word: &str| {
-        word.len() >= CODE_CHARS_MIN
-            && (word.contains(|c: char| c.is_ascii_digit()) || !word.contains(char::is_lowercase))
-            && mail.rendered.text.contains(word)
+        let has_digit = word.contains(|c: char| c.is_ascii_digit());
+        let chars_min = if has_digit {
+            NUMBER_CHARS_MIN
+        } else {
+            WORD_CHARS_MIN
+        };
+        word.len() >= chars_min && text.contains(&word.to_lowercase())
     };
     line.split_inclusive(|c: char| !c.is_alphanumeric())
         .map(|piece| {
@@ -125,9 +130,11 @@ fn without_secrets(line: &str, mail: &OutgoingMail) -> String {
         .collect()
 }
 
-/// The shortest code is longer; shorter words are reply codes.
-const CODE_CHARS_MIN: usize = 4;
 /// Answers about the session, not about sender, recipient or message: command unknown or not implemented, bad
 /// sequence (often "log in first"), host takes no mail, and the four of RFC 4954 section 6.
 const NOT_ABOUT_THE_MAIL: [u16; 8] = [500, 502, 503, 521, 530, 534, 535, 538];
 const REASON_CHARS_MAX: usize = 300;
+/// Shorter numbers are reply codes.
+const NUMBER_CHARS_MIN: usize = 4;
+/// The shortest code has six characters. An ordinary word of ours that the relay uses too goes with it, at no loss.
+const WORD_CHARS_MIN: usize = 6;

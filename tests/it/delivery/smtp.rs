@@ -337,6 +337,14 @@ async fn a_reason_never_repeats_the_code_that_the_relay_quotes() {
         panic!("sent")
     };
     assert_eq!(response, "250 ok, [removed] queued as 7XK2910");
+    let mut letters = mail("m3");
+    letters.rendered.text = "Code: xqzvkw".into();
+    sink.fault(reply(Stage::Content, "554 5.7.1 <XQZVKW> refused", 1));
+    let reason = reject_reason(relay.send(&letters).await);
+    assert!(
+        reason.ends_with("554 5.7.1 <[removed]> refused"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
