@@ -1,0 +1,329 @@
+//! Refusals on the wire: one table, three shapes.
+//!
+//! This file owns what a refusal looks like to a caller: its code, its name, its text, its HTTP
+//! status and whether it may travel in a redirect. Why a request was refused, and what the logs
+//! are told, belongs to the server, which chooses one [`WireError`] per refusal. Sources: the
+//! Headless Identity error tables, the OAuth Authorization Errors page, RFC 6749 4.1.2.1 and 5.2,
+//! RFC 6750 3.1.
+//!
+//! A variant that was not taken up: `invalid_client_credentials`, an alternate name that only old
+//! clients know; `invalid_client` says the same to everybody.
+
+use serde_json::Value;
+
+use crate::format::{Format, Layout, Members, render_members};
+
+mod table;
+
+pub use table::TABLE;
+
+/// Everything the server may answer instead of what was asked for. The meaning of each stands in
+/// its [`Row`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs)] // The row of each variant describes it, and is printed as a page.
+pub enum WireError {
+    AccessDenied,
+    AccessTokenInvalid,
+    AssertionInvalid,
+    AudienceInvalid,
+    AuthenticationFailure,
+    AuthenticationRequired,
+    BodyTooLarge,
+    ClientCredentialsInvalid,
+    ClientCredentialsInvalidBasic,
+    ClientIdUnknown,
+    ClientNotApproved,
+    CodeChallengeInvalid,
+    CodeChallengeMissing,
+    CodeExpired,
+    CodeInvalid,
+    CodeVerifierInvalid,
+    ContentEncodingUnsupported,
+    FlowNotEnabled,
+    ForgotPasswordDisabled,
+    GrantNotEnabled,
+    GrantTypeUnsupported,
+    HeadlessRegistrationDisabled,
+    HttpsRequired,
+    InsufficientScope,
+    InvalidAuthorization,
+    InvalidDomain,
+    InvalidOtp,
+    InvalidParameters,
+    InvalidRequest,
+    IpRestricted,
+    MissingAuthParameters,
+    OrganizationInactive,
+    OtpGenerationFailed,
+    PasswordExpired,
+    PasswordPolicyCheckFailure,
+    PasswordlessLoginDisabled,
+    PostRequired,
+    RateLimitExceeded,
+    RecaptchaInvalid,
+    RecaptchaRequired,
+    RedirectUriMismatch,
+    RedirectUriMissing,
+    RegenerateOtp,
+    RegistrationError,
+    ResponseTypeUnsupported,
+    ScopeInvalid,
+    ScopesEmpty,
+    ServerError,
+    TemplateInvalid,
+    TemplateNotAllowed,
+    TemporarilyUnavailable,
+    TokenExpired,
+    TokenTypeUnsupported,
+    UnauthorizedClient,
+    UnknownError,
+    UserAccountLocked,
+    UserInactive,
+    UvidInvalid,
+}
+
+impl WireError {
+    /// What the table says of this error.
+    pub fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The error this line is about.
+    pub error: WireError,
+    /// `status_code` of the headless shapes; the same as `name` where no headless endpoint gives
+    /// this answer.
+    pub status_code: &'static str,
+    /// `error` of the OAuth shapes.
+    pub name: &'static str,
+    /// The name of the middle member of the headless shapes: `name`, but for the password policy,
+    /// whose documented name holds a space.
+    pub member: &'static str,
+    /// The public text.
+    pub description: &'static str,
+    /// The HTTP status of an answer that is not a redirect.
+    pub http_status: u16,
+    /// The scheme to name in `WWW-Authenticate`, with a 401 or 403.
+    pub challenge: Option<Challenge>,
+    /// Whether the error may be sent to a registered `redirect_uri` (RFC 6749 4.1.2.1) in the
+    /// browser flow.
+    pub may_redirect: bool,
+    /// The shapes in which an endpoint gives this answer.
+    pub shapes: &'static [Shape],
+    /// Where the words come from.
+    pub source: &'static str,
+}
+
+/// An authentication scheme a refused caller is pointed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// Basic, for a client that used it at the token endpoint (RFC 6749 5.2).
+    Basic,
+    /// Bearer, bare: no token came, so no reason is named (RFC 6750 3.1).
+    Bearer,
+    /// Bearer with `error="insufficient_scope"`.
+    BearerInsufficientScope,
+    /// Bearer with `error="invalid_token"`.
+    BearerInvalidToken,
+}
+
+/// The arrangement of the members of an error answer, decided by the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shape {
+    /// `{"status_code":…,"<name>":<description>,"status":"failed"}`: forgot password.
+    Headless,
+    /// `{"error":…,"error_description":…}`: authorize, token and the endpoints around them.
+    OAuth,
+    /// Both at once: the two `init` endpoints, of which no error table was published.
+    Merged,
+}
+
+/// An error on its way to a caller. Nothing in it may be secret: every member is shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorAnswer {
+    /// Which error.
+    pub error: WireError,
+    /// Text that stands in for the description of the row.
+    pub description: Option<String>,
+    /// `apex_error`: what the customer's registration handler said.
+    pub apex_error: Option<String>,
+    /// `invalid_field`, in [`Shape::Merged`] only: the public name of the offending member.
+    pub field: Option<String>,
+    /// `recaptcha_response`, in the headless shapes: the verifier's own answer.
+    pub recaptcha_response: Option<Value>,
+}
+
+impl From<WireError> for ErrorAnswer {
+    fn from(error: WireError) -> Self {
+        ErrorAnswer::new(error)
+    }
+}
+
+impl ErrorAnswer {
+    /// The error with the words of its row.
+    pub fn new(error: WireError) -> Self {
+        ErrorAnswer {
+            error,
+            description: None,
+            apex_error: None,
+            field: None,
+            recaptcha_response: None,
+        }
+    }
+
+    /// Says something more exact than the row. Characters that RFC 6749 5.2 forbids in
+    /// `error_description` are replaced when the answer is written.
+    pub fn with_description(mut self, description: String) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// Hands on the message of the customer's registration handler.
+    pub fn with_apex_error(mut self, apex_error: String) -> Self {
+        self.apex_error = Some(apex_error);
+        self
+    }
+
+    /// Names the offending member of the request: its public name, never its value.
+    pub fn with_field(mut self, field: String) -> Self {
+        self.field = Some(field);
+        self
+    }
+
+    /// Hands on the answer of the reCAPTCHA verifier.
+    pub fn with_recaptcha_response(mut self, recaptcha_response: Value) -> Self {
+        self.recaptcha_response = Some(recaptcha_response);
+        self
+    }
+
+    /// The text of `error_description`: only characters of RFC 6749 5.2 (`%x20-21`, `%x23-5B`,
+    /// `%x5D-7E`); a double quote becomes a single one, anything else forbidden a `?`.
+    pub fn public_description(&self) -> String {
+        self.description
+            .as_deref()
+            .unwrap_or(self.error.row().description)
+            .chars()
+            .map(|character| match character {
+                '"' => '\'',
+                '\\' => '/',
+                ' '..='~' => character,
+                character if character.is_whitespace() => ' ',
+                _ => '?',
+            })
+            .collect()
+    }
+
+    /// The HTTP status of the answer when it is not a redirect.
+    pub fn http_status(&self) -> u16 {
+        self.error.row().http_status
+    }
+
+    /// The value of `WWW-Authenticate`, when the answer must carry one (RFC 6750 3, RFC 7617 2).
+    pub fn www_authenticate(&self) -> Option<String> {
+        let reason = match self.error.row().challenge? {
+            Challenge::Basic => {
+                return Some(r#"Basic realm="Vestibule", charset="UTF-8""#.to_owned());
+            }
+            Challenge::Bearer => return Some(r#"Bearer realm="Vestibule""#.to_owned()),
+            Challenge::BearerInsufficientScope => "insufficient_scope",
+            Challenge::BearerInvalidToken => "invalid_token",
+        };
+        Some(format!(
+            r#"Bearer realm="Vestibule", error="{reason}", error_description="{}""#,
+            self.public_description()
+        ))
+    }
+
+    /// The members of the answer in the given shape.
+    pub fn members(&self, shape: Shape) -> Members {
+        let row = self.error.row();
+        let description = self.public_description();
+        let mut members = Members::new();
+        if shape != Shape::OAuth {
+            members.insert("status_code".to_owned(), row.status_code.into());
+            members.insert(row.member.to_owned(), description.as_str().into());
+            if row.member.contains(' ') {
+                // Callers in the field read the documented name with its space, others the name
+                // without: both find what they look for.
+                let alias = row.member.replace(' ', "_");
+                members.insert(alias, description.as_str().into());
+            }
+            members.insert("status".to_owned(), "failed".into());
+        }
+        if shape != Shape::Headless {
+            // Where the middle member bears the name `error` it would be overwritten here; a test
+            // proves that no row has such a name.
+            members.insert("error".to_owned(), row.name.into());
+            members.insert("error_description".to_owned(), description.into());
+        }
+        if let Some(apex_error) = &self.apex_error {
+            members.insert("apex_error".to_owned(), apex_error.as_str().into());
+        }
+        if let (Shape::Merged, Some(field)) = (shape, &self.field) {
+            members.insert("invalid_field".to_owned(), field.as_str().into());
+        }
+        if let (Shape::Headless | Shape::Merged, Some(response)) = (shape, &self.recaptcha_response)
+        {
+            members.insert("recaptcha_response".to_owned(), response.clone());
+        }
+        members
+    }
+
+    /// The body of the answer.
+    ///
+    /// ```
+    /// use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
+    /// use vestibule_protocol::format::Format;
+    /// assert_eq!(
+    ///     ErrorAnswer::new(WireError::AuthenticationFailure).render(Shape::OAuth, Format::Json),
+    ///     r#"{"error":"invalid_grant","error_description":"authentication failure"}"#
+    /// );
+    /// ```
+    pub fn render(&self, shape: Shape, format: Format) -> String {
+        render_members(format, "OAuth", &self.members(shape), Layout::Compact)
+    }
+}
+
+/// The whole table as Markdown, for the reference page on errors.
+pub fn table_markdown() -> String {
+    let mut page = String::from(
+        "| `status_code` | `error` | Description | HTTP | Challenge | Redirect | Shapes | Source |\n\
+         |---|---|---|---|---|---|---|---|\n",
+    );
+    for row in &TABLE {
+        let name = if row.member == row.name {
+            format!("`{}`", row.name)
+        } else {
+            format!("`{}` (member `{}`)", row.name, row.member)
+        };
+        let challenge = match row.challenge {
+            None => "",
+            Some(Challenge::Basic) => "Basic",
+            Some(_) => "Bearer",
+        };
+        let shapes: Vec<&str> = row.shapes.iter().map(|shape| shape.letter()).collect();
+        page.push_str(&format!(
+            "| `{}` | {name} | {} | {} | {challenge} | {} | {} | {} |\n",
+            row.status_code,
+            row.description,
+            row.http_status,
+            if row.may_redirect { "yes" } else { "" },
+            shapes.join(" "),
+            row.source,
+        ));
+    }
+    page
+}
+
+impl Shape {
+    fn letter(self) -> &'static str {
+        match self {
+            Shape::Headless => "H",
+            Shape::OAuth => "O",
+            Shape::Merged => "M",
+        }
+    }
+}
