@@ -1,0 +1,220 @@
+//! The authorization endpoint's words: its parameters in, its redirect out.
+//!
+//! Owns the extraction of parameters, the shape of a code challenge and the `Location` of a
+//! success. The order of the checks (client, redirect, switches, scope, PKCE, credentials) and what
+//! each refusal answers is left to the server; headers are read by `basic` and `headless`.
+//!
+//! Carries out RFC 6749 sections 4.1.1 and 4.1.2, RFC 7636 section 4.3, and the Authorization Code
+//! and Credentials Flow of the headless documentation. `code_challenge_method` is not read: the
+//! method is always S256.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::form::Parameters;
+use crate::pkce::is_unreserved;
+use crate::secret::Secret;
+
+/// What a client asks of the authorization endpoint: each parameter as sent, absent when empty.
+///
+/// ```
+/// use vestibule_protocol::{authorization::AuthorizationRequest, form::Parameters};
+/// let parameters = Parameters::parse(None, b"response_type=code_credentials&client_id=3MVG9example")?;
+/// let request = AuthorizationRequest::parse(parameters).unwrap();
+/// assert_eq!(request.response_type.as_deref(), Some("code_credentials"));
+/// assert_eq!(request.state, None);
+/// # Ok::<(), vestibule_protocol::form::FormError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthorizationRequest {
+    /// `code_credentials` for a headless login, `code` for a browser.
+    pub response_type: Option<String>,
+    /// Which client asks.
+    pub client_id: Option<String>,
+    /// Where the code shall go; compared byte for byte with the registered ones.
+    pub redirect_uri: Option<String>,
+    /// S256 challenge, see [`check_code_challenge`].
+    pub code_challenge: Option<String>,
+    /// Scopes asked for, space-separated.
+    pub scope: Option<String>,
+    /// Opaque to us; returned on the redirect and in the token answer.
+    pub state: Option<String>,
+    /// Opaque to us; returned in the id_token.
+    pub nonce: Option<String>,
+    /// Unique visitor id of an earlier guest: a UUID, or at the guest flow with its prefix.
+    pub uvid_hint: Option<String>,
+    /// Whatever the discovery handler recognises a user by.
+    pub login_hint: Option<String>,
+    /// JSON text for the discovery handler.
+    pub customdata: Option<String>,
+    /// Username, when credentials are sent in the body.
+    pub username: Option<String>,
+    /// Password, when credentials are sent in the body.
+    pub password: Option<Secret>,
+    /// Whether a username or password stood in the query string, where secrets must not be.
+    pub credentials_in_query: bool,
+}
+
+/// A parameter is longer than we are willing to carry about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParameterTooLong {
+    /// Name of the parameter.
+    pub parameter: &'static str,
+}
+
+impl AuthorizationRequest {
+    /// Takes the parameters of an authorization request out of a form; unknown ones are ignored, as
+    /// RFC 6749 section 3.1 demands.
+    ///
+    /// # Refusals
+    /// [`ParameterTooLong`] for a `state` or `nonce` of more than [`ECHOED_BYTES_MAX`] bytes.
+    ///
+    /// Source: RFC 6749 section 4.1.1; OpenID Connect Core 3.1.2.1.
+    pub fn parse(mut parameters: Parameters) -> Result<AuthorizationRequest, ParameterTooLong> {
+        let credentials_in_query =
+            parameters.came_in_query("username") || parameters.came_in_query("password");
+        for parameter in ["state", "nonce"] {
+            if parameters
+                .get(parameter)
+                .is_some_and(|value| value.len() > ECHOED_BYTES_MAX)
+            {
+                return Err(ParameterTooLong { parameter });
+            }
+        }
+        Ok(AuthorizationRequest {
+            response_type: parameters.take("response_type"),
+            client_id: parameters.take("client_id"),
+            redirect_uri: parameters.take("redirect_uri"),
+            code_challenge: parameters.take("code_challenge"),
+            scope: parameters.take("scope"),
+            state: parameters.take("state"),
+            nonce: parameters.take("nonce"),
+            uvid_hint: parameters.take("uvid_hint"),
+            login_hint: parameters.take("login_hint"),
+            customdata: parameters.take("customdata"),
+            username: parameters.take("username"),
+            password: parameters.take_secret("password"),
+            credentials_in_query,
+        })
+    }
+}
+
+/// What the redirect of a successful authorization carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationAnswer {
+    /// The authorization code.
+    pub code: Secret,
+    /// Base URL of the site, without a trailing slash. Clients send the token request there.
+    pub sfdc_community_url: String,
+    /// Record id of the site.
+    pub sfdc_community_id: String,
+    /// The client's `state`, when it sent one.
+    pub state: Option<String>,
+}
+
+/// Writes the `Location` of a success: the answer's members, appended to the query of a registered
+/// redirect URI, which holds no fragment.
+///
+/// Everything but unreserved characters is percent-encoded, a blank as `%20`: form decoders and
+/// `decodeURIComponent` then read the same, and no value can end a header line.
+///
+/// ```
+/// use vestibule_protocol::authorization::{AuthorizationAnswer, redirect_location};
+/// let answer = AuthorizationAnswer {
+///     code: "aPrxC1".to_owned().into(),
+///     sfdc_community_url: "https://site.example.com".to_owned(),
+///     sfdc_community_id: "0DB000000000001".to_owned(),
+///     state: Some("a b".to_owned()),
+/// };
+/// assert_eq!(
+///     redirect_location("https://site.example.com/services/oauth2/echo", &answer),
+///     "https://site.example.com/services/oauth2/echo?code=aPrxC1\
+///      &sfdc_community_url=https%3A%2F%2Fsite.example.com\
+///      &sfdc_community_id=0DB000000000001&state=a%20b"
+/// );
+/// ```
+///
+/// Source: RFC 6749 section 4.1.2; Authorization Code and Credentials Flow.
+pub fn redirect_location(redirect_uri: &str, answer: &AuthorizationAnswer) -> String {
+    append_query(
+        redirect_uri,
+        &[
+            ("code", Some(answer.code.expose())),
+            ("sfdc_community_url", Some(&answer.sfdc_community_url)),
+            ("sfdc_community_id", Some(&answer.sfdc_community_id)),
+            ("state", answer.state.as_deref()),
+        ],
+    )
+}
+
+/// Appends the members that are present to the query of a URI, encoded as in [`redirect_location`].
+pub fn append_query(uri: &str, members: &[(&str, Option<&str>)]) -> String {
+    let mut location = uri.to_owned();
+    for (name, value) in members {
+        let Some(value) = value else { continue };
+        if !location.contains('?') {
+            location.push('?');
+        } else if !location.ends_with(['?', '&']) {
+            location.push('&');
+        }
+        push_encoded(&mut location, name);
+        location.push('=');
+        push_encoded(&mut location, value);
+    }
+    location
+}
+
+fn push_encoded(location: &mut String, text: &str) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if is_unreserved(byte) {
+            location.push(char::from(byte));
+        } else {
+            location.push('%');
+            location.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            location.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+}
+
+/// A code challenge that no verifier can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCodeChallenge;
+
+/// Refuses a code challenge that is not a SHA-256 digest in base64url without padding: 43
+/// characters, the last of which leaves no bits over.
+///
+/// # Refusals
+/// [`InvalidCodeChallenge`], for anything else.
+///
+/// Source: RFC 7636 section 4.2.
+pub fn check_code_challenge(code_challenge: &str) -> Result<(), InvalidCodeChallenge> {
+    match URL_SAFE_NO_PAD.decode(code_challenge) {
+        Ok(digest) if digest.len() == DIGEST_BYTES => Ok(()),
+        _ => Err(InvalidCodeChallenge),
+    }
+}
+
+impl fmt::Display for ParameterTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "parameter {} too long", self.parameter)
+    }
+}
+
+impl std::error::Error for ParameterTooLong {}
+
+impl fmt::Display for InvalidCodeChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid code challenge")
+    }
+}
+
+impl std::error::Error for InvalidCodeChallenge {}
+
+/// The most bytes of a `state` or `nonce`, which we store and send back; percent-encoded it still
+/// fits into a `Location` header of 16 kB.
+pub const ECHOED_BYTES_MAX: usize = 4096;
+/// Bytes of a SHA-256 digest.
+const DIGEST_BYTES: usize = 32;

@@ -1,0 +1,47 @@
+//! PKCE: the shape of a code verifier, and how a challenge is written.
+//!
+//! Owns the two rules of text. Hashing the verifier and comparing in constant time are left to the
+//! server, which has a hash function; the shape of a challenge that a client sends is checked in
+//! `authorization`.
+//!
+//! Carries out RFC 7636 sections 4.1 and 4.2. The method is always S256. A verifier may be longer
+//! than the RFC allows: the headless documentation and its mobile SDKs encode 128 random bytes,
+//! which makes 171 characters.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Writes the SHA-256 digest of a verifier as the challenge that belongs to it.
+///
+/// ```
+/// use vestibule_protocol::pkce::encode_challenge;
+/// // RFC 7636 appendix B: the digest of `dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk`.
+/// let digest = [
+///     19, 211, 30, 150, 26, 26, 216, 236, 47, 22, 177, 12, 76, 152, 46, 8, 118, 168, 120, 173,
+///     109, 241, 68, 86, 110, 225, 137, 74, 203, 112, 249, 195,
+/// ];
+/// assert_eq!(encode_challenge(&digest), "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
+/// ```
+///
+/// Source: RFC 7636 section 4.2 and appendix A.
+pub fn encode_challenge(digest: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest)
+}
+
+/// Whether a text may be a code verifier: 43 to 256 unreserved characters.
+///
+/// Source: RFC 7636 section 4.1, with a longer maximum (see above).
+pub fn verifier_is_well_formed(verifier: &str) -> bool {
+    (VERIFIER_LENGTH_MIN..=VERIFIER_LENGTH_MAX).contains(&verifier.len())
+        && verifier.bytes().all(is_unreserved)
+}
+
+/// Whether a byte needs no escaping anywhere in a URL. Source: RFC 3986 section 2.3.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The least characters of a verifier: 32 random bytes, encoded.
+pub const VERIFIER_LENGTH_MIN: usize = 43;
+/// The most characters of a verifier: room for the SDKs' 171, and still nothing to hash for long.
+pub const VERIFIER_LENGTH_MAX: usize = 256;

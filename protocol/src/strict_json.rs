@@ -1,0 +1,177 @@
+//! JSON from strangers: read whole, or not at all.
+//!
+//! Owns what serde_json leaves open: a member that comes twice is refused at every level (a
+//! validator in front of us might have looked at the other one), and so is nesting past
+//! [`DEPTH_MAX`]. serde_json itself refuses comments, trailing commas, `NaN`, numbers beyond a
+//! double, lone surrogates and a byte order mark. What the members mean is left to `headless`.
+//!
+//! Carries out RFC 8259, narrowed as its section 4 (unique names), 8.1 (no byte order mark) and 9
+//! (limits) invite.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::form::public_name;
+
+/// Why a text is not taken as JSON. Holds at most a member's name, never a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JsonError {
+    /// This member comes twice in one object.
+    DuplicateMember(String),
+    /// Not JSON, not UTF-8, or a number that no double holds.
+    NotJson,
+    /// JSON, but not an object.
+    NotObject,
+    /// Arrays or objects nested deeper than [`DEPTH_MAX`].
+    TooDeep,
+}
+
+/// Reads one JSON object and nothing behind it but blanks.
+///
+/// ```
+/// use vestibule_protocol::strict_json::{JsonError, parse_object};
+/// assert!(parse_object(br#"{"username":"a@b.example"}"#).is_ok());
+/// assert_eq!(
+///     parse_object(br#"{"username":"a@b.example","username":"c@d.example"}"#),
+///     Err(JsonError::DuplicateMember("username".to_owned()))
+/// );
+/// ```
+///
+/// # Refusals
+/// Any [`JsonError`].
+pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
+    match parse(text)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(JsonError::NotObject),
+    }
+}
+
+/// Reads one JSON value and nothing behind it but blanks.
+///
+/// # Refusals
+/// Any [`JsonError`] but [`JsonError::NotObject`].
+pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
+    // serde_json checks UTF-8 only inside of strings, and only when it has to.
+    let text = std::str::from_utf8(text).map_err(|_| JsonError::NotJson)?;
+    let problem = RefCell::new(JsonError::NotJson);
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Level {
+        depth: 0,
+        problem: &problem,
+    }
+    .deserialize(&mut deserializer)
+    .and_then(|value| deserializer.end().map(|()| value))
+    .map_err(|_| problem.into_inner())
+}
+
+/// One level of nesting. serde carries our own refusals as text only, so they are left in `problem`.
+#[derive(Clone, Copy)]
+struct Level<'p> {
+    depth: usize,
+    problem: &'p RefCell<JsonError>,
+}
+
+impl Level<'_> {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        if self.depth == DEPTH_MAX {
+            return Err(self.refuse(JsonError::TooDeep));
+        }
+        Ok(Level {
+            depth: self.depth + 1,
+            ..self
+        })
+    }
+
+    fn refuse<E: de::Error>(self, problem: JsonError) -> E {
+        self.problem.replace(problem);
+        E::custom("refused")
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level<'_> {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Level<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| self.refuse(JsonError::NotJson))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let level = self.deeper()?;
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(level)? {
+            array.push(item);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let level = self.deeper()?;
+        let mut object = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if object.contains_key(&name) {
+                return Err(self.refuse(JsonError::DuplicateMember(public_name(&name))));
+            }
+            let value = members.next_value_seed(level)?;
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JsonError::DuplicateMember(name) => write!(f, "member {name} comes twice"),
+            JsonError::NotJson => f.write_str("not JSON"),
+            JsonError::NotObject => f.write_str("not a JSON object"),
+            JsonError::TooDeep => f.write_str("nested too deeply"),
+        }
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+/// How deep arrays and objects may nest. Documented bodies use two levels; the rest is for custom
+/// data.
+pub const DEPTH_MAX: usize = 32;
