@@ -88,7 +88,10 @@ impl Format {
                 .find_map(|part| part.strip_prefix("q="))
                 .map_or(1.0, |q| q.parse().unwrap_or(0.0));
             let format = match media_type.as_str() {
-                "application/json" | "application/*" | "*/*" | "text/html"
+                "application/json"
+                | "application/*"
+                | "*/*"
+                | "text/html"
                 | "application/xhtml+xml" => Format::Json,
                 "application/xml" | "text/xml" => Format::Xml,
                 "application/x-www-form-urlencoded" => Format::UrlEncoded,

@@ -1,0 +1,218 @@
+//! The identity URL: `GET /id/<organization>/<user>`.
+//!
+//! This file owns the members of its answer and the objects it shares with userinfo. The mobile
+//! SDKs read it after every token response and stop at the first child that `photos` or `urls`
+//! lacks, so both are given whole or not at all; the types below leave no other way. Which claims a
+//! token may see belongs to the server. Source: Identity URLs.
+
+use serde::Serialize;
+
+use crate::format::{Format, Layout, Members, render_members};
+
+/// The answer of the identity URL. What is `None` here is `null` on the wire, but for `photos`,
+/// `urls` and the two `custom_` members, which are left out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Identity {
+    /// The identity URL itself.
+    pub id: String,
+    /// Always true: the caller's own token asserted the user.
+    pub asserted_user: bool,
+    /// The user's identifier.
+    pub user_id: String,
+    /// The organization's identifier.
+    pub organization_id: String,
+    /// The username.
+    pub username: Option<String>,
+    /// The nickname.
+    pub nick_name: Option<String>,
+    /// The full name.
+    pub display_name: Option<String>,
+    /// The address of mail.
+    pub email: Option<String>,
+    /// Whether the address was proven.
+    pub email_verified: Option<bool>,
+    /// The given name.
+    pub first_name: Option<String>,
+    /// The family name.
+    pub last_name: Option<String>,
+    /// The time zone, by its IANA name.
+    pub timezone: Option<String>,
+    /// The pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub photos: Option<Photos>,
+    /// The street and house number.
+    pub addr_street: Option<String>,
+    /// The city.
+    pub addr_city: Option<String>,
+    /// The state or region.
+    pub addr_state: Option<String>,
+    /// The country.
+    pub addr_country: Option<String>,
+    /// The postal code.
+    pub addr_zip: Option<String>,
+    /// The mobile phone number.
+    pub mobile_phone: Option<String>,
+    /// Whether the mobile phone number was proven.
+    pub mobile_phone_verified: bool,
+    /// The user's public note.
+    pub status: Status,
+    /// The addresses of other interfaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Urls>,
+    /// Whether the user may log in.
+    pub active: bool,
+    /// The kind of user, such as `CSP_LITE_PORTAL`.
+    pub user_type: String,
+    /// The language, such as `en_US`.
+    pub language: String,
+    /// The locale, such as `de_DE`.
+    pub locale: String,
+    /// The offset of the time zone from UTC without summer time, in milliseconds.
+    #[serde(rename = "utcOffset")]
+    pub utc_offset: i64,
+    /// When the user was last changed; see [`render_instant`].
+    pub last_modified_date: String,
+    /// Always true: a token was issued, so the app is there.
+    pub is_app_installed: bool,
+    /// The attributes a client is configured to see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_attributes: Option<Members>,
+    /// The permissions a client is configured to see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_permissions: Option<Members>,
+}
+
+/// The pictures of a user, both or neither.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Photos {
+    /// The URL of the full picture.
+    pub picture: String,
+    /// The URL of the small picture.
+    pub thumbnail: String,
+}
+
+/// The public note of a user; empty unless somebody wrote one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// When it was written; see [`render_instant`].
+    pub created_date: Option<String>,
+    /// What it says.
+    pub body: Option<String>,
+}
+
+/// The addresses of the interfaces a full installation of the imitated service has. We serve none
+/// of them; they are there because callers stop reading without them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // Each member is the address of the interface it is named after.
+pub struct Urls {
+    pub enterprise: String,
+    pub metadata: String,
+    pub partner: String,
+    pub rest: String,
+    pub sobjects: String,
+    pub search: String,
+    pub query: String,
+    pub recent: String,
+    pub profile: String,
+    pub feeds: String,
+    pub groups: String,
+    pub users: String,
+    pub feed_items: String,
+    pub custom_domain: String,
+}
+
+impl Urls {
+    /// All of them, below the base URL of the site (without a slash at its end). `version` is the
+    /// query parameter of that name: a number such as `60.0` takes the place of `{version}`,
+    /// anything else leaves the placeholder standing.
+    pub fn below(base_url: &str, user_id: &str, version: Option<&str>) -> Urls {
+        let version = version
+            .filter(|text| is_version(text))
+            .unwrap_or("{version}");
+        let soap = |interface: &str| format!("{base_url}/services/Soap/{interface}/{version}/");
+        let data = |path: &str| format!("{base_url}/services/data/v{version}/{path}");
+        Urls {
+            enterprise: soap("c"),
+            metadata: soap("m"),
+            partner: soap("u"),
+            rest: data(""),
+            sobjects: data("sobjects/"),
+            search: data("search/"),
+            query: data("query/"),
+            recent: data("recent/"),
+            profile: format!("{base_url}/{user_id}"),
+            feeds: data("chatter/feeds"),
+            groups: data("chatter/groups"),
+            users: data("chatter/users"),
+            feed_items: data("chatter/feed-items"),
+            custom_domain: base_url.to_owned(),
+        }
+    }
+}
+
+/// One to three digits, a dot and one digit at most: nothing that could change a URL.
+fn is_version(text: &str) -> bool {
+    text.len() <= 5
+        && text.starts_with(|c: char| c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
+impl Identity {
+    /// The body of the answer; `layout` follows the header `X-PrettyPrint`.
+    pub fn render(&self, format: Format, layout: Layout) -> String {
+        render_members(format, "user", &members_of(self), layout)
+    }
+}
+
+/// The members of a structure of this room, in the order of its fields.
+pub(crate) fn members_of(answer: &impl Serialize) -> Members {
+    match serde_json::to_value(answer) {
+        Ok(serde_json::Value::Object(members)) => members,
+        _ => unreachable!("a structure of texts and numbers serializes to an object"),
+    }
+}
+
+/// An instant as the mobile SDKs of both kinds read it: `2026-01-05T10:00:00Z`, without fractions.
+/// `unix_seconds` is counted from 1970; years outside 0–9999 are brought to the nearest of them.
+///
+/// ```
+/// use vestibule_protocol::identity::render_instant;
+/// assert_eq!(render_instant(1_767_607_200), "2026-01-05T10:00:00Z");
+/// ```
+pub fn render_instant(unix_seconds: i64) -> String {
+    const FIRST: i64 = -62_167_219_200;
+    const LAST: i64 = 253_402_300_799;
+    let seconds = unix_seconds.clamp(FIRST, LAST);
+    let (days, of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil_date(days);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60
+    )
+}
+
+/// Year, month and day of a number of days since 1970, in the Gregorian calendar without a
+/// beginning. Years are counted from the first of March, so that the leap day is their last.
+fn civil_date(days_since_1970: i64) -> (i64, i64, i64) {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    let days = days_since_1970 + 719_468;
+    let (era, day_of_era) = (
+        days.div_euclid(DAYS_OF_400_YEARS),
+        days.rem_euclid(DAYS_OF_400_YEARS),
+    );
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // From March on, five months have 153 days together.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}

@@ -1,0 +1,135 @@
+//! Discovery: what this server can do, for whoever asks.
+//!
+//! This file owns the members of the provider metadata (OpenID Connect Discovery 1.0 section 3,
+//! RFC 8414 section 2) and of the small document the mobile SDKs read before a login. The caller
+//! names what works; nothing is promised here on its own account, but for the features we say no
+//! to, where silence would mean yes.
+
+use serde::Serialize;
+
+/// What the server offers on a site; the caller lists only what works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The scopes a client may have.
+    pub scopes: Vec<String>,
+    /// The response types of the authorization endpoint.
+    pub response_types: Vec<String>,
+    /// The grants of the token endpoint, by their standard names.
+    pub grant_types: Vec<String>,
+    /// The algorithms that sign id_tokens (and JWT access tokens).
+    pub id_token_signing_algorithms: Vec<String>,
+    /// The ways in which a client proves itself at the token endpoint.
+    pub token_endpoint_auth_methods: Vec<String>,
+    /// The algorithms a client may sign its assertions with; empty when none may.
+    pub token_endpoint_auth_signing_algorithms: Vec<String>,
+    /// The claims userinfo and id_tokens may hold.
+    pub claims: Vec<String>,
+    /// The locales of the pages, as BCP 47 tags; empty when the server shows none.
+    pub ui_locales: Vec<String>,
+    /// Whether the endpoint for first-party applications answers.
+    pub authorization_challenge: bool,
+    /// Whether a redirect of the authorization endpoint carries `iss` (RFC 9207).
+    pub authorization_response_iss: bool,
+}
+
+/// The document at `/.well-known/openid-configuration` and at
+/// `/.well-known/oauth-authorization-server`: one and the same.
+///
+/// Source: OpenID Connect Discovery 1.0 section 3; RFC 8414 section 2; RFC 9207 section 3;
+/// draft-ietf-oauth-first-party-apps.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProviderMetadata {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
+    userinfo_endpoint: String,
+    jwks_uri: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_challenge_endpoint: Option<String>,
+    scopes_supported: Vec<String>,
+    response_types_supported: Vec<String>,
+    response_modes_supported: Vec<&'static str>,
+    grant_types_supported: Vec<String>,
+    code_challenge_methods_supported: Vec<&'static str>,
+    subject_types_supported: Vec<&'static str>,
+    id_token_signing_alg_values_supported: Vec<String>,
+    display_values_supported: Vec<&'static str>,
+    token_endpoint_auth_methods_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    token_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    claims_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ui_locales_supported: Vec<String>,
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    request_uri_parameter_supported: bool,
+    authorization_response_iss_parameter_supported: bool,
+}
+
+impl ProviderMetadata {
+    /// The metadata of the site at `base_url`, which is the issuer too. A slash at the end of the
+    /// base URL is taken away: libraries compare issuers letter by letter, and every token names
+    /// the issuer without one.
+    pub fn new(base_url: &str, offer: Offer) -> ProviderMetadata {
+        let base_url = base_url.trim_end_matches('/');
+        let below = |path: &str| format!("{base_url}{path}");
+        ProviderMetadata {
+            issuer: base_url.to_owned(),
+            authorization_endpoint: below("/services/oauth2/authorize"),
+            token_endpoint: below("/services/oauth2/token"),
+            revocation_endpoint: below("/services/oauth2/revoke"),
+            introspection_endpoint: below("/services/oauth2/introspect"),
+            userinfo_endpoint: below("/services/oauth2/userinfo"),
+            jwks_uri: below("/id/keys"),
+            // The standard's names are spoken at this path; the other path speaks the older ones.
+            authorization_challenge_endpoint: offer
+                .authorization_challenge
+                .then(|| below("/services/oauth2/authorization_challenge")),
+            scopes_supported: offer.scopes,
+            response_types_supported: offer.response_types,
+            response_modes_supported: vec!["query"],
+            grant_types_supported: offer.grant_types,
+            code_challenge_methods_supported: vec!["S256"],
+            subject_types_supported: vec!["public"],
+            id_token_signing_alg_values_supported: offer.id_token_signing_algorithms,
+            display_values_supported: vec!["page", "popup", "touch"],
+            token_endpoint_auth_methods_supported: offer.token_endpoint_auth_methods,
+            token_endpoint_auth_signing_alg_values_supported: offer
+                .token_endpoint_auth_signing_algorithms,
+            claims_supported: offer.claims,
+            ui_locales_supported: offer.ui_locales,
+            claims_parameter_supported: false,
+            request_parameter_supported: false,
+            // Left out, this one would mean true (Discovery section 3).
+            request_uri_parameter_supported: false,
+            authorization_response_iss_parameter_supported: offer.authorization_response_iss,
+        }
+    }
+
+    /// The document as JSON on one line.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a structure of texts is always JSON")
+    }
+}
+
+/// The document at `/.well-known/auth-configuration`, which the mobile SDKs read to learn whether
+/// to log in through the system's browser. We say no, and offer no other providers.
+///
+/// Source: Mobile SDK, authentication configuration.
+pub fn auth_configuration(base_url: &str, organization_id: &str) -> String {
+    serde_json::json!({
+        "OrgId": organization_id,
+        "MobileSDK": {
+            "UseAndroidNativeBrowserForAuthentication": false,
+            "UseiOSNativeBrowserForAuthentication": false,
+        },
+        "LoginPage": {},
+        "SamlProviders": [],
+        "AuthProviders": [],
+        "AuthProtocolConfig": [],
+        "Url": base_url,
+    })
+    .to_string()
+}

@@ -1,0 +1,196 @@
+//! Scopes: the words a token may carry.
+//!
+//! This file owns how a scope list is read, compared and written (RFC 6749 3.3) and which words
+//! are known. Who may have which scope belongs to the clients and the grants.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The known scopes, in alphabetical order. Words that begin with [`CDP_PREFIX`] are known too.
+///
+/// Source: OAuth Tokens and Scopes.
+pub const KNOWN: &[&str] = &[
+    "address",
+    "api",
+    "chatbot_api",
+    "chatter_api",
+    "content",
+    "custom_permissions",
+    "data_cloud_user_claims",
+    "eclair_api",
+    "einstein_gpt_api",
+    "email",
+    "forgot_password",
+    "full",
+    "id",
+    "interaction_api",
+    "lightning",
+    "mcp_api",
+    "offline_access",
+    "openid",
+    "pardot_api",
+    "phone",
+    "profile",
+    "pwdless_login_api",
+    "refresh_token",
+    "scrt_api",
+    "sfap_api",
+    "user_registration_api",
+    "visualforce",
+    "wave_api",
+    "web",
+];
+
+/// The family of customer-data scopes, which grows without notice.
+pub const CDP_PREFIX: &str = "cdp_";
+
+/// The longest scope parameter we read, in bytes: several times the whole vocabulary.
+pub const SCOPE_BYTES_MAX: usize = 4096;
+
+/// A scope list that holds a character RFC 6749 3.3 forbids, or is longer than
+/// [`SCOPE_BYTES_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidScope;
+
+impl fmt::Display for InvalidScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the scope is not a list of words separated by spaces")
+    }
+}
+
+impl std::error::Error for InvalidScope {}
+
+/// A list of scopes without repetition, in the order in which they were first named. Two lists
+/// with the same words are equal, whatever their order.
+///
+/// `refresh_token` and `offline_access` are two words for one scope: each is kept as it was
+/// written, because callers look for the word they sent, and either satisfies the other.
+///
+/// ```
+/// use vestibule_protocol::scope::ScopeSet;
+/// let granted: ScopeSet = "openid api refresh_token openid".parse()?;
+/// assert_eq!(granted.to_string(), "openid api refresh_token");
+/// assert!(granted.contains("offline_access"));
+/// # Ok::<(), vestibule_protocol::scope::InvalidScope>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ScopeSet(Vec<String>);
+
+impl ScopeSet {
+    /// Reads a list separated by spaces. Commas separate too: one page of the documentation writes
+    /// lists so. An empty list is a list.
+    ///
+    /// # Refusals
+    ///
+    /// [`InvalidScope`] for characters outside `%x21 / %x23-5B / %x5D-7E` (RFC 6749 3.3) and for
+    /// lists that are too long. Unknown words are not refused here; see [`ScopeSet::unknown`].
+    pub fn parse(text: &str) -> Result<ScopeSet, InvalidScope> {
+        if text.len() > SCOPE_BYTES_MAX {
+            return Err(InvalidScope);
+        }
+        let mut scopes = ScopeSet::default();
+        for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+            let is_scope_token = word
+                .bytes()
+                .all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+            if !is_scope_token {
+                return Err(InvalidScope);
+            }
+            if !scopes.contains(word) {
+                scopes.0.push(word.to_owned());
+            }
+        }
+        Ok(scopes)
+    }
+
+    /// Whether the list grants the scope, by this word or by its other name.
+    pub fn contains(&self, scope: &str) -> bool {
+        self.0
+            .iter()
+            .any(|word| canonical(word) == canonical(scope))
+    }
+
+    /// Whether no scope is in the list.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many scopes are in the list.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the other list grants every scope of this one.
+    pub fn is_subset_of(&self, other: &ScopeSet) -> bool {
+        self.iter().all(|scope| other.contains(scope))
+    }
+
+    /// The scopes of this list, in its order and words, that the other grants too.
+    pub fn intersect(&self, other: &ScopeSet) -> ScopeSet {
+        ScopeSet(
+            self.iter()
+                .filter(|scope| other.contains(scope))
+                .map(str::to_owned)
+                .collect(),
+        )
+    }
+
+    /// The words that are not in the vocabulary. Where a client is registered they are an error;
+    /// where a token is asked for, the client's own list already bounds them.
+    pub fn unknown(&self) -> Vec<String> {
+        self.iter()
+            .filter(|scope| !KNOWN.contains(scope) && !scope.starts_with(CDP_PREFIX))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// The scopes in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+/// The one word under which two names of a scope are compared.
+fn canonical(scope: &str) -> &str {
+    match scope {
+        "offline_access" => "refresh_token",
+        other => other,
+    }
+}
+
+impl PartialEq for ScopeSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_subset_of(other) && other.is_subset_of(self)
+    }
+}
+
+impl Eq for ScopeSet {}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" "))
+    }
+}
+
+impl FromStr for ScopeSet {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ScopeSet::parse(text)
+    }
+}
+
+impl Serialize for ScopeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ScopeSet {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        ScopeSet::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
