@@ -218,3 +218,145 @@ impl std::error::Error for InvalidCodeChallenge {}
 pub const ECHOED_BYTES_MAX: usize = 4096;
 /// Bytes of a SHA-256 digest.
 const DIGEST_BYTES: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answer(state: Option<&str>) -> AuthorizationAnswer {
+        AuthorizationAnswer {
+            code: Secret::from("aPrxC1".to_owned()),
+            sfdc_community_url: "https://site.example.com/customers".to_owned(),
+            sfdc_community_id: "0DB000000000001".to_owned(),
+            state: state.map(str::to_owned),
+        }
+    }
+
+    fn request(body: &str) -> Result<AuthorizationRequest, ParameterTooLong> {
+        AuthorizationRequest::parse(Parameters::parse(None, body.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_the_mobile_sdk_sends_is_read() {
+        let request = request(
+            "response_type=code_credentials&client_id=3MVG9example\
+             &redirect_uri=https://site.example.com/services/oauth2/echo\
+             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+        )
+        .unwrap();
+        assert_eq!(request.response_type.as_deref(), Some("code_credentials"));
+        assert_eq!(request.client_id.as_deref(), Some("3MVG9example"));
+        assert_eq!(
+            request.redirect_uri.as_deref(),
+            Some("https://site.example.com/services/oauth2/echo")
+        );
+        assert_eq!(
+            check_code_challenge(request.code_challenge.as_deref().unwrap()),
+            Ok(())
+        );
+        assert_eq!((request.state, request.scope), (None, None));
+        assert!(!request.credentials_in_query);
+    }
+
+    #[test]
+    fn credentials_are_taken_and_their_place_is_remembered() {
+        let text = "username=janice%40example.com&password=a%26b";
+        let in_body = request(text).unwrap();
+        assert_eq!(in_body.username.as_deref(), Some("janice@example.com"));
+        assert_eq!(in_body.password.as_ref().unwrap().expose(), "a&b");
+        assert!(!in_body.credentials_in_query);
+        assert!(!format!("{in_body:?}").contains("a&b"));
+        for query in ["username=x", "password=y", text] {
+            let parameters = Parameters::parse(Some(query), b"").unwrap();
+            let in_query = AuthorizationRequest::parse(parameters).unwrap();
+            assert!(in_query.credentials_in_query, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_state_or_nonce_is_carried_up_to_its_limit() {
+        // HTTP-16.
+        for parameter in ["state", "nonce"] {
+            let fits = format!("{parameter}={}", "x".repeat(ECHOED_BYTES_MAX));
+            assert!(request(&fits).is_ok());
+            assert_eq!(
+                request(&format!("{fits}x")),
+                Err(ParameterTooLong { parameter })
+            );
+        }
+    }
+
+    #[test]
+    fn a_redirect_carries_exactly_the_documented_members() {
+        assert_eq!(
+            redirect_location("https://app.example/cb", &answer(None)),
+            "https://app.example/cb?code=aPrxC1&sfdc_community_url=\
+             https%3A%2F%2Fsite.example.com%2Fcustomers&sfdc_community_id=0DB000000000001"
+        );
+    }
+
+    #[test]
+    fn a_query_of_the_redirect_uri_is_kept() {
+        // RFC 6749 section 3.1.2.
+        for (redirect_uri, start) in [
+            ("https://a.example/cb?x=1", "https://a.example/cb?x=1&code="),
+            (
+                "https://a.example/cb?x=1&",
+                "https://a.example/cb?x=1&code=",
+            ),
+            ("https://a.example/cb?", "https://a.example/cb?code="),
+            ("com.example.app:/cb", "com.example.app:/cb?code="),
+        ] {
+            let location = redirect_location(redirect_uri, &answer(Some("s")));
+            assert!(location.starts_with(start), "{location}");
+        }
+    }
+
+    #[test]
+    fn a_code_challenge_is_a_whole_digest() {
+        // PKCE-07.
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert_eq!(check_code_challenge(challenge), Ok(()));
+        assert_eq!(
+            check_code_challenge("m9v0o6VZCkA61J5U-X1Tz5TKs3SgkIws3KAW_OnRzjg"),
+            Ok(())
+        );
+        for wrong in [
+            String::new(),
+            challenge[..42].to_owned(),
+            format!("{challenge}A"),
+            format!("{challenge}="),
+            challenge.replace('-', "+"),
+            challenge.replace('-', "/"),
+            challenge.replace('-', " "),
+            challenge.replace('-', "é"),
+            // The last character stands for four bits and two that must be zero.
+            format!("{}N", &challenge[..42]),
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk~".to_owned(),
+        ] {
+            assert_eq!(
+                check_code_challenge(&wrong),
+                Err(InvalidCodeChallenge),
+                "{wrong:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_redirect_is_read_back_by_every_parser(state in "\\PC{1,60}|[ -~]{1,60}") {
+            // HTTP-16: quotes, markup, `+`, `%0D` and all.
+            let location = redirect_location("https://a.example/cb?x=%20y", &answer(Some(&state)));
+            prop_assert!(location.bytes().all(|byte| byte.is_ascii_graphic()));
+            let url = url::Url::parse(&location).unwrap();
+            let back = url.query_pairs().find(|(name, _)| name == "state").unwrap().1;
+            prop_assert_eq!(back.as_ref(), state.as_str());
+            prop_assert_eq!(url.query_pairs().count(), 5);
+            if let Ok(parameters) = Parameters::parse(url.query(), b"") {
+                prop_assert_eq!(parameters.get("state"), Some(state.as_str()));
+                prop_assert_eq!(parameters.get("code"), Some("aPrxC1"));
+            }
+        }
+    }
+}

@@ -172,3 +172,217 @@ impl std::error::Error for BasicError {}
 /// The most characters behind the scheme word. Room for a JWT with many claims; a password as long
 /// as the body form allows would need another header anyway.
 pub const HEADER_BYTES_MAX: usize = 8 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn user(text: &[u8]) -> Result<Option<BasicCredentials>, BasicError> {
+        parse_user(&format!("Basic {}", STANDARD.encode(text)))
+    }
+
+    fn halves(credentials: Option<BasicCredentials>) -> (String, String) {
+        let credentials = credentials.unwrap();
+        (credentials.left, credentials.right.into_inner())
+    }
+
+    #[test]
+    fn both_alphabets_give_the_same_password_with_its_colons() {
+        // BASIC-01, BASIC-02, BASIC-05.
+        for header in [
+            "Basic amFuaWNlQGV4YW1wbGUuY29tOnBhOnNzPz5+w78=",
+            "Basic amFuaWNlQGV4YW1wbGUuY29tOnBhOnNzPz5+w78",
+            "Basic amFuaWNlQGV4YW1wbGUuY29tOnBhOnNzPz5-w78=",
+            "Basic amFuaWNlQGV4YW1wbGUuY29tOnBhOnNzPz5-w78",
+        ] {
+            assert_eq!(
+                halves(parse_user(header).unwrap()),
+                ("janice@example.com".to_owned(), "pa:ss?>~ÿ".to_owned()),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_identifier_and_its_one_time_password_are_read() {
+        assert_eq!(
+            halves(parse_user("Basic TUZGMFJXc3dNREF3TURJeGRWUms6MTIzYWJj").unwrap()),
+            ("MFF0RWswMDAwMDIxdVRk".to_owned(), "123abc".to_owned())
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_are_refused() {
+        // BASIC-03.
+        assert_eq!(user(b"a:\xFF"), Err(BasicError::NotUtf8));
+        assert_eq!(user(b"\xE4:b"), Err(BasicError::NotUtf8));
+    }
+
+    #[test]
+    fn an_empty_half_or_no_colon_is_refused() {
+        // BASIC-04.
+        assert_eq!(user(b":b"), Err(BasicError::Empty));
+        assert_eq!(user(b"a:"), Err(BasicError::Empty));
+        assert_eq!(user(b":"), Err(BasicError::Empty));
+        assert_eq!(user(b"ab"), Err(BasicError::NoColon));
+        for scheme_only in ["Basic", "Basic ", "basic   "] {
+            assert_eq!(parse_user(scheme_only), Err(BasicError::NoColon));
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_base64_is_refused() {
+        // BASIC-05: the text is `a:bc` with its padding doubled, moved, cut, or broken up.
+        assert!(parse_user("Basic YTpiYw==").unwrap().is_some());
+        for encoded in [
+            "YTpiYw=",
+            "YTpiYw===",
+            "YTpiYw====",
+            "YTpi=Yw=",
+            "YTpi=Yw",
+            "=YTpiYw",
+            "YTpi Yw==",
+            "YTpi\nYw==",
+            "YTpiYw==\r\n",
+            "YTpiYw== ",
+            "\tYTpiYw==",
+            "YTpiYx==",
+            "YTpiYw==, Bearer x",
+            "YTpi*w==",
+            "+-_/YTpiYw==",
+            "YTpié",
+        ] {
+            assert_eq!(
+                parse_user(&format!("Basic {encoded}")),
+                Err(BasicError::NotBase64),
+                "{encoded:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_scheme_has_no_case() {
+        // BASIC-06.
+        for scheme in ["Basic", "basic", "BASIC", "bAsIc "] {
+            assert!(parse_user(&format!("{scheme} YTpiYw==")).unwrap().is_some());
+        }
+        for other in [
+            "Bearer YTpiYw==",
+            "BasicYTpiYw==",
+            "Basic,YTpiYw==",
+            "",
+            " ",
+            "Digest",
+        ] {
+            assert_eq!(parse_user(other), Ok(None), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_control_character_is_refused_and_nothing_is_cut_off() {
+        // BASIC-07.
+        for text in [&b"a:b\0c"[..], b"a\0:b", b"a:b\n", b"a:\x7F", b"\ra:b"] {
+            assert_eq!(user(text), Err(BasicError::ControlCharacter), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_header_is_refused_unread() {
+        // BASIC-09.
+        let encoded = "A".repeat(16 * 1024);
+        assert_eq!(
+            parse_user(&format!("Basic {encoded}")),
+            Err(BasicError::TooLong)
+        );
+        assert_eq!(parse_bearer(&format!("Bearer {encoded}")), None);
+    }
+
+    #[test]
+    fn form_encoding_is_undone_for_a_client_and_never_for_a_user() {
+        // BASIC-10.
+        let header = format!("Basic {}", STANDARD.encode("a%3Ab+c:d%2Be"));
+        assert_eq!(
+            halves(parse_user(&header).unwrap()),
+            ("a%3Ab+c".to_owned(), "d%2Be".to_owned())
+        );
+        assert_eq!(
+            halves(parse_client(&header).unwrap()),
+            ("a:b c".to_owned(), "d+e".to_owned())
+        );
+        let hidden = format!("Basic {}", STANDARD.encode("a:b%00"));
+        assert_eq!(parse_client(&hidden), Err(BasicError::ControlCharacter));
+        let broken = format!("Basic {}", STANDARD.encode("a:%FF"));
+        assert_eq!(parse_client(&broken), Err(BasicError::NotUtf8));
+    }
+
+    #[test]
+    fn a_one_time_password_with_a_colon_stays_whole() {
+        // BASIC-11: it is then simply the wrong one.
+        assert_eq!(
+            halves(user(b"0RX1:12:34").unwrap()),
+            ("0RX1".to_owned(), "12:34".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_rfc_client_is_read_and_a_client_may_have_no_secret() {
+        // RFC 6749 section 2.3.1.
+        assert_eq!(
+            halves(parse_client("Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3").unwrap()),
+            ("s6BhdRkqt3".to_owned(), "7Fjfp0ZBr1KtDRbnfVdmIw".to_owned())
+        );
+        let header = format!("Basic {}", STANDARD.encode("s6BhdRkqt3:"));
+        assert!(parse_client(&header).unwrap().unwrap().right.is_empty());
+        let header = format!("Basic {}", STANDARD.encode(":secret"));
+        assert_eq!(parse_client(&header), Err(BasicError::Empty));
+    }
+
+    #[test]
+    fn a_bearer_token_is_one_word() {
+        let token = |text| parse_bearer(text).map(Secret::into_inner);
+        // RFC 6750 section 2.1, and an opaque token of ours.
+        assert_eq!(
+            token("Bearer mF_9.B5f-4.1JqM").as_deref(),
+            Some("mF_9.B5f-4.1JqM")
+        );
+        assert_eq!(
+            token("bearer  00D000000000001!AQEAQx=").as_deref(),
+            Some("00D000000000001!AQEAQx=")
+        );
+        for header in [
+            "Bearer",
+            "Bearer ",
+            "Bearer =",
+            "Bearer a b",
+            "Bearer a, Basic b",
+            "Bearer a=b",
+            "Bearer \"a\"",
+            "Bearer é",
+            "Basic YTpiYw==",
+        ] {
+            assert_eq!(token(header), None, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_password_is_printed() {
+        let credentials = user(b"a:hunter2").unwrap();
+        assert!(!format!("{credentials:?}").contains("hunter2"));
+        assert!(!BasicError::NotUtf8.to_string().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_is_read_back(left in "[^:\\pC]{1,20}", right in "\\PC{1,20}") {
+            prop_assume!(!holds_unprintable(&left) && !holds_unprintable(&right));
+            for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
+                let header = format!("Basic {}", engine.encode(format!("{left}:{right}")));
+                prop_assert_eq!(
+                    halves(parse_user(&header).unwrap()),
+                    (left.clone(), right.clone())
+                );
+            }
+        }
+    }
+}

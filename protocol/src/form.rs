@@ -56,8 +56,8 @@ pub enum FormError {
 impl Parameters {
     /// Reads the query string (without its `?`) and the form body as one set of parameters.
     ///
-    /// Both are split at `&` and then at the first `=`. Line breaks and blanks around a name, and
-    /// line breaks behind a value, are dropped before decoding. `+` is a blank; a `%` that is not
+    /// Both are split at `&` and then at the first `=`. Line breaks and blanks around a name, and a
+    /// line break behind a value, are dropped before decoding. `+` is a blank; a `%` that is not
     /// followed by two hexadecimal digits stays as it is, as the URL Standard has it, so that a
     /// client that encodes nothing may still send one. A piece without a name or without a value
     /// counts as absent.
@@ -71,8 +71,8 @@ impl Parameters {
         let mut seen = 0;
         let places = [(query.unwrap_or("").as_bytes(), true), (body, false)];
         for (text, came_in_query) in places {
-            for piece in text.split(|byte| *byte == b'&').map(trim_both) {
-                if piece.is_empty() {
+            for piece in text.split(|byte| *byte == b'&') {
+                if trim_both(piece).is_empty() {
                     continue;
                 }
                 seen += 1;
@@ -209,11 +209,17 @@ fn trim_both(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
+/// Drops the line break behind a value, and the indentation of the next line with it. Blanks without
+/// a line break belong to the value, which may be a password.
 fn trim_line_end(text: &[u8]) -> &[u8] {
-    let end = text
+    let blanks_start = text
         .iter()
-        .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
+        .rposition(|byte| !matches!(byte, b'\r' | b'\n' | b' '))
         .map_or(0, |at| at + 1);
+    let end = text[blanks_start..]
+        .iter()
+        .position(|byte| *byte != b' ')
+        .map_or(text.len(), |at| blanks_start + at);
     &text[..end]
 }
 
@@ -249,3 +255,178 @@ pub(crate) fn public_name(name: &str) -> String {
 pub const PARAMETERS_MAX: usize = 64;
 /// No documented parameter has a longer name than this.
 const NAME_BYTES_SHOWN_MAX: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn body(text: &str) -> Result<Parameters, FormError> {
+        Parameters::parse(None, text.as_bytes())
+    }
+
+    #[test]
+    fn a_body_that_nobody_encoded_is_read() {
+        // Mobile SDKs join name and value with nothing in between but `=` and `&`.
+        let parameters =
+            body("response_type=code_credentials&redirect_uri=https://x.example/y?z=1").unwrap();
+        assert_eq!(
+            parameters.get("redirect_uri"),
+            Some("https://x.example/y?z=1")
+        );
+    }
+
+    #[test]
+    fn a_body_pasted_from_the_documentation_is_read() {
+        let parameters = body(
+            "response_type=code_credentials&\r\nclient_id=3MVG9example&\n \
+             redirect_uri=https%3A%2F%2Fsite.example.com%2Fcallback&\n    scope=openid+api\r\n",
+        )
+        .unwrap();
+        assert_eq!(parameters.get("client_id"), Some("3MVG9example"));
+        assert_eq!(
+            parameters.get("redirect_uri"),
+            Some("https://site.example.com/callback")
+        );
+        assert_eq!(parameters.get("scope"), Some("openid api"));
+    }
+
+    #[test]
+    fn blanks_of_a_value_are_kept_unless_a_line_ends_there() {
+        let parameters = body("password= a  &code=b\r\n    &x=c \n \n").unwrap();
+        let values: Vec<_> = parameters.iter().map(|(_, value)| value).collect();
+        assert_eq!(values, [" a  ", "b", "c "]);
+    }
+
+    #[test]
+    fn the_rfc_example_is_read() {
+        // RFC 6749 appendix B.
+        let parameters = body("a=+%25%26%2B%C2%A3%E2%82%AC").unwrap();
+        assert_eq!(parameters.get("a"), Some(" %&+£€"));
+    }
+
+    #[test]
+    fn a_percent_sign_before_anything_but_two_digits_is_itself() {
+        let parameters = body("a=50%&b=%zz&c=%4&d=%%34&e=%41").unwrap();
+        let values: Vec<_> = parameters.iter().map(|(_, value)| value).collect();
+        assert_eq!(values, ["50%", "%zz", "%4", "%4", "A"]);
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_absent() {
+        // RFC 6749 section 3.1.
+        let parameters = body("state=&scope&&=x&state=later").unwrap();
+        assert_eq!(parameters.get("scope"), None);
+        assert_eq!(parameters.get("state"), Some("later"));
+        assert_eq!(parameters.iter().count(), 1);
+    }
+
+    #[test]
+    fn two_values_for_one_name_are_refused_wherever_they_stand() {
+        // HTTP-04.
+        let duplicate = || FormError::Duplicate("state".to_owned());
+        assert_eq!(body("state=a&state=b").unwrap_err(), duplicate());
+        assert_eq!(body("state=a&%73tate=b").unwrap_err(), duplicate());
+        assert_eq!(
+            Parameters::parse(Some("state=a"), b"state=b").unwrap_err(),
+            duplicate()
+        );
+        assert_eq!(
+            Parameters::parse(Some("state=a&state=b"), b"").unwrap_err(),
+            duplicate()
+        );
+    }
+
+    #[test]
+    fn one_value_twice_is_one_value_and_remembers_the_query() {
+        let parameters = Parameters::parse(Some("password=a&x=1"), b"password=a&y=2").unwrap();
+        assert!(parameters.came_in_query("password"));
+        assert!(parameters.came_in_query("x"));
+        assert!(!parameters.came_in_query("y"));
+        assert!(!parameters.came_in_query("z"));
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        // HTTP-16: a `state` with line breaks would come back in a header.
+        for text in [
+            "state=a%0D%0Ab",
+            "state=a%00",
+            "state=%7F",
+            "state=a\tb",
+            "state=%C2%85",
+            "state=%EF%BF%BF",
+        ] {
+            assert_eq!(
+                body(text).unwrap_err(),
+                FormError::ControlCharacter("state".to_owned()),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            body("a%00b=1").unwrap_err(),
+            FormError::ControlCharacter("(unknown)".to_owned())
+        );
+    }
+
+    #[test]
+    fn text_that_is_not_utf_8_is_refused() {
+        assert_eq!(body("a=%FF").unwrap_err(), FormError::NotUtf8);
+        assert_eq!(body("%C3=1").unwrap_err(), FormError::NotUtf8);
+        assert_eq!(
+            Parameters::parse(None, b"a=\xC3\x28").unwrap_err(),
+            FormError::NotUtf8
+        );
+    }
+
+    #[test]
+    fn the_number_of_parameters_is_limited() {
+        let many = |count: usize| {
+            let pieces: Vec<_> = (0..count).map(|at| format!("p{at}=v")).collect();
+            body(&pieces.join("&"))
+        };
+        assert_eq!(many(PARAMETERS_MAX).unwrap().iter().count(), PARAMETERS_MAX);
+        assert_eq!(many(PARAMETERS_MAX + 1).unwrap_err(), FormError::TooMany);
+    }
+
+    #[test]
+    fn a_secret_is_moved_out_and_values_are_not_printed() {
+        let mut parameters = body("client_id=c&client_secret=hunter2").unwrap();
+        assert_eq!(
+            format!("{parameters:?}"),
+            r#"{"client_id", "client_secret"}"#
+        );
+        let secret = parameters.take_secret("client_secret").unwrap();
+        assert_eq!(secret.expose(), "hunter2");
+        assert_eq!(parameters.get("client_secret"), None);
+        assert!(!FormError::Duplicate("x".into()).to_string().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_an_encoder_writes_is_read_back(
+            pairs in proptest::collection::btree_map("[a-z_]{1,9}", "\\PC{1,30}", 0..9)
+        ) {
+            prop_assume!(!pairs.values().any(|value| holds_unprintable(value)));
+            let text = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&pairs)
+                .finish();
+            let parameters = Parameters::parse(None, text.as_bytes()).unwrap();
+            for (name, value) in &pairs {
+                prop_assert_eq!(parameters.get(name), Some(value.as_str()));
+            }
+            prop_assert_eq!(parameters.iter().count(), pairs.len());
+        }
+
+        #[test]
+        fn decoding_agrees_with_the_url_standard(value in "[a-zA-Z0-9%+=; ]{0,40}") {
+            let Ok(parameters) = Parameters::parse(None, format!("a={value}").as_bytes()) else {
+                return Ok(());
+            };
+            let expected = url::form_urlencoded::parse(format!("a={value}").as_bytes())
+                .next()
+                .map(|(_, value)| value.into_owned());
+            prop_assert_eq!(parameters.get("a").unwrap_or(""), expected.unwrap_or_default());
+        }
+    }
+}

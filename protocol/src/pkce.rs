@@ -45,3 +45,33 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 pub const VERIFIER_LENGTH_MIN: usize = 43;
 /// The most characters of a verifier: room for the SDKs' 171, and still nothing to hash for long.
 pub const VERIFIER_LENGTH_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_of_the_rfc_and_of_the_sdks_are_well_formed() {
+        // PKCE-08: RFC 7636 appendix B.
+        assert!(verifier_is_well_formed(
+            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+        ));
+        let random: Vec<u8> = (0..128).collect();
+        let verifier = URL_SAFE_NO_PAD.encode(random);
+        assert_eq!(verifier.len(), 171);
+        assert!(verifier_is_well_formed(&verifier));
+    }
+
+    #[test]
+    fn a_verifier_of_the_wrong_length_or_alphabet_is_not() {
+        // PKCE-05. 129 characters are fine here, unlike in the RFC.
+        let of_length = |length| verifier_is_well_formed(&"a".repeat(length));
+        assert!(!of_length(0) && !of_length(42) && !of_length(257));
+        assert!(of_length(43) && of_length(129) && of_length(256));
+        for foreign in ["+", "/", "=", " ", "é", "\n", "%", "!"] {
+            let verifier = format!("{}{foreign}", "a".repeat(50));
+            assert!(!verifier_is_well_formed(&verifier), "{foreign:?}");
+        }
+        assert!(verifier_is_well_formed(&"-._~0Za".repeat(7)));
+    }
+}

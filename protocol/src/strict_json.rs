@@ -175,3 +175,118 @@ impl std::error::Error for JsonError {}
 /// How deep arrays and objects may nest. Documented bodies use two levels; the rest is for custom
 /// data.
 pub const DEPTH_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let text = r#" {"a":[1,-2,3.5,true,false,null,"é\ud83d\ude00"],"b":{"c":{}}} "#;
+        assert_eq!(
+            parse(text.as_bytes()),
+            Ok(json!({"a":[1,-2,3.5,true,false,null,"é😀"],"b":{"c":{}}}))
+        );
+    }
+
+    #[test]
+    fn a_member_that_comes_twice_is_refused_at_every_level() {
+        // HTTP-05.
+        let duplicate = |name: &str| Err(JsonError::DuplicateMember(name.to_owned()));
+        assert_eq!(parse(br#"{"a":1,"a":1}"#), duplicate("a"));
+        assert_eq!(parse(br#"{"a":1,"\u0061":2}"#), duplicate("a"));
+        assert_eq!(parse(br#"[{"x":{"a":1,"b":2,"a":null}}]"#), duplicate("a"));
+        assert_eq!(parse(br#"{"<b>":1,"<b>":2}"#), duplicate("(unknown)"));
+        assert!(parse(br#"{"a":{"a":1},"A":2}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        // HTTP-07.
+        for text in [
+            "",
+            " ",
+            "{",
+            "{}x",
+            "{} {}",
+            "{\"a\":1,}",
+            "[1,]",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "{\"a\":1e400}",
+            "{\"a\":-1e400}",
+            "{\"a\":01}",
+            "{\"a\":+1}",
+            "{\"a\":.5}",
+            "{'a':1}",
+            "{a:1}",
+            "{\"a\":1}//",
+            "/* */{}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\udc00\\ud800\"}",
+            "{\"a\":\"\n\"}",
+            "{\"a\":\"\\x41\"}",
+            "\u{FEFF}{}",
+            "{\"userdata\"=1}",
+        ] {
+            assert_eq!(parse(text.as_bytes()), Err(JsonError::NotJson), "{text:?}");
+        }
+        assert_eq!(parse(b"{\"a\":\"\xFF\"}"), Err(JsonError::NotJson));
+        assert_eq!(parse(b"\xFF\xFE{\0}\0"), Err(JsonError::NotJson));
+    }
+
+    #[test]
+    fn nesting_ends_at_its_limit() {
+        // HTTP-07: ten thousand levels must not cost ten thousand frames.
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(nested(DEPTH_MAX).as_bytes()).is_ok());
+        assert_eq!(
+            parse(nested(DEPTH_MAX + 1).as_bytes()),
+            Err(JsonError::TooDeep)
+        );
+        assert_eq!(parse(nested(10_000).as_bytes()), Err(JsonError::TooDeep));
+        let objects = "{\"a\":".repeat(10_000);
+        assert_eq!(parse(objects.as_bytes()), Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn a_number_of_a_megabyte_is_refused_or_rounded() {
+        let digits = "9".repeat(1_000_000);
+        assert_eq!(parse(digits.as_bytes()), Err(JsonError::NotJson));
+        let fraction = format!("0.{digits}");
+        assert_eq!(parse(fraction.as_bytes()), Ok(json!(1.0)));
+    }
+
+    #[test]
+    fn only_an_object_is_an_object() {
+        for text in ["[]", "1", "null", "\"{}\""] {
+            assert_eq!(parse_object(text.as_bytes()), Err(JsonError::NotObject));
+        }
+        assert!(parse_object(b"{}").unwrap().is_empty());
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                proptest::collection::btree_map(".{0,4}", inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value in any_json()) {
+            prop_assert_eq!(parse(value.to_string().as_bytes()), Ok(value));
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Reading the members of a JSON body, one by one.
+//!
+//! Owns what is the same for every body: `null` is absent, texts have a length and no control
+//! characters, a refusal names the member and never its value, and some members are never listened
+//! to. Which members a body has is left to `headless`.
+
+use serde_json::{Map, Value};
+
+use super::{InvalidParams, VerificationMethod};
+use crate::form::{holds_unprintable, is_noncharacter, public_name};
+use crate::strict_json;
+
+/// The members of an object that are still to be read, and where the object stands.
+pub(super) struct Members {
+    path: &'static str,
+    members: Map<String, Value>,
+}
+
+impl Members {
+    pub(super) fn of_body(body: &[u8], documented: &[&str]) -> Result<Members, InvalidParams> {
+        let members = strict_json::parse_object(body).map_err(|error| match error {
+            strict_json::JsonError::DuplicateMember(name) => InvalidParams {
+                field: name,
+                reason: "comes twice",
+            },
+            strict_json::JsonError::NotJson => invalid("", "not JSON"),
+            strict_json::JsonError::NotObject => invalid("", "not an object"),
+            strict_json::JsonError::TooDeep => invalid("", "nested too deeply"),
+        })?;
+        for name in members.keys() {
+            let lower_case = name.to_ascii_lowercase();
+            if *name != lower_case && documented.contains(&lower_case.as_str()) {
+                return Err(InvalidParams {
+                    field: public_name(name),
+                    reason: "this name is written in lower case",
+                });
+            }
+        }
+        Ok(Members::new("", members))
+    }
+
+    pub(super) fn new(path: &'static str, members: Map<String, Value>) -> Members {
+        Members { path, members }
+    }
+
+    /// Takes a member out; `null` is absent.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.members
+            .shift_remove(name)
+            .filter(|value| !value.is_null())
+    }
+
+    pub(super) fn is_text(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(Value::is_string)
+    }
+
+    pub(super) fn required(
+        &mut self,
+        name: &str,
+        length_max: usize,
+    ) -> Result<String, InvalidParams> {
+        let text = self.optional(name, length_max)?.ok_or(self.missing(name))?;
+        if text.trim().is_empty() {
+            return Err(self.invalid(name, "empty"));
+        }
+        Ok(text)
+    }
+
+    pub(super) fn optional(
+        &mut self,
+        name: &str,
+        length_max: usize,
+    ) -> Result<Option<String>, InvalidParams> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.chars().count() > length_max => {
+                Err(self.invalid(name, "too long"))
+            }
+            Some(Value::String(text)) if holds_unprintable(&text) => {
+                Err(self.invalid(name, "control character"))
+            }
+            Some(Value::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+            Some(_) => Err(self.invalid(name, "not a string")),
+        }
+    }
+
+    pub(super) fn object(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Map<String, Value>>, InvalidParams> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(members)),
+            Some(_) => Err(self.invalid(name, "not an object")),
+        }
+    }
+
+    /// An object, or a text that holds one: the documentation describes custom data as a JSON string
+    /// and shows an object.
+    pub(super) fn object_or_text(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Map<String, Value>>, InvalidParams> {
+        let object = match self.take(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) if text.is_empty() => return Ok(None),
+            Some(Value::Object(members)) => members,
+            Some(Value::String(text)) => strict_json::parse_object(text.as_bytes())
+                .map_err(|_| self.invalid(name, "not the text of an object"))?,
+            Some(_) => return Err(self.invalid(name, "not an object")),
+        };
+        if holds_unstorable_member(&object) {
+            return Err(self.invalid(name, "control character"));
+        }
+        Ok(Some(object))
+    }
+
+    pub(super) fn verification_method(
+        &mut self,
+    ) -> Result<Option<VerificationMethod>, InvalidParams> {
+        let name = "verificationmethod";
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => VerificationMethod::parse(&text)
+                .map(Some)
+                .ok_or(self.invalid(name, "unknown")),
+            Some(_) => Err(self.invalid(name, "not a string")),
+        }
+    }
+
+    /// What nobody asked for, without nulls and without [`NEVER_APPLIED`].
+    pub(super) fn rest(self) -> Result<Map<String, Value>, InvalidParams> {
+        let rest = self
+            .members
+            .into_iter()
+            .filter(|(name, value)| !value.is_null() && !is_never_applied(name))
+            .collect();
+        if holds_unstorable_member(&rest) {
+            return Err(invalid(
+                self.path.trim_end_matches('.'),
+                "control character",
+            ));
+        }
+        Ok(rest)
+    }
+
+    pub(super) fn missing(&self, name: &str) -> InvalidParams {
+        self.invalid(name, "missing")
+    }
+
+    fn invalid(&self, name: &str, reason: &'static str) -> InvalidParams {
+        InvalidParams {
+            field: format!("{}{name}", self.path),
+            reason,
+        }
+    }
+}
+
+pub(super) fn invalid(field: &str, reason: &'static str) -> InvalidParams {
+    InvalidParams {
+        field: field.to_owned(),
+        reason,
+    }
+}
+
+fn is_never_applied(name: &str) -> bool {
+    let folded: String = name
+        .chars()
+        .filter(|character| !matches!(character, '_' | '-'))
+        .map(|character| character.to_ascii_lowercase())
+        .collect();
+    NEVER_APPLIED.contains(&folded.as_str())
+}
+
+/// Free members may hold line breaks and tabs (a street address does), but no other control
+/// character.
+fn holds_unstorable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text_is_unstorable(text),
+        Value::Array(items) => items.iter().any(holds_unstorable),
+        Value::Object(members) => holds_unstorable_member(members),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn holds_unstorable_member(members: &Map<String, Value>) -> bool {
+    members
+        .iter()
+        .any(|(name, value)| text_is_unstorable(name) || holds_unstorable(value))
+}
+
+fn text_is_unstorable(text: &str) -> bool {
+    text.chars().any(|character| {
+        (character.is_control() && !matches!(character, '\t' | '\n' | '\r'))
+            || is_noncharacter(character)
+    })
+}
+
+/// Members of `userdata` that are dropped unread, whatever they hold: they would give rights, state a
+/// verification, name a record, or trip a handler written in a language with prototypes. Compared
+/// without case, `_` and `-`. A nested `password` is among them: only the top-level one counts.
+pub const NEVER_APPLIED: [&str; 39] = [
+    "accountid",
+    "active",
+    "admin",
+    "constructor",
+    "contactid",
+    "createdat",
+    "createdby",
+    "createdbyid",
+    "createddate",
+    "emailverified",
+    "federationidentifier",
+    "groups",
+    "id",
+    "isactive",
+    "isadmin",
+    "isemailverified",
+    "isfrozen",
+    "ismobileverified",
+    "isphoneverified",
+    "mobileverified",
+    "networkid",
+    "newpassword",
+    "organizationid",
+    "otp",
+    "ownerid",
+    "password",
+    "permissions",
+    "permissionsets",
+    "phonenumberverified",
+    "phoneverified",
+    "profile",
+    "profileid",
+    "proto",
+    "prototype",
+    "role",
+    "roles",
+    "userid",
+    "userroleid",
+    "usertype",
+];
