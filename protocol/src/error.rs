@@ -327,3 +327,6 @@ impl Shape {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -256,3 +256,140 @@ fn element_name(name: &str) -> String {
     }
     safe
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn members(value: Value) -> Members {
+        value.as_object().unwrap().clone()
+    }
+
+    fn compact(format: Format, value: Value) -> String {
+        render_members(format, "OAuth", &members(value), Layout::Compact)
+    }
+
+    #[test]
+    fn the_parameter_wins_over_the_header() {
+        for (parameter, accept, format) in [
+            (None, None, Format::Json),
+            (Some(""), Some("application/xml"), Format::Xml),
+            (Some("json"), Some("application/xml"), Format::Json),
+            (Some("XML"), None, Format::Xml),
+            (Some("urlencoded"), Some("*/*"), Format::UrlEncoded),
+        ] {
+            assert_eq!(Format::choose(parameter, accept), Ok(format));
+        }
+    }
+
+    // TOK-10: junk in the parameter is refused.
+    #[test]
+    fn an_unknown_format_is_refused() {
+        for junk in ["yaml", "json ", "application/json", "json\0", "x"] {
+            assert_eq!(Format::choose(Some(junk), None), Err(UnknownFormat));
+        }
+    }
+
+    #[test]
+    fn the_heaviest_known_media_type_of_the_header_decides() {
+        for (accept, format) in [
+            ("", Format::Json),
+            ("image/png", Format::Json),
+            ("application/xml", Format::Xml),
+            ("text/xml; charset=utf-8", Format::Xml),
+            ("application/x-www-form-urlencoded, */*", Format::UrlEncoded),
+            ("application/json, application/xml", Format::Json),
+            ("*/*, application/xml", Format::Json),
+            (
+                "application/xml;q=0.5, application/json;q=0.6",
+                Format::Json,
+            ),
+            ("application/json;q=0, application/xml;q=0.1", Format::Xml),
+            ("application/xml;q=NaN, text/xml;q=x", Format::Json),
+            // What browsers send.
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Format::Json,
+            ),
+        ] {
+            assert_eq!(Format::choose(None, Some(accept)), Ok(format), "{accept}");
+        }
+    }
+
+    #[test]
+    fn nested_members_are_dotted_in_forms_and_nested_in_xml() {
+        let answer = json!({
+            "sub": "a b&c",
+            "photos": {"picture": "https://x/?a=1&b=2", "thumbnail": null},
+            "roles": ["x", 2],
+            "active": true,
+        });
+        assert_eq!(
+            compact(Format::UrlEncoded, answer.clone()),
+            "sub=a+b%26c&photos.picture=https%3A%2F%2Fx%2F%3Fa%3D1%26b%3D2&roles.0=x&roles.1=2\
+             &active=true"
+        );
+        assert_eq!(
+            compact(Format::Xml, answer),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+             <OAuth xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><sub>a b&amp;c</sub>\
+             <photos><picture>https://x/?a=1&amp;b=2</picture><thumbnail xsi:nil=\"true\"/></photos>\
+             <roles>x</roles><roles>2</roles><active>true</active></OAuth>"
+        );
+    }
+
+    // TOK-10: entities in values, and characters XML cannot carry.
+    #[test]
+    fn markup_in_values_and_names_stays_text() {
+        let hostile = "</OAuth><!--&\"'\u{0}\u{b}\r\n]]>\u{fffe}";
+        assert_eq!(
+            compact(Format::Xml, json!({"state": hostile})),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth><state>&lt;/OAuth&gt;&lt;!--&amp;\
+             &quot;&apos;\u{fffd}\u{fffd}&#13;\n]]&gt;\u{fffd}</state></OAuth>"
+        );
+        assert_eq!(
+            compact(Format::Xml, json!({"a><b": 1, "1": 2, "a b": 3, "a_b": 4})),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><OAuth><a__b>1</a__b><_1>2</_1><a_b>3</a_b>\
+             </OAuth>"
+        );
+    }
+
+    #[test]
+    fn json_is_indented_on_demand() {
+        let text = render_members(
+            Format::Json,
+            "user",
+            &members(json!({"a": 1})),
+            Layout::Pretty,
+        );
+        assert_eq!(text, "{\n  \"a\": 1\n}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_decoder_reads_back_what_was_written(name in "[a-z_]{1,8}", text in any::<String>()) {
+            let form = compact(Format::UrlEncoded, json!({name.clone(): text}));
+            prop_assert!(form.is_ascii());
+            let pairs: Vec<_> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+            prop_assert_eq!(pairs, vec![(name, text)]);
+        }
+
+        #[test]
+        fn xml_text_holds_no_markup_and_no_forbidden_character(text in any::<String>()) {
+            let xml = compact(Format::Xml, json!({"x": text}));
+            let inner = xml
+                .split_once("<x>").unwrap().1
+                .rsplit_once("</x>").unwrap().0;
+            let is_allowed = |c: char| !matches!(c, '<' | '>') && (c >= ' ' || c == '\t' || c == '\n');
+            prop_assert!(inner.chars().all(is_allowed));
+        }
+
+        #[test]
+        fn choosing_a_format_never_panics(parameter in any::<Option<String>>(), accept in any::<Option<String>>()) {
+            let _ = Format::choose(parameter.as_deref(), accept.as_deref());
+        }
+    }
+}

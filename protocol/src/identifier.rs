@@ -163,3 +163,105 @@ impl<'de> Deserialize<'de> for RecordId {
         RecordId::parse(&text).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn fifteen_characters_are_extended_by_their_suffix() {
+        for (short, long) in [
+            ("00D000000000001", "00D000000000001EAA"),
+            ("005000000000001", "005000000000001AAA"),
+            ("0QtEk0000021uTd", "0QtEk0000021uTdKAI"),
+        ] {
+            assert_eq!(to_18(short).as_deref(), Some(long));
+            assert_eq!(to_18(long).as_deref(), Some(long));
+            let identifier = RecordId::parse(long).unwrap();
+            assert_eq!(identifier.short(), short);
+            assert_eq!(identifier.prefix(), &short[..3]);
+            assert_eq!(identifier.to_string(), long);
+        }
+    }
+
+    #[test]
+    fn a_suffix_that_does_not_fit_the_case_is_refused() {
+        for wrong in [
+            "00D000000000001AAA",
+            "00d000000000001EAA",
+            "00D000000000001eaa",
+            "00D000000000001EA",
+            "00D000000000001EAAA",
+            "00D00000000000",
+            "00D00000000000:",
+            "00D00000000000é",
+            "",
+        ] {
+            assert_eq!(RecordId::parse(wrong), Err(InvalidIdentifier), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn randomness_is_written_in_base_62() {
+        assert_eq!(
+            RecordId::from_random("0DB", [0; 16]).short(),
+            "0DB000000000000"
+        );
+        let mut random = [0; 16];
+        random[15] = 61;
+        assert_eq!(
+            RecordId::from_random("005", random).short(),
+            "00500000000000z"
+        );
+        random[15] = 62;
+        assert_eq!(
+            RecordId::from_random("005", random).short(),
+            "005000000000010"
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "three letters or digits")]
+    fn a_prefix_with_a_colon_is_a_mistake_of_ours() {
+        RecordId::from_random("0:0", [0; 16]);
+    }
+
+    #[test]
+    fn an_identifier_is_a_string_to_serde() {
+        let identifier = RecordId::parse("005000000000001").unwrap();
+        let text = serde_json::to_string(&identifier).unwrap();
+        assert_eq!(text, "\"005000000000001AAA\"");
+        assert_eq!(serde_json::from_str::<RecordId>(&text).unwrap(), identifier);
+        assert!(serde_json::from_str::<RecordId>("\"005000000000001AAB\"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_made_is_read_back(random in any::<[u8; 16]>()) {
+            let identifier = RecordId::from_random("00D", random);
+            prop_assert_eq!(RecordId::parse(identifier.as_str()), Ok(identifier));
+            prop_assert_eq!(RecordId::parse(identifier.short()), Ok(identifier));
+        }
+
+        #[test]
+        fn parsing_never_panics(text in any::<String>()) {
+            let _ = RecordId::parse(&text);
+            let _ = checksum_suffix(&text);
+        }
+
+        #[test]
+        fn an_identifier_survives_the_loss_of_case(short in "[0-9A-Za-z]{15}", other in "[0-9A-Za-z]{15}") {
+            // Two identifiers that differ only in case differ in their suffix.
+            let (a, b) = (to_18(&short).unwrap(), to_18(&other).unwrap());
+            if short != other {
+                prop_assert_ne!(a.to_ascii_uppercase(), b.to_ascii_uppercase());
+            }
+            let flipped: String = short.chars().map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() }).collect();
+            if flipped != short {
+                prop_assert_ne!(to_18(&short).unwrap().to_ascii_uppercase(), to_18(&flipped).unwrap().to_ascii_uppercase());
+            }
+        }
+    }
+}

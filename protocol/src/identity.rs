@@ -123,12 +123,14 @@ pub struct Urls {
 
 impl Urls {
     /// All of them, below the base URL of the site (without a slash at its end). `version` is the
-    /// query parameter of that name: a number such as `60.0` takes the place of `{version}`,
-    /// anything else leaves the placeholder standing.
+    /// query parameter of that name: a number such as `60.0`, or `latest`, takes the place of
+    /// `{version}`; anything else leaves the placeholder standing.
     pub fn below(base_url: &str, user_id: &str, version: Option<&str>) -> Urls {
-        let version = version
-            .filter(|text| is_version(text))
-            .unwrap_or("{version}");
+        let version = match version {
+            Some("latest") => VERSION_LATEST,
+            Some(number) if is_version(number) => number,
+            _ => "{version}",
+        };
         let soap = |interface: &str| format!("{base_url}/services/Soap/{interface}/{version}/");
         let data = |path: &str| format!("{base_url}/services/data/v{version}/{path}");
         Urls {
@@ -150,7 +152,10 @@ impl Urls {
     }
 }
 
-/// One to three digits, a dot and one digit at most: nothing that could change a URL.
+/// What `latest` stands for: the version of the documentation we follow.
+const VERSION_LATEST: &str = "66.0";
+
+/// Digits and dots, five at most, a digit first: nothing that could change a URL.
 fn is_version(text: &str) -> bool {
     text.len() <= 5
         && text.starts_with(|c: char| c.is_ascii_digit())
@@ -215,4 +220,196 @@ fn civil_date(days_since_1970: i64) -> (i64, i64, i64) {
     };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
     (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            id: "https://s.example/id/00D000000000001EAA/005000000000001AAA".to_owned(),
+            asserted_user: true,
+            user_id: "005000000000001AAA".to_owned(),
+            organization_id: "00D000000000001EAA".to_owned(),
+            username: Some("jedwards@myapp.com".to_owned()),
+            nick_name: None,
+            display_name: Some("Janice Edwards".to_owned()),
+            email: None,
+            email_verified: Some(true),
+            first_name: None,
+            last_name: None,
+            timezone: Some("Europe/Berlin".to_owned()),
+            photos: Some(Photos {
+                picture: "https://s.example/F".to_owned(),
+                thumbnail: "https://s.example/T".to_owned(),
+            }),
+            addr_street: None,
+            addr_city: None,
+            addr_state: None,
+            addr_country: None,
+            addr_zip: None,
+            mobile_phone: None,
+            mobile_phone_verified: false,
+            status: Status::default(),
+            urls: Some(Urls::below("https://s.example", "005000000000001AAA", None)),
+            active: true,
+            user_type: "CSP_LITE_PORTAL".to_owned(),
+            language: "en_US".to_owned(),
+            locale: "en_US".to_owned(),
+            utc_offset: 3_600_000,
+            last_modified_date: render_instant(1_767_607_200),
+            is_app_installed: true,
+            custom_attributes: None,
+            custom_permissions: None,
+        }
+    }
+
+    fn json_of(identity: &Identity) -> Value {
+        serde_json::from_str(&identity.render(Format::Json, Layout::Compact)).unwrap()
+    }
+
+    #[test]
+    fn every_member_the_sdks_read_is_present() {
+        let answer = json_of(&identity());
+        for name in [
+            "id",
+            "asserted_user",
+            "user_id",
+            "organization_id",
+            "username",
+            "nick_name",
+            "display_name",
+            "email",
+            "email_verified",
+            "first_name",
+            "last_name",
+            "timezone",
+            "photos",
+            "addr_street",
+            "addr_city",
+            "addr_state",
+            "addr_country",
+            "addr_zip",
+            "mobile_phone",
+            "mobile_phone_verified",
+            "status",
+            "urls",
+            "active",
+            "user_type",
+            "language",
+            "locale",
+            "utcOffset",
+            "last_modified_date",
+            "is_app_installed",
+        ] {
+            assert!(answer.get(name).is_some(), "{name}");
+        }
+        assert!(answer["addr_city"].is_null());
+        assert!(answer["utcOffset"].is_i64());
+        assert_eq!(answer["last_modified_date"], "2026-01-05T10:00:00Z");
+        assert_eq!(answer["status"].as_object().unwrap().len(), 2);
+    }
+
+    // A strict reader throws at the first missing child.
+    #[test]
+    fn photos_and_urls_are_whole_or_absent() {
+        let answer = json_of(&identity());
+        for name in [
+            "enterprise",
+            "metadata",
+            "partner",
+            "rest",
+            "sobjects",
+            "search",
+            "query",
+            "recent",
+            "profile",
+            "feeds",
+            "groups",
+            "users",
+            "feed_items",
+            "custom_domain",
+        ] {
+            assert!(answer["urls"][name].is_string(), "{name}");
+        }
+        assert!(answer["photos"]["picture"].is_string());
+        assert!(answer["photos"]["thumbnail"].is_string());
+        let answer = json_of(&Identity {
+            photos: None,
+            urls: None,
+            ..identity()
+        });
+        assert!(answer.get("photos").is_none() && answer.get("urls").is_none());
+    }
+
+    #[test]
+    fn a_version_fills_the_urls_and_junk_does_not() {
+        let rest = |version| Urls::below("https://s.example", "005", version).rest;
+        assert_eq!(rest(None), "https://s.example/services/data/v{version}/");
+        assert_eq!(rest(Some("60.0")), "https://s.example/services/data/v60.0/");
+        assert_eq!(
+            rest(Some("latest")),
+            "https://s.example/services/data/v66.0/"
+        );
+        for junk in ["LATEST", "", "../..", "60.0/x", "600000", ".0"] {
+            assert_eq!(rest(Some(junk)), rest(None), "{junk}");
+        }
+    }
+
+    #[test]
+    fn the_other_formats_are_rooted_in_user() {
+        let xml = identity().render(Format::Xml, Layout::Compact);
+        assert!(xml.contains("<user xmlns:xsi="));
+        assert!(xml.contains("<photos><picture>https://s.example/F</picture>"));
+        assert!(xml.contains(r#"<addr_city xsi:nil="true"/>"#));
+        let form = identity().render(Format::UrlEncoded, Layout::Compact);
+        assert!(form.contains("&photos.thumbnail=https%3A%2F%2Fs.example%2FT&"));
+        let pretty = identity().render(Format::Json, Layout::Pretty);
+        assert!(pretty.starts_with("{\n  \"id\": \"https://"));
+    }
+
+    #[test]
+    fn instants_are_written_with_a_z_and_no_fraction() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (1_735_689_599, "2024-12-31T23:59:59Z"),
+            (i64::MIN, "0000-01-01T00:00:00Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(render_instant(seconds), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn instants_sort_as_their_texts_do(a in -62_167_219_200i64..253_402_300_799, step in 1i64..1_000_000_000) {
+            let (earlier, later) = (render_instant(a), render_instant(a + step));
+            prop_assert_eq!(earlier.len(), 20);
+            prop_assert!(earlier <= later);
+        }
+    }
+
+    #[test]
+    fn every_day_of_400_years_follows_the_one_before() {
+        let mut previous = civil_date(-1);
+        for days in 0..146_097 {
+            let (year, month, day) = civil_date(days);
+            let follows = match (previous, month, day) {
+                ((y, m, d), _, _) if (year, month) == (y, m) => day == d + 1,
+                ((y, m, d), _, 1) if year == y => month == m + 1 && d >= 28,
+                ((y, 12, 31), 1, 1) => year == y + 1,
+                _ => false,
+            };
+            assert!(follows, "{previous:?} {year}-{month}-{day}");
+            previous = (year, month, day);
+        }
+        assert_eq!(previous, (2369, 12, 31));
+    }
 }

@@ -133,3 +133,119 @@ pub fn auth_configuration(base_url: &str, organization_id: &str) -> String {
     })
     .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    fn metadata(base_url: &str, offer: Offer) -> Value {
+        serde_json::from_str(&ProviderMetadata::new(base_url, offer).to_json()).unwrap()
+    }
+
+    fn offer() -> Offer {
+        Offer {
+            scopes: words("openid api"),
+            response_types: words("code"),
+            grant_types: words("authorization_code refresh_token"),
+            id_token_signing_algorithms: words("RS256"),
+            token_endpoint_auth_methods: words("client_secret_post none"),
+            claims: words("sub email"),
+            ..Offer::default()
+        }
+    }
+
+    #[test]
+    fn what_discovery_requires_is_there() {
+        let document = metadata("https://site.example.com", offer());
+        for (name, value) in [
+            ("issuer", "https://site.example.com"),
+            (
+                "authorization_endpoint",
+                "https://site.example.com/services/oauth2/authorize",
+            ),
+            (
+                "token_endpoint",
+                "https://site.example.com/services/oauth2/token",
+            ),
+            (
+                "revocation_endpoint",
+                "https://site.example.com/services/oauth2/revoke",
+            ),
+            (
+                "introspection_endpoint",
+                "https://site.example.com/services/oauth2/introspect",
+            ),
+            (
+                "userinfo_endpoint",
+                "https://site.example.com/services/oauth2/userinfo",
+            ),
+            ("jwks_uri", "https://site.example.com/id/keys"),
+        ] {
+            assert_eq!(document[name], value);
+        }
+        for name in [
+            "response_types_supported",
+            "subject_types_supported",
+            "id_token_signing_alg_values_supported",
+        ] {
+            assert!(!document[name].as_array().unwrap().is_empty(), "{name}");
+        }
+        assert_eq!(document["code_challenge_methods_supported"][0], "S256");
+    }
+
+    #[test]
+    fn what_is_not_offered_is_not_named() {
+        let document = metadata("https://site.example.com", offer());
+        for name in [
+            "authorization_challenge_endpoint",
+            "registration_endpoint",
+            "token_endpoint_auth_signing_alg_values_supported",
+            "ui_locales_supported",
+        ] {
+            assert!(document.get(name).is_none(), "{name}");
+        }
+        assert_eq!(document["request_uri_parameter_supported"], false);
+        let document = metadata(
+            "https://site.example.com",
+            Offer {
+                authorization_challenge: true,
+                ..offer()
+            },
+        );
+        assert_eq!(
+            document["authorization_challenge_endpoint"],
+            "https://site.example.com/services/oauth2/authorization_challenge"
+        );
+    }
+
+    // Libraries compare the issuer letter by letter with the one in the tokens.
+    #[test]
+    fn the_issuer_has_no_slash_at_its_end() {
+        let document = metadata("https://example.com/customers/", offer());
+        assert_eq!(document["issuer"], "https://example.com/customers");
+        assert_eq!(
+            document["jwks_uri"],
+            "https://example.com/customers/id/keys"
+        );
+    }
+
+    #[test]
+    fn the_document_of_the_mobile_sdks_says_no_to_the_browser() {
+        let document: Value = serde_json::from_str(&auth_configuration(
+            "https://site.example.com",
+            "00D000000000001EAA",
+        ))
+        .unwrap();
+        assert_eq!(document["OrgId"], "00D000000000001EAA");
+        assert_eq!(
+            document["MobileSDK"]["UseAndroidNativeBrowserForAuthentication"],
+            false
+        );
+    }
+}

@@ -194,3 +194,135 @@ impl<'de> Deserialize<'de> for ScopeSet {
         ScopeSet::parse(&text).map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scopes(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    #[test]
+    fn order_is_kept_and_repetition_is_not() {
+        let granted = scopes("refresh_token openid user_registration_api api openid");
+        assert_eq!(
+            granted.to_string(),
+            "refresh_token openid user_registration_api api"
+        );
+        assert_eq!(granted.len(), 4);
+    }
+
+    #[test]
+    fn commas_and_runs_of_spaces_separate_too() {
+        assert_eq!(
+            scopes(" openid,api,, id  web ").to_string(),
+            "openid api id web"
+        );
+        assert!(scopes("").is_empty());
+        assert!(scopes(" , ").is_empty());
+    }
+
+    #[test]
+    fn lists_with_the_same_words_are_equal() {
+        assert_eq!(scopes("openid api"), scopes("api openid"));
+        assert_ne!(scopes("openid api"), scopes("openid"));
+    }
+
+    #[test]
+    fn refresh_token_and_offline_access_are_one_scope() {
+        assert!(scopes("offline_access").contains("refresh_token"));
+        assert!(scopes("refresh_token").is_subset_of(&scopes("openid offline_access")));
+        assert_eq!(
+            scopes("refresh_token offline_access").to_string(),
+            "refresh_token"
+        );
+    }
+
+    #[test]
+    fn a_scope_is_compared_letter_by_letter() {
+        let granted = scopes("openid api");
+        assert!(!granted.contains("OpenID"));
+        assert!(!granted.contains("ap"));
+        assert!(!granted.contains(""));
+        assert!(!scopes("openid web").is_subset_of(&granted));
+        assert!(ScopeSet::default().is_subset_of(&granted));
+    }
+
+    #[test]
+    fn an_intersection_keeps_the_order_of_the_request() {
+        assert_eq!(
+            scopes("web api full openid")
+                .intersect(&scopes("openid api"))
+                .to_string(),
+            "api openid"
+        );
+    }
+
+    #[test]
+    fn words_outside_the_vocabulary_are_named_not_refused() {
+        assert_eq!(
+            scopes("openid nonsense cdp_query_api x").unknown(),
+            ["nonsense", "x"]
+        );
+    }
+
+    #[test]
+    fn the_vocabulary_is_sorted_and_well_formed() {
+        assert!(KNOWN.is_sorted());
+        let all = scopes(&KNOWN.join(" "));
+        // One scope has two names.
+        assert_eq!(all.len(), KNOWN.len() - 1);
+        assert!(all.unknown().is_empty());
+    }
+
+    #[test]
+    fn forbidden_characters_and_endless_lists_are_refused() {
+        for hostile in [
+            "open\"id",
+            "open\\id",
+            "openid\tapi",
+            "openid\r\napi",
+            "openid\0",
+            "öpenid",
+            "openid\u{a0}api",
+        ] {
+            assert_eq!(ScopeSet::parse(hostile), Err(InvalidScope), "{hostile:?}");
+        }
+        assert_eq!(
+            ScopeSet::parse(&"a".repeat(SCOPE_BYTES_MAX + 1)),
+            Err(InvalidScope)
+        );
+    }
+
+    #[test]
+    fn a_list_is_a_string_to_serde() {
+        let text = serde_json::to_string(&scopes("openid api")).unwrap();
+        assert_eq!(text, "\"openid api\"");
+        assert_eq!(
+            serde_json::from_str::<ScopeSet>(&text).unwrap(),
+            scopes("api openid")
+        );
+        assert!(serde_json::from_str::<ScopeSet>("\"a\\\"b\"").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_parsed_prints_and_parses_back(text in "[a-z_, ]{0,60}|\\PC{0,40}") {
+            if let Ok(scopes) = ScopeSet::parse(&text) {
+                let again = ScopeSet::parse(&scopes.to_string()).unwrap();
+                prop_assert_eq!(&again.0, &scopes.0);
+            }
+        }
+
+        #[test]
+        fn an_intersection_is_within_both(a in "([a-e] ){0,6}", b in "([a-e] ){0,6}") {
+            let (a, b) = (scopes(&a), scopes(&b));
+            let both = a.intersect(&b);
+            prop_assert!(both.is_subset_of(&a) && both.is_subset_of(&b));
+            prop_assert_eq!(both, b.intersect(&a));
+        }
+    }
+}

@@ -292,3 +292,6 @@ fn insert_some(members: &mut Members, name: &str, value: Option<impl Into<Value>
         insert(members, name, value);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,74 @@ impl UserInfo {
         render_members(format, "user", &members_of(self), layout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn json_of(info: &UserInfo) -> Value {
+        serde_json::from_str(&info.render(Format::Json, Layout::Compact)).unwrap()
+    }
+
+    #[test]
+    fn claims_that_were_not_granted_are_left_out_and_never_null() {
+        let info = UserInfo {
+            sub: "https://s.example/id/00D000000000001EAA/005000000000001AAA".to_owned(),
+            user_id: "005000000000001AAA".to_owned(),
+            organization_id: "00D000000000001EAA".to_owned(),
+            active: true,
+            user_type: "CSP_LITE_PORTAL".to_owned(),
+            is_app_installed: true,
+            ..UserInfo::default()
+        };
+        assert_eq!(
+            json_of(&info),
+            json!({
+                "sub": "https://s.example/id/00D000000000001EAA/005000000000001AAA",
+                "user_id": "005000000000001AAA",
+                "organization_id": "00D000000000001EAA",
+                "is_salesforce_integration_user": false,
+                "active": true,
+                "user_type": "CSP_LITE_PORTAL",
+                "is_app_installed": true,
+            })
+        );
+    }
+
+    #[test]
+    fn claims_have_the_names_and_types_of_the_documentation() {
+        let answer = json_of(&UserInfo {
+            email: Some("janice.edwards@example.com".to_owned()),
+            email_verified: Some(true),
+            phone_number: Some("+4930123456".to_owned()),
+            phone_number_verified: Some(false),
+            address: Some(Address {
+                locality: Some("Berlin".to_owned()),
+                ..Address::default()
+            }),
+            photos: Some(Photos {
+                picture: "p".to_owned(),
+                thumbnail: "t".to_owned(),
+            }),
+            urls: Some(Urls::below("https://s.example", "005", None)),
+            utc_offset: Some(-18_000_000),
+            updated_at: Some("2026-01-05T10:00:00Z".to_owned()),
+            ..UserInfo::default()
+        });
+        assert_eq!(answer["email_verified"], true);
+        assert_eq!(answer["phone_number_verified"], false);
+        assert_eq!(answer["address"], json!({"locality": "Berlin"}));
+        assert_eq!(answer["utcOffset"], -18_000_000);
+        assert!(answer["updated_at"].is_string());
+        assert_eq!(answer["urls"].as_object().unwrap().len(), 14);
+    }
+
+    #[test]
+    fn xml_is_rooted_in_user() {
+        let xml = UserInfo::default().render(Format::Xml, Layout::Compact);
+        assert!(xml.contains("?><user><sub></sub>"));
+        assert!(xml.ends_with("</user>"));
+    }
+}

@@ -1,0 +1,234 @@
+//! Token requests as clients write them, and answers as they read them.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+fn request(body: &str) -> TokenRequest {
+    TokenRequest::parse(Parameters::parse(None, body.as_bytes()).unwrap())
+}
+
+fn answer() -> TokenAnswer {
+    TokenAnswer {
+        access_token: Secret::from("00D000000000001!AQEAQ<&>".to_owned()),
+        refresh_token: Some(Secret::from("5Aep861".to_owned())),
+        id_token: None,
+        id: "https://site.example.com/id/00D000000000001EAA/005000000000001AAA".to_owned(),
+        instance_url: "https://site.example.com".to_owned(),
+        api_instance_url: None,
+        sfdc_community_url: Some("https://site.example.com".to_owned()),
+        sfdc_community_id: Some("0DB000000000001EAA".to_owned()),
+        issued_at: 1_667_600_739_962,
+        signature: "z8eA/4m7FVuux7zjKR7NmSTcRA1eBiop3wihXiVcrJo=".to_owned(),
+        scope: ScopeSet::parse("openid api").unwrap(),
+        state: None,
+        token_format: TokenFormat::Opaque,
+        expires_in: None,
+    }
+}
+
+// What the mobile SDK sends, unencoded and with its own name of the grant.
+#[test]
+fn the_mobile_request_is_an_authorization_code_grant() {
+    let request = request(
+        "code=aPrxC1==&grant_type=hybrid_auth_code&client_id=3MVG9&\
+         redirect_uri=https://app.example.com/cb?x&code_verifier=a-b._~c",
+    );
+    assert_eq!(request.grant(), GrantType::AuthorizationCode);
+    assert_eq!(request.code.as_ref().map(Secret::expose), Some("aPrxC1=="));
+    assert_eq!(
+        request.redirect_uri.as_deref(),
+        Some("https://app.example.com/cb?x")
+    );
+    assert_eq!(
+        request.code_verifier.as_ref().map(Secret::expose),
+        Some("a-b._~c")
+    );
+    assert_eq!(request.client_secret, None);
+    assert!(!request.secret_came_in_query);
+}
+
+// TOK-01, and the names that are one grant.
+#[test]
+fn every_unknown_grant_is_unsupported() {
+    for (name, grant) in [
+        (Some("authorization_code"), GrantType::AuthorizationCode),
+        (Some("hybrid_refresh"), GrantType::RefreshToken),
+        (Some("refresh_token"), GrantType::RefreshToken),
+        (Some("client_credentials"), GrantType::ClientCredentials),
+        (
+            Some("urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            GrantType::JwtBearer,
+        ),
+        (Some("password"), GrantType::Unsupported),
+        (Some("implicit"), GrantType::Unsupported),
+        (Some("unsupported"), GrantType::Unsupported),
+        (Some("Authorization_Code"), GrantType::Unsupported),
+        (Some(""), GrantType::Unsupported),
+        (None, GrantType::Unsupported),
+    ] {
+        assert_eq!(GrantType::parse(name), grant, "{name:?}");
+        if grant != GrantType::Unsupported {
+            assert_eq!(GrantType::parse(Some(grant.as_str())), grant);
+        }
+    }
+}
+
+// The documentation's sample, line breaks and all.
+#[test]
+fn the_documented_request_is_read() {
+    let request = request(
+        "grant_type=authorization_code&\n code=aPrxC1&\r\n client_id=3MVG9&\n client_secret=s3cret&\n \
+         redirect_uri=https://www.example.com/services/apexrest/code/exchange&\n \
+         code_verifier=Y29kZ\n",
+    );
+    assert_eq!(request.grant(), GrantType::AuthorizationCode);
+    assert_eq!(request.client_id.as_deref(), Some("3MVG9"));
+    assert_eq!(
+        request.redirect_uri.as_deref(),
+        Some("https://www.example.com/services/apexrest/code/exchange")
+    );
+    for (secret, text) in [
+        (&request.code, "aPrxC1"),
+        (&request.client_secret, "s3cret"),
+        (&request.code_verifier, "Y29kZ"),
+    ] {
+        assert_eq!(secret.as_ref().map(Secret::expose), Some(text));
+    }
+}
+
+#[test]
+fn an_empty_parameter_is_absent_and_an_unknown_one_ignored() {
+    assert_eq!(
+        request("client_secret=&code=&scope=&token_handler=x&nonsense"),
+        TokenRequest::default()
+    );
+}
+
+#[test]
+fn a_secret_in_the_query_is_noticed_and_a_device_id_is_not() {
+    for (query, noticed) in [
+        ("device_id=1&format=json", false),
+        ("client_secret=x", true),
+        ("refresh_token=x", true),
+        ("code=x", true),
+    ] {
+        let parameters = Parameters::parse(Some(query), b"grant_type=refresh_token").unwrap();
+        let request = TokenRequest::parse(parameters);
+        assert_eq!(request.secret_came_in_query, noticed, "{query}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown_by_debug() {
+    let shown = format!(
+        "{:?} {:?}",
+        request(
+            "code=hush&client_secret=hush&code_verifier=hush&refresh_token=hush&\
+             assertion=hush&client_assertion=hush"
+        ),
+        TokenAnswer {
+            access_token: Secret::from("hush".to_owned()),
+            refresh_token: Some(Secret::from("hush".to_owned())),
+            id_token: Some(Secret::from("hush".to_owned())),
+            ..answer()
+        }
+    );
+    assert!(!shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn the_answer_has_every_documented_member_and_no_null() {
+    let members: Value = serde_json::from_str(&answer().render(Format::Json)).unwrap();
+    assert_eq!(
+        members,
+        json!({
+            "access_token": "00D000000000001!AQEAQ<&>",
+            "refresh_token": "5Aep861",
+            "sfdc_community_url": "https://site.example.com",
+            "sfdc_community_id": "0DB000000000001EAA",
+            "signature": "z8eA/4m7FVuux7zjKR7NmSTcRA1eBiop3wihXiVcrJo=",
+            "scope": "openid api",
+            "instance_url": "https://site.example.com",
+            "id": "https://site.example.com/id/00D000000000001EAA/005000000000001AAA",
+            "token_type": "Bearer",
+            "issued_at": "1667600739962",
+            "token_format": "opaque",
+        })
+    );
+    let full = TokenAnswer {
+        id_token: Some(Secret::from("eyJ".to_owned())),
+        api_instance_url: Some("https://api.example.com".to_owned()),
+        state: Some("xyz".to_owned()),
+        expires_in: Some(7200),
+        token_format: TokenFormat::Jwt,
+        ..answer()
+    };
+    let members: Value = serde_json::from_str(&full.render(Format::Json)).unwrap();
+    assert_eq!(members["id_token"], "eyJ");
+    assert_eq!(members["api_instance_url"], "https://api.example.com");
+    assert_eq!(members["state"], "xyz");
+    assert_eq!(members["expires_in"], 7200);
+    assert_eq!(members["token_format"], "jwt");
+}
+
+// TOK-10
+#[test]
+fn the_answer_is_escaped_in_each_format() {
+    let form = answer().render(Format::UrlEncoded);
+    assert!(form.starts_with("access_token=00D000000000001%21AQEAQ%3C%26%3E&refresh_token="));
+    assert!(form.contains("&scope=openid+api&"));
+    let xml = answer().render(Format::Xml);
+    assert!(xml.contains("<access_token>00D000000000001!AQEAQ&lt;&amp;&gt;</access_token>"));
+    assert!(xml.ends_with("<token_format>opaque</token_format></OAuth>"));
+}
+
+// A server and its callers must build the same text, or no signature ever verifies.
+#[test]
+fn the_signed_text_is_the_plain_concatenation() {
+    assert_eq!(
+        signed_text(
+            "https://login.vestibule.example/id/00D000000000001AAA/005000000000001AAA",
+            1_667_600_739_962
+        ),
+        "https://login.vestibule.example/id/00D000000000001AAA/005000000000001AAA1667600739962"
+    );
+}
+
+#[test]
+fn an_inactive_token_says_nothing_else() {
+    assert_eq!(
+        IntrospectionAnswer::Inactive.render(Format::Json),
+        r#"{"active":false}"#
+    );
+    let active = IntrospectionAnswer::Active(ActiveToken {
+        scope: ScopeSet::parse("openid").unwrap(),
+        client_id: "3MVG9".to_owned(),
+        username: None,
+        sub: "https://site.example.com/id/a/b".to_owned(),
+        token_type: "access_token",
+        expires_at: Some(20),
+        issued_at: 10,
+        not_before_at: 10,
+    });
+    assert_eq!(
+        active.render(Format::Json),
+        "{\"active\":true,\"scope\":\"openid\",\"client_id\":\"3MVG9\",\
+         \"sub\":\"https://site.example.com/id/a/b\",\"token_type\":\"access_token\",\
+         \"exp\":20,\"iat\":10,\"nbf\":10}"
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_request_reads_back_what_was_sent(code in "[!-~]{1,40}", verifier in "[A-Za-z0-9._~-]{1,60}") {
+        let body: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("code", &code)
+            .append_pair("code_verifier", &verifier)
+            .finish();
+        let request = request(&body);
+        prop_assert_eq!(request.code.as_ref().map(Secret::expose), Some(code.as_str()));
+        prop_assert_eq!(request.code_verifier.as_ref().map(Secret::expose), Some(verifier.as_str()));
+    }
+}
