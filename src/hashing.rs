@@ -26,6 +26,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::oneshot;
 use vestibule_protocol::secret::Secret;
 
+use crate::moment::Stopwatch;
+
 #[cfg(not(feature = "portable-argon2"))]
 use self::fast as engine;
 #[cfg(feature = "portable-argon2")]
@@ -65,6 +67,7 @@ impl Hasher {
             arrived: Condvar::new(),
             capacity: queue.max(1),
             begun: AtomicU64::new(0),
+            busy_micros: AtomicU64::new(0),
         });
         let threads = (0..threads.max(1))
             .map(|number| {
@@ -126,6 +129,12 @@ impl Hasher {
         self.shared.begun.load(Ordering::Relaxed)
     }
 
+    /// How long the threads have been at it, in seconds, all of them together. On a machine with
+    /// idle cores this is CPU time.
+    pub fn busy_seconds(&self) -> f64 {
+        self.shared.busy_micros.load(Ordering::Relaxed) as f64 / 1e6
+    }
+
     async fn compare(&self, password: Secret, phc: Option<String>) -> Result<Verification, Busy> {
         let (reply, answer) = oneshot::channel();
         self.enqueue(Job::Verify {
@@ -177,6 +186,7 @@ struct Shared {
     arrived: Condvar,
     capacity: usize,
     begun: AtomicU64,
+    busy_micros: AtomicU64,
 }
 
 struct Queue {
@@ -242,11 +252,14 @@ fn work(shared: &Shared) {
             continue;
         }
         shared.begun.fetch_add(1, Ordering::Relaxed);
+        let stopwatch = Stopwatch::start();
         if catch_unwind(AssertUnwindSafe(|| perform(job, &mut arena))).is_err() {
             // The reply was dropped with the job, so its caller sees `Busy`; the arena may be half written.
             tracing::error!("a password-hashing job panicked");
             arena = engine::Arena::reserve();
         }
+        let micros = (stopwatch.seconds() * 1e6) as u64;
+        shared.busy_micros.fetch_add(micros, Ordering::Relaxed);
     }
 }
 

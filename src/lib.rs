@@ -1,1 +1,36 @@
-//! Vestibule.
+//! Vestibule: a headless customer-identity server.
+//!
+//! The rooms stand in rows, and a file imports only from lower ones (`ARCHITECTURE.md` draws the
+//! map, `tests/tidy.rs` keeps it):
+//!
+//! * doors: [`endpoint`], [`emulator`], [`cli`], and the outbox worker in [`delivery::worker`];
+//! * stories: [`flow`], [`grant`];
+//! * between them and the effects: [`app`];
+//! * effects: [`store`], [`delivery`], [`handler`], [`admission`], [`hashing`];
+//! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`];
+//! * words: the `vestibule-protocol` crate, [`moment`], [`refusal`] and a few more.
+
+pub mod admission;
+pub mod algorithm;
+pub mod app;
+pub mod changes;
+pub mod cli;
+pub mod client;
+pub mod config;
+pub mod delivery;
+pub mod emulator;
+pub mod endpoint;
+pub mod flow;
+pub mod grant;
+pub mod handler;
+pub mod hashing;
+pub mod identity;
+pub mod metrics;
+pub mod moment;
+pub mod refusal;
+pub mod sealing;
+pub mod settings;
+pub mod store;
+pub mod telemetry;
+pub mod token;
+pub mod verification;

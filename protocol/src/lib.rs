@@ -1,1 +1,23 @@
-//! The wire of Vestibule.
+//! The wire of Vestibule: text in, typed requests out; typed answers in, text out.
+//!
+//! Every room of the server may use these words; none of them knows a database, a clock or a
+//! socket. Requests are parsed once here and refused here when they are not well formed; what a
+//! refusal looks like on the wire stands in one table, [`error::TABLE`]. The sources are the
+//! Headless Identity documents, OAuth 2.0 (RFC 6749, RFC 6750, RFC 7636), OpenID Connect Core and
+//! Discovery 1.0.
+
+pub mod authorization;
+pub mod basic;
+pub mod error;
+pub mod form;
+pub mod format;
+pub mod headless;
+pub mod identifier;
+pub mod identity;
+pub mod metadata;
+pub mod pkce;
+pub mod scope;
+pub mod secret;
+pub mod strict_json;
+pub mod token;
+pub mod userinfo;

@@ -1,0 +1,245 @@
+//! The directory: everything that an administrator configures, as one snapshot in memory.
+//!
+//! Sites, clients, profiles and signing keys are read on every request and change seldom, so a
+//! request reads them here. A change bumps the installation's version in the same write; each node
+//! polls that one number and loads a new snapshot within a second. Locks, revocations and codes are
+//! never here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vestibule_protocol::metadata::{Offer, ProviderMetadata};
+
+use crate::algorithm::Algorithm;
+use crate::client::Client;
+use crate::identity::Profile;
+use crate::refusal::Fault;
+use crate::sealing::Keyring;
+use crate::settings::Site;
+use crate::store::{self, Store};
+use crate::token::KeySet;
+
+/// The scopes that do something in this version, in the order of the metadata.
+const SCOPES_SUPPORTED: [&str; 10] = [
+    "openid",
+    "profile",
+    "email",
+    "address",
+    "phone",
+    "id",
+    "api",
+    "user_registration_api",
+    "web",
+    "full",
+];
+
+/// The claims that userinfo and id_tokens may hold.
+const CLAIMS_SUPPORTED: [&str; 22] = [
+    "active",
+    "amr",
+    "at_hash",
+    "aud",
+    "auth_time",
+    "email",
+    "email_verified",
+    "exp",
+    "family_name",
+    "given_name",
+    "iat",
+    "iss",
+    "language",
+    "locale",
+    "name",
+    "nickname",
+    "organization_id",
+    "phone_number",
+    "preferred_username",
+    "sub",
+    "user_id",
+    "zoneinfo",
+];
+
+/// One snapshot.
+pub struct Directory {
+    /// Record id of the organisation.
+    pub org_id: String,
+    /// The version that this snapshot was read at.
+    pub version: i64,
+    /// The signing keys.
+    pub keys: KeySet,
+    /// The JWK Set document.
+    pub jwks: Bytes,
+    sites: Vec<Arc<SiteEntry>>,
+    clients: HashMap<String, Arc<Client>>,
+    profiles: HashMap<String, Arc<Profile>>,
+}
+
+/// A site with what is computed from it once.
+pub struct SiteEntry {
+    /// The site.
+    pub site: Site,
+    /// Its two metadata documents.
+    pub metadata: Bytes,
+}
+
+impl Directory {
+    /// Reads everything.
+    ///
+    /// # Faults
+    /// The database is away, holds no installation, or was sealed under another master key.
+    pub async fn load(store: &Store, keyring: &Keyring) -> Result<Directory, Fault> {
+        let read = store
+            .read("directory.load", &(), |tx, ()| {
+                Box::pin(async move {
+                    let installation = store::installation::find(tx).await?;
+                    let keys = store::signing_key::list(tx).await?;
+                    let sites = store::site::list(tx).await?;
+                    let clients = store::client::list(tx).await?;
+                    let profiles = store::profile::list(tx).await?;
+                    Ok((installation, keys, sites, clients, profiles))
+                })
+            })
+            .await?;
+        let (installation, keys, sites, clients, profiles) = read;
+        let installation = installation.ok_or_else(|| {
+            Fault::described(
+                "loading the directory",
+                "the database holds no installation".into(),
+            )
+        })?;
+        if installation.key_check != keyring.check_value() {
+            return Err(Fault::described(
+                "loading the directory",
+                "this database was sealed under another master key".into(),
+            ));
+        }
+        let keys = keys
+            .iter()
+            .map(|key| key.open(keyring).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        let keys = KeySet::new(keys);
+        Ok(Directory {
+            org_id: installation.org_id,
+            version: installation.version,
+            jwks: Bytes::from(keys.jwks()),
+            keys,
+            sites: sites
+                .into_iter()
+                .map(SiteEntry::new)
+                .map(Arc::new)
+                .collect(),
+            clients: clients
+                .into_iter()
+                .map(|client| client.open(keyring).map(|c| (c.id.clone(), Arc::new(c))))
+                .collect::<Result<_, _>>()?,
+            profiles: profiles
+                .into_iter()
+                .map(|p| (p.id.clone(), Arc::new(p)))
+                .collect(),
+        })
+    }
+
+    /// The published site at an authority (`host:port`) whose path prefix a request path has, and
+    /// the rest of the path. Of two that fit, the longer prefix wins.
+    pub fn resolve<'p>(
+        &self,
+        authority: &str,
+        path: &'p str,
+    ) -> Option<(&Arc<SiteEntry>, &'p str)> {
+        self.sites
+            .iter()
+            .filter(|entry| entry.site.activated_at.is_some() && entry.answers_at(authority))
+            .filter_map(|entry| {
+                let rest = path.strip_prefix(entry.site.path())?;
+                let is_whole = rest.is_empty() || rest.starts_with('/');
+                is_whole.then_some((entry, rest))
+            })
+            .max_by_key(|(entry, _)| entry.site.path().len())
+    }
+
+    /// All sites, oldest first.
+    pub fn sites(&self) -> &[Arc<SiteEntry>] {
+        &self.sites
+    }
+
+    /// The client with a consumer key, unless it was switched off.
+    pub fn client(&self, id: &str) -> Option<&Arc<Client>> {
+        self.clients
+            .get(id)
+            .filter(|client| client.disabled_at.is_none())
+    }
+
+    /// All clients, oldest first.
+    pub fn clients(&self) -> Vec<&Arc<Client>> {
+        let mut clients: Vec<&Arc<Client>> = self.clients.values().collect();
+        clients.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+        clients
+    }
+
+    /// The profile with a record id.
+    pub fn profile(&self, id: &str) -> Option<&Arc<Profile>> {
+        self.profiles.get(id)
+    }
+
+    /// The profile with a record id or a name.
+    pub fn find_profile(&self, id_or_name: &str) -> Option<&Arc<Profile>> {
+        self.profiles
+            .get(id_or_name)
+            .or_else(|| self.profiles.values().find(|p| p.name == id_or_name))
+    }
+}
+
+impl SiteEntry {
+    fn new(site: Site) -> SiteEntry {
+        let base = &site.base_url;
+        // Only what works is listed (RFC 8414 section 2).
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let metadata = ProviderMetadata::new(
+            base,
+            Offer {
+                scopes: words(&SCOPES_SUPPORTED),
+                response_types: words(&["code_credentials"]),
+                grant_types: words(&["authorization_code", "client_credentials"]),
+                id_token_signing_algorithms: words(&Algorithm::ALL.map(Algorithm::as_str)),
+                token_endpoint_auth_methods: words(&[
+                    "client_secret_post",
+                    "client_secret_basic",
+                    "none",
+                ]),
+                claims: words(&CLAIMS_SUPPORTED),
+                ..Offer::default()
+            },
+        );
+        SiteEntry {
+            metadata: Bytes::from(metadata.to_json()),
+            site,
+        }
+    }
+
+    /// Whether requests to this authority are the site's. On a loopback site every loopback name
+    /// is: nobody but this machine can reach it, and `localhost` is what people type.
+    fn answers_at(&self, authority: &str) -> bool {
+        let own = self.site.authority();
+        own.eq_ignore_ascii_case(authority)
+            || matches!((loopback_port(own), loopback_port(authority)), (Some(a), Some(b)) if a == b)
+    }
+
+    /// The identity URL of a user: `sub` of every token, and the `id` of a token answer.
+    pub fn identity_url(&self, org_id: &str, user_id: &str) -> String {
+        format!("{}/id/{org_id}/{user_id}", self.site.base_url)
+    }
+}
+
+fn loopback_port(authority: &str) -> Option<&str> {
+    ["127.0.0.1", "localhost", "[::1]"]
+        .iter()
+        .find_map(|host| authority.strip_prefix(host))
+        .and_then(|rest| {
+            if rest.is_empty() {
+                Some("")
+            } else {
+                rest.strip_prefix(':')
+            }
+        })
+}

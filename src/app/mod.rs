@@ -1,0 +1,135 @@
+//! The app: what every story may use, in one struct of a dozen fields.
+//!
+//! It stands between the effects (row 2) and the stories (row 3). It also answers the two questions
+//! that every story asks first: which site is this (the directory), and who holds this access token
+//! (`access`).
+
+mod access;
+mod directory;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use vestibule_protocol::identifier::RecordId;
+
+use crate::config::{LimitsConfig, OtpConfig};
+use crate::delivery::Channels;
+use crate::delivery::template::Templates;
+use crate::hashing::Hasher;
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy, Moment};
+use crate::refusal::Fault;
+use crate::sealing::Keyring;
+use crate::store::{self, Store};
+pub(crate) use access::CLIENT_CREDENTIALS;
+pub use access::Holder;
+pub use directory::{Directory, SiteEntry};
+
+/// Everything that a story may use.
+pub struct App {
+    /// Where messages go.
+    pub channels: Channels,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// The threads that hash passwords.
+    pub hasher: Hasher,
+    /// The keys under the master key.
+    pub keyring: Keyring,
+    /// Whether hourly budgets are counted.
+    pub limits: LimitsConfig,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The rules of one-time passwords.
+    pub otp: OtpConfig,
+    /// Rings when a message was queued, so that it leaves at once.
+    pub outbox_bell: Notify,
+    /// The database.
+    pub store: Store,
+    /// The built-in message templates.
+    pub templates: Templates,
+    directory: ArcSwap<Directory>,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// Where messages go.
+    pub channels: Channels,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// The threads that hash passwords.
+    pub hasher: Hasher,
+    /// The keys under the master key.
+    pub keyring: Keyring,
+    /// Whether hourly budgets are counted.
+    pub limits: LimitsConfig,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// The rules of one-time passwords.
+    pub otp: OtpConfig,
+    /// The database, with its schema in place.
+    pub store: Store,
+}
+
+impl App {
+    /// Puts the parts together and loads the directory.
+    ///
+    /// # Faults
+    /// The database holds no installation, or one under another master key.
+    pub async fn assemble(parts: Parts) -> Result<App, Fault> {
+        let directory = Directory::load(&parts.store, &parts.keyring).await?;
+        Ok(App {
+            channels: parts.channels,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            hasher: parts.hasher,
+            keyring: parts.keyring,
+            limits: parts.limits,
+            metrics: parts.metrics,
+            otp: parts.otp,
+            outbox_bell: Notify::new(),
+            store: parts.store,
+            templates: Templates::new(),
+            directory: ArcSwap::from_pointee(directory),
+        })
+    }
+
+    /// What an administrator has configured, as of at most a second ago.
+    pub fn directory(&self) -> arc_swap::Guard<Arc<Directory>> {
+        self.directory.load()
+    }
+
+    /// Loads the directory again if its version has grown; true when it has.
+    ///
+    /// # Faults
+    /// The database is away; the directory stays as it was.
+    pub async fn refresh(&self) -> Result<bool, Fault> {
+        let installation = self
+            .store
+            .read("installation.version", &(), |tx, ()| {
+                Box::pin(store::installation::find(tx))
+            })
+            .await?;
+        let version = installation.map_or(0, |installation| installation.version);
+        if version == self.directory.load().version {
+            return Ok(false);
+        }
+        let directory = Directory::load(&self.store, &self.keyring).await?;
+        self.directory.store(Arc::new(directory));
+        Ok(true)
+    }
+
+    /// A fresh record id.
+    pub fn record_id(&self, prefix: &str) -> String {
+        RecordId::from_random(prefix, self.entropy.bytes()).to_string()
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+}

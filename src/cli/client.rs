@@ -1,0 +1,227 @@
+//! `vestibule client create|list|show|update|rotate-secret`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value, json};
+
+use super::place::{Exit, Installation, Place};
+use super::resolve;
+use super::seed::{self, Source};
+use crate::client::Policies;
+use crate::settings;
+use crate::store::client::SealedClient;
+use crate::store::{self};
+use crate::token::mint_client_secret;
+
+/// Creates and shows client apps.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a client app; its secret is shown this once
+    Create {
+        /// Its name
+        name: String,
+        /// A policy, under its documented name: callbackUrl=https://app.example.com/cb
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+    /// All client apps
+    List,
+    /// One client app with all its policies
+    Show {
+        /// Consumer key or name
+        client: String,
+    },
+    /// Change policies; a running server has them within a second
+    Update {
+        /// Consumer key or name
+        client: String,
+        /// A policy, under its documented name
+        #[arg(long = "set", value_name = "KEY=VALUE", required = true)]
+        set: Vec<String>,
+    },
+    /// Replace the secret; the old one ends within a second
+    RotateSecret {
+        /// Consumer key or name
+        client: String,
+    },
+}
+
+/// Runs it.
+pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+    let installation = place.open().await?;
+    match arguments.action {
+        Action::Create { name, set } => create(place, &installation, &name, &set).await,
+        Action::List => list(place, &installation).await,
+        Action::Show { client } => {
+            print(place, &find(&installation, &client).await?, None);
+            Ok(())
+        }
+        Action::Update { client, set } => update(place, &installation, &client, &set).await,
+        Action::RotateSecret { client } => rotate_secret(place, &installation, &client).await,
+    }
+}
+
+async fn create(
+    place: &Place,
+    installation: &Installation,
+    name: &str,
+    set: &[String],
+) -> Result<(), Exit> {
+    let policies = changed(installation, &Policies::default(), set).await?;
+    let (client, sealed) = seed::new_client(source(installation), name, policies);
+    let is_new = installation
+        .store
+        .write("client.create", sealed.clone(), |tx, client| {
+            Box::pin(async move {
+                let is_new = store::client::insert(tx, client).await?;
+                store::installation::bump(tx).await?;
+                Ok(is_new)
+            })
+        })
+        .await?;
+    if !is_new {
+        return Err(Exit::refused(format!(
+            "a client named {name:?} exists already"
+        )));
+    }
+    print(place, &sealed, Some(client.secret.expose()));
+    Ok(())
+}
+
+async fn list(place: &Place, installation: &Installation) -> Result<(), Exit> {
+    let clients = all(installation).await?;
+    let rows: Vec<_> = clients
+        .iter()
+        .map(|client| json!({"client_id": client.id, "name": client.name}))
+        .collect();
+    let lines: Vec<String> = clients
+        .iter()
+        .map(|client| format!("{}  {}", client.id, client.name))
+        .collect();
+    place.print(&json!({ "clients": rows }), lines.join("\n"));
+    Ok(())
+}
+
+async fn update(
+    place: &Place,
+    installation: &Installation,
+    name: &str,
+    set: &[String],
+) -> Result<(), Exit> {
+    let mut client = find(installation, name).await?;
+    client.policies = changed(installation, &client.policies, set).await?;
+    let input = (
+        client.id.clone(),
+        client.policies.clone(),
+        installation.clock.now(),
+    );
+    installation
+        .store
+        .write("client.update", input, |tx, (id, policies, at)| {
+            Box::pin(async move {
+                store::client::update_policies(tx, id, policies, *at).await?;
+                store::installation::bump(tx).await
+            })
+        })
+        .await?;
+    print(place, &client, None);
+    Ok(())
+}
+
+async fn rotate_secret(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
+    let client = find(installation, name).await?;
+    let secret = mint_client_secret(&installation.entropy);
+    let sealed = seed::seal_secret(source(installation), &client.id, &secret.text);
+    let input = (
+        client.id.clone(),
+        secret.hash,
+        sealed,
+        installation.clock.now(),
+    );
+    installation
+        .store
+        .write(
+            "client.rotate_secret",
+            input,
+            |tx, (id, hash, sealed, at)| {
+                Box::pin(async move {
+                    store::client::update_secret(tx, id, hash, sealed, *at).await?;
+                    store::installation::bump(tx).await
+                })
+            },
+        )
+        .await?;
+    print(place, &client, Some(secret.text.expose()));
+    Ok(())
+}
+
+async fn changed(
+    installation: &Installation,
+    current: &Policies,
+    set: &[String],
+) -> Result<Policies, Exit> {
+    let mut changes: Map<String, Value> = settings::parse_changes(set).map_err(Exit::refused)?;
+    if let Some(Value::String(names)) = changes.get("permittedProfiles") {
+        let names: Vec<Value> = names
+            .split(',')
+            .map(|name| Value::from(name.trim()))
+            .collect();
+        changes.insert("permittedProfiles".to_owned(), Value::Array(names));
+    }
+    resolve::profile_setting(installation, &mut changes, "permittedProfiles").await?;
+    resolve::user_setting(installation, &mut changes, "clientCredentialsFlowUser").await?;
+    Ok(current.updated(&changes)?)
+}
+
+fn source(installation: &Installation) -> Source<'_> {
+    Source {
+        store: &installation.store,
+        keyring: &installation.keyring,
+        entropy: &installation.entropy,
+        at: installation.clock.now(),
+    }
+}
+
+async fn all(installation: &Installation) -> Result<Vec<SealedClient>, Exit> {
+    let clients = installation
+        .store
+        .read("client.list", &(), |tx, ()| {
+            Box::pin(store::client::list(tx))
+        })
+        .await?;
+    Ok(clients)
+}
+
+async fn find(installation: &Installation, name: &str) -> Result<SealedClient, Exit> {
+    let clients = all(installation).await?;
+    clients
+        .into_iter()
+        .find(|client| client.id == name || client.name == name)
+        .ok_or_else(|| {
+            Exit::missing(format!(
+                "there is no client {name:?}; `vestibule client list` shows them"
+            ))
+        })
+}
+
+fn print(place: &Place, client: &SealedClient, secret: Option<&str>) {
+    let mut json = json!({
+        "client_id": client.id, "name": client.name,
+        "disabled_at": client.disabled_at.map(|at| at.iso_seconds()),
+        "policies": client.policies,
+    });
+    let mut text = format!("# {}\nclient_id = \"{}\"\n", client.name, client.id);
+    if let Some(secret) = secret {
+        json["client_secret"] = Value::from(secret);
+        text.push_str(&format!(
+            "client_secret = \"{secret}\"   # shown this once\n"
+        ));
+    }
+    text.push_str(&toml::to_string_pretty(&client.policies).unwrap_or_default());
+    place.print(&json, text.trim_end());
+}

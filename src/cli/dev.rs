@@ -1,0 +1,242 @@
+//! `vestibule dev`: everything on this machine, from nothing.
+//!
+//! It makes its data directory, its master key, its schema and a demo, puts mail and text messages
+//! into an inbox, and tells what to try next. An existing data directory is used as it is.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::assembly::{World, assemble};
+use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_keyring};
+use super::process;
+use super::ready::{ENV_FILE, READY_FILE, Ready, echo_of, write_private};
+use super::seed::{self, Source};
+use crate::config::Config;
+use crate::delivery::Inbox;
+use crate::emulator::{self, Emulator};
+use crate::endpoint::Listeners;
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy};
+use crate::sealing::Keyring;
+use crate::store::{self, Store};
+use crate::telemetry;
+use crate::token::mint_client_secret;
+
+/// Runs until Ctrl-C, then drains and leaves a clean database.
+#[derive(Args)]
+pub struct Arguments {
+    /// Where the sites answer; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where health, metrics and the inbox answer [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    management: Option<SocketAddr>,
+    /// Write the ready object into this file once the server answers
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// Draw ids, codes and tokens from a repeatable stream (signing keys stay random)
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Make no demo site and no demo apps
+    #[arg(long)]
+    no_demo: bool,
+}
+
+/// Runs it.
+pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+    let data_dir = place
+        .data_dir()
+        .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
+    let mut config = place.load_config()?.for_data_dir(&data_dir);
+    config.listen.public = arguments.listen.unwrap_or(config.listen.public);
+    config.listen.management = arguments.management.unwrap_or(config.listen.management);
+    check_loopback(&config)?;
+    make_data_dir(&data_dir)?;
+    let entropy = arguments.seed.map_or(Entropy::Os, Entropy::seeded);
+    let keyring = own_keyring(&config, &entropy)?;
+    if !std::env::vars().any(|(name, _)| name == "VESTIBULE_LOG__FORMAT") {
+        config.log.format = String::from("pretty");
+    }
+    telemetry::start(&config.log).map_err(Exit::refused)?;
+
+    let clock = Clock::System;
+    let metrics = Arc::new(Metrics::new());
+    let location = config.location().map_err(Exit::refused)?;
+    let store = Store::open(&location, Arc::clone(&metrics))?;
+    let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
+    let (public, management) = listeners.addresses()?;
+    let source = Source {
+        store: &store,
+        keyring: &keyring,
+        entropy: &entropy,
+        at: clock.now(),
+    };
+    prepare(source, &format!("http://{public}"), arguments.no_demo).await?;
+
+    let inbox = Arc::new(Inbox::new());
+    let admin_token = mint_client_secret(&Entropy::Os);
+    let emulator = Emulator {
+        inbox: Arc::clone(&inbox),
+        admin_token_hash: admin_token.hash,
+    };
+    let world = World {
+        clock,
+        entropy,
+        keyring,
+        metrics,
+        store,
+        inbox: Some(inbox),
+    };
+    let app = assemble(&config, world).await?;
+    let management_url = format!("http://{management}");
+    let ready = Ready::of(&app, management_url, admin_token.text.expose().to_owned());
+    let running = process::start(app, &config, listeners, true, emulator::router(emulator)).await?;
+    ready.write(&data_dir.join(READY_FILE))?;
+    ready.write_env(&data_dir.join(ENV_FILE))?;
+    if let Some(path) = &arguments.ready_file {
+        ready.write(path)?;
+    }
+    if place.is_json() {
+        println!("{}", serde_json::json!(ready));
+    } else {
+        println!("{}", banner(&ready, &data_dir, config.smtp.url.is_some()));
+    }
+    running.until_stopped().await
+}
+
+/// Plain HTTP and an open inbox are for this machine only.
+fn check_loopback(config: &Config) -> Result<(), Exit> {
+    for address in [config.listen.public, config.listen.management] {
+        if !address.ip().is_loopback() {
+            return Err(Exit::refused(format!(
+                "{address} is not a loopback address: `vestibule dev` speaks plain HTTP and shows \
+                 every code, so it answers on this machine only. Use `vestibule serve` for others."
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn make_data_dir(path: &Path) -> Result<(), Exit> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(path)
+        .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))
+}
+
+/// Reads the master key of the data directory, or makes it.
+fn own_keyring(config: &Config, entropy: &Entropy) -> Result<Keyring, Exit> {
+    if let Some(path) = &config.keys.master_key_file
+        && !path.exists()
+    {
+        write_private(path, &format!("{}\n", Keyring::generate(entropy).as_str()))?;
+    }
+    read_keyring(config)
+}
+
+/// Schema, installation and demo. A demo site that was made under another port is moved to this one.
+async fn prepare(source: Source<'_>, origin: &str, is_bare: bool) -> Result<(), Exit> {
+    source.store.migrate(source.at).await?;
+    let is_new = seed::installation(source).await?;
+    if is_new && !is_bare {
+        seed::demo(source, origin).await?;
+    }
+    if !is_new {
+        move_demo(source, origin).await?;
+    }
+    Ok(())
+}
+
+async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {
+    let input = (format!("{origin}{}", seed::PRIVATE_PATH), source.at);
+    source
+        .store
+        .write("demo.move", input, |tx, (base_url, at)| {
+            Box::pin(async move {
+                let sites = store::site::list(tx).await?;
+                let Some(mut site) = sites.into_iter().find(|site| site.name == seed::PRIVATE)
+                else {
+                    return Ok(());
+                };
+                if site.base_url == *base_url {
+                    return Ok(());
+                }
+                let (old, new) = (echo_of(&site.base_url), echo_of(base_url));
+                site.base_url.clone_from(base_url);
+                store::site::update(tx, &site).await?;
+                for client in store::client::list(tx).await? {
+                    let mut policies = client.policies.clone();
+                    let callback = policies.callback_url.iter_mut().find(|url| **url == old);
+                    if let Some(callback) = callback {
+                        callback.clone_from(&new);
+                        store::client::update_policies(tx, &client.id, &policies, *at).await?;
+                    }
+                }
+                store::installation::bump(tx).await
+            })
+        })
+        .await?;
+    Ok(())
+}
+
+fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
+    let data_dir = data_dir.display();
+    let management = &ready.management_url;
+    let mail = if has_relay {
+        "mail goes to the relay".to_owned()
+    } else {
+        format!("mail lands in the inbox: {management}/_emulator/v1/inbox")
+    };
+    let Some(private) = &ready.sites.private else {
+        return format!(
+            "\n  Vestibule is ready, without a demo. Data: {data_dir}\n  Management: {management}\n  \
+             Next: vestibule site create NAME --base-url URL, vestibule client create NAME\n"
+        );
+    };
+    format!(
+        r#"
+  Vestibule is ready.   Ctrl-C stops it and leaves a clean database in {data_dir}
+
+  Site          {base_url}
+  Management    {management}   (health, metrics; {mail})
+  Discovery     {base_url}/.well-known/openid-configuration
+
+  Register somebody from another terminal, in one command:
+
+    vestibule perform register --data-dir {data_dir}
+
+  or with curl, as an app does it (paste the whole block):
+
+    . {data_dir}/env.sh
+{curl}
+"#,
+        base_url = private.base_url,
+        curl = CURL
+            .lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>(),
+    )
+}
+
+/// A whole registration in curl. The README prints the same lines.
+pub const CURL: &str = r#"member() { sed 's/.*"'$1'":"\([^"]*\)".*/\1/'; }
+TOKEN=$(curl -s "$VESTIBULE_BASE_URL/services/oauth2/token" -d grant_type=client_credentials \
+  -d client_id="$VESTIBULE_INTEGRATION_ID" -d client_secret="$VESTIBULE_INTEGRATION_SECRET" | member access_token)
+NAME=janice$RANDOM
+REQUEST=$(curl -s "$VESTIBULE_BASE_URL/services/auth/headless/init/registration" \
+  -H "Authorization: Bearer $TOKEN" -d '{"userdata":{"firstName":"Janice","lastName":"Edwards",
+  "email":"'$NAME'@example.com","username":"'$NAME'@example.com"},"password":"Sup3r-Secret-Pa55","verificationmethod":"email"}' | member identifier)
+CODE=$(curl -s "$VESTIBULE_MANAGEMENT_URL/_emulator/v1/inbox?to=$NAME@example.com&wait_ms=5000" | member code)
+GRANT=$(curl -s -L "$VESTIBULE_BASE_URL/services/oauth2/authorize" -H "Auth-Request-Type: user-registration" \
+  -H "Auth-Verification-Type: email" -H "Authorization: Basic $(printf %s "$REQUEST:$CODE" | base64 | tr -d '\n')" \
+  -d response_type=code_credentials -d client_id="$VESTIBULE_CLIENT_ID" -d redirect_uri="$VESTIBULE_REDIRECT_URI" | member code)
+ACCESS=$(curl -s "$VESTIBULE_BASE_URL/services/oauth2/token" -d grant_type=authorization_code -d code="$GRANT" \
+  -d client_id="$VESTIBULE_CLIENT_ID" -d client_secret="$VESTIBULE_CLIENT_SECRET" \
+  -d redirect_uri="$VESTIBULE_REDIRECT_URI" | member access_token)
+curl -s "$VESTIBULE_BASE_URL/services/oauth2/userinfo" -H "Authorization: Bearer $ACCESS" -H "X-PrettyPrint: 1""#;

@@ -1,0 +1,112 @@
+//! `vestibule migrate status|plan|up`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::place::{Exit, Installation, Place};
+use super::seed::{self, Source};
+
+/// Shows or applies the schema's migrations.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Which migrations the database has
+    Status,
+    /// What `up` would run, as SQL
+    Plan,
+    /// Apply what is missing, and make the organisation and its keys in a fresh database
+    Up,
+}
+
+/// Runs it.
+pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+    let installation = Installation::open(&place.load_config()?)?;
+    match arguments.action {
+        Action::Status => status(place, &installation).await,
+        Action::Plan => plan(place, &installation).await,
+        Action::Up => up(place, &installation).await,
+    }
+}
+
+async fn status(place: &Place, installation: &Installation) -> Result<(), Exit> {
+    let states = installation.store.migrations().await?;
+    let rows: Vec<_> = states
+        .iter()
+        .map(|state| {
+            json!({"number": state.migration.number, "name": state.migration.name,
+                "applied_at": state.applied_at.map(|at| at.iso_seconds())})
+        })
+        .collect();
+    let lines: Vec<String> = states
+        .iter()
+        .map(|state| {
+            let applied = state
+                .applied_at
+                .map_or("waits".to_owned(), |at| at.iso_seconds());
+            format!(
+                "{:04}  {:<32} {applied}",
+                state.migration.number, state.migration.name
+            )
+        })
+        .collect();
+    place.print(&json!({ "migrations": rows }), lines.join("\n"));
+    Ok(())
+}
+
+async fn plan(place: &Place, installation: &Installation) -> Result<(), Exit> {
+    let states = installation.store.migrations().await?;
+    let waiting: Vec<_> = states
+        .iter()
+        .filter(|state| state.applied_at.is_none())
+        .collect();
+    let rows: Vec<_> = waiting
+        .iter()
+        .map(|state| {
+            json!({"number": state.migration.number, "name": state.migration.name,
+                "sql": state.migration.text})
+        })
+        .collect();
+    let text = match waiting.as_slice() {
+        [] => "nothing waits".to_owned(),
+        waiting => waiting
+            .iter()
+            .map(|state| {
+                let migration = state.migration;
+                format!(
+                    "-- {:04} {}\n{}",
+                    migration.number, migration.name, migration.text
+                )
+            })
+            .collect(),
+    };
+    place.print(&json!({ "waiting": rows }), text);
+    Ok(())
+}
+
+async fn up(place: &Place, installation: &Installation) -> Result<(), Exit> {
+    let at = installation.clock.now();
+    let applied = installation.store.migrate(at).await?;
+    let is_new = seed::installation(Source {
+        store: &installation.store,
+        keyring: &installation.keyring,
+        entropy: &installation.entropy,
+        at,
+    })
+    .await?;
+    let mut text = match applied.as_slice() {
+        [] => "nothing to apply".to_owned(),
+        names => format!("applied: {}", names.join(", ")),
+    };
+    if is_new {
+        text.push_str(
+            "\nmade the organisation, its signing keys and the profiles Customer and Integration",
+        );
+    }
+    place.print(&json!({"applied": applied, "is_new": is_new}), text);
+    Ok(())
+}

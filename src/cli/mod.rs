@@ -1,0 +1,134 @@
+//! The command line: one file per noun; `dev` and `serve` wire the rest together.
+//!
+//! Every command finds its installation by `--data-dir` or `--config`, takes `--json`, and changes a
+//! running server within a second. Secrets come from files or standard input, never from arguments.
+//! Exit codes are those of [`Exit`].
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this room talks to a terminal"
+)]
+
+mod assembly;
+mod backup;
+mod client;
+mod config;
+mod dev;
+mod inbox;
+mod isready;
+mod migrate;
+mod perform;
+mod place;
+mod process;
+mod ready;
+mod resolve;
+pub mod seed;
+mod serve;
+mod site;
+mod user;
+mod version;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+pub use place::Exit;
+use place::Place;
+
+/// A headless customer-identity server, compatible with the Salesforce Headless Identity API.
+#[derive(Parser)]
+#[command(name = "vestibule", version, about, long_about = None, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  something broke; the message says what
+  2  the command line is wrong
+  3  the input was refused and nothing was changed
+  4  what was named does not exist
+  5  the server is not ready, or nothing came in time
+
+`vestibule dev` needs nothing and tells you what to try next.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine: database, inbox, a demo site and its clients
+    Dev(dev::Arguments),
+    /// Run a server by its config
+    Serve(serve::Arguments),
+    /// Show or apply the schema's migrations
+    Migrate(migrate::Arguments),
+    /// Write, check or print the config
+    Config(config::Arguments),
+    /// Show and change sites
+    Site(site::Arguments),
+    /// Create and show client apps
+    Client(client::Arguments),
+    /// Create and show users
+    User(user::Arguments),
+    /// Run a flow from the terminal
+    Perform(perform::Arguments),
+    /// Read the messages that `vestibule dev` has sent
+    Inbox(inbox::Arguments),
+    /// Ask whether the server is ready, and wait for it
+    Isready(isready::Arguments),
+    /// Copy the SQLite database into a file, consistently and while serving
+    Backup(backup::Arguments),
+    /// Print the version
+    Version,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // One TLS provider for everything that opens a connection; a second call would be an error.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Err(Exit::broken(format!("starting the runtime: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            eprintln!("vestibule: {}", exit.message);
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Exit> {
+    let place = arguments.place;
+    match arguments.command {
+        Command::Dev(arguments) => dev::run(&place, arguments).await,
+        Command::Serve(arguments) => serve::run(&place, &arguments).await,
+        Command::Migrate(arguments) => migrate::run(&place, arguments).await,
+        Command::Config(arguments) => config::run(&place, arguments),
+        Command::Site(arguments) => site::run(&place, arguments).await,
+        Command::Client(arguments) => client::run(&place, arguments).await,
+        Command::User(arguments) => user::run(&place, arguments).await,
+        Command::Perform(arguments) => perform::run(&place, arguments).await,
+        Command::Inbox(arguments) => inbox::run(&place, arguments).await,
+        Command::Isready(arguments) => isready::run(&place, arguments).await,
+        Command::Backup(arguments) => backup::run(&place, &arguments).await,
+        Command::Version => version::run(&place),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "vestibule", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Where the installation is, how to print, and how to end: what every command shares.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::Value;
+use vestibule_protocol::secret::Secret;
+
+use crate::changes::Invalid;
+use crate::config::{self, Config, ConfigProblem};
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy};
+use crate::refusal::{Failure, Fault};
+use crate::sealing::Keyring;
+use crate::store::Store;
+
+/// The data directory when none is named.
+pub const DEFAULT_DATA_DIR: &str = ".vestibule";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Place {
+    /// The directory of a `vestibule dev` installation [default: .vestibule]
+    #[arg(long, global = true, value_name = "DIR", env = "VESTIBULE_DATA_DIR")]
+    data_dir: Option<PathBuf>,
+    /// The config file of a server
+    #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// An installation that a command works on.
+pub struct Installation {
+    pub store: Store,
+    pub keyring: Keyring,
+    pub entropy: Entropy,
+    pub clock: Clock,
+}
+
+impl Place {
+    /// The data directory; a config file without `--data-dir` has none.
+    pub fn data_dir(&self) -> Option<PathBuf> {
+        match (&self.data_dir, &self.config) {
+            (Some(directory), _) => Some(directory.clone()),
+            (None, Some(_)) => None,
+            (None, None) => Some(PathBuf::from(DEFAULT_DATA_DIR)),
+        }
+    }
+
+    /// The config: of the file, or of the data directory, with the environment over it.
+    pub fn load_config(&self) -> Result<Config, Exit> {
+        let config = config::load(self.config.as_deref(), std::env::vars())?;
+        Ok(match self.data_dir() {
+            Some(directory) => config.for_data_dir(&directory),
+            None => config,
+        })
+    }
+
+    /// Opens the installation that is there.
+    pub async fn open(&self) -> Result<Installation, Exit> {
+        let config = self.load_config()?;
+        if let Ok(crate::store::Location::Sqlite(path, _)) = config.location()
+            && !path.exists()
+        {
+            return Err(Exit::missing(format!(
+                "there is no installation at {} (start one with `vestibule dev`, or name another \
+                 with --data-dir or --config)",
+                path.display()
+            )));
+        }
+        Installation::open(&config)
+    }
+
+    /// Prints a result: as JSON, or as text for people.
+    pub fn print(&self, json: &Value, text: impl std::fmt::Display) {
+        if self.json {
+            println!("{json}");
+        } else {
+            println!("{text}");
+        }
+    }
+
+    /// Whether JSON was asked for.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+}
+
+impl Installation {
+    /// Opens an installation by its config.
+    pub fn open(config: &Config) -> Result<Installation, Exit> {
+        let keyring = read_keyring(config)?;
+        let location = config.location().map_err(Exit::refused)?;
+        let store = Store::open(&location, Arc::new(Metrics::new()))?;
+        Ok(Installation {
+            store,
+            keyring,
+            entropy: Entropy::Os,
+            clock: Clock::System,
+        })
+    }
+}
+
+/// Reads the master key that the config names.
+pub fn read_keyring(config: &Config) -> Result<Keyring, Exit> {
+    let path = config.keys.master_key_file.as_deref().ok_or_else(|| {
+        Exit::refused(
+            "[keys] master_key_file is not set; make one with: openssl rand -base64 32 > master.key",
+        )
+    })?;
+    let text = Secret::from(config::read_secret(path)?);
+    Keyring::parse(text.expose())
+        .map_err(|fault| Exit::refused(format!("{}: {}", path.display(), fault.detail)))
+}
+
+/// Reads a secret from a file, or from standard input when the file is `-`.
+pub fn read_secret(path: &Path) -> Result<Secret, Exit> {
+    if path.as_os_str() != "-" {
+        return Ok(Secret::from(config::read_secret(path)?));
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Exit::broken(format!("reading standard input: {error}")))?;
+    let secret = text.trim_end_matches(['\r', '\n']).to_owned();
+    Ok(Secret::from(secret))
+}
+
+/// Why a command ended otherwise than well.
+#[derive(Debug)]
+pub struct Exit {
+    /// The exit code.
+    pub code: u8,
+    /// For the terminal.
+    pub message: String,
+}
+
+impl Exit {
+    /// Something broke.
+    pub fn broken(message: impl Into<String>) -> Exit {
+        Exit {
+            code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// The input was refused and nothing was changed.
+    pub fn refused(message: impl Into<String>) -> Exit {
+        Exit {
+            code: 3,
+            message: message.into(),
+        }
+    }
+
+    /// What was named does not exist.
+    pub fn missing(message: impl Into<String>) -> Exit {
+        Exit {
+            code: 4,
+            message: message.into(),
+        }
+    }
+
+    /// The server is not ready, or nothing came in time.
+    pub fn late(message: impl Into<String>) -> Exit {
+        Exit {
+            code: 5,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<Fault> for Exit {
+    fn from(fault: Fault) -> Self {
+        Exit::broken(fault.to_string())
+    }
+}
+
+impl From<ConfigProblem> for Exit {
+    fn from(problem: ConfigProblem) -> Self {
+        Exit::refused(problem.to_string())
+    }
+}
+
+impl From<Invalid> for Exit {
+    fn from(invalid: Invalid) -> Self {
+        Exit::refused(invalid.to_string())
+    }
+}
+
+impl From<Failure> for Exit {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Exit::refused(refusal.name()),
+            Failure::Broken(fault) => Exit::from(fault),
+        }
+    }
+}

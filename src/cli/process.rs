@@ -1,0 +1,111 @@
+//! The running process: what `dev` and `serve` share, from the start of the workers to the drain.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::place::Exit;
+use crate::app::App;
+use crate::config::Config;
+use crate::delivery::worker;
+use crate::endpoint::{self, Gate, Listeners, Started};
+
+/// How often the directory's version is looked at. A change is seen within a second.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// A server that answers.
+pub struct Running {
+    app: Arc<App>,
+    started: Started,
+    stop: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Starts serving.
+pub async fn start(
+    app: Arc<App>,
+    config: &Config,
+    listeners: Listeners,
+    is_plain_allowed: bool,
+    management_routes: Router,
+) -> Result<Running, Exit> {
+    let tls = config
+        .listen
+        .tls_certificate_file
+        .clone()
+        .zip(config.listen.tls_key_file.clone());
+    let gate = Gate {
+        app: Arc::clone(&app),
+        is_tls: tls.is_some(),
+        is_plain_allowed,
+        trusted_proxies: config.proxies.trusted.clone(),
+    };
+    let started = endpoint::start(listeners, gate, tls, management_routes).await?;
+    let (stop, stopped) = watch::channel(false);
+    let workers = vec![
+        tokio::spawn(worker::run(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(worker::sweep(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(refresh(Arc::clone(&app), stopped)),
+    ];
+    Ok(Running {
+        app,
+        started,
+        stop,
+        workers,
+    })
+}
+
+impl Running {
+    /// Serves until the process is asked to stop, then lets requests and messages end and closes the
+    /// database.
+    pub async fn until_stopped(self) -> Result<(), Exit> {
+        let broken = |error: std::io::Error| Exit::broken(format!("waiting for signals: {error}"));
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping: waiting for running requests");
+        self.started.drain().await;
+        let _ = self.stop.send(true);
+        for worker in self.workers {
+            let _ = worker.await;
+        }
+        // The last owner of the app closes the database; a connection that outlived the drain may
+        // still hold it for a moment.
+        let app = self.app;
+        for _ in 0..50 {
+            if Arc::strong_count(&app) == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        tokio::task::spawn_blocking(move || drop(app))
+            .await
+            .map_err(|error| Exit::broken(error.to_string()))?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+async fn refresh(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        tokio::select! {
+            () = tokio::time::sleep(REFRESH) => {}
+            _ = stop.changed() => return,
+        }
+        match app.refresh().await {
+            Ok(true) => tracing::info!("settings were read again"),
+            Ok(false) => {}
+            Err(fault) => {
+                app.metrics.fault();
+                tracing::error!(%fault, "settings could not be read again");
+            }
+        }
+    }
+}

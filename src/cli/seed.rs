@@ -1,0 +1,270 @@
+//! Seed: what a fresh database is given.
+//!
+//! [`installation`] makes what every installation has: the organisation, its signing keys and two
+//! profiles. [`demo`] adds what `vestibule dev` shows: the private site, as the documents advise for
+//! a client with a backend, its app, and the integration app for the headless APIs.
+
+use serde_json::json;
+use vestibule_protocol::identifier::RecordId;
+use vestibule_protocol::scope::ScopeSet;
+use vestibule_protocol::secret::Secret;
+
+use crate::algorithm::Algorithm;
+use crate::client::{Client, Policies};
+use crate::identity::password::PasswordPolicy;
+use crate::identity::{Attributes, Profile, User, UserType, prefix};
+use crate::moment::{Entropy, Moment};
+use crate::refusal::Fault;
+use crate::sealing::{Keyring, Purpose};
+use crate::settings::{Settings, Site};
+use crate::store::client::SealedClient;
+use crate::store::signing_key::SealedKey;
+use crate::store::{self, Store};
+use crate::token::{SigningKey, mint_client_id, mint_client_secret};
+
+/// The profile of people who register.
+pub const CUSTOMER_PROFILE: &str = "Customer";
+/// The profile of services.
+pub const INTEGRATION_PROFILE: &str = "Integration";
+/// The demo's site and its app bear this name.
+pub const PRIVATE: &str = "private";
+/// The demo's integration app.
+pub const INTEGRATION: &str = "integration";
+/// The demo's integration user.
+pub const INTEGRATION_USERNAME: &str = "integration@vestibule.example";
+/// The path of the demo's site.
+pub const PRIVATE_PATH: &str = "/backend";
+
+/// What the seed draws from.
+#[derive(Clone, Copy)]
+pub struct Source<'s> {
+    /// The database, with its schema in place.
+    pub store: &'s Store,
+    /// The keys under the master key.
+    pub keyring: &'s Keyring,
+    /// Randomness.
+    pub entropy: &'s Entropy,
+    /// The present instant.
+    pub at: Moment,
+}
+
+impl Source<'_> {
+    /// A fresh record id.
+    pub fn record_id(&self, prefix: &str) -> String {
+        RecordId::from_random(prefix, self.entropy.bytes()).to_string()
+    }
+}
+
+/// Makes the organisation, its signing keys and the two profiles, unless the database has them; true
+/// when it did.
+///
+/// # Faults
+/// The database is away, or was made under another master key.
+pub async fn installation(source: Source<'_>) -> Result<bool, Fault> {
+    let existing = source
+        .store
+        .read("installation.find", &(), |tx, ()| {
+            Box::pin(store::installation::find(tx))
+        })
+        .await?;
+    if let Some(existing) = existing {
+        if existing.key_check != source.keyring.check_value() {
+            return Err(Fault::described(
+                "opening the installation",
+                "this database was sealed under another master key".into(),
+            ));
+        }
+        return Ok(false);
+    }
+    let mut keys = Vec::new();
+    for algorithm in Algorithm::ALL {
+        let (key, pkcs8) = SigningKey::generate(algorithm, source.at)?;
+        keys.push(SealedKey {
+            sealed: source
+                .keyring
+                .seal(Purpose::SigningKey, &key.id, &pkcs8, source.entropy),
+            id: key.id,
+            algorithm,
+            state: key.state,
+            created_at: source.at,
+        });
+    }
+    let profile = |name: &str, user_type| Profile {
+        id: source.record_id(prefix::PROFILE),
+        name: name.to_owned(),
+        user_type,
+        password_policy: PasswordPolicy::default(),
+        created_at: source.at,
+    };
+    let profiles = [
+        profile(CUSTOMER_PROFILE, UserType::CspLitePortal),
+        profile(INTEGRATION_PROFILE, UserType::Standard),
+    ];
+    let org_id = source.record_id(prefix::ORGANISATION);
+    let input = (
+        org_id,
+        *source.keyring.check_value(),
+        keys,
+        profiles,
+        source.at,
+    );
+    source
+        .store
+        .write(
+            "installation.seed",
+            input,
+            |tx, (org_id, check, keys, profiles, at)| {
+                Box::pin(async move {
+                    store::installation::insert(tx, org_id, check, *at).await?;
+                    for key in keys {
+                        store::signing_key::insert(tx, key).await?;
+                    }
+                    for profile in profiles {
+                        store::profile::insert(tx, profile).await?;
+                    }
+                    Ok(())
+                })
+            },
+        )
+        .await?;
+    Ok(true)
+}
+
+/// Makes the demo: the integration user, the private site and the two apps. Call it once, on a
+/// database that [`installation`] has made.
+///
+/// # Faults
+/// The database is away.
+pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
+    let profiles = source
+        .store
+        .read("profile.list", &(), |tx, ()| {
+            Box::pin(store::profile::list(tx))
+        })
+        .await?;
+    let profile_id = |name: &str| {
+        let profile = profiles.iter().find(|profile| profile.name == name);
+        profile
+            .map(|profile| profile.id.clone())
+            .unwrap_or_default()
+    };
+    let user = integration_user(source, profile_id(INTEGRATION_PROFILE));
+    let base_url = format!("{origin}{PRIVATE_PATH}");
+    let site = Site {
+        id: source.record_id(prefix::SITE),
+        name: String::from(PRIVATE),
+        settings: Settings {
+            is_headless_user_registration_allowed: true,
+            does_registration_require_auth: true,
+            registration_user_default_profile: Some(profile_id(CUSTOMER_PROFILE)),
+            registration_execution_user: Some(user.id.clone()),
+            member_profiles: vec![profile_id(CUSTOMER_PROFILE)],
+            ..Settings::default()
+        },
+        base_url: base_url.clone(),
+        activated_at: Some(source.at),
+        created_at: source.at,
+    };
+    let private = new_client(
+        source,
+        PRIVATE,
+        Policies {
+            callback_url: vec![format!("{base_url}/services/oauth2/echo")],
+            scopes: scopes("openid api id profile email"),
+            is_code_cred_flow_enabled: true,
+            is_pkce_required: false,
+            permitted_profiles: vec![profile_id(CUSTOMER_PROFILE)],
+            ..Policies::default()
+        },
+    );
+    let integration = new_client(
+        source,
+        INTEGRATION,
+        Policies {
+            scopes: scopes("api user_registration_api pwdless_login_api forgot_password"),
+            is_client_credentials_flow_enabled: true,
+            client_credentials_flow_user: Some(user.id.clone()),
+            permitted_profiles: vec![profile_id(INTEGRATION_PROFILE)],
+            ..Policies::default()
+        },
+    );
+    source
+        .store
+        .write(
+            "demo.seed",
+            (user, site, [private.1, integration.1]),
+            |tx, (user, site, clients)| {
+                Box::pin(async move {
+                    store::user::insert(tx, user).await?;
+                    store::site::insert(tx, site).await?;
+                    for client in clients {
+                        store::client::insert(tx, client).await?;
+                    }
+                    store::installation::bump(tx).await
+                })
+            },
+        )
+        .await
+}
+
+/// A new client: in clear, for whoever created it, and as it rests.
+pub fn new_client(source: Source<'_>, name: &str, policies: Policies) -> (Client, SealedClient) {
+    let id = mint_client_id(source.entropy);
+    let secret = mint_client_secret(source.entropy);
+    let client = Client {
+        id,
+        name: name.to_owned(),
+        secret_hash: secret.hash,
+        secret: secret.text,
+        policies,
+        disabled_at: None,
+        created_at: source.at,
+    };
+    let sealed = SealedClient {
+        id: client.id.clone(),
+        name: client.name.clone(),
+        secret_hash: client.secret_hash,
+        secret_sealed: seal_secret(source, &client.id, &client.secret),
+        policies: client.policies.clone(),
+        disabled_at: None,
+        created_at: source.at,
+    };
+    (client, sealed)
+}
+
+/// Seals a consumer secret for its client.
+pub fn seal_secret(source: Source<'_>, client_id: &str, secret: &Secret) -> Vec<u8> {
+    let plain = secret.expose().as_bytes();
+    source
+        .keyring
+        .seal(Purpose::ClientSecret, client_id, plain, source.entropy)
+}
+
+fn integration_user(source: Source<'_>, profile_id: String) -> User {
+    User {
+        id: source.record_id(prefix::USER),
+        username: String::from(INTEGRATION_USERNAME),
+        username_key: String::from(INTEGRATION_USERNAME),
+        email: String::from(INTEGRATION_USERNAME),
+        email_key: String::from(INTEGRATION_USERNAME),
+        phone: None,
+        first_name: None,
+        last_name: String::from("Integration"),
+        profile_id,
+        account_id: None,
+        locale: String::from("en_US"),
+        timezone: String::from("UTC"),
+        attributes: Attributes::from_iter([(String::from("note"), json!("acts for the backend"))]),
+        is_integration: true,
+        email_verified_at: None,
+        phone_verified_at: None,
+        locked_at: None,
+        disabled_at: None,
+        created_at: source.at,
+        updated_at: source.at,
+    }
+}
+
+fn scopes(text: &str) -> ScopeSet {
+    ScopeSet::parse(text).expect("the demo's scopes are well formed")
+}

@@ -1,0 +1,65 @@
+//! `vestibule serve`: a server by its config.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::assembly::{World, assemble};
+use super::place::{Exit, Place, read_keyring};
+use super::process;
+use crate::endpoint::Listeners;
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy};
+use crate::store::Store;
+use crate::telemetry;
+
+/// Runs until SIGTERM or SIGINT, then drains. The schema must be in place (`vestibule migrate up`).
+#[derive(Args)]
+pub struct Arguments {}
+
+/// Runs it.
+pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
+    let config = place.load_config()?;
+    telemetry::start(&config.log).map_err(Exit::refused)?;
+    let keyring = read_keyring(&config)?;
+    let metrics = Arc::new(Metrics::new());
+    let location = config.location().map_err(Exit::refused)?;
+    let store = Store::open(&location, Arc::clone(&metrics))?;
+    let waiting = store
+        .migrations()
+        .await?
+        .iter()
+        .filter(|m| m.applied_at.is_none())
+        .count();
+    if waiting > 0 {
+        return Err(Exit::refused(format!(
+            "{waiting} migration(s) wait: run `vestibule migrate up` with the same config first"
+        )));
+    }
+    let world = World {
+        clock: Clock::System,
+        entropy: Entropy::Os,
+        keyring,
+        metrics,
+        store,
+        inbox: None,
+    };
+    let app = assemble(&config, world).await?;
+    let is_exposed = |ip: IpAddr| !ip.is_loopback();
+    let is_bare = config.listen.tls_certificate_file.is_none() && config.proxies.trusted.is_empty();
+    if is_bare {
+        tracing::warn!(
+            "neither TLS files nor trusted proxies are configured: every request will be refused \
+             with https_required"
+        );
+    }
+    if is_exposed(config.listen.management.ip()) {
+        tracing::warn!("the management listener is not on a loopback address: keep it private");
+    }
+    let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
+    let (public, management) = listeners.addresses()?;
+    let running = process::start(app, &config, listeners, false, axum::Router::new()).await?;
+    tracing::info!(%public, %management, "serving");
+    running.until_stopped().await
+}

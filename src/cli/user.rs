@@ -1,0 +1,267 @@
+//! `vestibule user create|show|list`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use vestibule_protocol::identifier::RecordId;
+
+use super::place::{Exit, Installation, Place, read_secret};
+use super::{resolve, seed};
+use crate::hashing::{Hasher, SALT_BYTES};
+use crate::identity::email::EmailAddress;
+use crate::identity::phone::PhoneNumber;
+use crate::identity::username::Username;
+use crate::identity::{Attributes, Profile, User, password, prefix};
+use crate::store;
+use crate::store::audit::AuditEvent;
+
+/// Users per page of a listing.
+const PAGE: i64 = 200;
+
+/// Creates and shows users.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Make a user
+    Create(Create),
+    /// One user with its audit events
+    Show {
+        /// Username or record id
+        user: String,
+    },
+    /// Users in the order of their usernames
+    List {
+        /// Start after this username
+        #[arg(long, value_name = "USERNAME")]
+        after: Option<String>,
+        /// How many, up to 200
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=PAGE))]
+        limit: i64,
+    },
+}
+
+#[derive(Args)]
+struct Create {
+    /// The username, in the form of an email address
+    username: String,
+    /// The address; the username unless named
+    #[arg(long)]
+    email: Option<String>,
+    /// Family name
+    #[arg(long)]
+    last_name: String,
+    /// Given name
+    #[arg(long)]
+    first_name: Option<String>,
+    /// Phone number in international form
+    #[arg(long)]
+    phone: Option<String>,
+    /// Profile: Customer or Integration, or one of your own
+    #[arg(long, default_value = seed::CUSTOMER_PROFILE)]
+    profile: String,
+    /// The address has proven itself elsewhere
+    #[arg(long)]
+    email_verified: bool,
+    /// A service's user, which has no password
+    #[arg(long, conflicts_with = "password_file")]
+    integration: bool,
+    /// A file with the password; - is standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+}
+
+/// Runs it.
+pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+    let installation = place.open().await?;
+    match arguments.action {
+        Action::Create(create) => self::create(place, &installation, create).await,
+        Action::Show { user } => show(place, &installation, &user).await,
+        Action::List { after, limit } => list(place, &installation, after, limit).await,
+    }
+}
+
+async fn create(place: &Place, installation: &Installation, create: Create) -> Result<(), Exit> {
+    let profiles = resolve::profiles(installation).await?;
+    let profile = profiles
+        .iter()
+        .find(|profile| profile.name == create.profile || profile.id == create.profile)
+        .ok_or_else(|| Exit::missing(format!("there is no profile {:?}", create.profile)))?;
+    let user = new_user(installation, &create, profile)?;
+    let phc = match &create.password_file {
+        Some(path) => Some(hash_password(installation, path, &user, profile).await?),
+        None => None,
+    };
+    let event = AuditEvent {
+        id: RecordId::from_random("0AE", installation.entropy.bytes()).to_string(),
+        at: user.created_at,
+        event: "user.created",
+        user_id: Some(user.id.clone()),
+        client_id: None,
+        site_id: None,
+        ip: None,
+        request_id: None,
+        detail: json!({"by": "command line"}).to_string(),
+    };
+    let is_new = installation
+        .store
+        .write(
+            "user.create",
+            (user.clone(), phc, event),
+            |tx, (user, phc, event)| {
+                Box::pin(async move {
+                    if !store::user::insert(tx, user).await? {
+                        return Ok(false);
+                    }
+                    if let Some(phc) = phc {
+                        store::user::insert_credential(tx, &user.id, phc, user.created_at).await?;
+                    }
+                    store::audit::insert(tx, event).await?;
+                    Ok(true)
+                })
+            },
+        )
+        .await?;
+    if !is_new {
+        return Err(Exit::refused(format!(
+            "the username {:?} is already in use",
+            user.username
+        )));
+    }
+    place.print(&describe(&user), format!("{}  {}", user.id, user.username));
+    Ok(())
+}
+
+fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> Result<User, Exit> {
+    let at = installation.clock.now();
+    let wrong =
+        |what: &str, problem: &dyn std::fmt::Display| Exit::refused(format!("{what}: {problem}"));
+    let username =
+        Username::parse(&create.username).map_err(|problem| wrong("username", &problem))?;
+    let email = create.email.as_deref().unwrap_or(&create.username);
+    let email = EmailAddress::parse(email).map_err(|problem| wrong("email", &problem))?;
+    let phone = create
+        .phone
+        .as_deref()
+        .map(|phone| PhoneNumber::parse(phone).map_err(|problem| wrong("phone", &problem)))
+        .transpose()?;
+    Ok(User {
+        id: RecordId::from_random(prefix::USER, installation.entropy.bytes()).to_string(),
+        username: username.as_str().to_owned(),
+        username_key: username.key().to_owned(),
+        email: email.as_str().to_owned(),
+        email_key: email.key(),
+        phone: phone.map(|phone| phone.as_str().to_owned()),
+        first_name: create.first_name.clone(),
+        last_name: create.last_name.clone(),
+        profile_id: profile.id.clone(),
+        account_id: None,
+        locale: String::from("en_US"),
+        timezone: String::from("UTC"),
+        attributes: Attributes::new(),
+        is_integration: create.integration,
+        email_verified_at: create.email_verified.then_some(at),
+        phone_verified_at: None,
+        locked_at: None,
+        disabled_at: None,
+        created_at: at,
+        updated_at: at,
+    })
+}
+
+async fn hash_password(
+    installation: &Installation,
+    path: &std::path::Path,
+    user: &User,
+    profile: &Profile,
+) -> Result<String, Exit> {
+    let text = read_secret(path)?;
+    let names = [
+        user.first_name.as_deref().unwrap_or_default(),
+        &user.last_name,
+    ];
+    let refused =
+        |problem: password::PasswordProblem| Exit::refused(format!("password: {problem}"));
+    profile
+        .password_policy
+        .check(text.expose(), &user.username, &names)
+        .map_err(refused)?;
+    let prepared = password::prepare(text.expose()).map_err(refused)?;
+    let salt = installation.entropy.bytes::<SALT_BYTES>();
+    Hasher::start(1, 1)
+        .hash(prepared.into_secret(), salt)
+        .await
+        .map_err(|_| Exit::broken("the password could not be hashed"))
+}
+
+async fn show(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
+    let user = resolve::find_user(installation, name)
+        .await?
+        .ok_or_else(|| Exit::missing(format!("there is no user {name:?}")))?;
+    let events = installation
+        .store
+        .read("audit.list", &user.id, |tx, id| {
+            Box::pin(store::audit::list_of_user(tx, id))
+        })
+        .await?;
+    let mut json = describe(&user);
+    json["events"] = events
+        .iter()
+        .map(|event| json!({"at": event.at.iso_seconds(), "event": event.event}))
+        .collect();
+    let mut text = toml::to_string_pretty(&without_nulls(describe(&user))).unwrap_or_default();
+    for event in &events {
+        text.push_str(&format!("# {}  {}\n", event.at.iso_seconds(), event.event));
+    }
+    place.print(&json, text.trim_end());
+    Ok(())
+}
+
+async fn list(
+    place: &Place,
+    installation: &Installation,
+    after: Option<String>,
+    limit: i64,
+) -> Result<(), Exit> {
+    let after = after.and_then(|name| Username::parse(&name).ok().map(|u| u.key().to_owned()));
+    let users = installation
+        .store
+        .read("user.list", &(after, limit), |tx, (after, limit)| {
+            Box::pin(store::user::list(tx, after.as_deref(), *limit))
+        })
+        .await?;
+    let lines: Vec<String> = users
+        .iter()
+        .map(|user| format!("{}  {}", user.id, user.username))
+        .collect();
+    let rows: Vec<Value> = users.iter().map(describe).collect();
+    place.print(&json!({ "users": rows }), lines.join("\n"));
+    Ok(())
+}
+
+fn describe(user: &User) -> Value {
+    json!({
+        "id": user.id, "username": user.username, "email": user.email, "phone": user.phone,
+        "first_name": user.first_name, "last_name": user.last_name, "profile_id": user.profile_id,
+        "account_id": user.account_id, "locale": user.locale, "timezone": user.timezone,
+        "is_integration": user.is_integration, "attributes": user.attributes,
+        "email_verified_at": user.email_verified_at.map(|at| at.iso_seconds()),
+        "phone_verified_at": user.phone_verified_at.map(|at| at.iso_seconds()),
+        "locked_at": user.locked_at.map(|at| at.iso_seconds()),
+        "disabled_at": user.disabled_at.map(|at| at.iso_seconds()),
+        "created_at": user.created_at.iso_seconds(),
+    })
+}
+
+/// TOML has no null.
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    value
+}

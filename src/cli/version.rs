@@ -1,0 +1,20 @@
+//! `vestibule version`.
+
+use serde_json::json;
+
+use super::place::{Exit, Place};
+
+/// Prints the version.
+pub fn run(place: &Place) -> Result<(), Exit> {
+    let version = env!("CARGO_PKG_VERSION");
+    let argon2 = if cfg!(feature = "portable-argon2") {
+        "portable"
+    } else {
+        "simd"
+    };
+    place.print(
+        &json!({"version": version, "argon2": argon2}),
+        format!("vestibule {version} (argon2: {argon2})"),
+    );
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Clients: external client apps, with their secret and their policies.
+//!
+//! A client is an OAuth 2.0 client (RFC 6749 section 2); its policies carry the names of the
+//! external client app settings. The checks that need nothing but the client stand here: its
+//! secret, its callbacks, its scopes, its permitted profiles.
+
+mod callback;
+mod policies;
+
+use subtle::ConstantTimeEq;
+use vestibule_protocol::scope::ScopeSet;
+use vestibule_protocol::secret::Secret;
+
+use crate::moment::Moment;
+use crate::refusal::Refusal;
+use crate::sealing::sha256;
+pub use callback::check_callback;
+pub use policies::{AccessTokenFormat, PermittedUsers, Policies};
+
+/// An external client app.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// Consumer key.
+    pub id: String,
+    /// Unique name.
+    pub name: String,
+    /// SHA-256 of the consumer secret.
+    pub secret_hash: [u8; 32],
+    /// The consumer secret, which signs the `signature` member.
+    pub secret: Secret,
+    /// What it may do.
+    pub policies: Policies,
+    /// When it was switched off.
+    pub disabled_at: Option<Moment>,
+    /// When it was made.
+    pub created_at: Moment,
+}
+
+impl Client {
+    /// Proves the client by its secret, in constant time.
+    ///
+    /// A client whose secret is optional may leave it out; one that is sent is always checked.
+    ///
+    /// # Refusals
+    /// `ClientSecretMissing`, `ClientSecretWrong`.
+    pub fn authenticate(
+        &self,
+        presented: Option<&Secret>,
+        is_required: bool,
+    ) -> Result<(), Refusal> {
+        match presented {
+            Some(secret) => {
+                let hash = sha256(secret.expose().as_bytes());
+                let is_equal = bool::from(hash.ct_eq(&self.secret_hash));
+                if is_equal {
+                    Ok(())
+                } else {
+                    Err(Refusal::ClientSecretWrong)
+                }
+            }
+            None if is_required => Err(Refusal::ClientSecretMissing),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a redirect URI is one of the callbacks: equal as text, except that the port of a
+    /// loopback IP literal is free (RFC 8252 section 7.3).
+    ///
+    /// # Refusals
+    /// `RedirectUriMismatch`.
+    pub fn check_redirect_uri(&self, presented: &str) -> Result<(), Refusal> {
+        let is_known = self
+            .policies
+            .callback_url
+            .iter()
+            .any(|registered| callback::is_same(registered, presented));
+        if is_known {
+            Ok(())
+        } else {
+            Err(Refusal::RedirectUriMismatch)
+        }
+    }
+
+    /// The scopes of a request: all of the client's when it names none, else exactly what it names.
+    ///
+    /// # Refusals
+    /// `ScopeNotAllowed`.
+    pub fn check_scope(&self, requested: Option<&str>) -> Result<ScopeSet, Refusal> {
+        let allowed = &self.policies.scopes;
+        let Some(requested) = requested else {
+            return Ok(allowed.clone());
+        };
+        let requested = ScopeSet::parse(requested).map_err(|_| Refusal::ScopeNotAllowed)?;
+        if requested.is_subset_of(allowed) {
+            Ok(requested)
+        } else {
+            Err(Refusal::ScopeNotAllowed)
+        }
+    }
+
+    /// Whether an administrator has permitted the user's profile to use this client.
+    ///
+    /// # Refusals
+    /// `ClientNotApproved`.
+    pub fn check_permitted(&self, profile_id: &str) -> Result<(), Refusal> {
+        let is_permitted = match self.policies.permitted_users {
+            PermittedUsers::AllSelfAuthorized => true,
+            PermittedUsers::AdminApprovedPreAuthorized => self
+                .policies
+                .permitted_profiles
+                .iter()
+                .any(|id| id == profile_id),
+        };
+        if is_permitted {
+            Ok(())
+        } else {
+            Err(Refusal::ClientNotApproved)
+        }
+    }
+
+    /// Whether a challenge is needed at authorize: by policy, and always when there is no secret
+    /// (a code of a public client must be bound to something).
+    pub fn needs_pkce(&self) -> bool {
+        self.policies.is_pkce_required || self.policies.is_consumer_secret_optional
+    }
+}

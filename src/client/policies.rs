@@ -1,0 +1,246 @@
+//! A client's policies, under the names of the external client app settings.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+use vestibule_protocol::scope::ScopeSet;
+
+use super::callback::check_callback;
+use crate::algorithm::Algorithm;
+use crate::changes::{self, Invalid, one_or_many};
+
+/// What a client may do and what its tokens are.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Policies {
+    /// Callbacks. In a request the redirect URI must equal one of them.
+    #[serde(deserialize_with = "one_or_many")]
+    pub callback_url: Vec<String>,
+    /// The most that the client's tokens may carry.
+    #[serde(serialize_with = "write_scopes", deserialize_with = "read_scopes")]
+    pub scopes: ScopeSet,
+    /// "Enable Authorization Code and Credentials Flow".
+    pub is_code_cred_flow_enabled: bool,
+    /// "Enable Client Credentials Flow".
+    pub is_client_credentials_flow_enabled: bool,
+    /// The user that the client credentials flow runs as: a username or a record id.
+    pub client_credentials_flow_user: Option<String>,
+    /// The inverse of "Require Secret for Web Server Flow": on for a public client.
+    pub is_consumer_secret_optional: bool,
+    /// "Require Proof Key for Code Exchange".
+    pub is_pkce_required: bool,
+    /// "Permitted Users".
+    pub permitted_users: PermittedUsers,
+    /// The profiles that are pre-authorised: names or record ids.
+    #[serde(deserialize_with = "one_or_many")]
+    pub permitted_profiles: Vec<String>,
+    /// Lifetime of an authorization code: 1 to 600 seconds.
+    pub authorization_code_lifetime_seconds: i64,
+    /// Whether access tokens are opaque or JWTs.
+    pub access_token_format: AccessTokenFormat,
+    /// Lifetime of an access token, 60 seconds to 24 hours; by default 2 hours, as a JWT 30 minutes.
+    pub access_token_lifetime_seconds: Option<i64>,
+    /// What JWT access tokens are signed with.
+    pub access_token_signing_alg: Algorithm,
+    /// What id_tokens are signed with.
+    pub id_token_signing_alg: Algorithm,
+    /// Lifetime of an id_token, 60 to 43,200 seconds.
+    pub id_token_lifetime_seconds: i64,
+}
+
+/// "Permitted Users".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PermittedUsers {
+    /// "Admin approved users are pre-authorized": only the permitted profiles.
+    AdminApprovedPreAuthorized,
+    /// "All users may self-authorize".
+    AllSelfAuthorized,
+}
+
+/// The form of an access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessTokenFormat {
+    /// Random text, looked up.
+    Opaque,
+    /// A signed JWT.
+    Jwt,
+}
+
+impl AccessTokenFormat {
+    /// The `token_format` member of a token answer.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AccessTokenFormat::Opaque => "opaque",
+            AccessTokenFormat::Jwt => "jwt",
+        }
+    }
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Policies {
+            callback_url: Vec::new(),
+            scopes: ScopeSet::default(),
+            is_code_cred_flow_enabled: false,
+            is_client_credentials_flow_enabled: false,
+            client_credentials_flow_user: None,
+            is_consumer_secret_optional: false,
+            is_pkce_required: true,
+            permitted_users: PermittedUsers::AdminApprovedPreAuthorized,
+            permitted_profiles: Vec::new(),
+            authorization_code_lifetime_seconds: 60,
+            access_token_format: AccessTokenFormat::Opaque,
+            access_token_lifetime_seconds: None,
+            access_token_signing_alg: Algorithm::RS256,
+            id_token_signing_alg: Algorithm::RS256,
+            id_token_lifetime_seconds: 120,
+        }
+    }
+}
+
+impl Policies {
+    /// The policies with some of them changed, checked as a whole.
+    ///
+    /// # Errors
+    /// The first policy that is unknown or wrong.
+    pub fn updated(&self, changes: &Map<String, Value>) -> Result<Policies, Invalid> {
+        let policies: Policies = changes::apply(self, changes)?;
+        policies.validate()?;
+        Ok(policies)
+    }
+
+    /// How long an access token of this client lives, in seconds.
+    pub fn access_token_lifetime(&self) -> i64 {
+        self.access_token_lifetime_seconds
+            .unwrap_or(match self.access_token_format {
+                AccessTokenFormat::Opaque => 7_200,
+                AccessTokenFormat::Jwt => 1_800,
+            })
+    }
+
+    /// Checks what one field or two fields together rule out.
+    ///
+    /// # Errors
+    /// The first policy that is wrong.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        for callback in &self.callback_url {
+            check_callback(callback).map_err(|reason| Invalid::new("callbackUrl", reason))?;
+        }
+        if let Some(unknown) = self.scopes.unknown().first() {
+            return Err(Invalid::new(
+                "scopes",
+                format!("there is no scope {unknown:?}"),
+            ));
+        }
+        if self.scopes.is_empty() {
+            return Err(Invalid::new("scopes", "select at least one"));
+        }
+        if self.is_code_cred_flow_enabled && self.callback_url.is_empty() {
+            return Err(Invalid::new(
+                "callbackUrl",
+                "this flow needs at least one callback",
+            ));
+        }
+        if self.is_client_credentials_flow_enabled && self.client_credentials_flow_user.is_none() {
+            return Err(Invalid::new(
+                "clientCredentialsFlowUser",
+                "name the user to run as",
+            ));
+        }
+        if self.is_client_credentials_flow_enabled && self.is_consumer_secret_optional {
+            let reason = "a client without a secret cannot use the client credentials flow";
+            return Err(Invalid::new("isConsumerSecretOptional", reason));
+        }
+        if self.is_consumer_secret_optional && !self.is_pkce_required {
+            let reason = "a client without a secret must use PKCE";
+            return Err(Invalid::new("isPkceRequired", reason));
+        }
+        within(
+            "authorizationCodeLifetimeSeconds",
+            self.authorization_code_lifetime_seconds,
+            1,
+            600,
+        )?;
+        within(
+            "accessTokenLifetimeSeconds",
+            self.access_token_lifetime(),
+            60,
+            86_400,
+        )?;
+        within(
+            "idTokenLifetimeSeconds",
+            self.id_token_lifetime_seconds,
+            60,
+            43_200,
+        )
+    }
+}
+
+fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        key,
+        format!("{value} is not between {low} and {high}"),
+    ))
+}
+
+fn write_scopes<S: Serializer>(scopes: &ScopeSet, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(scopes)
+}
+
+fn read_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ScopeSet, D::Error> {
+    let text = one_or_many(deserializer)?.join(" ");
+    ScopeSet::parse(&text).map_err(|_| serde::de::Error::custom("a scope is not well formed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_wrong_policy_is_named_and_nothing_is_changed() {
+        let good = Policies::default()
+            .updated(&map(
+                json!({"scopes": "openid api", "callbackUrl": "https://a.example/cb"}),
+            ))
+            .unwrap();
+        for (change, key) in [
+            (json!({"noSuchPolicy": true}), "noSuchPolicy"),
+            (json!({"isPkceRequired": "maybe"}), "isPkceRequired"),
+            (json!({"scopes": "openid everything"}), "scopes"),
+            (json!({"scopes": ""}), "scopes"),
+            (json!({"callbackUrl": "javascript:alert(1)"}), "callbackUrl"),
+            (
+                json!({"isClientCredentialsFlowEnabled": true}),
+                "clientCredentialsFlowUser",
+            ),
+            (
+                json!({"isConsumerSecretOptional": true, "isPkceRequired": false}),
+                "isPkceRequired",
+            ),
+            (
+                json!({"authorizationCodeLifetimeSeconds": 601}),
+                "authorizationCodeLifetimeSeconds",
+            ),
+            (json!({"idTokenSigningAlg": "none"}), "idTokenSigningAlg"),
+        ] {
+            assert_eq!(good.updated(&map(change)).unwrap_err().key, key);
+        }
+    }
+
+    #[test]
+    fn jwt_access_tokens_live_shorter_by_default() {
+        let mut policies = Policies::default();
+        assert_eq!(policies.access_token_lifetime(), 7_200);
+        policies.access_token_format = AccessTokenFormat::Jwt;
+        assert_eq!(policies.access_token_lifetime(), 1_800);
+    }
+}

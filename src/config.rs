@@ -1,0 +1,271 @@
+//! Config: what the process needs to run, as opposed to what an administrator decides about a site.
+//!
+//! A TOML file, then environment variables over it: `VESTIBULE_SMTP__URL` is `[smtp] url`, and a
+//! secret may come from a file by `…_file`. Unknown keys are fatal. Nothing here changes under a
+//! request.
+
+mod file;
+mod network;
+mod template;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Location, Synchronous};
+use crate::verification::OtpRules;
+pub use file::{ConfigProblem, load, read_secret};
+pub use network::Network;
+pub use template::TEMPLATE;
+use vestibule_protocol::secret::Secret;
+
+/// The whole config.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `[database]`
+    pub database: DatabaseConfig,
+    /// `[hashing]`
+    pub hashing: HashingConfig,
+    /// `[keys]`
+    pub keys: KeysConfig,
+    /// `[limits]`
+    pub limits: LimitsConfig,
+    /// `[listen]`
+    pub listen: ListenConfig,
+    /// `[log]`
+    pub log: LogConfig,
+    /// `[otp]`
+    pub otp: OtpConfig,
+    /// `[proxies]`
+    pub proxies: ProxiesConfig,
+    /// `[smtp]`
+    pub smtp: SmtpConfig,
+}
+
+/// Where the data lies.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    /// `sqlite:PATH` or `postgres://USER@HOST/NAME`.
+    pub url: String,
+    /// The same from a file, for a URL that holds a password.
+    pub url_file: Option<PathBuf>,
+    /// SQLite: `full` (every commit survives a power cut) or `normal`.
+    pub synchronous: String,
+    /// PostgreSQL: most connections of this node.
+    pub connections: usize,
+}
+
+/// The threads that hash passwords.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HashingConfig {
+    /// Threads; 0 is one per core. Each holds 19 MiB.
+    pub threads: usize,
+    /// Passwords that may wait; beyond it the answer is 503.
+    pub queue: usize,
+}
+
+/// The master key.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeysConfig {
+    /// A file with 32 bytes in base64.
+    pub master_key_file: Option<PathBuf>,
+}
+
+/// Limits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Whether codes per hour are counted. The tries of a code always are.
+    pub enabled: bool,
+}
+
+/// Listeners.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListenConfig {
+    /// The sites' endpoints.
+    pub public: SocketAddr,
+    /// Health, metrics and, in `vestibule dev`, the inbox.
+    pub management: SocketAddr,
+    /// PEM chain for the public listener; without it TLS ends at a listed proxy.
+    pub tls_certificate_file: Option<PathBuf>,
+    /// PEM key.
+    pub tls_key_file: Option<PathBuf>,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `json` or `pretty`.
+    pub format: String,
+    /// A filter: `info`, `debug`, `vestibule=trace`.
+    pub level: String,
+}
+
+/// One-time passwords, per use.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OtpConfig {
+    /// Headless registration.
+    pub registration: OtpRules,
+}
+
+/// Proxies in front of the public listener.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProxiesConfig {
+    /// Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted: Vec<Network>,
+}
+
+/// The mail relay.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SmtpConfig {
+    /// `smtp://`, `smtp+starttls://` or `smtps://`, with host and port.
+    pub url: Option<String>,
+    /// The sender: `Example <no-reply@example.com>`.
+    pub from: Option<String>,
+    /// A file with the password of the user that the URL names.
+    pub password_file: Option<PathBuf>,
+    /// PEM certificates to trust besides the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// How long one message may take.
+    pub timeout_seconds: Option<u64>,
+    /// Most connections to the relay.
+    pub connections: Option<usize>,
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        DatabaseConfig {
+            url: String::from("sqlite:vestibule.db"),
+            url_file: None,
+            synchronous: String::from("full"),
+            connections: 16,
+        }
+    }
+}
+
+impl Default for HashingConfig {
+    fn default() -> Self {
+        HashingConfig {
+            threads: 0,
+            queue: 64,
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        LimitsConfig { enabled: true }
+    }
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        ListenConfig {
+            public: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            management: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            tls_certificate_file: None,
+            tls_key_file: None,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            format: String::from("json"),
+            level: String::from("info"),
+        }
+    }
+}
+
+impl Config {
+    /// Checks what one key or two keys together rule out.
+    ///
+    /// # Errors
+    /// A sentence that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        self.location()?;
+        self.otp
+            .registration
+            .validate()
+            .map_err(|reason| format!("[otp.registration] {reason}"))?;
+        if !matches!(self.log.format.as_str(), "json" | "pretty") {
+            return Err(format!(
+                "[log] format is {:?}; it is json or pretty",
+                self.log.format
+            ));
+        }
+        if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
+            return Err("[listen] tls_certificate_file and tls_key_file go together".into());
+        }
+        if self.smtp.url.is_some() && self.smtp.from.is_none() {
+            return Err(
+                "[smtp] from: name the sender, such as \"Example <no-reply@example.com>\"".into(),
+            );
+        }
+        if self.hashing.queue == 0 || self.database.connections == 0 {
+            return Err("[hashing] queue and [database] connections must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    /// Where the data lies.
+    ///
+    /// # Errors
+    /// The URL is of neither kind; the message does not repeat it.
+    pub fn location(&self) -> Result<Location, String> {
+        let synchronous = match self.database.synchronous.as_str() {
+            "full" => Synchronous::Full,
+            "normal" => Synchronous::Normal,
+            other => {
+                return Err(format!(
+                    "[database] synchronous is {other:?}; it is full or normal"
+                ));
+            }
+        };
+        let url = &self.database.url;
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path {
+                "" => Err("[database] url: sqlite: needs a path".into()),
+                path => Ok(Location::Sqlite(PathBuf::from(path), synchronous)),
+            };
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Location::Postgres(
+                Secret::from(url.clone()),
+                self.database.connections,
+            ));
+        }
+        Err("[database] url must start with sqlite: or postgres://".into())
+    }
+
+    /// How many threads hash passwords.
+    pub fn hashing_threads(&self) -> usize {
+        match self.hashing.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        }
+    }
+
+    /// The config of `vestibule dev`: everything under one directory.
+    pub fn for_data_dir(mut self, data_dir: &Path) -> Config {
+        if self.database.url == DatabaseConfig::default().url {
+            self.database.url = format!("sqlite:{}", data_dir.join("vestibule.db").display());
+        }
+        self.keys
+            .master_key_file
+            .get_or_insert_with(|| data_dir.join("master.key"));
+        self
+    }
+}

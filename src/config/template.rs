@@ -1,0 +1,68 @@
+//! The commented config file that `vestibule config init` writes.
+
+/// Every key with its default. Keys without a default are shown commented out.
+pub const TEMPLATE: &str = r#"# The config of a Vestibule server: what the process needs to run.
+# What a site does (registration, templates, handlers) is not here: see `vestibule site update`.
+# Every key can be set by an environment variable: [smtp] url is VESTIBULE_SMTP__URL.
+
+[database]
+# "sqlite:PATH", or "postgres://USER@HOST/NAME?sslmode=require" when one machine is not enough.
+url = "sqlite:vestibule.db"
+# A file that holds the URL, when it has a password in it.
+# url_file = "/etc/vestibule/database-url"
+# SQLite: "full" survives a power cut; "normal" survives a crash of the process.
+synchronous = "full"
+# PostgreSQL: most connections of this node.
+connections = 16
+
+[keys]
+# 32 random bytes in base64: openssl rand -base64 32. Every secret in the database is sealed
+# under it. Back it up, and not beside the database.
+# master_key_file = "/etc/vestibule/master.key"
+
+[listen]
+# The sites' endpoints.
+public = "127.0.0.1:8080"
+# Health and metrics. Keep it private.
+management = "127.0.0.1:8081"
+# TLS by certificate files, read again when they change; or end TLS at a proxy listed below.
+# tls_certificate_file = "/etc/vestibule/tls.pem"
+# tls_key_file = "/etc/vestibule/tls.key"
+
+[proxies]
+# Whose X-Forwarded-For and X-Forwarded-Proto are believed: "10.0.0.0/8", "::1".
+trusted = []
+
+[smtp]
+# "smtp://HOST:25" (plain), "smtp+starttls://USER@HOST:587", "smtps://USER@HOST:465".
+# url = "smtp+starttls://mailer@smtp.example.com:587"
+# from = "Example <no-reply@example.com>"
+# password_file = "/etc/vestibule/smtp-password"
+# ca_file = "/etc/vestibule/relay-ca.pem"
+# timeout_seconds = 30
+# connections = 4
+
+[otp.registration]
+# Characters of a code, 6 to 10; "digits" or "alphanumeric".
+length = 6
+alphabet = "digits"
+lifetime_seconds = 600
+# Comparisons per code, and codes per mailbox and hour.
+tries = 5
+codes_per_hour = 5
+
+[limits]
+# Whether codes per hour are counted. The tries of a code always are.
+enabled = true
+
+[hashing]
+# Threads that hash passwords, 19 MiB each; 0 is one per core.
+threads = 0
+# Passwords that may wait; beyond it the answer is 503.
+queue = 64
+
+[log]
+# "json" or "pretty".
+format = "json"
+level = "info"
+"#;

@@ -1,0 +1,124 @@
+//! The emulator API: what `vestibule dev` adds to the management listener so that people and tests
+//! can read the mail that the server sends. `vestibule serve` has none of these routes.
+//!
+//! `GET /_emulator/v1/inbox?to=ADDRESS&wait_ms=2000` lists messages, waiting for the first;
+//! `DELETE /_emulator/v1/inbox` empties it. The listener is on the loopback; a request that names
+//! another host, or that a web page sent, is refused, because a page in the developer's browser must
+//! not read codes. A token is not needed, and one that is sent must be right.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use axum::routing::get;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use vestibule_protocol::basic::parse_bearer;
+use vestibule_protocol::form::Parameters;
+
+use crate::delivery::Inbox;
+use crate::sealing::sha256;
+
+/// The longest that a listing waits for a message.
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct Emulator {
+    /// The inbox.
+    pub inbox: Arc<Inbox>,
+    /// SHA-256 of the administrator's token.
+    pub admin_token_hash: [u8; 32],
+}
+
+/// The routes.
+pub fn router(emulator: Emulator) -> Router {
+    Router::new()
+        .route("/_emulator/v1/inbox", get(list).delete(clear))
+        .with_state(emulator)
+}
+
+async fn list(
+    State(emulator): State<Emulator>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(response) = check(&emulator, &headers) {
+        return *response;
+    }
+    let Ok(parameters) = Parameters::parse(query.as_deref(), b"") else {
+        return answer(
+            StatusCode::BAD_REQUEST,
+            &json!({"error": "the query cannot be read"}),
+        );
+    };
+    let wait_ms = match parameters.get("wait_ms").map(str::parse::<u64>) {
+        None => 0,
+        Some(Ok(wait_ms)) if wait_ms <= WAIT_MS_MAX => wait_ms,
+        Some(_) => {
+            let error = format!("wait_ms is a number from 0 to {WAIT_MS_MAX}");
+            return answer(StatusCode::BAD_REQUEST, &json!({ "error": error }));
+        }
+    };
+    let to = parameters.get("to");
+    let messages = emulator
+        .inbox
+        .wait(to, Duration::from_millis(wait_ms))
+        .await;
+    answer(StatusCode::OK, &json!({ "messages": messages }))
+}
+
+async fn clear(State(emulator): State<Emulator>, headers: HeaderMap) -> Response {
+    match check(&emulator, &headers) {
+        Ok(()) => answer(StatusCode::OK, &json!({"deleted": emulator.inbox.clear()})),
+        Err(response) => *response,
+    }
+}
+
+fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> {
+    let refuse = |status, error: &str| Err(Box::new(answer(status, &json!({ "error": error }))));
+    let text = |name| {
+        headers
+            .get(name)
+            .map(|value: &HeaderValue| value.to_str().unwrap_or(""))
+    };
+    // A name that was bound to the loopback by a stranger's DNS is not ours (DNS rebinding).
+    let host = text(HOST).unwrap_or("");
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    if !matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+        return refuse(
+            StatusCode::FORBIDDEN,
+            "ask for the inbox by a loopback address",
+        );
+    }
+    if text(ORIGIN).is_some() {
+        return refuse(StatusCode::FORBIDDEN, "web pages may not read the inbox");
+    }
+    if let Some(header) = text(AUTHORIZATION) {
+        let hash = parse_bearer(header).map(|token| sha256(token.expose().as_bytes()));
+        let is_right = hash.is_some_and(|hash| bool::from(hash.ct_eq(&emulator.admin_token_hash)));
+        if !is_right {
+            return refuse(
+                StatusCode::UNAUTHORIZED,
+                "this is not the administrator's token",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response {
+    let mut response = Response::new(body.to_string().into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/json;charset=UTF-8"),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

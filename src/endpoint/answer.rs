@@ -1,0 +1,160 @@
+//! Answers: what every one of them has in common.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
+use vestibule_protocol::format::Format;
+
+use super::arrival::{Arrival, status};
+use crate::app::App;
+use crate::refusal::{Failure, Fault, FaultKind, Refusal};
+
+/// The request's id, on every answer and every log line.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// An answer that nobody may keep: everything that holds a token, a code or a person.
+pub(super) fn private(status: StatusCode, format: Format, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(format.content_type()),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// A document that is the same for everybody.
+pub(super) fn public(body: bytes::Bytes) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(Format::Json.content_type()),
+    );
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=300"),
+    );
+    response
+}
+
+/// The redirect at the end of authorize. 302 and no other: clients then come back with GET and drop
+/// the body (`spec` of the Authorization Code and Credentials Flow).
+pub(super) fn redirect(location: &str) -> Result<Response, Fault> {
+    let location = HeaderValue::from_str(location)
+        .map_err(|error| Fault::new("writing the Location header", error))?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        HeaderName::from_static("referrer-policy"),
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}
+
+/// A path that is no endpoint.
+pub(super) fn not_found() -> Response {
+    let body =
+        String::from(r#"{"error":"not_found","error_description":"no endpoint at this path"}"#);
+    private(StatusCode::NOT_FOUND, Format::Json, body)
+}
+
+/// Says no, or admits a fault.
+pub(crate) fn refuse(
+    arrival: &Arrival,
+    failure: impl Into<Failure>,
+    shape: Shape,
+    format: Format,
+) -> Response {
+    match failure.into() {
+        Failure::Refused(refusal) => {
+            tracing::debug!(request = %arrival.request_id, refusal = %refusal.name(), "refused");
+            say_no(&refusal, shape, format)
+        }
+        Failure::Broken(fault) => admit(&arrival.app, &arrival.request_id, &fault, shape, format),
+    }
+}
+
+/// Says no to a request that has no site.
+pub(super) fn refuse_unplaced(
+    app: &Arc<App>,
+    request_id: &str,
+    refusal: Refusal,
+    shape: Shape,
+) -> Response {
+    let _ = app;
+    tracing::debug!(request = %request_id, refusal = %refusal.name(), "refused");
+    say_no(&refusal, shape, Format::Json)
+}
+
+fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
+    let mut response = write(&refusal.wire(), shape, format);
+    if let Refusal::MethodNotAllowed { allow } = refusal {
+        response
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static(allow));
+    }
+    if let Some(seconds) = refusal.retry_after_seconds() {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// One log line per fault; on the wire nothing of it.
+fn admit(app: &App, request_id: &str, fault: &Fault, shape: Shape, format: Format) -> Response {
+    app.metrics.fault();
+    tracing::error!(request = %request_id, %fault, "the server broke");
+    let is_temporary = fault.kind != FaultKind::Broken;
+    let error = match shape {
+        _ if is_temporary => WireError::TemporarilyUnavailable,
+        Shape::OAuth => WireError::ServerError,
+        _ => WireError::UnknownError,
+    };
+    let mut response = write(&ErrorAnswer::new(error), shape, format);
+    if is_temporary {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn write(answer: &ErrorAnswer, shape: Shape, format: Format) -> Response {
+    let body = answer.render(shape, format);
+    let mut response = private(status(answer.http_status()), format, body);
+    if let Some(challenge) = answer.www_authenticate()
+        && let Ok(challenge) = HeaderValue::from_str(&challenge)
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// The headers that every answer carries.
+pub(super) fn finish(response: &mut Response, request_id: &str, is_tls: bool) {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_tls {
+        let value = HeaderValue::from_static("max-age=31536000");
+        headers.insert(STRICT_TRANSPORT_SECURITY, value);
+    }
+}

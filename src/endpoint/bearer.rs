@@ -1,0 +1,63 @@
+//! The `Authorization: Bearer` header (RFC 6750): at the init endpoints an integration user's, at
+//! userinfo and the identity URL the user's own.
+
+use vestibule_protocol::basic::parse_bearer;
+use vestibule_protocol::secret::Secret;
+
+use super::arrival::Arrival;
+use crate::admission::Presented;
+use crate::app::Holder;
+use crate::refusal::{Failure, Refusal};
+
+/// The scopes by which a user's own data may be read.
+const READING_SCOPES: [&str; 9] = [
+    "openid", "id", "profile", "email", "address", "phone", "api", "full", "web",
+];
+
+/// What a caller of an init endpoint presents. A header of another scheme counts as a bad token: the
+/// documents once call it Basic, and whoever follows them should not be taken for a stranger.
+///
+/// # Faults
+/// The database is away.
+pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
+    let Some(header) = arrival.header("authorization")? else {
+        return Ok(Presented::Nothing);
+    };
+    let Some(token) = parse_bearer(header) else {
+        return Ok(Presented::Bad);
+    };
+    match arrival.app.holder(&arrival.site, &token, arrival.at).await {
+        Ok(holder) => Ok(Presented::Token(holder.scopes)),
+        Err(Failure::Refused(_)) => Ok(Presented::Bad),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The user whose token came in the header or, where the endpoint takes a form, as `access_token`.
+///
+/// # Refusals
+/// `AccessTokenMissing`, `AccessTokenInvalid`, `AccessTokenScopeMissing`, and `CredentialsMisplaced`
+/// for a token sent twice (RFC 6750 section 2).
+pub(super) async fn holder(
+    arrival: &Arrival,
+    form_token: Option<Secret>,
+) -> Result<Holder, Failure> {
+    let in_header = arrival.header("authorization")?.and_then(parse_bearer);
+    let token = match (in_header, form_token) {
+        (Some(_), Some(_)) => return Err(Refusal::CredentialsMisplaced.into()),
+        (Some(token), None) | (None, Some(token)) => token,
+        (None, None) => return Err(Refusal::AccessTokenMissing.into()),
+    };
+    let holder = arrival
+        .app
+        .holder(&arrival.site, &token, arrival.at)
+        .await?;
+    if READING_SCOPES
+        .iter()
+        .any(|scope| holder.scopes.contains(scope))
+    {
+        Ok(holder)
+    } else {
+        Err(Refusal::AccessTokenScopeMissing.into())
+    }
+}

@@ -1,0 +1,159 @@
+//! Listeners: the public one and the management one, started together and drained together.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use tokio::task::JoinHandle;
+
+use super::arrival::{Gate, serve};
+use super::management;
+use crate::refusal::Fault;
+
+/// How long requests may go on after the server was asked to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How often the TLS files are looked at.
+const TLS_RELOAD: Duration = Duration::from_secs(30);
+
+/// Sockets that are bound and not served yet, so that their ports are known before anything runs.
+pub struct Listeners {
+    public: TcpListener,
+    management: TcpListener,
+}
+
+/// Where the server answers.
+pub struct Started {
+    /// The sites.
+    pub public: SocketAddr,
+    /// Health, metrics and the inbox.
+    pub management: SocketAddr,
+    handle: Handle<SocketAddr>,
+    servers: Vec<JoinHandle<std::io::Result<()>>>,
+}
+
+impl Listeners {
+    /// Binds both. A port of 0 picks a free one.
+    ///
+    /// # Faults
+    /// An address is in use or not this machine's.
+    pub fn bind(public: SocketAddr, management: SocketAddr) -> Result<Listeners, Fault> {
+        let bind = |address: SocketAddr| {
+            let listener = TcpListener::bind(address)
+                .map_err(|error| Fault::described("listening", format!("{address}: {error}")))?;
+            listener
+                .set_nonblocking(true)
+                .map_err(|error| Fault::new("listening", error))?;
+            Ok::<TcpListener, Fault>(listener)
+        };
+        Ok(Listeners {
+            public: bind(public)?,
+            management: bind(management)?,
+        })
+    }
+
+    /// The addresses, with the ports that were picked.
+    ///
+    /// # Faults
+    /// The system does not know its own sockets.
+    pub fn addresses(&self) -> Result<(SocketAddr, SocketAddr), Fault> {
+        let address = |listener: &TcpListener| {
+            listener
+                .local_addr()
+                .map_err(|error| Fault::new("listening", error))
+        };
+        Ok((address(&self.public)?, address(&self.management)?))
+    }
+}
+
+/// The public listener's routes. A test may call them without a socket; the peer's address comes as
+/// a `ConnectInfo` extension.
+pub fn router(gate: Gate) -> Router {
+    Router::new().fallback(serve).with_state(Arc::new(gate))
+}
+
+/// Starts serving. `management_routes` are added to the management listener (the emulator's, in
+/// `vestibule dev`).
+///
+/// # Faults
+/// The TLS files cannot be read.
+pub async fn start(
+    listeners: Listeners,
+    gate: Gate,
+    tls: Option<(PathBuf, PathBuf)>,
+    management_routes: Router,
+) -> Result<Started, Fault> {
+    let (public, management) = listeners.addresses()?;
+    let handle = Handle::new();
+    let app = Arc::clone(&gate.app);
+    let sites = router(gate).into_make_service_with_connect_info::<SocketAddr>();
+    let io_fault = |error: std::io::Error| Fault::new("listening", error);
+    let public_server = match tls {
+        None => {
+            let server = axum_server::from_tcp(listeners.public).map_err(io_fault)?;
+            tokio::spawn(server.handle(handle.clone()).serve(sites))
+        }
+        Some((certificate, key)) => {
+            let config = RustlsConfig::from_pem_file(&certificate, &key)
+                .await
+                .map_err(|error| {
+                    Fault::described(
+                        "reading the TLS files",
+                        format!("{}: {error}", certificate.display()),
+                    )
+                })?;
+            tokio::spawn(reload(config.clone(), certificate, key));
+            let server =
+                axum_server::from_tcp_rustls(listeners.public, config).map_err(io_fault)?;
+            tokio::spawn(server.handle(handle.clone()).serve(sites))
+        }
+    };
+    let routes = management::router(app)
+        .merge(management_routes)
+        .into_make_service();
+    let server = axum_server::from_tcp(listeners.management).map_err(io_fault)?;
+    let management_server = tokio::spawn(server.handle(handle.clone()).serve(routes));
+    Ok(Started {
+        public,
+        management,
+        handle,
+        servers: vec![public_server, management_server],
+    })
+}
+
+impl Started {
+    /// Stops taking connections, lets running requests end, and returns when they have.
+    pub async fn drain(self) {
+        self.handle.graceful_shutdown(Some(DRAIN));
+        for server in self.servers {
+            if let Ok(Err(error)) = server.await {
+                tracing::error!(%error, "a listener ended badly");
+            }
+        }
+    }
+}
+
+/// Reads the TLS files again whenever they have changed; a bad pair is reported and not used.
+async fn reload(config: RustlsConfig, certificate: PathBuf, key: PathBuf) {
+    let stamp = || {
+        let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|m| m.modified()).ok();
+        (modified(&certificate), modified(&key))
+    };
+    let mut seen = stamp();
+    loop {
+        tokio::time::sleep(TLS_RELOAD).await;
+        let now = stamp();
+        if now == seen {
+            continue;
+        }
+        match config.reload_from_pem_file(&certificate, &key).await {
+            Ok(()) => tracing::info!("the TLS certificate was read again"),
+            Err(error) => tracing::error!(%error, "the new TLS certificate cannot be used"),
+        }
+        seen = now;
+    }
+}

@@ -1,0 +1,63 @@
+//! The management listener: health and metrics. It is private to the machine or its network and
+//! knows no users.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use vestibule_protocol::format::Format;
+
+use super::answer::private;
+use crate::app::App;
+use crate::store;
+
+/// The routes.
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/health/started", get(live))
+        .route("/metrics", get(metrics))
+        .with_state(app)
+}
+
+/// The process runs. Nothing answers here before it has started, so this is `started`, too.
+async fn live() -> Response {
+    private(
+        StatusCode::OK,
+        Format::Json,
+        String::from(r#"{"status":"ok"}"#),
+    )
+}
+
+/// The database answers.
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let read = app
+        .store
+        .read("health.ready", &(), |tx, ()| {
+            Box::pin(store::installation::find(tx))
+        })
+        .await;
+    match read {
+        Ok(Some(_)) => live().await,
+        _ => {
+            let body =
+                String::from(r#"{"status":"unavailable","reason":"the database does not answer"}"#);
+            private(StatusCode::SERVICE_UNAVAILABLE, Format::Json, body)
+        }
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    app.metrics
+        .hashing(app.hasher.depth(), app.hasher.busy_seconds());
+    let mut response = Response::new(app.metrics.render().into());
+    let value =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, value);
+    response
+}

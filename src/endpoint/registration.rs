@@ -1,0 +1,28 @@
+//! `POST /services/auth/headless/init/registration`.
+
+use axum::response::Response;
+use http::StatusCode;
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::format::Format;
+use vestibule_protocol::headless::{InitAnswer, InitRegistration};
+
+use super::answer::private;
+use super::arrival::Arrival;
+use super::{attempt, bearer, check_method};
+use crate::flow;
+use crate::refusal::Failure;
+
+/// Answers.
+pub(super) async fn answer(arrival: &mut Arrival) -> Response {
+    let answer = attempt!(arrival, Shape::Merged, Format::Json, init(arrival).await);
+    private(StatusCode::OK, Format::Json, answer.to_json())
+}
+
+async fn init(arrival: &mut Arrival) -> Result<InitAnswer, Failure> {
+    check_method(arrival, "POST")?;
+    let body = arrival.body().await?;
+    let presented = bearer::presented(arrival).await?;
+    // The endpoint parses by what it is, not by the header: real clients send none.
+    let request = InitRegistration::parse(&body);
+    flow::registration::init(&arrival.app, &arrival.visit(), &presented, request).await
+}

@@ -1,0 +1,61 @@
+//! `POST /services/oauth2/token`.
+
+use axum::response::Response;
+use http::StatusCode;
+use vestibule_protocol::basic::parse_client;
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::form::{FormError, Parameters};
+use vestibule_protocol::format::Format;
+use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+
+use super::answer::private;
+use super::arrival::Arrival;
+use super::{attempt, check_method};
+use crate::grant;
+use crate::refusal::{Failure, Refusal};
+
+/// Answers, in the format that was asked for; so do the errors, from where it is known.
+pub(super) async fn answer(arrival: &mut Arrival) -> Response {
+    let parameters = attempt!(
+        arrival,
+        Shape::OAuth,
+        Format::Json,
+        parameters(arrival).await
+    );
+    let format = arrival.format(parameters.get("format"));
+    let format = attempt!(arrival, Shape::OAuth, Format::Json, format);
+    let answer = attempt!(
+        arrival,
+        Shape::OAuth,
+        format,
+        exchange(arrival, parameters).await
+    );
+    private(StatusCode::OK, format, answer.render(format))
+}
+
+async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
+    check_method(arrival, "POST")?;
+    let body = arrival.body().await?;
+    Ok(Parameters::parse(arrival.query.as_deref(), &body).map_err(malformed)?)
+}
+
+async fn exchange(arrival: &Arrival, parameters: Parameters) -> Result<TokenAnswer, Failure> {
+    let request = TokenRequest::parse(parameters);
+    // Here Basic is the client's, form-encoded inside (RFC 6749 section 2.3.1).
+    let basic = match arrival.header("authorization")? {
+        None => None,
+        Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader)?,
+    };
+    grant::exchange(&arrival.app, &arrival.visit(), request, basic).await
+}
+
+/// A form that cannot be read.
+pub(super) fn malformed(error: FormError) -> Refusal {
+    let reason = match error {
+        FormError::ControlCharacter(name) => format!("control character in parameter: {name}"),
+        FormError::Duplicate(name) => format!("duplicate parameter: {name}"),
+        FormError::NotUtf8 => String::from("the form is not UTF-8"),
+        FormError::TooMany => String::from("too many parameters"),
+    };
+    Refusal::FormMalformed { reason }
+}

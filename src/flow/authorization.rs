@@ -1,0 +1,171 @@
+//! What every flow that ends at authorize has in common: the ordered checks of the request before
+//! anybody is asked who they are, and the code at the end.
+//!
+//! RFC 6749 section 4.1, RFC 7636, and the Authorization Code and Credentials Flow.
+
+use std::sync::Arc;
+
+use vestibule_protocol::authorization::{
+    AuthorizationAnswer, AuthorizationRequest, check_code_challenge,
+};
+use vestibule_protocol::scope::ScopeSet;
+use vestibule_protocol::secret::Secret;
+
+use super::Visit;
+use crate::app::App;
+use crate::client::Client;
+use crate::refusal::Refusal;
+use crate::store::code::AuthorizationCode;
+use crate::token::mint_authorization_code;
+
+/// The `response_type` of every headless flow.
+const CODE_CREDENTIALS: &str = "code_credentials";
+
+/// An authorization request that passed every check that needs no user.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The client that asks.
+    pub client: Arc<Client>,
+    /// One of its callbacks.
+    pub redirect_uri: String,
+    /// What the code will be good for.
+    pub scope: ScopeSet,
+    /// S256 challenge.
+    pub code_challenge: Option<String>,
+    /// To be repeated to the client.
+    pub state: Option<String>,
+    /// To be carried into the id_token.
+    pub nonce: Option<String>,
+}
+
+/// Checks an authorization request in a fixed order, so that the same mistake always gets the same
+/// answer: client → redirect_uri → response_type → flow → PKCE → scope.
+///
+/// # Refusals
+/// `ParameterMissing`, `ClientUnknown`, `RedirectUriMissing`, `RedirectUriMismatch`,
+/// `ResponseTypeUnsupported`, `SiteFlowDisabled`, `ClientFlowDisabled`, `CodeChallengeMissing`,
+/// `CodeChallengeInvalid`, `ScopeNotAllowed`.
+pub fn check(app: &App, visit: &Visit, request: &AuthorizationRequest) -> Result<Checked, Refusal> {
+    let client = known_client(app, request)?;
+    let redirect_uri = registered_redirect_uri(&client, request)?;
+    headless_response_type(request)?;
+    allowed_flow(visit, &client)?;
+    let code_challenge = sufficient_pkce(&client, request)?;
+    let scope = client.check_scope(request.scope.as_deref())?;
+    Ok(Checked {
+        client,
+        redirect_uri,
+        scope,
+        code_challenge,
+        state: request.state.clone(),
+        nonce: request.nonce.clone(),
+    })
+}
+
+fn known_client(app: &App, request: &AuthorizationRequest) -> Result<Arc<Client>, Refusal> {
+    let id = request
+        .client_id
+        .as_deref()
+        .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
+    app.directory()
+        .client(id)
+        .cloned()
+        .ok_or(Refusal::ClientUnknown)
+}
+
+fn registered_redirect_uri(
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<String, Refusal> {
+    let redirect_uri = request
+        .redirect_uri
+        .as_deref()
+        .ok_or(Refusal::RedirectUriMissing)?;
+    client.check_redirect_uri(redirect_uri)?;
+    Ok(redirect_uri.to_owned())
+}
+
+fn headless_response_type(request: &AuthorizationRequest) -> Result<(), Refusal> {
+    match request.response_type.as_deref() {
+        Some(CODE_CREDENTIALS) => Ok(()),
+        Some(_) => Err(Refusal::ResponseTypeUnsupported),
+        None => Err(Refusal::ParameterMissing {
+            name: "response_type",
+        }),
+    }
+}
+
+fn allowed_flow(visit: &Visit, client: &Client) -> Result<(), Refusal> {
+    if !visit.site.site.settings.o_auth_cd_crdt_flow_enable {
+        return Err(Refusal::SiteFlowDisabled);
+    }
+    if !client.policies.is_code_cred_flow_enabled {
+        return Err(Refusal::ClientFlowDisabled);
+    }
+    Ok(())
+}
+
+fn sufficient_pkce(
+    client: &Client,
+    request: &AuthorizationRequest,
+) -> Result<Option<String>, Refusal> {
+    match &request.code_challenge {
+        Some(challenge) => {
+            check_code_challenge(challenge).map_err(|_| Refusal::CodeChallengeInvalid)?;
+            Ok(Some(challenge.clone()))
+        }
+        None if client.needs_pkce() => Err(Refusal::CodeChallengeMissing),
+        None => Ok(None),
+    }
+}
+
+/// A code that is about to be issued: the text for the client and the row for the write that
+/// completes the flow.
+#[derive(Debug)]
+pub struct IssuedCode {
+    /// The text.
+    pub text: Secret,
+    /// The row.
+    pub row: AuthorizationCode,
+}
+
+/// Mints the code of a checked request for a user who has proven who they are. The caller saves the
+/// row in the same write that spends the proof.
+pub fn issue_code(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    user_id: &str,
+    amr: &str,
+) -> IssuedCode {
+    let minted = mint_authorization_code(&app.entropy);
+    let lifetime = checked.client.policies.authorization_code_lifetime_seconds;
+    IssuedCode {
+        text: minted.text,
+        row: AuthorizationCode {
+            code_hash: minted.hash,
+            client_id: checked.client.id.clone(),
+            user_id: user_id.to_owned(),
+            site_id: visit.site.site.id.clone(),
+            redirect_uri: checked.redirect_uri.clone(),
+            code_challenge: checked.code_challenge.clone(),
+            scope: checked.scope.to_string(),
+            state: checked.state.clone(),
+            nonce: checked.nonce.clone(),
+            auth_at: visit.at,
+            amr: amr.to_owned(),
+            expires_at: visit.at.plus_seconds(lifetime),
+        },
+    }
+}
+
+/// The parameters of the redirect, exactly four: `code`, `sfdc_community_url`, `sfdc_community_id`
+/// and, if it was sent, `state`.
+pub fn answer(visit: &Visit, checked: &Checked, code: Secret) -> AuthorizationAnswer {
+    AuthorizationAnswer {
+        code,
+        sfdc_community_url: visit.site.site.base_url.clone(),
+        sfdc_community_id: visit.site.site.id.clone(),
+        state: checked.state.clone(),
+    }
+}

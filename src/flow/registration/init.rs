@@ -1,0 +1,277 @@
+//! ① `POST …/init/registration`: what the app has collected becomes a challenge and a message.
+
+use vestibule_protocol::headless::{InitAnswer, InitRegistration, InvalidParams};
+
+use super::draft::Draft;
+use crate::admission::{self, Presented, Requirement, Trust};
+use crate::app::App;
+use crate::delivery::template::TemplateName;
+use crate::delivery::{self, Letter, Variables};
+use crate::flow::Visit;
+use crate::hashing::SALT_BYTES;
+use crate::moment::Moment;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::{Settings, template_name};
+use crate::store;
+use crate::store::outbox::QueuedMessage;
+use crate::verification::{Challenge, Opened, Purpose};
+
+/// The hour of "codes per hour".
+const BUDGET_SECONDS: i64 = 3_600;
+
+/// Takes a registration in.
+///
+/// # Refusals
+/// `RegistrationDisabled`, those of [`admission::check`], `ParametersInvalid`, `TemplateUnknown`,
+/// `TemplateNotAllowed`, `ChannelUnavailable`, `PasswordPolicy`, `UsernameTaken` (to trusted callers
+/// only), `TooBusy`, `RateLimited`.
+pub async fn init(
+    app: &App,
+    visit: &Visit,
+    presented: &Presented,
+    request: Result<InitRegistration, InvalidParams>,
+) -> Result<InitAnswer, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_headless_user_registration_allowed {
+        return Err(Refusal::RegistrationDisabled.into());
+    }
+    let requirement = Requirement {
+        is_authentication_required: settings.does_registration_require_auth,
+        scope: "user_registration_api",
+    };
+    let trust = admission::check(requirement, presented)?;
+    let request = request.map_err(|invalid| Refusal::ParametersInvalid {
+        field: invalid.field,
+        reason: invalid.reason.to_owned(),
+    })?;
+    open(app, visit, trust, &request).await
+}
+
+/// Opens the challenge of an admitted registration. For a stranger the answer is the same whether
+/// or not the username is free (`docs/silences.md`).
+///
+/// # Refusals
+/// As [`init`], from the template on.
+pub async fn open(
+    app: &App,
+    visit: &Visit,
+    trust: Trust,
+    request: &InitRegistration,
+) -> Result<InitAnswer, Failure> {
+    let template = template(&visit.site.site.settings, request.email_template.as_deref())?;
+    let mut checked = Draft::check(app, visit, request)?;
+    if !app.channels.is_available(checked.channel) {
+        return Err(Refusal::ChannelUnavailable.into());
+    }
+    let is_own_account = is_taken_by_same_address(app, trust, &checked.draft).await?;
+
+    let salt = app.entropy.bytes::<SALT_BYTES>();
+    let hashed = app.hasher.hash(checked.password.into_secret(), salt).await;
+    app.metrics
+        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
+    checked.draft.phc = hashed.map_err(|_| Refusal::TooBusy)?;
+
+    let payload = serde_json::to_string(&checked.draft)
+        .map_err(|error| Fault::new("writing a registration", error))?;
+    let mut opened = Challenge::open(
+        Purpose::Registration,
+        &visit.site.site.id,
+        request.verification_method,
+        checked.target.clone(),
+        payload,
+        &app.otp.registration,
+        visit.at,
+        &app.entropy,
+        &app.keyring,
+    );
+    let message = message(
+        app,
+        visit,
+        &checked.draft,
+        &checked.recipient,
+        &opened,
+        template,
+        is_own_account,
+    )?;
+    if is_own_account {
+        // The owner of the address is told; whoever asked cannot go on, and cannot tell.
+        opened.challenge.code_mac = None;
+        opened.challenge.payload = None;
+    }
+    let budget = app
+        .limits
+        .enabled
+        .then_some(app.otp.registration.codes_per_hour);
+    save(app, opened.challenge, message, budget).await?;
+    app.outbox_bell.notify_one();
+    app.metrics
+        .one_time_password(Purpose::Registration.as_str(), "issued");
+    Ok(InitAnswer {
+        email: request.userdata.email.clone(),
+        identifier: opened.identifier,
+    })
+}
+
+/// The challenge, the end of older ones, and the message: one write.
+async fn save(
+    app: &App,
+    challenge: Challenge,
+    message: QueuedMessage,
+    budget: Option<i64>,
+) -> Result<(), Failure> {
+    let saved = app
+        .store
+        .write(
+            "registration.init",
+            (challenge, message, budget),
+            |tx, (challenge, message, budget)| {
+                Box::pin(async move {
+                    if let Some(budget) = budget {
+                        let since = challenge.created_at.plus_seconds(-BUDGET_SECONDS);
+                        let key = &challenge.target.budget_key;
+                        let (count, first_at) =
+                            store::challenge::count_since(tx, key, challenge.purpose, since)
+                                .await?;
+                        if count >= *budget {
+                            return Ok(Err(too_many(first_at, challenge.created_at)));
+                        }
+                    }
+                    store::challenge::end_older(tx, challenge).await?;
+                    store::challenge::insert(tx, challenge).await?;
+                    store::outbox::insert(tx, message).await?;
+                    Ok(Ok(()))
+                })
+            },
+        )
+        .await?;
+    if saved.is_err() {
+        app.metrics
+            .one_time_password(Purpose::Registration.as_str(), "limited");
+    }
+    Ok(saved?)
+}
+
+fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
+    let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
+    Refusal::RateLimited {
+        retry_after_seconds: ((free_at - at) / 1000).max(1),
+    }
+}
+
+/// Whether the username belongs to somebody with the very address that is being registered.
+///
+/// A trusted caller is told that a username is taken. A stranger is not: the registration goes on
+/// and fails at the end, after the code was proven (and a name that is taken by somebody else is
+/// found out by the unique constraint then, as a race would be).
+async fn is_taken_by_same_address(app: &App, trust: Trust, draft: &Draft) -> Result<bool, Failure> {
+    let owner = app
+        .store
+        .read("user.find", &draft.username_key, |tx, key| {
+            Box::pin(store::user::find_by_username(tx, key))
+        })
+        .await?;
+    match (owner, trust) {
+        (None, _) => Ok(false),
+        (Some(_), Trust::Bearer) => Err(Refusal::UsernameTaken.into()),
+        (Some(owner), Trust::Stranger) => Ok(owner.email_key == draft.email_key),
+    }
+}
+
+/// Chooses the template: the four cases of Use Multiple Email Templates for Headless Flows.
+fn template(settings: &Settings, named: Option<&str>) -> Result<TemplateName, Refusal> {
+    let Some(named) = named else {
+        return to_template(&settings.registration_email_template).ok_or(Refusal::TemplateUnknown);
+    };
+    if !settings.is_email_template_allowlisting_enabled {
+        return Err(Refusal::TemplateNotAllowed);
+    }
+    let template = to_template(named).ok_or(Refusal::TemplateUnknown)?;
+    if settings
+        .email_tmpls_allowlist
+        .iter()
+        .any(|allowed| allowed == named)
+    {
+        Ok(template)
+    } else {
+        Err(Refusal::TemplateNotAllowed)
+    }
+}
+
+fn to_template(name: &str) -> Option<TemplateName> {
+    match name {
+        template_name::REGISTRATION_OTP => Some(TemplateName::RegistrationOtp),
+        template_name::LOGIN_OTP => Some(TemplateName::LoginOtp),
+        template_name::PASSWORD_RESET_OTP => Some(TemplateName::PasswordResetOtp),
+        _ => None,
+    }
+}
+
+fn message(
+    app: &App,
+    visit: &Visit,
+    draft: &Draft,
+    recipient: &str,
+    opened: &Opened,
+    template: TemplateName,
+    is_own_account: bool,
+) -> Result<QueuedMessage, Fault> {
+    let site = &visit.site.site;
+    let letter = Letter {
+        channel: opened.challenge.channel,
+        recipient: recipient.to_owned(),
+        template: if is_own_account {
+            TemplateName::AccountExists
+        } else {
+            template
+        },
+        locale: draft
+            .locale
+            .clone()
+            .unwrap_or_else(|| site.settings.default_locale.clone()),
+        site_id: site.id.clone(),
+        host: site.authority().to_owned(),
+        variables: Variables {
+            site_name: site.name.clone(),
+            host: site.authority().to_owned(),
+            code: (!is_own_account).then(|| opened.code.clone()),
+            valid_minutes: u32::try_from(app.otp.registration.lifetime_seconds / 60).unwrap_or(1),
+            first_name: draft.first_name.clone(),
+        },
+        expires_at: opened.challenge.expires_at,
+    };
+    delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reg_16_the_four_cases_of_a_template() {
+        let mut settings = Settings::default();
+        let listed = template_name::REGISTRATION_OTP;
+        assert_eq!(template(&settings, None), Ok(TemplateName::RegistrationOtp));
+        assert_eq!(
+            template(&settings, Some(listed)),
+            Err(Refusal::TemplateNotAllowed)
+        );
+        settings.is_email_template_allowlisting_enabled = true;
+        settings.email_tmpls_allowlist = vec![listed.to_owned()];
+        assert_eq!(template(&settings, None), Ok(TemplateName::RegistrationOtp));
+        assert_eq!(
+            template(&settings, Some(listed)),
+            Ok(TemplateName::RegistrationOtp)
+        );
+        let unlisted = Some(template_name::LOGIN_OTP);
+        assert_eq!(
+            template(&settings, unlisted),
+            Err(Refusal::TemplateNotAllowed)
+        );
+        for unknown in ["unfiled$public/Nope", "../../etc/passwd", ""] {
+            assert_eq!(
+                template(&settings, Some(unknown)),
+                Err(Refusal::TemplateUnknown)
+            );
+        }
+    }
+}

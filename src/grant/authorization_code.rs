@@ -1,0 +1,225 @@
+//! The authorization code grant (RFC 6749 section 4.1.3, RFC 7636), also by its name
+//! `hybrid_auth_code`.
+//!
+//! Spending the code is one statement whose row count is the answer. A code that is presented again
+//! ends every token that came from it, and that is committed although the answer is an error. Of
+//! many that present a good code at once one gets tokens, and they are dead right after: who cannot
+//! tell the thief from the owner must stop both.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use subtle::ConstantTimeEq;
+use vestibule_protocol::pkce::{encode_challenge, verifier_is_well_formed};
+use vestibule_protocol::scope::ScopeSet;
+use vestibule_protocol::secret::Secret;
+use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+
+use super::{Grant, MintedToken, answer};
+use crate::app::App;
+use crate::client::Client;
+use crate::flow::Visit;
+use crate::identity::User;
+use crate::moment::Moment;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::sealing::sha256;
+use crate::store::audit::AuditEvent;
+use crate::store::code::{AuthorizationCode, Spent};
+use crate::store::token::AccessToken;
+use crate::store::{self, Transaction};
+use crate::token::{IdClaims, at_hash, encode};
+
+/// Redeems a code.
+///
+/// # Refusals
+/// `ParameterMissing`, `RedirectUriMissing`, `CodeUnknown`, `CodeExpired`, `CodeSpent`,
+/// `RedirectUriChanged`, `PkceMismatch`, `UserDisabled`, `UserLocked`, `ClientNotApproved`.
+pub(super) async fn exchange(
+    app: &App,
+    visit: &Visit,
+    client: &Arc<Client>,
+    request: TokenRequest,
+) -> Result<TokenAnswer, Failure> {
+    let code = request
+        .code
+        .ok_or(Refusal::ParameterMissing { name: "code" })?;
+    let redirect_uri = request.redirect_uri.ok_or(Refusal::RedirectUriMissing)?;
+    let token = MintedToken::new(app, client);
+    let redemption = Redemption {
+        code_hash: sha256(code.expose().as_bytes()),
+        client: client.clone(),
+        site_id: visit.site.site.id.clone(),
+        redirect_uri,
+        verifier: request.code_verifier,
+        token_hash: token.minted.hash,
+        token_expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        event: AuditEvent {
+            client_id: Some(client.id.clone()),
+            ..visit.event(app.record_id("0AE"), "code.replayed")
+        },
+    };
+    let code = app
+        .store
+        .write("code.redeem", redemption, |tx, redemption| {
+            Box::pin(redeem(tx, redemption))
+        })
+        .await??;
+    let scope = ScopeSet::parse(&code.scope).unwrap_or_default();
+    let grant = Grant {
+        client,
+        user_id: &code.user_id,
+        scope: &scope,
+        unstored_as: None,
+    };
+    let text = token.into_text(app, visit, &grant)?;
+    let id_token = match scope.contains("openid") {
+        true => Some(id_token(app, visit, client, &code, text.expose())?),
+        false => None,
+    };
+    let mut answer = answer(app, visit, client, &code.user_id, scope, text);
+    answer.id_token = id_token;
+    answer.state = code.state;
+    Ok(answer)
+}
+
+/// What the write that redeems needs.
+struct Redemption {
+    code_hash: [u8; 32],
+    client: Arc<Client>,
+    site_id: String,
+    redirect_uri: String,
+    verifier: Option<Secret>,
+    token_hash: [u8; 32],
+    token_expires_at: Moment,
+    event: AuditEvent,
+}
+
+/// Spends the code, asks whether it was rightly presented, and saves the token: one write. A wrong
+/// verifier or redirect URI burns the code (threat PKCE-02).
+async fn redeem(
+    tx: &mut Transaction<'_>,
+    redemption: &Redemption,
+) -> Result<Result<AuthorizationCode, Refusal>, Fault> {
+    let Redemption {
+        code_hash,
+        client,
+        site_id,
+        event,
+        ..
+    } = redemption;
+    let code = match store::code::spend(tx, code_hash, &client.id, site_id, event.at).await? {
+        Spent::Now(code) => code,
+        Spent::Before => {
+            store::token::revoke_by_code(tx, code_hash, event.at).await?;
+            store::audit::insert(tx, event).await?;
+            return Ok(Err(Refusal::CodeSpent));
+        }
+        Spent::Expired => return Ok(Err(Refusal::CodeExpired)),
+        Spent::Unknown => return Ok(Err(Refusal::CodeUnknown)),
+    };
+    let user = store::user::find_by_id(tx, &code.user_id).await?;
+    if let Err(refusal) = check(redemption, &code, user.as_ref()) {
+        return Ok(Err(refusal));
+    }
+    let token = AccessToken {
+        token_hash: redemption.token_hash,
+        code_hash: Some(*code_hash),
+        client_id: client.id.clone(),
+        user_id: code.user_id.clone(),
+        site_id: site_id.clone(),
+        scope: code.scope.clone(),
+        issued_at: event.at,
+        expires_at: redemption.token_expires_at,
+    };
+    store::token::insert(tx, &token).await?;
+    Ok(Ok(code))
+}
+
+fn check(
+    redemption: &Redemption,
+    code: &AuthorizationCode,
+    user: Option<&User>,
+) -> Result<(), Refusal> {
+    if code.redirect_uri != redemption.redirect_uri {
+        return Err(Refusal::RedirectUriChanged);
+    }
+    check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;
+    let user = user.ok_or(Refusal::CodeUnknown)?;
+    user.check_active()?;
+    redemption.client.check_permitted(&user.profile_id)
+}
+
+/// Challenge and verifier come together or not at all, and S256 of the one is the other, whatever
+/// `code_challenge_method` said.
+fn check_pkce(challenge: Option<&str>, verifier: Option<&Secret>) -> Result<(), Refusal> {
+    let (challenge, verifier) = match (challenge, verifier) {
+        (None, None) => return Ok(()),
+        (Some(challenge), Some(verifier)) => (challenge, verifier.expose()),
+        _ => return Err(Refusal::PkceMismatch),
+    };
+    let hash = digest::digest(&digest::SHA256, verifier.as_bytes());
+    let is_equal = encode_challenge(hash.as_ref())
+        .as_bytes()
+        .ct_eq(challenge.as_bytes());
+    if verifier_is_well_formed(verifier) && bool::from(is_equal) {
+        Ok(())
+    } else {
+        Err(Refusal::PkceMismatch)
+    }
+}
+
+fn id_token(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    code: &AuthorizationCode,
+    access_token: &str,
+) -> Result<Secret, Fault> {
+    let directory = app.directory();
+    let algorithm = client.policies.id_token_signing_alg;
+    let claims = IdClaims {
+        iss: visit.site.site.base_url.clone(),
+        sub: visit.site.identity_url(&directory.org_id, &code.user_id),
+        aud: client.id.clone(),
+        azp: client.id.clone(),
+        exp: visit
+            .at
+            .plus_seconds(client.policies.id_token_lifetime_seconds)
+            .seconds(),
+        iat: visit.at.seconds(),
+        auth_time: code.auth_at.seconds(),
+        amr: code.amr.split(' ').map(str::to_owned).collect(),
+        at_hash: at_hash(access_token, algorithm),
+        nonce: code.nonce.clone(),
+    };
+    Ok(Secret::from(encode(
+        directory.keys.current(algorithm)?,
+        &claims,
+    )?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pkce_01_to_04_challenge_and_verifier_belong_together() {
+        let verifier = Secret::from("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned());
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert_eq!(check_pkce(None, None), Ok(()));
+        assert_eq!(check_pkce(Some(challenge), Some(&verifier)), Ok(()));
+        assert_eq!(
+            check_pkce(Some(challenge), None),
+            Err(Refusal::PkceMismatch)
+        );
+        assert_eq!(
+            check_pkce(None, Some(&verifier)),
+            Err(Refusal::PkceMismatch)
+        );
+        let plain = Secret::from(challenge.to_owned());
+        assert_eq!(
+            check_pkce(Some(challenge), Some(&plain)),
+            Err(Refusal::PkceMismatch)
+        );
+    }
+}

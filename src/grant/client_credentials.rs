@@ -1,0 +1,68 @@
+//! The client credentials grant (RFC 6749 section 4.4): a client acts as the user that its app names,
+//! which is how a private client gets the token for the headless APIs.
+
+use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+
+use super::{Grant, MintedToken, answer};
+use crate::app::{App, CLIENT_CREDENTIALS};
+use crate::client::{AccessTokenFormat, Client};
+use crate::flow::Visit;
+use crate::refusal::{Failure, Refusal};
+use crate::store;
+use crate::store::token::AccessToken;
+
+/// Issues a token for the client's own user. No refresh token and no id_token: nobody logged in.
+///
+/// # Refusals
+/// `ClientCredentialsFlowDisabled` when the app does not have the flow or its user is not active,
+/// `ScopeNotAllowed`.
+pub(super) async fn exchange(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    request: &TokenRequest,
+) -> Result<TokenAnswer, Failure> {
+    let run_as = client
+        .policies
+        .client_credentials_flow_user
+        .clone()
+        .filter(|_| client.policies.is_client_credentials_flow_enabled)
+        .ok_or(Refusal::ClientCredentialsFlowDisabled)?;
+    let scope = client.check_scope(request.scope.as_deref())?;
+    let user = app
+        .store
+        .read("user.find", &run_as, |tx, id| {
+            Box::pin(store::user::find_by_id(tx, id))
+        })
+        .await?
+        .filter(|user| user.check_active().is_ok())
+        .ok_or(Refusal::ClientCredentialsFlowDisabled)?;
+    let token = MintedToken::new(app, client);
+    if client.policies.access_token_format == AccessTokenFormat::Opaque {
+        let row = AccessToken {
+            token_hash: token.minted.hash,
+            code_hash: None,
+            client_id: client.id.clone(),
+            user_id: user.id.clone(),
+            site_id: visit.site.site.id.clone(),
+            scope: scope.to_string(),
+            issued_at: visit.at,
+            expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        };
+        app.store
+            .write("token.issue", row, |tx, row| {
+                Box::pin(store::token::insert(tx, row))
+            })
+            .await?;
+    }
+    // A JWT for a service is not stored: it is short-lived, and its user is asked for at each use.
+    let unstored_as = Some(CLIENT_CREDENTIALS);
+    let grant = Grant {
+        client,
+        user_id: &user.id,
+        scope: &scope,
+        unstored_as,
+    };
+    let text = token.into_text(app, visit, &grant)?;
+    Ok(answer(app, visit, client, &user.id, scope, text))
+}

@@ -1,0 +1,9 @@
+//! Handlers: the place of the customer's own code.
+//!
+//! A handler answers and the flow acts: it is given values and returns values, and holds neither a
+//! connection nor a transaction. The built-in registration handler makes the user straight from
+//! `userdata`, puts members of `customdata` where the site's mapping says, and names the account.
+
+mod registration;
+
+pub use registration::{AccountLink, HandlerError, NewUser, Registrant, create_user};

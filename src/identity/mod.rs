@@ -1,0 +1,32 @@
+//! Identity: what a person is to the server, as data and rules.
+//!
+//! Users, profiles and accounts, and the rules that a username, an address, a phone number and a
+//! password must meet. Nothing here asks the database or the clock; `store` loads and saves what
+//! is defined here. Usernames follow RFC 8265, addresses RFC 5321, phone numbers E.164.
+
+pub mod email;
+pub mod password;
+pub mod phone;
+pub mod username;
+
+mod account;
+mod profile;
+mod user;
+
+pub use account::Account;
+pub use profile::{Profile, UserType};
+pub use user::{Attributes, User};
+
+/// Record id prefixes of the things in this room.
+pub mod prefix {
+    /// An account.
+    pub const ACCOUNT: &str = "001";
+    /// A user.
+    pub const USER: &str = "005";
+    /// A profile.
+    pub const PROFILE: &str = "00e";
+    /// The organisation, which is the whole installation.
+    pub const ORGANISATION: &str = "00D";
+    /// A site.
+    pub const SITE: &str = "0DB";
+}

@@ -1,0 +1,48 @@
+//! A profile: the kind of user, with the password policy that holds for it.
+
+use serde::{Deserialize, Serialize};
+
+use super::password::PasswordPolicy;
+use crate::moment::Moment;
+
+/// A profile.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Record id, `00e…`.
+    pub id: String,
+    /// Unique name.
+    pub name: String,
+    /// What its users are to the outside.
+    pub user_type: UserType,
+    /// What its users' passwords must meet.
+    pub password_policy: PasswordPolicy,
+    /// When it was made.
+    pub created_at: Moment,
+}
+
+/// The `user_type` of the identity URL and of userinfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum UserType {
+    /// An external user of a site; the kind that registers.
+    CspLitePortal,
+    /// An internal user, such as the integration user of a private client.
+    Standard,
+}
+
+impl UserType {
+    /// Its word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UserType::CspLitePortal => "CSP_LITE_PORTAL",
+            UserType::Standard => "STANDARD",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<UserType> {
+        [UserType::CspLitePortal, UserType::Standard]
+            .into_iter()
+            .find(|t| t.as_str() == word)
+    }
+}

@@ -1,0 +1,274 @@
+//! Time and randomness as values: the only file that asks the world for either.
+//!
+//! A story receives a [`Moment`] and never asks what time it is; a token is made from an
+//! [`Entropy`] that was handed down. That is what lets a test move the clock past an expiry
+//! and lets two seeded runs of `vestibule dev` mint the same identifiers.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::digest;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+
+/// An instant, in milliseconds since 1970-01-01T00:00:00Z. It is stored as BIGINT.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// The instant that many milliseconds after the epoch.
+    pub const fn from_millis(millis: i64) -> Moment {
+        Moment(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, as JWT claims want them (RFC 7519 section 2, NumericDate).
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This instant moved by a number of seconds.
+    pub const fn plus_seconds(self, seconds: i64) -> Moment {
+        Moment(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// `2026-01-05T10:00:00Z`: the one form that every mobile SDK parses (no fractions).
+    pub fn iso_seconds(self) -> String {
+        jiff::Timestamp::from_second(self.seconds())
+            .map(|at| at.to_string())
+            .unwrap_or_else(|_| String::from("1970-01-01T00:00:00Z"))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, rhs: Duration) -> Moment {
+        Moment(
+            self.0
+                .saturating_add(i64::try_from(rhs.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+}
+
+impl Sub for Moment {
+    type Output = i64;
+
+    /// The milliseconds between two instants.
+    fn sub(self, rhs: Moment) -> i64 {
+        self.0.saturating_sub(rhs.0)
+    }
+}
+
+impl fmt::Debug for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Moment({})", self.0)
+    }
+}
+
+/// Where the server's time comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// A clock that stands still until it is told to move.
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands at `at`.
+    pub fn fixed(at: Moment) -> Clock {
+        Clock::Fixed(Arc::new(AtomicI64::new(at.millis())))
+    }
+
+    /// The present instant.
+    pub fn now(&self) -> Moment {
+        match self {
+            Clock::System => Moment(system_millis()),
+            Clock::Fixed(millis) => Moment(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a fixed clock; the system clock does not listen.
+    pub fn advance(&self, by: Duration) {
+        if let Clock::Fixed(millis) = self {
+            let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+            millis.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one place that asks the machine"
+)]
+fn system_millis() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A stopwatch for metrics. It measures how long something took and decides nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(std::time::Instant);
+
+impl Stopwatch {
+    /// Starts counting.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "this is the one place that asks the machine"
+    )]
+    pub fn start() -> Stopwatch {
+        Stopwatch(std::time::Instant::now())
+    }
+
+    /// Seconds since the start.
+    pub fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// Where the server's randomness comes from.
+#[derive(Clone)]
+pub enum Entropy {
+    /// The operating system's generator, by way of aws-lc.
+    Os,
+    /// A repeatable stream for tests and for `vestibule dev --seed`. Never for a real site.
+    Seeded(Arc<Mutex<SeededStream>>),
+}
+
+impl Entropy {
+    /// A repeatable stream that depends on the seed alone.
+    pub fn seeded(seed: u64) -> Entropy {
+        Entropy::Seeded(Arc::new(Mutex::new(SeededStream { seed, block: 0 })))
+    }
+
+    /// Fills `bytes` with random bytes.
+    pub fn fill(&self, bytes: &mut [u8]) {
+        match self {
+            Entropy::Os => SystemRandom::new()
+                .fill(bytes)
+                .expect("the operating system's random generator answers"),
+            Entropy::Seeded(stream) => {
+                stream
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .fill(bytes);
+            }
+        }
+    }
+
+    /// `N` random bytes.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes);
+        bytes
+    }
+
+    /// `length` characters drawn uniformly from `alphabet`, by rejection sampling, so that no
+    /// character is likelier than another (threat OTP-22).
+    ///
+    /// The alphabet holds between 2 and 256 ASCII characters.
+    pub fn text(&self, alphabet: &[u8], length: usize) -> String {
+        let size = alphabet.len();
+        let limit = 256 - 256 % size;
+        let mut text = String::with_capacity(length);
+        let mut pool = [0u8; 64];
+        while text.len() < length {
+            self.fill(&mut pool);
+            for byte in pool
+                .iter()
+                .map(|byte| usize::from(*byte))
+                .filter(|byte| *byte < limit)
+            {
+                if text.len() == length {
+                    break;
+                }
+                text.push(char::from(alphabet[byte % size]));
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Debug for Entropy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Entropy::Os => "Entropy::Os",
+            Entropy::Seeded(_) => "Entropy::Seeded",
+        })
+    }
+}
+
+/// SHA-256 over a seed and a counter: enough for repeatable runs, and nothing more.
+pub struct SeededStream {
+    seed: u64,
+    block: u64,
+}
+
+impl SeededStream {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(digest::SHA256_OUTPUT_LEN) {
+            let mut input = [0u8; 16];
+            input[..8].copy_from_slice(&self.seed.to_be_bytes());
+            input[8..].copy_from_slice(&self.block.to_be_bytes());
+            self.block += 1;
+            let block = digest::digest(&digest::SHA256, &input);
+            chunk.copy_from_slice(&block.as_ref()[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_clock_moves_only_when_told() {
+        let clock = Clock::fixed(Moment::from_millis(1_000));
+        assert_eq!(clock.now().millis(), 1_000);
+        clock.advance(Duration::from_secs(2));
+        assert_eq!(clock.now().millis(), 3_000);
+    }
+
+    #[test]
+    fn two_streams_of_one_seed_are_equal_and_two_seeds_differ() {
+        let (a, b, c) = (Entropy::seeded(7), Entropy::seeded(7), Entropy::seeded(8));
+        assert_eq!(a.bytes::<40>(), b.bytes::<40>());
+        assert_ne!(a.bytes::<40>(), c.bytes::<40>());
+    }
+
+    #[test]
+    fn otp_22_digits_are_uniform() {
+        let digits = Entropy::Os.text(b"0123456789", 200_000);
+        let mut counts = [0f64; 10];
+        for digit in digits.bytes() {
+            counts[usize::from(digit - b'0')] += 1.0;
+        }
+        let expected = 20_000.0;
+        let chi_square: f64 = counts
+            .iter()
+            .map(|n| (n - expected).powi(2) / expected)
+            .sum();
+        // Nine degrees of freedom: 40 is beyond p = 0.00001, so chance does not fail this test.
+        assert!(
+            chi_square < 40.0,
+            "chi square {chi_square}, counts {counts:?}"
+        );
+    }
+
+    #[test]
+    fn iso_seconds_has_no_fraction() {
+        assert_eq!(
+            Moment::from_millis(1_767_607_200_999).iso_seconds(),
+            "2026-01-05T10:00:00Z"
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! Sealing: what must come back out of the database in clear is encrypted under the master key.
+//!
+//! Consumer secrets (the `signature` member of a token answer needs them), signing keys and codes
+//! that wait in the outbox are sealed with AES-256-GCM (NIST SP 800-38D). What never has to come
+//! back is not sealed but hashed: opaque tokens and consumer secrets with SHA-256, one-time
+//! passwords with HMAC-SHA-256 under a key of their own. Each use has its own key, derived from
+//! the master key by HKDF (RFC 5869), so that a sealed value of one use never opens as another.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::{digest, hkdf, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::moment::Entropy;
+use crate::refusal::Fault;
+
+/// Bytes of a master key.
+pub const MASTER_KEY_BYTES: usize = 32;
+
+/// What a value is sealed for. The name enters the key derivation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A consumer secret.
+    ClientSecret,
+    /// The variables of a message that waits in the outbox, its code among them.
+    OutboxMessage,
+    /// The private half of a signing key.
+    SigningKey,
+}
+
+/// The keys of this installation, derived from the master key.
+pub struct Keyring {
+    client_secret: LessSafeKey,
+    outbox_message: LessSafeKey,
+    signing_key: LessSafeKey,
+    one_time_password: hmac::Key,
+    check: [u8; 16],
+}
+
+impl Keyring {
+    /// Derives the keys.
+    pub fn new(master: &[u8; MASTER_KEY_BYTES]) -> Keyring {
+        let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"vestibule 1").extract(master);
+        let aead = |info: &[u8]| {
+            let key = UnboundKey::new(&AES_256_GCM, derive(&root, info).as_slice())
+                .expect("AES-256-GCM takes 32 bytes");
+            LessSafeKey::new(key)
+        };
+        let mut check = [0; 16];
+        check.copy_from_slice(&derive(&root, b"check")[..16]);
+        Keyring {
+            client_secret: aead(b"client secret"),
+            outbox_message: aead(b"outbox message"),
+            signing_key: aead(b"signing key"),
+            one_time_password: hmac::Key::new(
+                hmac::HMAC_SHA256,
+                derive(&root, b"one-time password").as_slice(),
+            ),
+            check,
+        }
+    }
+
+    /// Reads a master key from its file form: 32 bytes in standard base64.
+    ///
+    /// # Faults
+    /// The text is something else. The text itself is never part of the fault.
+    pub fn parse(text: &str) -> Result<Keyring, Fault> {
+        let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
+        let master: &[u8; MASTER_KEY_BYTES] = bytes.as_slice().try_into().map_err(|_| {
+            Fault::described(
+                "reading the master key",
+                "it must be 32 bytes in base64 (make one with `openssl rand -base64 32`)".into(),
+            )
+        })?;
+        Ok(Keyring::new(master))
+    }
+
+    /// A fresh master key in its file form.
+    pub fn generate(entropy: &Entropy) -> Zeroizing<String> {
+        let master = Zeroizing::new(entropy.bytes::<MASTER_KEY_BYTES>());
+        Zeroizing::new(STANDARD.encode(master.as_slice()))
+    }
+
+    /// A value that tells one master key from another and nothing else. It stands in the database,
+    /// so that a server with the wrong key refuses to start instead of failing at the first secret.
+    pub fn check_value(&self) -> &[u8; 16] {
+        &self.check
+    }
+
+    /// Seals `plain` for a purpose. `owner` (a row id) is bound to the result: it opens only there.
+    pub fn seal(&self, purpose: Purpose, owner: &str, plain: &[u8], entropy: &Entropy) -> Vec<u8> {
+        let nonce = entropy.bytes::<NONCE_LEN>();
+        let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&nonce);
+        let mut body = plain.to_vec();
+        self.key(purpose)
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(owner.as_bytes()),
+                &mut body,
+            )
+            .expect("a value of a few kilobytes can be sealed");
+        sealed.append(&mut body);
+        sealed
+    }
+
+    /// Opens what [`Keyring::seal`] made for the same purpose and owner.
+    ///
+    /// # Faults
+    /// The bytes were changed, belong to another row, or were sealed under another master key.
+    pub fn open(
+        &self,
+        purpose: Purpose,
+        owner: &str,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let fault =
+            || Fault::described("opening a sealed value", format!("{purpose:?} of {owner}"));
+        let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or_else(fault)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| fault())?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let plain_length = self
+            .key(purpose)
+            .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut body)
+            .map_err(|_| fault())?
+            .len();
+        body.truncate(plain_length);
+        Ok(body)
+    }
+
+    /// The keyed hash under which a one-time password rests. The request's own identifier enters
+    /// it, so that a stored value is of no use in another request (threats OTP-18, OTP-23).
+    pub fn one_time_password_mac(&self, identifier_hash: &[u8; 32], code: &str) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.one_time_password);
+        context.update(identifier_hash);
+        context.update(code.as_bytes());
+        let mut mac = [0; 32];
+        mac.copy_from_slice(context.sign().as_ref());
+        mac
+    }
+
+    fn key(&self, purpose: Purpose) -> &LessSafeKey {
+        match purpose {
+            Purpose::ClientSecret => &self.client_secret,
+            Purpose::OutboxMessage => &self.outbox_message,
+            Purpose::SigningKey => &self.signing_key,
+        }
+    }
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+fn derive(root: &hkdf::Prk, info: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    root.expand(&[info], hkdf::HKDF_SHA256)
+        .and_then(|okm| okm.fill(key.as_mut_slice()))
+        .expect("HKDF-SHA-256 gives 32 bytes");
+    key
+}
+
+/// SHA-256, the hash under which random secrets of 128 bits and more rest.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyring(byte: u8) -> Keyring {
+        Keyring::new(&[byte; MASTER_KEY_BYTES])
+    }
+
+    #[test]
+    fn a_sealed_value_opens_for_its_purpose_owner_and_key_only() {
+        let sealed = keyring(1).seal(Purpose::ClientSecret, "row1", b"secret", &Entropy::Os);
+        assert!(!sealed.windows(6).any(|window| window == b"secret"));
+        let opened = keyring(1)
+            .open(Purpose::ClientSecret, "row1", &sealed)
+            .unwrap();
+        assert_eq!(opened.as_slice(), b"secret");
+        assert!(
+            keyring(1)
+                .open(Purpose::SigningKey, "row1", &sealed)
+                .is_err()
+        );
+        assert!(
+            keyring(1)
+                .open(Purpose::ClientSecret, "row2", &sealed)
+                .is_err()
+        );
+        assert!(
+            keyring(2)
+                .open(Purpose::ClientSecret, "row1", &sealed)
+                .is_err()
+        );
+        let mut flipped = sealed.clone();
+        flipped[20] ^= 1;
+        assert!(
+            keyring(1)
+                .open(Purpose::ClientSecret, "row1", &flipped)
+                .is_err()
+        );
+        assert!(
+            keyring(1)
+                .open(Purpose::ClientSecret, "row1", &sealed[..5])
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_code_has_another_mac_in_another_request() {
+        let ring = keyring(1);
+        let mac = ring.one_time_password_mac(&[1; 32], "123456");
+        assert_ne!(mac, ring.one_time_password_mac(&[2; 32], "123456"));
+        assert_ne!(mac, ring.one_time_password_mac(&[1; 32], "123457"));
+        assert_ne!(mac, keyring(2).one_time_password_mac(&[1; 32], "123456"));
+    }
+
+    #[test]
+    fn a_generated_master_key_parses_and_a_short_one_does_not() {
+        assert!(Keyring::parse(&Keyring::generate(&Entropy::Os)).is_ok());
+        assert!(Keyring::parse("c2hvcnQ=").is_err());
+    }
+}

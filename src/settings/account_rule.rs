@@ -1,0 +1,60 @@
+//! Which account a newly registered user belongs to.
+
+use serde::{Deserialize, Serialize};
+
+/// The rule by which a registration is linked to an account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccountRule {
+    /// How the account is found.
+    pub rule: AccountRuleKind,
+    /// The account's name, for `shared`.
+    pub name: Option<String>,
+    /// The member of `customdata` that names the account, for `customdata`.
+    pub member: Option<String>,
+    /// Whether an account that does not exist is made; otherwise the registration fails.
+    pub create: bool,
+}
+
+/// How the account is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountRuleKind {
+    /// By the name that a member of `customdata` carries.
+    Customdata,
+    /// Users have no account.
+    None,
+    /// Each user has an account of their own, named after them.
+    Own,
+    /// All users share one account.
+    Shared,
+}
+
+impl Default for AccountRule {
+    fn default() -> Self {
+        AccountRule {
+            rule: AccountRuleKind::None,
+            name: None,
+            member: None,
+            create: true,
+        }
+    }
+}
+
+impl AccountRule {
+    /// Checks that the rule has what it needs.
+    ///
+    /// # Errors
+    /// A sentence that says what is missing.
+    pub fn validate(&self) -> Result<(), &'static str> {
+        match self.rule {
+            AccountRuleKind::Customdata if self.member.is_none() => {
+                Err("rule \"customdata\" needs the `member` of customdata that names the account")
+            }
+            AccountRuleKind::Shared if self.name.is_none() => {
+                Err("rule \"shared\" needs the `name` of the account")
+            }
+            _ => Ok(()),
+        }
+    }
+}

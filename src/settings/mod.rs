@@ -1,0 +1,114 @@
+//! Settings: what an administrator decides about a site, under the documented names.
+//!
+//! A site is one public login domain with its own settings (`NetworkAuthApiSettings` and the Login
+//! & Registration page). Settings live in the database and need no restart; what the process needs
+//! to run is not here but in `config.rs`. Everything is validated before anything is changed.
+
+mod account_rule;
+mod file;
+mod registration;
+
+use url::Url;
+
+use crate::moment::Moment;
+pub use account_rule::{AccountRule, AccountRuleKind};
+pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
+pub use registration::{FieldTarget, Settings};
+
+/// Developer names of the mail templates that every installation has.
+pub mod template_name {
+    /// The code that proves an address during registration.
+    pub const REGISTRATION_OTP: &str = "vestibule$public/RegistrationOtp";
+    /// The code for a passwordless login.
+    pub const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
+    /// The code for choosing a new password.
+    pub const PASSWORD_RESET_OTP: &str = "vestibule$public/PasswordResetOtp";
+    /// All of them.
+    pub const ALL: [&str; 3] = [LOGIN_OTP, PASSWORD_RESET_OTP, REGISTRATION_OTP];
+}
+
+/// A site.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Record id, `0DB…`.
+    pub id: String,
+    /// Unique name.
+    pub name: String,
+    /// Scheme, host and optional path, without a trailing slash. Issuer and every absolute URL come
+    /// from here and never from a request header.
+    pub base_url: String,
+    /// What the administrator decided.
+    pub settings: Settings,
+    /// When it was published; before, its endpoints do not answer.
+    pub activated_at: Option<Moment>,
+    /// When it was made.
+    pub created_at: Moment,
+}
+
+impl Site {
+    /// Host and port of the base URL, as a `Host` header writes them.
+    pub fn authority(&self) -> &str {
+        let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or("")
+    }
+
+    /// The path of the base URL: empty, or `/prefix`.
+    pub fn path(&self) -> &str {
+        let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.find('/').map_or("", |at| &rest[at..])
+    }
+}
+
+/// Brings a base URL into its one form: no trailing slash, no query, no fragment, no user.
+///
+/// # Errors
+/// A sentence that says what is wrong.
+pub fn check_base_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none() {
+        return Err(format!("{text:?}: a site's base URL starts with https://"));
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err(format!(
+            "{text:?}: a base URL has no query, no fragment and no user"
+        ));
+    }
+    let path = url.path().trim_end_matches('/');
+    if path.starts_with("/services") || path.starts_with("/id") || path.starts_with("/.well-known")
+    {
+        return Err(format!(
+            "{text:?}: this path prefix would hide the site's own endpoints"
+        ));
+    }
+    Ok(format!("{}{path}", url.origin().ascii_serialization()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_has_one_form() {
+        assert_eq!(
+            check_base_url("https://A.example/").unwrap(),
+            "https://a.example"
+        );
+        assert_eq!(
+            check_base_url("https://a.example:443/x/").unwrap(),
+            "https://a.example/x"
+        );
+        assert_eq!(
+            check_base_url("http://127.0.0.1:8080/b").unwrap(),
+            "http://127.0.0.1:8080/b"
+        );
+        for bad in [
+            "a.example",
+            "ftp://a.example",
+            "https://a.example/?x",
+            "https://a@b.example",
+            "https://a.example/services",
+        ] {
+            assert!(check_base_url(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Accounts: found by name, made by a registration.
+
+use super::Transaction;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::identity::Account;
+use crate::refusal::Fault;
+
+statements! {
+    FIND_BY_NAME = "SELECT id, name, created_at FROM account WHERE name_key = $1 ORDER BY id";
+    INSERT = "INSERT INTO account (id, name, name_key, created_at) VALUES ($1, $2, $3, $4)";
+}
+
+/// The account with a name; the oldest id when there are several.
+pub async fn find_by_name(tx: &mut Transaction<'_>, name: &str) -> Result<Option<Account>, Fault> {
+    let key = Account::name_key(name);
+    tx.find(&FIND_BY_NAME, bind![&key]).await
+}
+
+/// Saves a new account.
+pub async fn insert(tx: &mut Transaction<'_>, account: &Account) -> Result<(), Fault> {
+    let key = Account::name_key(&account.name);
+    tx.execute(
+        &INSERT,
+        bind![&account.id, &account.name, &key, account.created_at],
+    )
+    .await?;
+    Ok(())
+}
+
+impl Record for Account {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Account {
+            id: row.next()?,
+            name: row.next()?,
+            created_at: row.next()?,
+        })
+    }
+}

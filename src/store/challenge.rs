@@ -1,0 +1,152 @@
+//! Challenges: opened by an init call, spent try by try, closed once.
+
+use vestibule_protocol::headless::VerificationMethod;
+
+use super::Transaction;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::moment::Moment;
+use crate::refusal::Fault;
+use crate::verification::{Challenge, Purpose, Target};
+
+statements! {
+    CLOSE = "UPDATE challenge SET closed_at = $2, payload = NULL
+        WHERE identifier_hash = $1 AND closed_at IS NULL";
+    COUNT_SINCE = "SELECT COUNT(*), MIN(created_at) FROM challenge
+        WHERE budget_key = $1 AND purpose = $2 AND created_at > $3";
+    END_OLDER = "UPDATE challenge SET closed_at = $5, payload = NULL
+        WHERE budget_key = $1 AND purpose = $2 AND target_key = $3 AND site_id = $4 AND closed_at IS NULL";
+    INSERT = "INSERT INTO challenge (identifier_hash, purpose, site_id, channel, is_channel_named,
+            target_key, budget_key, code_mac, tries_left, payload, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    SPEND_TRY = "UPDATE challenge SET tries_left = tries_left - 1
+        WHERE identifier_hash = $1 AND purpose = $2 AND site_id = $3
+            AND closed_at IS NULL AND tries_left > 0 AND expires_at > $4
+        RETURNING identifier_hash, purpose, site_id, channel, is_channel_named, target_key, budget_key,
+            code_mac, tries_left, payload, created_at, expires_at";
+}
+
+/// Saves an open challenge.
+pub async fn insert(tx: &mut Transaction<'_>, challenge: &Challenge) -> Result<(), Fault> {
+    let values = bind![
+        &challenge.identifier_hash,
+        challenge.purpose.as_str(),
+        &challenge.site_id,
+        challenge.channel.as_str(),
+        i64::from(challenge.is_channel_named),
+        &challenge.target.key,
+        &challenge.target.budget_key,
+        challenge.code_mac.as_ref().map(<[u8; 32]>::as_slice),
+        challenge.tries_left,
+        &challenge.payload,
+        challenge.created_at,
+        challenge.expires_at,
+    ];
+    tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// Spends one try and returns the challenge, if it is open, unexpired, of this purpose and site,
+/// and has a try left. The row count of this one statement is what limits guessing.
+pub async fn spend_try(
+    tx: &mut Transaction<'_>,
+    identifier_hash: &[u8; 32],
+    purpose: Purpose,
+    site_id: &str,
+    at: Moment,
+) -> Result<Option<Challenge>, Fault> {
+    tx.find(
+        &SPEND_TRY,
+        bind![identifier_hash, purpose.as_str(), site_id, at],
+    )
+    .await
+}
+
+/// Closes a challenge; false when it was closed already, and then the caller has lost the race.
+pub async fn close(
+    tx: &mut Transaction<'_>,
+    identifier_hash: &[u8; 32],
+    at: Moment,
+) -> Result<bool, Fault> {
+    Ok(tx.execute(&CLOSE, bind![identifier_hash, at]).await? == 1)
+}
+
+/// Ends every open challenge of the same purpose and site for the same address or number: a newer
+/// request replaces the older.
+pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u64, Fault> {
+    let values = bind![
+        &newer.target.budget_key,
+        newer.purpose.as_str(),
+        &newer.target.key,
+        &newer.site_id,
+        newer.created_at,
+    ];
+    tx.execute(&END_OLDER, values).await
+}
+
+/// How many challenges a mailbox or number has had since an instant, and when the first was.
+pub async fn count_since(
+    tx: &mut Transaction<'_>,
+    budget_key: &str,
+    purpose: Purpose,
+    since: Moment,
+) -> Result<(i64, Option<Moment>), Fault> {
+    let counted: Option<Counted> = tx
+        .find(&COUNT_SINCE, bind![budget_key, purpose.as_str(), since])
+        .await?;
+    Ok(counted.map_or((0, None), |counted| (counted.count, counted.first_at)))
+}
+
+struct Counted {
+    count: i64,
+    first_at: Option<Moment>,
+}
+
+impl Record for Counted {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Counted {
+            count: row.next()?,
+            first_at: row.next()?,
+        })
+    }
+}
+
+impl Record for Challenge {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Challenge {
+            identifier_hash: hash(row.next()?)?,
+            purpose: match row.next::<String>()?.as_str() {
+                "registration" => Purpose::Registration,
+                other => return Err(unknown("purpose", other)),
+            },
+            site_id: row.next()?,
+            channel: match row.next::<String>()?.as_str() {
+                "email" => VerificationMethod::Email,
+                "sms" => VerificationMethod::Sms,
+                other => return Err(unknown("channel", other)),
+            },
+            is_channel_named: row.next::<i64>()? == 1,
+            target: Target {
+                key: row.next()?,
+                budget_key: row.next()?,
+            },
+            code_mac: row.next::<Option<Vec<u8>>>()?.map(hash).transpose()?,
+            tries_left: row.next()?,
+            payload: row.next()?,
+            created_at: row.next()?,
+            expires_at: row.next()?,
+        })
+    }
+}
+
+/// A column that holds a SHA-256 or an HMAC of it.
+pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32], Fault> {
+    bytes
+        .try_into()
+        .map_err(|_| Fault::described("reading a hash", "it is not 32 bytes long".into()))
+}
+
+/// A column that holds a word that this version does not know.
+pub(super) fn unknown(column: &'static str, word: &str) -> Fault {
+    Fault::described("reading a row", format!("{column} is {word:?}"))
+}

@@ -1,0 +1,123 @@
+//! Authorization codes: one redemption, by one conditional statement (RFC 6749 section 4.1.2).
+
+use super::Transaction;
+use super::challenge::hash;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+statements! {
+    INSERT = "INSERT INTO authorization_code (code_hash, client_id, user_id, site_id, redirect_uri,
+            code_challenge, scope, state, nonce, auth_at, amr, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    SPEND = "UPDATE authorization_code SET redeemed_at = $4
+        WHERE code_hash = $1 AND client_id = $2 AND site_id = $3
+            AND redeemed_at IS NULL AND expires_at > $4
+        RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
+            nonce, auth_at, amr, expires_at";
+    STATE_OF = "SELECT redeemed_at FROM authorization_code WHERE code_hash = $1 AND client_id = $2";
+}
+
+/// An authorization code as it rests.
+#[derive(Clone, Debug)]
+pub struct AuthorizationCode {
+    /// SHA-256 of the code.
+    pub code_hash: [u8; 32],
+    /// The client that it was issued to.
+    pub client_id: String,
+    /// The user that it speaks for.
+    pub user_id: String,
+    /// The site that issued it.
+    pub site_id: String,
+    /// As at authorize; the token request must repeat it byte for byte.
+    pub redirect_uri: String,
+    /// S256 challenge (RFC 7636).
+    pub code_challenge: Option<String>,
+    /// Granted scopes.
+    pub scope: String,
+    /// Goes into the token answer.
+    pub state: Option<String>,
+    /// Goes into the id_token.
+    pub nonce: Option<String>,
+    /// When the user proved who they are.
+    pub auth_at: Moment,
+    /// How (RFC 8176), separated by blanks.
+    pub amr: String,
+    /// When it ends.
+    pub expires_at: Moment,
+}
+
+/// What came of presenting a code.
+#[derive(Debug)]
+pub enum Spent {
+    /// It was good and is spent now.
+    Now(AuthorizationCode),
+    /// It was spent before: somebody replays it.
+    Before,
+    /// It ended unused.
+    Expired,
+    /// There is none such for this client.
+    Unknown,
+}
+
+/// Saves a code.
+pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Result<(), Fault> {
+    let values = bind![
+        &code.code_hash,
+        &code.client_id,
+        &code.user_id,
+        &code.site_id,
+        &code.redirect_uri,
+        &code.code_challenge,
+        &code.scope,
+        &code.state,
+        &code.nonce,
+        code.auth_at,
+        &code.amr,
+        code.expires_at,
+    ];
+    tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// Spends a code. Another client's presentation leaves it untouched (threat CODE-05).
+pub async fn spend(
+    tx: &mut Transaction<'_>,
+    code_hash: &[u8; 32],
+    client_id: &str,
+    site_id: &str,
+    at: Moment,
+) -> Result<Spent, Fault> {
+    if let Some(code) = tx
+        .find(&SPEND, bind![code_hash, client_id, site_id, at])
+        .await?
+    {
+        return Ok(Spent::Now(code));
+    }
+    let state: Option<Option<Moment>> = tx.find(&STATE_OF, bind![code_hash, client_id]).await?;
+    Ok(match state {
+        Some(Some(_)) => Spent::Before,
+        Some(None) => Spent::Expired,
+        None => Spent::Unknown,
+    })
+}
+
+impl Record for AuthorizationCode {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(AuthorizationCode {
+            code_hash: hash(row.next()?)?,
+            client_id: row.next()?,
+            user_id: row.next()?,
+            site_id: row.next()?,
+            redirect_uri: row.next()?,
+            code_challenge: row.next()?,
+            scope: row.next()?,
+            state: row.next()?,
+            nonce: row.next()?,
+            auth_at: row.next()?,
+            amr: row.next()?,
+            expires_at: row.next()?,
+        })
+    }
+}

@@ -1,0 +1,286 @@
+//! The store: all SQL and nothing else.
+//!
+//! Two databases, one text. [`Store::write`] and [`Store::read`] are the only entrances; each call
+//! has a name that is its metric, its trace span and its log field. A body may run twice (the
+//! database asks for it on a conflict), so it has no effect but SQL, and nothing remote is ever
+//! awaited inside it. A refusal that must persist, such as an attempt that was spent, is a value
+//! that the body returns; only a fault rolls back.
+//!
+//! Column types are TEXT, BIGINT and BYTEA/BLOB; time is always a bind in epoch milliseconds; flags
+//! are nullable instants or 0/1; bags are JSON in TEXT. What differs between the databases stands in
+//! `dialect.rs`.
+
+mod dialect;
+mod fault;
+mod migrate;
+mod postgres;
+mod row;
+mod sqlite;
+mod statement;
+
+pub mod account;
+pub mod audit;
+pub mod challenge;
+pub mod client;
+pub mod code;
+pub mod installation;
+pub mod outbox;
+pub mod profile;
+pub mod signing_key;
+pub mod site;
+pub mod sweep;
+pub mod token;
+pub mod user;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::metrics::Metrics;
+use crate::moment::Stopwatch;
+use crate::refusal::Fault;
+pub use migrate::{Migration, MigrationState};
+use row::Record;
+use statement::{Statement, Value};
+
+/// The future that a body makes.
+pub type BodyFuture<'x, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'x>>;
+
+/// A body: SQL over an open transaction and one input.
+///
+/// It is `Fn`, not `FnOnce`, because a conflict makes it run again.
+pub trait Body<I, T>:
+    for<'x, 'c> Fn(&'x mut Transaction<'c>, &'x I) -> BodyFuture<'x, T> + Send + Sync + 'static
+{
+}
+
+impl<I, T, F> Body<I, T> for F where
+    F: for<'x, 'c> Fn(&'x mut Transaction<'c>, &'x I) -> BodyFuture<'x, T> + Send + Sync + 'static
+{
+}
+
+/// How much of a commit SQLite waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synchronous {
+    /// Every commit survives a power cut.
+    Full,
+    /// A power cut may undo the last commits; a crash of the process does not.
+    Normal,
+}
+
+impl Synchronous {
+    /// The value of SQLite's `synchronous` pragma.
+    pub fn pragma(self) -> &'static str {
+        match self {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        }
+    }
+}
+
+/// Where the data lies.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// `sqlite:PATH`.
+    Sqlite(PathBuf, Synchronous),
+    /// `postgres://…`, which may hold a password and is therefore never printed.
+    Postgres(vestibule_protocol::secret::Secret, usize),
+}
+
+/// An open database.
+pub struct Store {
+    backend: Backend,
+    metrics: Arc<Metrics>,
+}
+
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+/// What a body runs its statements on.
+pub enum Transaction<'c> {
+    /// A savepoint of the writer, or a reading connection.
+    Sqlite(&'c mut rusqlite::Connection),
+    /// A transaction.
+    Postgres(deadpool_postgres::Transaction<'c>),
+    /// A connection, for reading.
+    PostgresRead(deadpool_postgres::Object),
+}
+
+impl Store {
+    /// Opens the database; a missing SQLite file is made. The schema is not touched.
+    ///
+    /// # Faults
+    /// The place does not exist, is not a database, or the URL is wrong.
+    pub fn open(location: &Location, metrics: Arc<Metrics>) -> Result<Store, Fault> {
+        let backend = match location {
+            Location::Sqlite(path, synchronous) => {
+                Backend::Sqlite(sqlite::Sqlite::open(path, *synchronous)?)
+            }
+            Location::Postgres(url, connections) => {
+                Backend::Postgres(postgres::Postgres::open(url.expose(), *connections)?)
+            }
+        };
+        Ok(Store { backend, metrics })
+    }
+
+    /// Changes the database: everything in the body is kept, or nothing.
+    ///
+    /// # Faults
+    /// Of the body, of the commit, or of the database being away.
+    pub async fn write<I, T, F>(&self, name: &'static str, input: I, body: F) -> Result<T, Fault>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Body<I, T>,
+    {
+        let stopwatch = Stopwatch::start();
+        let outcome = match &self.backend {
+            Backend::Sqlite(database) => database.write(input, body).await,
+            Backend::Postgres(database) => database.write(input, body).await,
+        };
+        self.metrics
+            .write_done(name, stopwatch.seconds(), outcome.is_ok());
+        outcome.map_err(|fault| fault.during(name))
+    }
+
+    /// Looks things up. A look-up that needs one snapshot is one statement.
+    ///
+    /// # Faults
+    /// Of the body, or of the database being away.
+    pub async fn read<I, T, F>(&self, name: &'static str, input: &I, body: F) -> Result<T, Fault>
+    where
+        I: Sync,
+        F: Body<I, T>,
+    {
+        let outcome = match &self.backend {
+            Backend::Sqlite(database) => database.read(input, body),
+            Backend::Postgres(database) => database.read(input, body).await,
+        };
+        outcome.map_err(|fault| fault.during(name))
+    }
+
+    /// The migrations of this binary and which of them the database has.
+    ///
+    /// # Faults
+    /// The database was changed by a newer binary, or a migration differs from the one applied.
+    pub async fn migrations(&self) -> Result<Vec<MigrationState>, Fault> {
+        migrate::status(&self.backend).await
+    }
+
+    /// Applies the migrations that are missing, each in a transaction of its own; their names.
+    ///
+    /// # Faults
+    /// As of [`Store::migrations`], or a statement failed: then that migration left nothing behind.
+    pub async fn migrate(&self, at: crate::moment::Moment) -> Result<Vec<&'static str>, Fault> {
+        migrate::up(&self.backend, at).await
+    }
+
+    /// Writes a consistent copy of an SQLite database into a new file while serving.
+    ///
+    /// # Faults
+    /// The database is PostgreSQL (which has tools of its own), or the file cannot be written.
+    pub fn backup(&self, path: &Path) -> Result<(), Fault> {
+        match &self.backend {
+            Backend::Sqlite(database) => database.backup(path),
+            Backend::Postgres(_) => Err(Fault::described(
+                "backing up",
+                "this installation is on PostgreSQL: use pg_dump or pg_basebackup".into(),
+            )),
+        }
+    }
+
+    /// Prepares every statement of every file, and says how many there are.
+    ///
+    /// # Faults
+    /// A statement does not parse against the schema.
+    pub async fn prepare_all(&self) -> Result<usize, Fault> {
+        let statements = STATEMENTS.iter().flat_map(|file| file.iter());
+        let mut count = 0;
+        for statement in statements {
+            dialect::check(&self.backend, statement).await?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl Transaction<'_> {
+    /// Runs a statement; the number of rows that it changed.
+    ///
+    /// # Faults
+    /// The statement failed.
+    pub async fn execute(
+        &mut self,
+        statement: &'static Statement,
+        values: &[Value<'_>],
+    ) -> Result<u64, Fault> {
+        match self {
+            Transaction::Sqlite(connection) => sqlite::execute(connection, statement, values),
+            Transaction::Postgres(transaction) => {
+                postgres::execute(transaction, statement, values).await
+            }
+            Transaction::PostgresRead(client) => postgres::execute(client, statement, values).await,
+        }
+    }
+
+    /// The first row, if there is one.
+    ///
+    /// # Faults
+    /// The statement failed, or the row is not a `T`.
+    pub async fn find<T: Record>(
+        &mut self,
+        statement: &'static Statement,
+        values: &[Value<'_>],
+    ) -> Result<Option<T>, Fault> {
+        Ok(self.rows(statement, values, 1).await?.pop())
+    }
+
+    /// All rows.
+    ///
+    /// # Faults
+    /// The statement failed, or a row is not a `T`.
+    pub async fn list<T: Record>(
+        &mut self,
+        statement: &'static Statement,
+        values: &[Value<'_>],
+    ) -> Result<Vec<T>, Fault> {
+        self.rows(statement, values, usize::MAX).await
+    }
+
+    async fn rows<T: Record>(
+        &mut self,
+        statement: &'static Statement,
+        values: &[Value<'_>],
+        limit: usize,
+    ) -> Result<Vec<T>, Fault> {
+        match self {
+            Transaction::Sqlite(connection) => sqlite::query(connection, statement, values, limit),
+            Transaction::Postgres(transaction) => {
+                postgres::query(transaction, statement, values, limit).await
+            }
+            Transaction::PostgresRead(client) => {
+                postgres::query(client, statement, values, limit).await
+            }
+        }
+    }
+}
+
+/// The statements of every file; `prepare_all` tries them on both databases.
+static STATEMENTS: &[&[&Statement]] = &[
+    account::STATEMENTS,
+    audit::STATEMENTS,
+    challenge::STATEMENTS,
+    client::STATEMENTS,
+    code::STATEMENTS,
+    installation::STATEMENTS,
+    outbox::STATEMENTS,
+    profile::STATEMENTS,
+    signing_key::STATEMENTS,
+    site::STATEMENTS,
+    sweep::STATEMENTS,
+    token::STATEMENTS,
+    user::STATEMENTS,
+];

@@ -1,0 +1,233 @@
+//! The outbox: messages that wait to be sent, written in the same write as what they tell of.
+//!
+//! A worker claims a batch with a lease, sends outside any transaction and settles. A worker that
+//! dies leaves leases that end; another claims the messages again under the same Message-ID.
+
+use super::Transaction;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+statements! {
+    CLAIM = "UPDATE outbox SET status = 'sending', leased_until = $2, attempts = attempts + 1
+        WHERE id IN (SELECT id FROM outbox
+                WHERE status IN ('queued', 'sending') AND due_at <= $1
+                    AND (leased_until IS NULL OR leased_until <= $1)
+                ORDER BY due_at LIMIT $3)
+            AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)
+        RETURNING id, channel, template, language, recipient, site_id, message_id, sealed, attempts,
+            expires_at, created_at";
+    COUNT_WAITING = "SELECT COUNT(*) FROM outbox WHERE status IN ('queued', 'sending')";
+    INSERT = "INSERT INTO outbox (id, channel, template, language, recipient, site_id, message_id,
+            sealed, status, attempts, due_at, expires_at, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $9)";
+    LIST_RECENT = "SELECT id, recipient, template, status, attempts, last_reason, message_id,
+            CASE WHEN sealed IS NULL THEN 1 ELSE 0 END FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
+    NEXT_DUE = "SELECT MIN(CASE WHEN leased_until IS NOT NULL AND leased_until > due_at
+            THEN leased_until ELSE due_at END) FROM outbox WHERE status IN ('queued', 'sending')";
+    RETRY = "UPDATE outbox SET status = 'queued', due_at = $2, leased_until = NULL, last_reason = $3
+        WHERE id = $1 AND status = 'sending'";
+    SETTLE = "UPDATE outbox SET status = $2, settled_at = $3, sealed = NULL, leased_until = NULL,
+            last_reason = $4
+        WHERE id = $1 AND status = 'sending'";
+}
+
+/// A message as it is queued.
+#[derive(Clone, Debug)]
+pub struct QueuedMessage {
+    /// Unique.
+    pub id: String,
+    /// `email` or `sms`.
+    pub channel: &'static str,
+    /// Developer name of the template.
+    pub template: String,
+    /// `en` or `de`.
+    pub language: String,
+    /// Address or number.
+    pub recipient: String,
+    /// The site that it speaks for.
+    pub site_id: String,
+    /// Message-ID, the same over all retries.
+    pub message_id: String,
+    /// The variables, sealed for the id.
+    pub sealed: Vec<u8>,
+    /// When it was queued.
+    pub created_at: Moment,
+    /// After which it is of no use and not sent.
+    pub expires_at: Moment,
+}
+
+/// A message that a worker has claimed.
+#[derive(Clone, Debug)]
+pub struct ClaimedMessage {
+    /// Unique.
+    pub id: String,
+    /// `email` or `sms`.
+    pub channel: String,
+    /// Developer name of the template.
+    pub template: String,
+    /// `en` or `de`.
+    pub language: String,
+    /// Address or number.
+    pub recipient: String,
+    /// The site that it speaks for.
+    pub site_id: String,
+    /// Message-ID, the same over all retries.
+    pub message_id: String,
+    /// The variables, sealed for the id.
+    pub sealed: Option<Vec<u8>>,
+    /// This try's number, from 1.
+    pub attempts: i64,
+    /// After which it is of no use and not sent.
+    pub expires_at: Moment,
+    /// When it was queued.
+    pub created_at: Moment,
+}
+
+/// What became of a claimed message.
+#[derive(Clone, Debug)]
+pub enum Settlement {
+    /// Given up.
+    Abandoned {
+        /// Why; never with anything secret.
+        reason: String,
+    },
+    /// Its code ended before it could be sent.
+    Expired,
+    /// To be tried again.
+    Retry {
+        /// When.
+        due_at: Moment,
+        /// Why; never with anything secret.
+        reason: String,
+    },
+    /// Taken over by the relay.
+    Sent,
+}
+
+/// A message as an administrator sees it.
+#[derive(Clone, Debug)]
+pub struct MessageState {
+    /// Unique.
+    pub id: String,
+    /// Address or number.
+    pub recipient: String,
+    /// Developer name of the template.
+    pub template: String,
+    /// `queued`, `sending`, `sent`, `abandoned` or `expired`.
+    pub status: String,
+    /// Tries so far.
+    pub attempts: i64,
+    /// Why the last try failed.
+    pub last_reason: Option<String>,
+    /// Message-ID.
+    pub message_id: String,
+    /// Whether the variables are gone.
+    pub is_wiped: bool,
+}
+
+/// Queues a message.
+pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result<(), Fault> {
+    let values = bind![
+        &message.id,
+        message.channel,
+        &message.template,
+        &message.language,
+        &message.recipient,
+        &message.site_id,
+        &message.message_id,
+        &message.sealed,
+        message.created_at,
+        message.expires_at,
+    ];
+    tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// Claims up to `limit` messages that are due and that no live lease holds.
+pub async fn claim(
+    tx: &mut Transaction<'_>,
+    at: Moment,
+    leased_until: Moment,
+    limit: i64,
+) -> Result<Vec<ClaimedMessage>, Fault> {
+    tx.list(&CLAIM, bind![at, leased_until, limit]).await
+}
+
+/// Settles a claimed message.
+pub async fn settle(
+    tx: &mut Transaction<'_>,
+    id: &str,
+    settlement: &Settlement,
+    at: Moment,
+) -> Result<(), Fault> {
+    let none: Option<&str> = None;
+    match settlement {
+        Settlement::Abandoned { reason } => {
+            tx.execute(&SETTLE, bind![id, "abandoned", at, reason])
+                .await?;
+        }
+        Settlement::Expired => {
+            tx.execute(&SETTLE, bind![id, "expired", at, none]).await?;
+        }
+        Settlement::Retry { due_at, reason } => {
+            tx.execute(&RETRY, bind![id, *due_at, reason]).await?;
+        }
+        Settlement::Sent => {
+            tx.execute(&SETTLE, bind![id, "sent", at, none]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// How many messages wait.
+pub async fn count_waiting(tx: &mut Transaction<'_>) -> Result<i64, Fault> {
+    Ok(tx.find::<i64>(&COUNT_WAITING, &[]).await?.unwrap_or(0))
+}
+
+/// When the next message is due; `None` when nothing waits.
+pub async fn next_due(tx: &mut Transaction<'_>) -> Result<Option<Moment>, Fault> {
+    Ok(tx.find::<Option<Moment>>(&NEXT_DUE, &[]).await?.flatten())
+}
+
+/// The messages to one recipient, oldest first.
+pub async fn list_recent(
+    tx: &mut Transaction<'_>,
+    recipient: &str,
+) -> Result<Vec<MessageState>, Fault> {
+    tx.list(&LIST_RECENT, bind![recipient]).await
+}
+
+impl Record for ClaimedMessage {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(ClaimedMessage {
+            id: row.next()?,
+            channel: row.next()?,
+            template: row.next()?,
+            language: row.next()?,
+            recipient: row.next()?,
+            site_id: row.next()?,
+            message_id: row.next()?,
+            sealed: row.next()?,
+            attempts: row.next()?,
+            expires_at: row.next()?,
+            created_at: row.next()?,
+        })
+    }
+}
+
+impl Record for MessageState {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(MessageState {
+            id: row.next()?,
+            recipient: row.next()?,
+            template: row.next()?,
+            status: row.next()?,
+            attempts: row.next()?,
+            last_reason: row.next()?,
+            message_id: row.next()?,
+            is_wiped: row.next::<i64>()? == 1,
+        })
+    }
+}

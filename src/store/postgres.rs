@@ -1,0 +1,298 @@
+//! PostgreSQL: pooled connections, prepared statements, conflicts tried again.
+//!
+//! Nothing here that a wire-compatible distributed database lacks: no advisory locks outside
+//! migrations, no LISTEN, no sequences. A body runs in a task of its own, so that a caller that
+//! hangs up does not leave it half-way, and it runs again when the database reports a conflict.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use super::row::{Record, Row};
+use super::statement::{Statement, Value};
+use super::{Body, Transaction, fault};
+use crate::refusal::{Fault, FaultKind};
+
+/// How often a body runs before its conflict becomes the caller's.
+const TRIES_MAX: u32 = 8;
+
+/// How long to wait for a free connection before the server answers 503.
+const POOL_WAIT: Duration = Duration::from_secs(5);
+
+/// An open PostgreSQL database.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    /// Opens a pool of up to `connections` connections. The first is made on first use.
+    ///
+    /// # Faults
+    /// The URL does not parse.
+    pub fn open(url: &str, connections: usize) -> Result<Postgres, Fault> {
+        // The error may quote the URL, and the URL may hold a password.
+        let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
+            Fault::described(
+                "reading the database URL",
+                "it is not a postgres:// URL".into(),
+            )
+        })?;
+        config.application_name("vestibule");
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(POOL_WAIT);
+        }
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = if config.get_ssl_mode() == SslMode::Disable || is_local(&config) {
+            Manager::from_config(config, tokio_postgres::NoTls, recycling)
+        } else {
+            let roots: rustls::RootCertStore =
+                webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+            let tls = rustls::ClientConfig::builder()
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
+            Manager::from_config(config, tls, recycling)
+        };
+        let pool = Pool::builder(manager)
+            .max_size(connections)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(POOL_WAIT))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| Fault::new("opening the connection pool", error))?;
+        Ok(Postgres { pool })
+    }
+
+    /// Runs a body in a transaction and answers after its commit.
+    ///
+    /// # Faults
+    /// Of the body or the commit; in both cases nothing of the body is kept, except that a
+    /// connection lost during COMMIT leaves the outcome unknown.
+    pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Body<I, T>,
+    {
+        let database = self.clone();
+        let input = Arc::new(input);
+        let task = tokio::spawn(async move {
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                match database.write_once(&*input, &body).await {
+                    Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
+                        // Two bodies in step would meet again; the pause grows with the tries.
+                        tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
+                    }
+                    outcome => return outcome,
+                }
+            }
+        });
+        task.await
+            .map_err(|error| Fault::new("running a body", error))?
+    }
+
+    async fn write_once<I, T, F>(&self, input: &I, body: &F) -> Result<T, Fault>
+    where
+        I: Send + Sync,
+        T: Send,
+        F: Body<I, T>,
+    {
+        let mut client = self.client().await?;
+        let transaction = client
+            .transaction()
+            .await
+            .map_err(|error| fault::postgres("opening a transaction", error))?;
+        let mut transaction = Transaction::Postgres(transaction);
+        let result = body(&mut transaction, input).await;
+        let Transaction::Postgres(transaction) = transaction else {
+            unreachable!("a body cannot change the kind of its transaction")
+        };
+        match result {
+            Ok(value) => match transaction.commit().await {
+                Ok(()) => Ok(value),
+                Err(error) => {
+                    let fault = fault::postgres("committing", error);
+                    // Whether a commit whose answer was lost took place is not known: no retry.
+                    let is_unknown = fault.kind == FaultKind::ConnectionLost;
+                    Err(if is_unknown {
+                        fault.with_kind(FaultKind::Unavailable)
+                    } else {
+                        fault
+                    })
+                }
+            },
+            Err(fault) => {
+                let _ = transaction.rollback().await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Runs a body outside a transaction: each statement sees its own snapshot.
+    ///
+    /// # Faults
+    /// Of the body.
+    pub async fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
+    where
+        I: Sync,
+        F: Body<I, T>,
+    {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let client = self.client().await?;
+            let mut transaction = Transaction::PostgresRead(client);
+            match body(&mut transaction, input).await {
+                Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// A connection of the pool, for migrations.
+    ///
+    /// # Faults
+    /// The database is away, or every connection is busy for longer than the pool waits.
+    pub async fn client(&self) -> Result<Object, Fault> {
+        self.pool.get().await.map_err(|error| match error {
+            deadpool_postgres::PoolError::Backend(error) => {
+                let fault = fault::postgres("connecting to PostgreSQL", error);
+                fault.with_kind(FaultKind::Unavailable)
+            }
+            other => Fault::described("waiting for a connection", other.to_string())
+                .with_kind(FaultKind::Unavailable),
+        })
+    }
+}
+
+fn is_worth_another_try(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Conflict | FaultKind::ConnectionLost)
+}
+
+/// A Unix socket or a loopback address needs no TLS.
+fn is_local(config: &tokio_postgres::Config) -> bool {
+    use tokio_postgres::config::Host;
+    config.get_ssl_mode() != SslMode::Require
+        && config.get_hosts().iter().all(|host| match host {
+            Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
+            Host::Unix(_) => true,
+        })
+}
+
+/// Runs a statement that returns no rows; the number of rows it changed.
+pub(super) async fn execute(
+    client: &impl Prepare,
+    statement: &'static Statement,
+    values: &[Value<'_>],
+) -> Result<u64, Fault> {
+    let run = async {
+        let prepared = client.prepare(statement.text).await?;
+        client.run(&prepared, &as_sql(values)).await
+    };
+    run.await
+        .map_err(|error| fault::postgres(statement.name, error))
+}
+
+/// Runs a statement and reads at most `limit` rows.
+pub(super) async fn query<T: Record>(
+    client: &impl Prepare,
+    statement: &'static Statement,
+    values: &[Value<'_>],
+    limit: usize,
+) -> Result<Vec<T>, Fault> {
+    let run = async {
+        let prepared = client.prepare(statement.text).await?;
+        client.rows(&prepared, &as_sql(values)).await
+    };
+    let rows = run
+        .await
+        .map_err(|error| fault::postgres(statement.name, error))?;
+    rows.iter()
+        .take(limit)
+        .map(|row| T::read(&mut Row::Postgres(row, 0)))
+        .collect()
+}
+
+fn as_sql<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
+    values
+        .iter()
+        .map(|value| value as &(dyn ToSql + Sync))
+        .collect()
+}
+
+/// What a pooled connection and a transaction on it have in common.
+pub(super) trait Prepare: Sync {
+    /// Prepares a text, or finds it prepared.
+    fn prepare(
+        &self,
+        text: &str,
+    ) -> impl Future<Output = Result<tokio_postgres::Statement, tokio_postgres::Error>> + Send;
+    /// Runs without rows.
+    fn run(
+        &self,
+        statement: &tokio_postgres::Statement,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> impl Future<Output = Result<u64, tokio_postgres::Error>> + Send;
+    /// Runs with rows.
+    fn rows(
+        &self,
+        statement: &tokio_postgres::Statement,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> impl Future<Output = Result<Vec<tokio_postgres::Row>, tokio_postgres::Error>> + Send;
+}
+
+macro_rules! prepare_through {
+    ($($type:ty),+) => {$(
+        impl Prepare for $type {
+            async fn prepare(
+                &self,
+                text: &str,
+            ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
+                self.prepare_cached(text).await
+            }
+            async fn run(
+                &self,
+                statement: &tokio_postgres::Statement,
+                values: &[&(dyn ToSql + Sync)],
+            ) -> Result<u64, tokio_postgres::Error> {
+                self.execute(statement, values).await
+            }
+            async fn rows(
+                &self,
+                statement: &tokio_postgres::Statement,
+                values: &[&(dyn ToSql + Sync)],
+            ) -> Result<Vec<tokio_postgres::Row>, tokio_postgres::Error> {
+                self.query(statement, values).await
+            }
+        }
+    )+};
+}
+prepare_through!(Object, deadpool_postgres::Transaction<'_>);
+
+impl ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Text(text) => text.to_sql(ty, out),
+            Value::Int(number) => number.to_sql(ty, out),
+            Value::Bytes(bytes) => bytes.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        [Type::TEXT, Type::VARCHAR, Type::INT8, Type::BYTEA].contains(ty)
+    }
+
+    to_sql_checked!();
+}

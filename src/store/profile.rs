@@ -1,0 +1,47 @@
+//! Profiles, with their password policies.
+
+use super::Transaction;
+use super::challenge::unknown;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::identity::{Profile, UserType};
+use crate::refusal::Fault;
+
+statements! {
+    INSERT = "INSERT INTO profile (id, name, user_type, password_policy, created_at)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    LIST = "SELECT id, name, user_type, password_policy, created_at FROM profile ORDER BY created_at, id";
+}
+
+/// Saves a new profile; false when the name is taken.
+pub async fn insert(tx: &mut Transaction<'_>, profile: &Profile) -> Result<bool, Fault> {
+    let policy = serde_json::to_string(&profile.password_policy)
+        .map_err(|error| Fault::new("writing a password policy", error))?;
+    let values = bind![
+        &profile.id,
+        &profile.name,
+        profile.user_type.as_str(),
+        &policy,
+        profile.created_at
+    ];
+    Ok(tx.execute(&INSERT, values).await? == 1)
+}
+
+/// All profiles, oldest first.
+pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Profile>, Fault> {
+    tx.list(&LIST, &[]).await
+}
+
+impl Record for Profile {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        let (id, name, user_type): (_, _, String) = (row.next()?, row.next()?, row.next()?);
+        Ok(Profile {
+            id,
+            name,
+            user_type: UserType::parse(&user_type)
+                .ok_or_else(|| unknown("user_type", &user_type))?,
+            password_policy: row.next_json()?,
+            created_at: row.next()?,
+        })
+    }
+}

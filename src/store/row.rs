@@ -1,0 +1,131 @@
+//! Rows: one reading of a column for both databases.
+//!
+//! A record reads its columns in the order of the statement's SELECT list. Only TEXT, BIGINT and
+//! BYTEA/BLOB exist (`design` of the store), so three Rust types and their options are enough.
+
+use super::fault;
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+/// A row of either database, read from left to right.
+pub enum Row<'r> {
+    /// A row of SQLite.
+    Sqlite(&'r rusqlite::Row<'r>, usize),
+    /// A row of PostgreSQL.
+    Postgres(&'r tokio_postgres::Row, usize),
+}
+
+impl Row<'_> {
+    /// The next column.
+    ///
+    /// # Faults
+    /// The column is missing or has another type than the record expects.
+    pub fn next<T: Column>(&mut self) -> Result<T, Fault> {
+        match self {
+            Row::Sqlite(row, at) => {
+                *at += 1;
+                T::from_sqlite(row, *at - 1)
+                    .map_err(|error| fault::sqlite("reading a column", error))
+            }
+            Row::Postgres(row, at) => {
+                *at += 1;
+                T::from_postgres(row, *at - 1)
+                    .map_err(|error| fault::postgres("reading a column", error))
+            }
+        }
+    }
+
+    /// The next column, holding JSON.
+    ///
+    /// # Faults
+    /// The text is not the JSON of a `T`.
+    pub fn next_json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Fault> {
+        let text: String = self.next()?;
+        serde_json::from_str(&text).map_err(|error| Fault::new("reading a JSON column", error))
+    }
+}
+
+/// Something that a statement's row can be read into.
+pub trait Record: Sized {
+    /// Reads the columns in the order of the SELECT list.
+    ///
+    /// # Faults
+    /// A column does not have the expected type.
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault>;
+}
+
+/// A single column as a record of its own.
+impl<T: Column> Record for T {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        row.next()
+    }
+}
+
+/// A Rust type that stands in a column.
+pub trait Column: Sized {
+    /// Reads it from SQLite.
+    ///
+    /// # Errors
+    /// The column has another type.
+    fn from_sqlite(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Self>;
+    /// Reads it from PostgreSQL.
+    ///
+    /// # Errors
+    /// The column has another type.
+    fn from_postgres(
+        row: &tokio_postgres::Row,
+        index: usize,
+    ) -> Result<Self, tokio_postgres::Error>;
+}
+
+macro_rules! column {
+    ($($type:ty),+) => {$(
+        impl Column for $type {
+            fn from_sqlite(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Self> {
+                row.get(index)
+            }
+            fn from_postgres(
+                row: &tokio_postgres::Row,
+                index: usize,
+            ) -> Result<Self, tokio_postgres::Error> {
+                row.try_get(index)
+            }
+        }
+    )+};
+}
+column!(
+    String,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Vec<u8>,
+    Option<Vec<u8>>
+);
+
+impl Column for Moment {
+    fn from_sqlite(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Self> {
+        row.get(index).map(Moment::from_millis)
+    }
+
+    fn from_postgres(
+        row: &tokio_postgres::Row,
+        index: usize,
+    ) -> Result<Self, tokio_postgres::Error> {
+        row.try_get(index).map(Moment::from_millis)
+    }
+}
+
+impl Column for Option<Moment> {
+    fn from_sqlite(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Self> {
+        row.get::<_, Option<i64>>(index)
+            .map(|at| at.map(Moment::from_millis))
+    }
+
+    fn from_postgres(
+        row: &tokio_postgres::Row,
+        index: usize,
+    ) -> Result<Self, tokio_postgres::Error> {
+        row.try_get::<_, Option<i64>>(index)
+            .map(|at| at.map(Moment::from_millis))
+    }
+}

@@ -1,0 +1,345 @@
+//! SQLite: one writer thread that commits in groups, and readers that never wait for it.
+//!
+//! Every body that waits when the writer is free goes into one transaction, each in a savepoint of
+//! its own, and the answers leave after the one commit. So `synchronous=FULL`, an fsync per commit,
+//! costs a loaded server little. Readers are a few connections in WAL mode; a read runs on the
+//! caller's own thread, because a point read takes a few microseconds and a hop to another thread
+//! takes longer (`docs/decisions/0003-reads-in-place.md`).
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use super::row::{Record, Row};
+use super::statement::{Statement, Value};
+use super::{Body, Synchronous, Transaction, fault};
+use crate::refusal::{Fault, FaultKind};
+
+/// Connections for reading. Two cores are kept busy by four.
+const READERS: usize = 4;
+
+/// Most bodies in one commit: beyond it the first caller waits longer than the fsync is worth.
+const GROUP_MAX: usize = 256;
+
+/// How long to wait for another process (the command line beside a running server).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements kept per connection; more than there are statements.
+const STATEMENT_CACHE: usize = 256;
+
+/// An open SQLite database.
+pub struct Sqlite {
+    writer: Option<mpsc::Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    readers: Vec<Mutex<Connection>>,
+    next_reader: AtomicUsize,
+}
+
+impl Sqlite {
+    /// Opens (or makes) the file and starts the writer thread.
+    ///
+    /// # Faults
+    /// The file cannot be opened or is not a database.
+    pub fn open(path: &Path, synchronous: Synchronous) -> Result<Sqlite, Fault> {
+        let mut writer = connect(path, false, synchronous)?;
+        let readers = (0..READERS)
+            .map(|_| connect(path, true, synchronous).map(Mutex::new))
+            .collect::<Result<_, _>>()?;
+        let (sender, jobs) = mpsc::channel::<Box<dyn Job>>();
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_in_groups(&mut writer, &jobs))
+            .map_err(|error| Fault::new("starting the writer thread", error))?;
+        Ok(Sqlite {
+            writer: Some(sender),
+            thread: Some(thread),
+            readers,
+            next_reader: AtomicUsize::new(0),
+        })
+    }
+
+    /// Runs a body in the writer thread and answers after its commit.
+    ///
+    /// # Faults
+    /// Of the body, or of the commit; in both cases nothing of the body is kept.
+    pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: Body<I, T>,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Box::new(WriteJob {
+            input,
+            body,
+            result: None,
+            reply,
+        });
+        let writer = self.writer.as_ref().ok_or_else(stopped)?;
+        writer.send(job).map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Runs a body on a reading connection, on the caller's thread.
+    ///
+    /// # Faults
+    /// Of the body.
+    pub fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
+    where
+        F: Body<I, T>,
+    {
+        let mut connection = self.reader();
+        finish_now(body(&mut Transaction::Sqlite(&mut connection), input))
+    }
+
+    /// Copies the whole database, as of one instant, into a new file, while serving.
+    ///
+    /// # Faults
+    /// The file exists or cannot be written.
+    pub fn backup(&self, path: &Path) -> Result<(), Fault> {
+        let connection = self.reader();
+        let mut copy = Connection::open(path)
+            .map_err(|error| fault::sqlite("opening the backup file", error))?;
+        rusqlite::backup::Backup::new(&connection, &mut copy)
+            .and_then(|backup| backup.run_to_completion(1024, Duration::from_millis(1), None))
+            .map_err(|error| fault::sqlite("writing the backup file", error))?;
+        copy.pragma_update(None, "journal_mode", "DELETE")
+            .and_then(|()| copy.query_row("PRAGMA integrity_check", [], |row| row.get(0)))
+            .map_err(|error| fault::sqlite("checking the backup file", error))
+            .and_then(|verdict: String| match verdict.as_str() {
+                "ok" => Ok(()),
+                _ => Err(Fault::described("checking the backup file", verdict)),
+            })
+    }
+
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        let first = self.next_reader.fetch_add(1, Ordering::Relaxed);
+        for step in 0..self.readers.len() {
+            if let Ok(reader) = self.readers[(first + step) % self.readers.len()].try_lock() {
+                return reader;
+            }
+        }
+        self.readers[first % self.readers.len()]
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Drop for Sqlite {
+    /// Lets the writer finish what it has, then checkpoints the WAL so that one clean file is left.
+    fn drop(&mut self) {
+        self.writer = None;
+        self.readers.clear();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let open = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", synchronous.pragma())?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "temp_store", "MEMORY")?;
+        connection.pragma_update(None, "cache_size", -4096)?;
+        connection.pragma_update(None, "query_only", is_reader)?;
+        Ok(connection)
+    };
+    open().map_err(|error: rusqlite::Error| {
+        let mut fault = fault::sqlite("opening the database", error);
+        fault.detail = format!("{}: {}", path.display(), fault.detail);
+        fault
+    })
+}
+
+/// One waiting body: run inside the group's transaction, answered after its commit.
+trait Job: Send {
+    /// Runs the body; true when its savepoint is to be kept.
+    fn run(&mut self, connection: &mut Connection) -> bool;
+    /// Sends the result, or the reason why the whole group was lost.
+    fn reply(self: Box<Self>, commit: Result<(), &Fault>);
+}
+
+struct WriteJob<I, T, F> {
+    input: I,
+    body: F,
+    result: Option<Result<T, Fault>>,
+    reply: oneshot::Sender<Result<T, Fault>>,
+}
+
+impl<I, T, F> Job for WriteJob<I, T, F>
+where
+    I: Send + Sync,
+    T: Send,
+    F: Body<I, T>,
+{
+    fn run(&mut self, connection: &mut Connection) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            finish_now((self.body)(
+                &mut Transaction::Sqlite(connection),
+                &self.input,
+            ))
+        }))
+        .unwrap_or_else(|_| Err(Fault::described("writing", "the body panicked".into())));
+        let is_kept = outcome.is_ok();
+        self.result = Some(outcome);
+        is_kept
+    }
+
+    fn reply(self: Box<Self>, commit: Result<(), &Fault>) {
+        let result = match (commit, self.result) {
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(stopped()),
+            (Err(fault), _) => Err(fault.again()),
+        };
+        // A caller that has gone away does not undo what was committed.
+        let _ = self.reply.send(result);
+    }
+}
+
+fn write_in_groups(connection: &mut Connection, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+    while let Ok(first) = jobs.recv() {
+        let mut group = Vec::with_capacity(8);
+        let outcome = write_group(connection, first, jobs, &mut group);
+        for job in group {
+            job.reply(outcome.as_ref().copied());
+        }
+    }
+    // The last connection leaves one file behind: the WAL is folded in and removed.
+    let _ = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
+}
+
+/// Runs every job that is waiting, in one transaction and each in a savepoint of its own. On an
+/// error nothing of the group is kept.
+fn write_group(
+    connection: &mut Connection,
+    first: Box<dyn Job>,
+    jobs: &mpsc::Receiver<Box<dyn Job>>,
+    group: &mut Vec<Box<dyn Job>>,
+) -> Result<(), Fault> {
+    if let Err(fault) = run_sql(connection, "BEGIN IMMEDIATE") {
+        group.push(first);
+        return Err(fault);
+    }
+    let outcome =
+        run_jobs(connection, first, jobs, group).and_then(|()| run_sql(connection, "COMMIT"));
+    if outcome.is_err() && !connection.is_autocommit() {
+        // What cannot be rolled back either is a database that is gone; the first fault tells.
+        let _ = run_sql(connection, "ROLLBACK");
+    }
+    outcome
+}
+
+fn run_jobs(
+    connection: &mut Connection,
+    first: Box<dyn Job>,
+    jobs: &mpsc::Receiver<Box<dyn Job>>,
+    group: &mut Vec<Box<dyn Job>>,
+) -> Result<(), Fault> {
+    let mut next = Some(first);
+    while let Some(mut job) = next {
+        let opened = run_sql(connection, "SAVEPOINT body");
+        let is_kept = opened.is_ok() && job.run(connection);
+        group.push(job);
+        opened?;
+        if !is_kept {
+            run_sql(connection, "ROLLBACK TO body")?;
+        }
+        run_sql(connection, "RELEASE body")?;
+        next = if group.len() < GROUP_MAX {
+            jobs.try_recv().ok()
+        } else {
+            None
+        };
+    }
+    Ok(())
+}
+
+fn run_sql(connection: &Connection, text: &'static str) -> Result<(), Fault> {
+    connection
+        .prepare_cached(text)
+        .and_then(|mut prepared| prepared.execute([]))
+        .map(|_| ())
+        .map_err(|error| fault::sqlite(text, error))
+}
+
+/// SQLite's methods never wait, so a body is ready at its first poll. A body that is not has
+/// awaited something else, which no body may do.
+fn finish_now<T>(body: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(Fault::described(
+            "running a body",
+            "it awaited something that is not SQL".into(),
+        )),
+    }
+}
+
+fn stopped() -> Fault {
+    Fault::described("writing", "the writer has stopped".into()).with_kind(FaultKind::Unavailable)
+}
+
+/// Runs a statement that returns no rows; the number of rows it changed.
+pub(super) fn execute(
+    connection: &Connection,
+    statement: &'static Statement,
+    values: &[Value<'_>],
+) -> Result<u64, Fault> {
+    connection
+        .prepare_cached(statement.sqlite())
+        .and_then(|mut prepared| prepared.execute(rusqlite::params_from_iter(values)))
+        .map(|count| count as u64)
+        .map_err(|error| fault::sqlite(statement.name, error))
+}
+
+/// Runs a statement and reads at most `limit` rows.
+pub(super) fn query<T: Record>(
+    connection: &Connection,
+    statement: &'static Statement,
+    values: &[Value<'_>],
+    limit: usize,
+) -> Result<Vec<T>, Fault> {
+    let context = statement.name;
+    let mut prepared = connection
+        .prepare_cached(statement.sqlite())
+        .map_err(|error| fault::sqlite(context, error))?;
+    let mut rows = prepared
+        .query(rusqlite::params_from_iter(values))
+        .map_err(|error| fault::sqlite(context, error))?;
+    let mut records = Vec::new();
+    while records.len() < limit {
+        match rows.next().map_err(|error| fault::sqlite(context, error))? {
+            Some(row) => records.push(T::read(&mut Row::Sqlite(row, 0))?),
+            None => break,
+        }
+    }
+    Ok(records)
+}
+
+impl rusqlite::ToSql for Value<'_> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        use rusqlite::types::{ToSqlOutput, ValueRef};
+        Ok(ToSqlOutput::Borrowed(match self {
+            Value::Text(Some(text)) => ValueRef::Text(text.as_bytes()),
+            Value::Int(Some(number)) => ValueRef::Integer(*number),
+            Value::Bytes(Some(bytes)) => ValueRef::Blob(bytes),
+            Value::Text(None) | Value::Int(None) | Value::Bytes(None) => ValueRef::Null,
+        }))
+    }
+}

@@ -1,0 +1,60 @@
+//! The sweep: rows that have ended leave the database, a few at a time, so that no writer waits.
+
+use super::Transaction;
+use super::statement::{bind, statements};
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+/// Rows per table and sweep. A full sweep of four tables stays well below 100 ms.
+pub const ROWS_MAX: i64 = 500;
+
+statements! {
+    CHALLENGES = "DELETE FROM challenge WHERE identifier_hash IN
+        (SELECT identifier_hash FROM challenge WHERE created_at < $1 LIMIT $2)";
+    CODES = "DELETE FROM authorization_code WHERE code_hash IN
+        (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
+    MESSAGES = "DELETE FROM outbox WHERE id IN
+        (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired') AND due_at < $1 LIMIT $2)";
+    TOKENS = "DELETE FROM access_token WHERE token_hash IN
+        (SELECT token_hash FROM access_token WHERE expires_at < $1 LIMIT $2)";
+}
+
+/// What may go: everything that ended before these instants.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    /// Challenges are kept for the longest budget that counts them, 24 hours.
+    pub challenges: Moment,
+    /// Codes and tokens are kept for an hour after their end, so that a replay is still recognised.
+    pub codes_and_tokens: Moment,
+    /// Settled messages are kept for a week, for whoever asks where a mail went.
+    pub messages: Moment,
+}
+
+impl Horizon {
+    /// The horizon as seen at an instant.
+    pub fn at(at: Moment) -> Horizon {
+        const HOUR: i64 = 3_600;
+        Horizon {
+            challenges: at.plus_seconds(-25 * HOUR),
+            codes_and_tokens: at.plus_seconds(-HOUR),
+            messages: at.plus_seconds(-7 * 24 * HOUR),
+        }
+    }
+}
+
+/// Removes one batch; the number of rows that went.
+pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, Fault> {
+    let mut count = tx
+        .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&CODES, bind![horizon.codes_and_tokens, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&TOKENS, bind![horizon.codes_and_tokens, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&MESSAGES, bind![horizon.messages, ROWS_MAX])
+        .await?;
+    Ok(count)
+}

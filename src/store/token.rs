@@ -1,0 +1,104 @@
+//! Access tokens, by the SHA-256 of their text (opaque) or of their `jti` (JWT).
+
+use super::Transaction;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use super::user::user_columns;
+use crate::identity::User;
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+statements! {
+    FIND_LIVE = concat!("SELECT t.client_id, t.site_id, t.scope, t.issued_at, t.expires_at, ",
+        user_columns!("u"), " FROM access_token t JOIN app_user u ON u.id = t.user_id
+        WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2");
+    INSERT = "INSERT INTO access_token (token_hash, code_hash, client_id, user_id, site_id, scope,
+            issued_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    REVOKE_BY_CODE = "UPDATE access_token SET revoked_at = $2 WHERE code_hash = $1 AND revoked_at IS NULL";
+}
+
+/// An access token as it rests.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// SHA-256 of the token or of its `jti`.
+    pub token_hash: [u8; 32],
+    /// The code that it came from, whose replay revokes it.
+    pub code_hash: Option<[u8; 32]>,
+    /// The client that holds it.
+    pub client_id: String,
+    /// The user that it speaks for.
+    pub user_id: String,
+    /// The site that issued it.
+    pub site_id: String,
+    /// Scopes, separated by blanks.
+    pub scope: String,
+    /// When it was issued.
+    pub issued_at: Moment,
+    /// When it ends.
+    pub expires_at: Moment,
+}
+
+/// A live token with the user that it speaks for, read in one statement.
+#[derive(Debug)]
+pub struct LiveToken {
+    /// The client that holds it.
+    pub client_id: String,
+    /// The site that issued it.
+    pub site_id: String,
+    /// Scopes, separated by blanks.
+    pub scope: String,
+    /// When it was issued.
+    pub issued_at: Moment,
+    /// When it ends.
+    pub expires_at: Moment,
+    /// The user.
+    pub user: User,
+}
+
+/// Saves a token.
+pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(), Fault> {
+    let values = bind![
+        &token.token_hash,
+        token.code_hash.as_ref().map(<[u8; 32]>::as_slice),
+        &token.client_id,
+        &token.user_id,
+        &token.site_id,
+        &token.scope,
+        token.issued_at,
+        token.expires_at,
+    ];
+    tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// The token, if it is neither revoked nor over.
+pub async fn find_live(
+    tx: &mut Transaction<'_>,
+    token_hash: &[u8; 32],
+    at: Moment,
+) -> Result<Option<LiveToken>, Fault> {
+    tx.find(&FIND_LIVE, bind![token_hash, at]).await
+}
+
+/// Revokes every token that came from a code; their number.
+pub async fn revoke_by_code(
+    tx: &mut Transaction<'_>,
+    code_hash: &[u8; 32],
+    at: Moment,
+) -> Result<u64, Fault> {
+    tx.execute(&REVOKE_BY_CODE, bind![code_hash, at]).await
+}
+
+impl Record for LiveToken {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(LiveToken {
+            client_id: row.next()?,
+            site_id: row.next()?,
+            scope: row.next()?,
+            issued_at: row.next()?,
+            expires_at: row.next()?,
+            user: User::read(row)?,
+        })
+    }
+}

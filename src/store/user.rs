@@ -1,0 +1,181 @@
+//! Users and their credentials. A username is unique by constraint, not by looking first.
+
+use super::Transaction;
+use super::row::{Record, Row};
+use super::statement::{bind, statements};
+use crate::identity::User;
+use crate::moment::Moment;
+use crate::refusal::Fault;
+
+/// The columns of a user, in the order in which [`User`] reads them, of a table or its alias.
+macro_rules! user_columns {
+    ($table:literal) => {
+        concat!(
+            $table,
+            ".id, ",
+            $table,
+            ".username, ",
+            $table,
+            ".username_key, ",
+            $table,
+            ".email, ",
+            $table,
+            ".email_key, ",
+            $table,
+            ".phone, ",
+            $table,
+            ".first_name, ",
+            $table,
+            ".last_name, ",
+            $table,
+            ".profile_id, ",
+            $table,
+            ".account_id, ",
+            $table,
+            ".locale, ",
+            $table,
+            ".timezone, ",
+            $table,
+            ".attributes, ",
+            $table,
+            ".is_integration, ",
+            $table,
+            ".email_verified_at, ",
+            $table,
+            ".phone_verified_at, ",
+            $table,
+            ".locked_at, ",
+            $table,
+            ".disabled_at, ",
+            $table,
+            ".created_at, ",
+            $table,
+            ".updated_at"
+        )
+    };
+}
+pub(super) use user_columns;
+
+statements! {
+    FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
+    FIND_BY_USERNAME =
+        concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE username_key = $1");
+    FIND_CREDENTIAL = "SELECT phc FROM credential WHERE user_id = $1";
+    INSERT = "INSERT INTO app_user (id, username, username_key, email, email_key, phone, first_name,
+            last_name, profile_id, account_id, locale, timezone, attributes, is_integration,
+            email_verified_at, phone_verified_at, locked_at, disabled_at, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+        ON CONFLICT DO NOTHING";
+    INSERT_CREDENTIAL = "INSERT INTO credential (user_id, phc, history, set_at) VALUES ($1, $2, '[]', $3)";
+    SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
+    LIST = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
+        WHERE ($1 IS NULL OR username_key > $1) ORDER BY username_key LIMIT $2");
+}
+
+/// Saves a new user; false when the username is taken.
+pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault> {
+    let attributes = serde_json::to_string(&user.attributes)
+        .map_err(|error| Fault::new("writing attributes", error))?;
+    let values = bind![
+        &user.id,
+        &user.username,
+        &user.username_key,
+        &user.email,
+        &user.email_key,
+        &user.phone,
+        &user.first_name,
+        &user.last_name,
+        &user.profile_id,
+        &user.account_id,
+        &user.locale,
+        &user.timezone,
+        &attributes,
+        i64::from(user.is_integration),
+        user.email_verified_at,
+        user.phone_verified_at,
+        user.locked_at,
+        user.disabled_at,
+        user.created_at,
+        user.updated_at,
+    ];
+    Ok(tx.execute(&INSERT, values).await? == 1)
+}
+
+/// Saves the first password of a user, as a PHC string.
+pub async fn insert_credential(
+    tx: &mut Transaction<'_>,
+    user_id: &str,
+    phc: &str,
+    at: Moment,
+) -> Result<(), Fault> {
+    tx.execute(&INSERT_CREDENTIAL, bind![user_id, phc, at])
+        .await?;
+    Ok(())
+}
+
+/// Links a user to an account.
+pub async fn set_account(
+    tx: &mut Transaction<'_>,
+    user_id: &str,
+    account_id: &str,
+) -> Result<(), Fault> {
+    tx.execute(&SET_ACCOUNT, bind![user_id, account_id]).await?;
+    Ok(())
+}
+
+/// The PHC string of a user.
+pub async fn find_credential(
+    tx: &mut Transaction<'_>,
+    user_id: &str,
+) -> Result<Option<String>, Fault> {
+    tx.find(&FIND_CREDENTIAL, bind![user_id]).await
+}
+
+/// The user with a record id.
+pub async fn find_by_id(tx: &mut Transaction<'_>, id: &str) -> Result<Option<User>, Fault> {
+    tx.find(&FIND_BY_ID, bind![id]).await
+}
+
+/// The user with a username, given in its compared form.
+pub async fn find_by_username(
+    tx: &mut Transaction<'_>,
+    username_key: &str,
+) -> Result<Option<User>, Fault> {
+    tx.find(&FIND_BY_USERNAME, bind![username_key]).await
+}
+
+/// Users in the order of their usernames, from after one of them.
+pub async fn list(
+    tx: &mut Transaction<'_>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<User>, Fault> {
+    tx.list(&LIST, bind![after, limit]).await
+}
+
+impl Record for User {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(User {
+            id: row.next()?,
+            username: row.next()?,
+            username_key: row.next()?,
+            email: row.next()?,
+            email_key: row.next()?,
+            phone: row.next()?,
+            first_name: row.next()?,
+            last_name: row.next()?,
+            profile_id: row.next()?,
+            account_id: row.next()?,
+            locale: row.next()?,
+            timezone: row.next()?,
+            attributes: row.next_json()?,
+            is_integration: row.next::<i64>()? == 1,
+            email_verified_at: row.next()?,
+            phone_verified_at: row.next()?,
+            locked_at: row.next()?,
+            disabled_at: row.next()?,
+            created_at: row.next()?,
+            updated_at: row.next()?,
+        })
+    }
+}

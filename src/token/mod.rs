@@ -1,0 +1,20 @@
+//! Tokens: what is minted at the end of a flow, as pure values.
+//!
+//! Opaque access tokens and authorization codes are random and rest as SHA-256; id_tokens and JWT
+//! access tokens are signed with the installation's keys (RFC 7515, RFC 7519, OpenID Connect Core
+//! 1.0). Signing keys are made and read here; `store` keeps them sealed.
+
+mod claims;
+mod jwt;
+mod opaque;
+mod signature;
+mod signing_key;
+
+pub use claims::{AccessClaims, IdClaims, at_hash};
+pub use jwt::{JwtProblem, decode, encode};
+pub use opaque::{
+    Minted, mint_access_token, mint_authorization_code, mint_client_id, mint_client_secret,
+    mint_token_id,
+};
+pub use signature::identity_signature;
+pub use signing_key::{KeySet, KeyState, SigningKey};

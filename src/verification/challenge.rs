@@ -1,0 +1,229 @@
+//! The challenge: a request that waits for its one-time password.
+
+use subtle::ConstantTimeEq;
+use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::secret::Secret;
+
+use super::OtpRules;
+use crate::moment::{Entropy, Moment};
+use crate::sealing::{Keyring, sha256};
+
+/// Base62, for everything that a client carries around: no `+`, `/`, `=`, `:` or `%` can occur.
+const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Random characters of a request identifier: 190 bits, of which none depend on the code.
+const IDENTIFIER_CHARACTERS: usize = 32;
+
+/// What a challenge was opened for. A code is compared only within its own purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Headless registration.
+    Registration,
+}
+
+impl Purpose {
+    /// Its word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Registration => "registration",
+        }
+    }
+}
+
+/// An address or number in the two forms in which it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address or number itself: a newer request for it ends the older.
+    pub key: String,
+    /// The mailbox behind it, without a plus tag: what the hourly budget counts (threat MAIL-08).
+    pub budget_key: String,
+}
+
+/// A challenge as it rests in the database.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    /// SHA-256 of the identifier.
+    pub identifier_hash: [u8; 32],
+    /// What it was opened for.
+    pub purpose: Purpose,
+    /// The site that opened it.
+    pub site_id: String,
+    /// How the code travels.
+    pub channel: VerificationMethod,
+    /// Whether the init call named the channel; then the authorization request must, too.
+    pub is_channel_named: bool,
+    /// Where the code goes.
+    pub target: Target,
+    /// Keyed hash of the code; `None` in a decoy, which no code opens.
+    pub code_mac: Option<[u8; 32]>,
+    /// Comparisons that are left.
+    pub tries_left: i64,
+    /// What the flow needs to go on, as JSON; wiped when the challenge closes.
+    pub payload: Option<String>,
+    /// When it was opened.
+    pub created_at: Moment,
+    /// When its code ends.
+    pub expires_at: Moment,
+}
+
+/// A challenge just opened, with the two values that are never stored in clear.
+#[derive(Debug)]
+pub struct Opened {
+    /// The request identifier, for the caller.
+    pub identifier: String,
+    /// The code, for the message.
+    pub code: Secret,
+    /// The row.
+    pub challenge: Challenge,
+}
+
+impl Challenge {
+    /// Opens a challenge: mints an identifier and a code that have nothing to do with each other.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one column and none has a default"
+    )]
+    pub fn open(
+        purpose: Purpose,
+        site_id: &str,
+        method: Option<VerificationMethod>,
+        target: Target,
+        payload: String,
+        rules: &OtpRules,
+        at: Moment,
+        entropy: &Entropy,
+        keyring: &Keyring,
+    ) -> Opened {
+        let identifier = format!("0RX{}", entropy.text(BASE62, IDENTIFIER_CHARACTERS));
+        let identifier_hash = sha256(identifier.as_bytes());
+        let code = entropy.text(rules.alphabet.characters(), rules.length);
+        let code_mac = Some(keyring.one_time_password_mac(&identifier_hash, &code));
+        let challenge = Challenge {
+            identifier_hash,
+            purpose,
+            site_id: site_id.to_owned(),
+            channel: method.unwrap_or(VerificationMethod::Email),
+            is_channel_named: method.is_some(),
+            target,
+            code_mac,
+            tries_left: rules.tries,
+            payload: Some(payload),
+            created_at: at,
+            expires_at: at.plus_seconds(rules.lifetime_seconds),
+        };
+        Opened {
+            identifier,
+            code: Secret::from(code),
+            challenge,
+        }
+    }
+
+    /// Compares a code in constant time. The stored hash is keyed and bound to the identifier, so
+    /// the comparison tells nothing about the digits (threat OTP-24).
+    pub fn is_opened_by(&self, code: &Attempt, keyring: &Keyring) -> bool {
+        let presented = keyring.one_time_password_mac(&self.identifier_hash, code.code.expose());
+        let stored = self.code_mac.unwrap_or([0; 32]);
+        bool::from(presented.ct_eq(&stored)) & self.code_mac.is_some()
+    }
+
+    /// Whether the channel that the authorization request names is the challenge's: it must be
+    /// named there if the init call named it, and it must never contradict.
+    pub fn is_channel(&self, named: Option<VerificationMethod>) -> bool {
+        match named {
+            Some(named) => named == self.channel,
+            None => !self.is_channel_named && self.channel == VerificationMethod::Email,
+        }
+    }
+}
+
+/// A code that somebody presents.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// SHA-256 of the identifier as presented.
+    pub identifier_hash: [u8; 32],
+    /// The code: outer ASCII blanks removed and letters capitalised, nothing else (threat OTP-21).
+    pub code: Secret,
+    /// The channel that the request names.
+    pub channel: Option<VerificationMethod>,
+}
+
+impl Attempt {
+    /// Reads what the Basic header carries.
+    pub fn new(identifier: &str, code: &Secret, channel: Option<VerificationMethod>) -> Attempt {
+        let code = code.expose().trim_matches(' ').to_ascii_uppercase();
+        Attempt {
+            identifier_hash: sha256(identifier.as_bytes()),
+            code: Secret::from(code),
+            channel,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(method: Option<VerificationMethod>) -> (Opened, Keyring) {
+        let keyring = Keyring::new(&[7; 32]);
+        let opened = Challenge::open(
+            Purpose::Registration,
+            "0DB000000000001AAA",
+            method,
+            Target {
+                key: "a@example.com".into(),
+                budget_key: "a@example.com".into(),
+            },
+            "{}".into(),
+            &OtpRules::default(),
+            Moment::from_millis(0),
+            &Entropy::seeded(1),
+            &keyring,
+        );
+        (opened, keyring)
+    }
+
+    #[test]
+    fn a_challenge_opens_for_its_own_code_only() {
+        let (opened, keyring) = opened(None);
+        let right = Attempt::new(&opened.identifier, &opened.code, None);
+        assert!(opened.challenge.is_opened_by(&right, &keyring));
+        for wrong in ["", "000000", "١٢٣٤٥٦", "+12345", "12 3456"] {
+            let attempt = Attempt::new(&opened.identifier, &Secret::from(wrong.to_owned()), None);
+            assert!(
+                !opened.challenge.is_opened_by(&attempt, &keyring),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn otp_21_outer_ascii_blanks_are_trimmed() {
+        let (opened, keyring) = opened(None);
+        let blank = Secret::from(format!("  {} ", opened.code.expose()));
+        let attempt = Attempt::new(&opened.identifier, &blank, None);
+        assert!(opened.challenge.is_opened_by(&attempt, &keyring));
+    }
+
+    #[test]
+    fn a_decoy_opens_for_no_code() {
+        let (mut opened, keyring) = opened(None);
+        let right = Attempt::new(&opened.identifier, &opened.code, None);
+        opened.challenge.code_mac = None;
+        assert!(!opened.challenge.is_opened_by(&right, &keyring));
+    }
+
+    #[test]
+    fn otp_05_a_named_channel_must_be_named_again() {
+        use VerificationMethod::{Email, Sms};
+        let (unnamed, _) = opened(None);
+        assert!(unnamed.challenge.is_channel(None));
+        assert!(unnamed.challenge.is_channel(Some(Email)));
+        assert!(!unnamed.challenge.is_channel(Some(Sms)));
+        let (named, _) = opened(Some(Email));
+        assert!(!named.challenge.is_channel(None));
+        assert!(named.challenge.is_channel(Some(Email)));
+        let (sms, _) = opened(Some(Sms));
+        assert!(!sms.challenge.is_channel(Some(Email)));
+        assert!(sms.challenge.is_channel(Some(Sms)));
+    }
+}
