@@ -1,1 +1,12 @@
-//! it
+//! The integration tests, one binary: `flow/` per story, `rfc/` per specification, `store/` on both
+//! databases, `delivery/` against a real SMTP conversation, `process/` for the binary itself.
+//!
+//! Most tests drive the public listener's routes in process, with a fixed clock and a fresh database
+//! each; [`fixture::Site`] is a site with the demo on it and clients as verbs.
+
+mod delivery;
+mod fixture;
+mod flow;
+mod process;
+mod rfc;
+mod store;

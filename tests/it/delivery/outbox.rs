@@ -1,0 +1,1 @@
+//! The outbox: leases, back-off, expiry, a relay that is down and comes back.

@@ -1,0 +1,1 @@
+//! Attacks on one-time passwords, usernames and parsing, by their ids.

@@ -1,0 +1,1 @@
+//! The conformance points that concern registration and its tokens.

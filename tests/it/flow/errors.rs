@@ -1,0 +1,1 @@
+//! Every error of the endpoints: status, headers and body, one row each.

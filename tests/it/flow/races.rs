@@ -1,0 +1,1 @@
+//! Races: many at once, and one succeeds.

@@ -1,0 +1,1 @@
+//! Settings and client policies, and what they change on the wire.

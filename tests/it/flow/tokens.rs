@@ -1,0 +1,1 @@
+//! Codes, tokens, userinfo and the identity URL.

@@ -1,0 +1,1 @@
+//! The binary under test: start, ready object, stop, kill.

@@ -1,0 +1,1 @@
+//! vestibule dev: from nothing to a clean database.

@@ -1,0 +1,7 @@
+//! The binary itself: commands, start, drain, crash.
+
+pub mod binary;
+mod commands;
+mod crash;
+mod dev;
+mod logs;

@@ -1,0 +1,1 @@
+//! OpenID Connect, judged by an independent library from the discovery document alone.

@@ -1,0 +1,1 @@
+//! What the store does when the database fails it.

@@ -1,0 +1,6 @@
+//! The store, on both databases.
+
+mod conformance;
+mod faults;
+mod migrations;
+mod statements;
