@@ -7,7 +7,7 @@
 //! * stories: [`flow`], [`grant`];
 //! * between them and the effects: [`app`];
 //! * effects: [`store`], [`delivery`], [`handler`], [`admission`], [`hashing`];
-//! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`];
+//! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`], [`outgoing`];
 //! * words: the `vestibule-protocol` crate, [`moment`], [`refusal`] and a few more.
 
 pub mod admission;
@@ -27,6 +27,7 @@ pub mod hashing;
 pub mod identity;
 pub mod metrics;
 pub mod moment;
+pub mod outgoing;
 pub mod refusal;
 pub mod sealing;
 pub mod settings;

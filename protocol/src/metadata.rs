@@ -28,6 +28,12 @@ pub struct Offer {
     pub ui_locales: Vec<String>,
     /// Whether the endpoint for first-party applications answers.
     pub authorization_challenge: bool,
+    /// Whether the introspection endpoint answers.
+    pub introspection: bool,
+    /// Whether the revocation endpoint answers.
+    pub revocation: bool,
+    /// The displays that the pages know; empty when the server shows none.
+    pub displays: Vec<String>,
     /// Whether a redirect of the authorization endpoint carries `iss` (RFC 9207).
     pub authorization_response_iss: bool,
 }
@@ -42,8 +48,10 @@ pub struct ProviderMetadata {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
-    revocation_endpoint: String,
-    introspection_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revocation_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    introspection_endpoint: Option<String>,
     userinfo_endpoint: String,
     jwks_uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +63,8 @@ pub struct ProviderMetadata {
     code_challenge_methods_supported: Vec<&'static str>,
     subject_types_supported: Vec<&'static str>,
     id_token_signing_alg_values_supported: Vec<String>,
-    display_values_supported: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    display_values_supported: Vec<String>,
     token_endpoint_auth_methods_supported: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     token_endpoint_auth_signing_alg_values_supported: Vec<String>,
@@ -79,8 +88,10 @@ impl ProviderMetadata {
             issuer: base_url.to_owned(),
             authorization_endpoint: below("/services/oauth2/authorize"),
             token_endpoint: below("/services/oauth2/token"),
-            revocation_endpoint: below("/services/oauth2/revoke"),
-            introspection_endpoint: below("/services/oauth2/introspect"),
+            revocation_endpoint: offer.revocation.then(|| below("/services/oauth2/revoke")),
+            introspection_endpoint: offer
+                .introspection
+                .then(|| below("/services/oauth2/introspect")),
             userinfo_endpoint: below("/services/oauth2/userinfo"),
             jwks_uri: below("/id/keys"),
             // The standard's names are spoken at this path; the other path speaks the older ones.
@@ -94,7 +105,7 @@ impl ProviderMetadata {
             code_challenge_methods_supported: vec!["S256"],
             subject_types_supported: vec!["public"],
             id_token_signing_alg_values_supported: offer.id_token_signing_algorithms,
-            display_values_supported: vec!["page", "popup", "touch"],
+            display_values_supported: offer.displays,
             token_endpoint_auth_methods_supported: offer.token_endpoint_auth_methods,
             token_endpoint_auth_signing_alg_values_supported: offer
                 .token_endpoint_auth_signing_algorithms,
@@ -156,7 +167,23 @@ mod tests {
             id_token_signing_algorithms: words("RS256"),
             token_endpoint_auth_methods: words("client_secret_post none"),
             claims: words("sub email"),
+            introspection: true,
+            revocation: true,
+            displays: words("page"),
             ..Offer::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_offered_is_not_listed() {
+        let document = metadata("https://site.example.com", Offer::default());
+        for name in [
+            "revocation_endpoint",
+            "introspection_endpoint",
+            "authorization_challenge_endpoint",
+            "display_values_supported",
+        ] {
+            assert!(document.get(name).is_none(), "{name}");
         }
     }
 

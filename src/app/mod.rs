@@ -6,6 +6,7 @@
 
 mod access;
 mod directory;
+mod visit;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use crate::store::{self, Store};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::Holder;
 pub use directory::{Directory, SiteEntry};
+pub use visit::Visit;
 
 /// Everything that a story may use.
 pub struct App {

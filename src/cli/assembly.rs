@@ -74,7 +74,7 @@ fn relay(smtp: &SmtpConfig) -> Result<Option<Gateway>, Exit> {
     }
     let relay = SmtpRelay::new(settings).map_err(refused)?;
     Ok(Some(Gateway::Smtp {
-        relay,
+        relay: Box::new(relay),
         from: from.clone(),
     }))
 }

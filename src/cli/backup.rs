@@ -1,4 +1,4 @@
-//! `vestibule backup FILE`.
+//! `vestibule backup FILE`: a consistent copy of an SQLite database while it serves.
 
 use std::path::PathBuf;
 

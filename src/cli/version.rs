@@ -1,4 +1,4 @@
-//! `vestibule version`.
+//! `vestibule version`: what this binary is and how it hashes.
 
 use serde_json::json;
 

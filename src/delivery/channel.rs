@@ -16,7 +16,7 @@ pub enum Gateway {
     /// To a mail relay.
     Smtp {
         /// The relay.
-        relay: SmtpRelay,
+        relay: Box<SmtpRelay>,
         /// The sender.
         from: String,
     },

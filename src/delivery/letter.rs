@@ -6,9 +6,9 @@ use vestibule_protocol::secret::Secret;
 
 use super::template::{Language, TemplateName};
 use crate::moment::{Entropy, Moment};
+use crate::outgoing::QueuedMessage;
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, Purpose};
-use crate::store::outbox::QueuedMessage;
 
 /// What a story wants to say.
 #[derive(Clone, Debug)]

@@ -19,8 +19,9 @@ use super::smtp::SendOutcome;
 use super::template::{OtpContext, TemplateName};
 use crate::app::App;
 use crate::moment::Moment;
+use crate::outgoing::{ClaimedMessage, Settlement};
 use crate::refusal::Fault;
-use crate::store::outbox::{self, ClaimedMessage, Settlement};
+use crate::store::outbox;
 use crate::store::sweep::{self, Horizon};
 
 /// Messages per claim: enough to keep a relay busy, few enough to settle in one write.

@@ -16,9 +16,8 @@ use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
 use super::{Grant, MintedToken, answer};
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::client::Client;
-use crate::flow::Visit;
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -99,7 +98,7 @@ struct Redemption {
 async fn redeem(
     tx: &mut Transaction<'_>,
     redemption: &Redemption,
-) -> Result<Result<AuthorizationCode, Refusal>, Fault> {
+) -> Result<Result<Box<AuthorizationCode>, Refusal>, Fault> {
     let Redemption {
         code_hash,
         client,

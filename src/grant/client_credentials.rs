@@ -4,9 +4,8 @@
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
 use super::{Grant, MintedToken, answer};
-use crate::app::{App, CLIENT_CREDENTIALS};
+use crate::app::{App, CLIENT_CREDENTIALS, Visit};
 use crate::client::{AccessTokenFormat, Client};
-use crate::flow::Visit;
 use crate::refusal::{Failure, Refusal};
 use crate::store;
 use crate::store::token::AccessToken;

@@ -14,9 +14,8 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
 
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
-use crate::flow::Visit;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::token::{
     AccessClaims, Minted, encode, identity_signature, mint_access_token, mint_token_id,

@@ -52,7 +52,7 @@ pub struct AuthorizationCode {
 #[derive(Debug)]
 pub enum Spent {
     /// It was good and is spent now.
-    Now(AuthorizationCode),
+    Now(Box<AuthorizationCode>),
     /// It was spent before: somebody replays it.
     Before,
     /// It ended unused.
@@ -93,7 +93,7 @@ pub async fn spend(
         .find(&SPEND, bind![code_hash, client_id, site_id, at])
         .await?
     {
-        return Ok(Spent::Now(code));
+        return Ok(Spent::Now(Box::new(code)));
     }
     let state: Option<Option<Moment>> = tx.find(&STATE_OF, bind![code_hash, client_id]).await?;
     Ok(match state {

@@ -7,6 +7,7 @@ use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use crate::moment::Moment;
+pub use crate::outgoing::{ClaimedMessage, MessageState, QueuedMessage, Settlement};
 use crate::refusal::Fault;
 
 statements! {
@@ -31,100 +32,6 @@ statements! {
     SETTLE = "UPDATE outbox SET status = $2, settled_at = $3, sealed = NULL, leased_until = NULL,
             last_reason = $4
         WHERE id = $1 AND status = 'sending'";
-}
-
-/// A message as it is queued.
-#[derive(Clone, Debug)]
-pub struct QueuedMessage {
-    /// Unique.
-    pub id: String,
-    /// `email` or `sms`.
-    pub channel: &'static str,
-    /// Developer name of the template.
-    pub template: String,
-    /// `en` or `de`.
-    pub language: String,
-    /// Address or number.
-    pub recipient: String,
-    /// The site that it speaks for.
-    pub site_id: String,
-    /// Message-ID, the same over all retries.
-    pub message_id: String,
-    /// The variables, sealed for the id.
-    pub sealed: Vec<u8>,
-    /// When it was queued.
-    pub created_at: Moment,
-    /// After which it is of no use and not sent.
-    pub expires_at: Moment,
-}
-
-/// A message that a worker has claimed.
-#[derive(Clone, Debug)]
-pub struct ClaimedMessage {
-    /// Unique.
-    pub id: String,
-    /// `email` or `sms`.
-    pub channel: String,
-    /// Developer name of the template.
-    pub template: String,
-    /// `en` or `de`.
-    pub language: String,
-    /// Address or number.
-    pub recipient: String,
-    /// The site that it speaks for.
-    pub site_id: String,
-    /// Message-ID, the same over all retries.
-    pub message_id: String,
-    /// The variables, sealed for the id.
-    pub sealed: Option<Vec<u8>>,
-    /// This try's number, from 1.
-    pub attempts: i64,
-    /// After which it is of no use and not sent.
-    pub expires_at: Moment,
-    /// When it was queued.
-    pub created_at: Moment,
-}
-
-/// What became of a claimed message.
-#[derive(Clone, Debug)]
-pub enum Settlement {
-    /// Given up.
-    Abandoned {
-        /// Why; never with anything secret.
-        reason: String,
-    },
-    /// Its code ended before it could be sent.
-    Expired,
-    /// To be tried again.
-    Retry {
-        /// When.
-        due_at: Moment,
-        /// Why; never with anything secret.
-        reason: String,
-    },
-    /// Taken over by the relay.
-    Sent,
-}
-
-/// A message as an administrator sees it.
-#[derive(Clone, Debug)]
-pub struct MessageState {
-    /// Unique.
-    pub id: String,
-    /// Address or number.
-    pub recipient: String,
-    /// Developer name of the template.
-    pub template: String,
-    /// `queued`, `sending`, `sent`, `abandoned` or `expired`.
-    pub status: String,
-    /// Tries so far.
-    pub attempts: i64,
-    /// Why the last try failed.
-    pub last_reason: Option<String>,
-    /// Message-ID.
-    pub message_id: String,
-    /// Whether the variables are gone.
-    pub is_wiped: bool,
 }
 
 /// Queues a message.

@@ -4,6 +4,13 @@
 //! Most tests drive the public listener's routes in process, with a fixed clock and a fresh database
 //! each; [`fixture::Site`] is a site with the demo on it and clients as verbs.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
+
 mod delivery;
 mod fixture;
 mod flow;

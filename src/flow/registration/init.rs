@@ -10,10 +10,10 @@ use crate::delivery::{self, Letter, Variables};
 use crate::flow::Visit;
 use crate::hashing::SALT_BYTES;
 use crate::moment::Moment;
+use crate::outgoing::QueuedMessage;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::{Settings, template_name};
 use crate::store;
-use crate::store::outbox::QueuedMessage;
 use crate::verification::{Challenge, Opened, Purpose};
 
 /// The hour of "codes per hour".

@@ -1,4 +1,4 @@
-//! The stories, over the wire.
+//! The stories, over the wire: registration and its tokens.
 
 mod abuse;
 mod conformance;

@@ -1,4 +1,4 @@
-//! The store, on both databases.
+//! The store, judged on both databases.
 
 mod conformance;
 mod faults;

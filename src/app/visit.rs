@@ -1,0 +1,38 @@
+//! The visit: who asks, where and when. Every story is told this besides the request itself.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::SiteEntry;
+use crate::moment::Moment;
+use crate::store::audit::AuditEvent;
+
+/// Who asks, where and when: what every story is told besides the request itself.
+#[derive(Clone)]
+pub struct Visit {
+    /// The site that is asked.
+    pub site: Arc<SiteEntry>,
+    /// The present instant; one request has one.
+    pub at: Moment,
+    /// Where the request came from.
+    pub ip: IpAddr,
+    /// Its id, on the answer and on every log line.
+    pub request_id: String,
+}
+
+impl Visit {
+    /// An audit row of this visit.
+    pub fn event(&self, id: String, event: &'static str) -> AuditEvent {
+        AuditEvent {
+            id,
+            at: self.at,
+            event,
+            user_id: None,
+            client_id: None,
+            site_id: Some(self.site.site.id.clone()),
+            ip: Some(self.ip.to_string()),
+            request_id: Some(self.request_id.clone()),
+            detail: String::from("{}"),
+        }
+    }
+}
