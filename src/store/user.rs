@@ -68,8 +68,9 @@ statements! {
         ON CONFLICT DO NOTHING";
     INSERT_CREDENTIAL = "INSERT INTO credential (user_id, phc, history, set_at) VALUES ($1, $2, '[]', $3)";
     SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
+    // The comparison stands first because PostgreSQL takes a parameter's type from its first use.
     LIST = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
-        WHERE ($1 IS NULL OR username_key > $1) ORDER BY username_key LIMIT $2");
+        WHERE (username_key > $1 OR $1 IS NULL) ORDER BY username_key LIMIT $2");
 }
 
 /// Saves a new user; false when the username is taken.
