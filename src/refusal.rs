@@ -151,8 +151,10 @@ impl Refusal {
         let described =
             |error: Wire, text: &str| ErrorAnswer::new(error).with_description(text.to_owned());
         match self {
-            Refusal::AccessTokenInvalid | Refusal::AccessTokenMissing => {
-                plain(Wire::AccessTokenInvalid)
+            Refusal::AccessTokenInvalid => plain(Wire::AccessTokenInvalid),
+            // Who sent no token is told the scheme and no reason (RFC 6750 section 3.1).
+            Refusal::AccessTokenMissing | Refusal::IntegrationTokenMissing => {
+                plain(Wire::AuthenticationRequired)
             }
             Refusal::AccessTokenScopeMissing => plain(Wire::InsufficientScope),
             Refusal::AuthRequestTypeUnknown => described(
@@ -204,11 +206,18 @@ impl Refusal {
             Refusal::GrantTypeUnsupported => plain(Wire::GrantTypeUnsupported),
             Refusal::HttpsRequired => plain(Wire::HttpsRequired),
             Refusal::IntegrationTokenInvalid => plain(Wire::InvalidAuthorization),
-            Refusal::IntegrationTokenMissing => plain(Wire::AuthenticationRequired),
-            Refusal::MethodNotAllowed { .. } => plain(Wire::PostRequired),
+            Refusal::MethodNotAllowed { allow: "POST" } => plain(Wire::PostRequired),
+            Refusal::MethodNotAllowed { allow } => {
+                described(Wire::PostRequired, &format!("allowed methods: {allow}"))
+            }
             Refusal::ParameterMissing { name } => described(
                 Wire::InvalidRequest,
                 &format!("missing required parameter: {name}"),
+            ),
+            // A body that cannot be read has no member to name.
+            Refusal::ParametersInvalid { field, reason } if field.is_empty() => described(
+                Wire::InvalidParameters,
+                &format!("invalid parameters: {reason}"),
             ),
             Refusal::ParametersInvalid { field, reason } => plain(Wire::InvalidParameters)
                 .with_description(format!("invalid parameters: {field} {reason}"))

@@ -25,6 +25,12 @@ use crate::store::{self, Store};
 use crate::telemetry;
 use crate::token::mint_client_secret;
 
+/// How often a data directory was started with a seed.
+const SEEDED_STARTS_FILE: &str = "seeded_starts";
+
+/// Distance between the seeds of two starts: odd, and far from what people choose.
+const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
 /// Runs until Ctrl-C, then drains and leaves a clean database.
 #[derive(Args)]
 pub struct Arguments {
@@ -55,7 +61,10 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     config.listen.management = arguments.management.unwrap_or(config.listen.management);
     check_loopback(&config)?;
     make_data_dir(&data_dir)?;
-    let entropy = arguments.seed.map_or(Entropy::Os, Entropy::seeded);
+    let entropy = match arguments.seed {
+        Some(seed) => seeded(seed, &data_dir)?,
+        None => Entropy::Os,
+    };
     let keyring = own_keyring(&config, &entropy)?;
     if !std::env::vars().any(|(name, _)| name == "VESTIBULE_LOG__FORMAT") {
         config.log.format = String::from("pretty");
@@ -128,6 +137,17 @@ fn make_data_dir(path: &Path) -> Result<(), Exit> {
     builder
         .create(path)
         .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))
+}
+
+/// The stream of a seed. Every start on the same data has a stream of its own, because the first one
+/// again would repeat the ids that the database already holds.
+fn seeded(seed: u64, data_dir: &Path) -> Result<Entropy, Exit> {
+    let path = data_dir.join(SEEDED_STARTS_FILE);
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let starts: u64 = text.trim().parse().unwrap_or(0);
+    write_private(&path, &format!("{}\n", starts.wrapping_add(1)))?;
+    let step = starts.wrapping_mul(SEED_STEP);
+    Ok(Entropy::seeded(seed.wrapping_add(step)))
 }
 
 /// Reads the master key of the data directory, or makes it.

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
 use crate::refusal::{Failure, Fault};
 use crate::sealing::Keyring;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// The data directory when none is named.
 pub const DEFAULT_DATA_DIR: &str = ".vestibule";
@@ -72,7 +72,9 @@ impl Place {
                 path.display()
             )));
         }
-        Installation::open(&config)
+        let installation = Installation::open(&config)?;
+        installation.check_master_key().await?;
+        Ok(installation)
     }
 
     /// Prints a result: as JSON, or as text for people.
@@ -102,6 +104,25 @@ impl Installation {
             entropy: Entropy::Os,
             clock: Clock::System,
         })
+    }
+
+    /// What a command would seal under another master key, no server could open again.
+    async fn check_master_key(&self) -> Result<(), Exit> {
+        let found = self
+            .store
+            .read("installation.find", &(), |tx, ()| {
+                Box::pin(store::installation::find(tx))
+            })
+            .await?;
+        match found {
+            Some(found) if found.key_check == self.keyring.check_value() => Ok(()),
+            Some(_) => Err(Exit::refused(
+                "this database was sealed under another master key",
+            )),
+            None => Err(Exit::missing(
+                "the database holds no installation: run `vestibule migrate up` first",
+            )),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::place::Exit;
 use crate::app::App;
 use crate::config::Config;
 use crate::delivery::worker;
-use crate::endpoint::{self, Gate, Listeners, Started};
+use crate::endpoint::{self, Gate, Listeners, RequestIds, Started};
 
 /// How often the directory's version is looked at. A change is seen within a second.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -43,6 +43,7 @@ pub async fn start(
         is_tls: tls.is_some(),
         is_plain_allowed,
         trusted_proxies: config.proxies.trusted.clone(),
+        request_ids: RequestIds::new(&app.entropy),
     };
     let started = endpoint::start(listeners, gate, tls, management_routes).await?;
     let (stop, stopped) = watch::channel(false);

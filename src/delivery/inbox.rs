@@ -1,7 +1,7 @@
 //! The inbox of `vestibule dev`: the last messages, in memory, to be read by people and by tests.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -40,40 +40,61 @@ pub struct InboxMessage {
 
 /// The inbox.
 pub struct Inbox {
-    messages: Mutex<VecDeque<InboxMessage>>,
+    shelves: Mutex<Shelves>,
     arrivals: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Shelves {
+    all: VecDeque<Arc<InboxMessage>>,
+    /// By recipient in small letters, so that who waits for one address reads no other's mail.
+    by_recipient: HashMap<String, Vec<Arc<InboxMessage>>>,
 }
 
 impl Inbox {
     /// An empty inbox.
     pub fn new() -> Inbox {
         Inbox {
-            messages: Mutex::new(VecDeque::new()),
+            shelves: Mutex::default(),
             arrivals: watch::Sender::new(0),
         }
     }
 
     /// Puts a message in; the oldest makes room.
     pub fn put(&self, message: InboxMessage) {
+        let message = Arc::new(message);
         {
-            let mut messages = self.lock();
-            if messages.len() == MESSAGES_MAX {
-                messages.pop_front();
+            let mut shelves = self.lock();
+            if shelves.all.len() == MESSAGES_MAX
+                && let Some(oldest) = shelves.all.pop_front()
+            {
+                shelves.forget(&oldest);
             }
-            messages.push_back(message);
+            let shelf = shelves
+                .by_recipient
+                .entry(message.to.to_lowercase())
+                .or_default();
+            shelf.push(Arc::clone(&message));
+            shelves.all.push_back(message);
         }
         self.arrivals.send_modify(|count| *count += 1);
     }
 
     /// The messages to an address (all of them without one), newest last.
-    pub fn list(&self, to: Option<&str>) -> Vec<InboxMessage> {
-        let is_wanted =
-            |message: &&InboxMessage| to.is_none_or(|to| message.to.eq_ignore_ascii_case(to));
-        self.lock().iter().filter(is_wanted).cloned().collect()
+    pub fn list(&self, to: Option<&str>) -> Vec<Arc<InboxMessage>> {
+        let shelves = self.lock();
+        match to {
+            None => shelves.all.iter().cloned().collect(),
+            Some(to) => shelves
+                .by_recipient
+                .get(&to.to_lowercase())
+                .cloned()
+                .unwrap_or_default(),
+        }
     }
 
     /// The same, but waits until there is one, at most for `wait`.
-    pub async fn wait(&self, to: Option<&str>, wait: Duration) -> Vec<InboxMessage> {
+    pub async fn wait(&self, to: Option<&str>, wait: Duration) -> Vec<Arc<InboxMessage>> {
         let mut arrivals = self.arrivals.subscribe();
         let arrived = async {
             loop {
@@ -90,16 +111,23 @@ impl Inbox {
 
     /// Empties it; how many messages there were.
     pub fn clear(&self) -> usize {
-        let mut messages = self.lock();
-        let count = messages.len();
-        messages.clear();
-        count
+        std::mem::take(&mut *self.lock()).all.len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<InboxMessage>> {
-        self.messages
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> MutexGuard<'_, Shelves> {
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shelves {
+    fn forget(&mut self, message: &InboxMessage) {
+        let recipient = message.to.to_lowercase();
+        if let Some(shelf) = self.by_recipient.get_mut(&recipient) {
+            shelf.retain(|kept| kept.id != message.id);
+            if shelf.is_empty() {
+                self.by_recipient.remove(&recipient);
+            }
+        }
     }
 }
 

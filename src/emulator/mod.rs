@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use vestibule_protocol::basic::parse_bearer;
 use vestibule_protocol::form::Parameters;
 
-use crate::delivery::Inbox;
+use crate::delivery::{Inbox, InboxMessage};
 use crate::sealing::sha256;
 
 /// The longest that a listing waits for a message.
@@ -69,6 +69,7 @@ async fn list(
         .inbox
         .wait(to, Duration::from_millis(wait_ms))
         .await;
+    let messages: Vec<&InboxMessage> = messages.iter().map(Arc::as_ref).collect();
     answer(StatusCode::OK, &json!({ "messages": messages }))
 }
 
@@ -88,8 +89,11 @@ fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> 
     };
     // A name that was bound to the loopback by a stranger's DNS is not ours (DNS rebinding).
     let host = text(HOST).unwrap_or("");
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    if !matches!(host, "localhost" | "127.0.0.1" | "[::1]") {
+    let is_loopback = ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
+        host.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    });
+    if !is_loopback {
         return refuse(
             StatusCode::FORBIDDEN,
             "ask for the inbox by a loopback address",

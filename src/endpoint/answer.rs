@@ -1,7 +1,5 @@
 //! Answers: what every one of them has in common.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
@@ -90,13 +88,7 @@ pub(crate) fn refuse(
 }
 
 /// Says no to a request that has no site.
-pub(super) fn refuse_unplaced(
-    app: &Arc<App>,
-    request_id: &str,
-    refusal: Refusal,
-    shape: Shape,
-) -> Response {
-    let _ = app;
+pub(super) fn refuse_unplaced(request_id: &str, refusal: Refusal, shape: Shape) -> Response {
     tracing::debug!(request = %request_id, refusal = %refusal.name(), "refused");
     say_no(&refusal, shape, Format::Json)
 }

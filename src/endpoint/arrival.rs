@@ -4,28 +4,28 @@
 //! believed about the scheme and the address. The body is read by the endpoint, under a limit.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
+use futures_util::FutureExt;
 use http::header::{CONTENT_ENCODING, HOST};
 use http::{HeaderMap, Method, Request, StatusCode};
 use vestibule_protocol::format::Format;
 
-use super::answer::{finish, refuse_unplaced};
+use super::answer::{finish, refuse, refuse_unplaced};
 use super::{dispatch, route};
 use crate::app::{App, SiteEntry};
 use crate::config::Network;
 use crate::flow::Visit;
-use crate::moment::{Moment, Stopwatch};
-use crate::refusal::{Failure, Refusal};
+use crate::moment::{Entropy, Moment, Stopwatch};
+use crate::refusal::{Failure, Fault, Refusal};
 
 /// Largest request body, in bytes: a 16,000-byte password as escaped JSON, with room for the rest.
 pub const BODY_BYTES_MAX: usize = 128 * 1024;
-
-/// Characters of a request id.
-const REQUEST_ID_CHARACTERS: usize = 20;
 
 /// What the public listener knows besides the app.
 pub struct Gate {
@@ -37,6 +37,32 @@ pub struct Gate {
     pub is_plain_allowed: bool,
     /// Whose forwarding headers are believed.
     pub trusted_proxies: Vec<Network>,
+    /// Names for requests.
+    pub request_ids: RequestIds,
+}
+
+/// Names for requests: a random number of this process and a count. They are unique and no secret.
+pub struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    /// Names of a process that has just started.
+    pub fn new(entropy: &Entropy) -> RequestIds {
+        RequestIds {
+            process: u64::from_be_bytes(entropy.bytes()),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> String {
+        format!(
+            "{:016x}-{:x}",
+            self.process,
+            self.count.fetch_add(1, Ordering::Relaxed)
+        )
+    }
 }
 
 /// A placed request.
@@ -63,20 +89,25 @@ pub(super) async fn serve(
 ) -> Response {
     let stopwatch = Stopwatch::start();
     let app = &gate.app;
-    let request_id = app.entropy.text(
-        b"0123456789abcdefghijklmnopqrstuvwxyz",
-        REQUEST_ID_CHARACTERS,
-    );
+    let request_id = gate.request_ids.next();
     let (name, mut response) = match place(&gate, peer, request, &request_id) {
         Ok(mut arrival) => {
             let route = route(&arrival.path);
-            (route.name, dispatch(&mut arrival, &route).await)
+            // A panic is a defect of ours in one request; it must not take the others along.
+            let answered = AssertUnwindSafe(dispatch(&mut arrival, &route))
+                .catch_unwind()
+                .await;
+            let response = answered.unwrap_or_else(|_| {
+                let fault = Fault::described("answering", "an endpoint panicked".into());
+                refuse(&arrival, fault, route.shape, Format::Json)
+            });
+            (route.name, response)
         }
         Err(unplaced) => {
             let route = route(&unplaced.path);
             (
                 route.name,
-                refuse_unplaced(app, &request_id, unplaced.refusal, route.shape),
+                refuse_unplaced(&request_id, unplaced.refusal, route.shape),
             )
         }
     };

@@ -23,7 +23,7 @@ use vestibule_protocol::error::Shape;
 use crate::refusal::Refusal;
 use answer::refuse;
 use arrival::Arrival;
-pub use arrival::Gate;
+pub use arrival::{Gate, RequestIds};
 pub use listener::{Listeners, Started, router, start};
 
 /// An endpoint's name in the metrics, and how it words its refusals.

@@ -123,16 +123,19 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "authentication failure",
         AUTHORIZATION_ERRORS,
     ),
-    challenged(
-        headless(
-            WireError::AuthenticationRequired,
-            "authentication_req",
-            "invalid_request",
-            "include an authentication header",
-            FORGOT_PASSWORD,
+    everywhere(
+        challenged(
+            headless(
+                WireError::AuthenticationRequired,
+                "authentication_req",
+                "invalid_request",
+                "include an authentication header",
+                FORGOT_PASSWORD,
+            ),
+            401,
+            Challenge::Bearer,
         ),
         401,
-        Challenge::Bearer,
     ),
     everywhere(
         headless(

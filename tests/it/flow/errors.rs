@@ -1,1 +1,399 @@
-//! Every error of the endpoints: status, headers and body, one row each.
+//! Every error of the endpoints: status, headers and whole body, one row each.
+//!
+//! The rows follow the Headless Identity error tables, the OAuth Authorization Errors page, RFC 6749
+//! sections 4.1.2.1 and 5.2 and RFC 6750 section 3.1, not the code. The page that a reader finds
+//! under `docs/reference/errors.md` is printed at the end, and compared.
+
+mod reference;
+mod rows;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vestibule::hashing::Hasher;
+
+use self::rows::{INIT, Row, merged, oauth};
+use crate::fixture::{
+    Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, registration,
+};
+
+/// The headers of every answer that nobody may keep.
+#[track_caller]
+pub fn assert_private(answer: &Answer, what: &str) {
+    assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
+    assert_eq!(answer.header("pragma"), Some("no-cache"), "{what}");
+    assert_eq!(
+        answer.header("x-content-type-options"),
+        Some("nosniff"),
+        "{what}"
+    );
+    let id = answer.header("x-request-id").unwrap_or_default();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    assert!(
+        id.len() >= 8 && id.bytes().all(is_plain),
+        "{what}: x-request-id {id:?}"
+    );
+    assert_eq!(answer.header("server"), None, "{what}");
+}
+
+/// Compares a refusal with its row: nothing may be missing and nothing too much.
+#[track_caller]
+fn assert_row(answer: &Answer, row: &Row) {
+    let what = row.what;
+    assert_eq!(answer.status, row.status, "{what}: {}", answer.body);
+    assert_eq!(answer.json(), row.body, "{what}");
+    let json = Some("application/json;charset=UTF-8");
+    assert_eq!(answer.header("content-type"), json, "{what}");
+    assert_private(answer, what);
+    assert_eq!(answer.header("www-authenticate"), row.challenge, "{what}");
+    assert_eq!(answer.header("allow"), row.allow, "{what}");
+    assert_eq!(answer.header("retry-after"), row.retry_after, "{what}");
+    assert_eq!(answer.header("location"), None, "{what}");
+}
+
+on_both_databases! {
+    async fn the_init_endpoint_refuses_as_its_table_says(site: Site) {
+        let token = site.integration_token(None).await;
+        for (call, row) in rows::init_rows(&token) {
+            assert_row(&site.send(call).await, &row);
+        }
+        site.deliver().await;
+        assert!(site.inbox.list(None).is_empty(), "no refusal sends a message");
+    }
+}
+
+on_both_databases! {
+    async fn settings_turn_the_init_endpoint_off(site: Site) {
+        let token = site.integration_token(None).await;
+        let call = || Call::post(INIT).json(&registration("a@example.com"));
+        site.update_settings(json!({"isHeadlessUserRegistrationAllowed": false})).await;
+        let row = Row::of("switch off", 400, merged(
+            "headless_registration_disabled", "invalid_experience", "enable the headless registration flow"));
+        // The switch is looked at before who asks, so that a mistake in the setup is named as such.
+        assert_row(&site.send(call()).await, &row);
+        assert_row(&site.send(call().bearer(&token)).await, &row);
+
+        // No site can be saved like this; if it were, it would not be open to everybody.
+        site.update_settings(json!({
+            "isHeadlessUserRegistrationAllowed": true, "doesRegistrationRequireAuth": false,
+        })).await;
+        let row = Row::of("no proof at all", 401, merged(
+            "missing_auth_params", "invalid_request",
+            "include an authentication header or reCAPTCHA parameter"))
+            .challenge(r#"Bearer realm="Vestibule""#);
+        assert_row(&site.send(call()).await, &row);
+    }
+}
+
+on_both_databases! {
+    async fn the_authorization_endpoint_refuses_as_its_table_says(site: Site) {
+        let identifier = site.pending("janice@example.com").await;
+        let code = site.code_to("janice@example.com").await;
+        let good = site.authorize_call(&identifier, &code);
+        for (call, row) in rows::authorize_rows(&good) {
+            assert_row(&site.send(call).await, &row);
+        }
+        // None of these mistakes was the user's, and none has spent a try: the code still works.
+        site.send(good).await.expect_status(302);
+    }
+}
+
+on_both_databases! {
+    async fn policies_and_settings_refuse_at_authorize(site: Site) {
+        let identifier = site.pending("janice@example.com").await;
+        let code = site.code_to("janice@example.com").await;
+        let good = site.authorize_call(&identifier, &code);
+        for (row, off, on) in rows::client_rows() {
+            site.update_client(&site.client.id, off).await;
+            assert_row(&site.send(good.clone()).await, &row);
+            site.update_client(&site.client.id, on).await;
+        }
+        for (row, off, on) in rows::settings_rows() {
+            site.update_settings(off).await;
+            assert_row(&site.send(good.clone()).await, &row);
+            site.update_settings(on).await;
+        }
+        site.send(good).await.expect_status(302);
+    }
+}
+
+on_both_databases! {
+    async fn the_token_endpoint_refuses_as_its_table_says(site: Site) {
+        let code = site.registered_code("janice@example.com").await;
+        let good = site.token_call(&code);
+        for (call, row) in rows::token_rows(&good, &site) {
+            assert_row(&site.send(call).await, &row);
+        }
+        // None of these spent the code.
+        site.send(good.clone()).await.expect_ok();
+        let row = Row::of("code spent", 400, oauth("invalid_grant", "invalid authorization code"));
+        assert_row(&site.send(good).await, &row);
+
+        let code = site.registered_code("other@example.com").await;
+        site.advance(Duration::from_secs(61));
+        let row = Row::of("code over", 400, oauth("invalid_grant", "expired authorization code"));
+        assert_row(&site.send(site.token_call(&code)).await, &row);
+    }
+}
+
+on_both_databases! {
+    async fn protected_endpoints_refuse_as_rfc_6750_says(site: Site) {
+        let tokens = site.register("janice@example.com").await;
+        let other = site.register("other@example.com").await;
+        for (call, row) in rows::bearer_rows(&site, &tokens, &other) {
+            assert_row(&site.send(call).await, &row);
+        }
+    }
+}
+
+#[tokio::test]
+async fn echo_refuses_what_is_not_a_short_get() {
+    let site = Site::open(Database::Sqlite).await;
+    for (call, row) in rows::echo_rows() {
+        assert_row(&site.send(call).await, &row);
+    }
+}
+
+#[tokio::test]
+async fn http_02_a_request_in_clear_is_refused_in_the_shape_of_its_endpoint() {
+    let setup = Setup {
+        is_plain_allowed: false,
+        ..Setup::default()
+    };
+    let site = Site::open_with(Database::Sqlite, setup).await;
+    let text = "use a URL that starts with HTTPS";
+    let row = Row::of(
+        "init",
+        403,
+        merged("https_required", "invalid_request", text),
+    );
+    assert_row(&site.send(Call::post(INIT)).await, &row);
+    // Before the method and before the host: nothing else is told over a clear line.
+    assert_row(&site.send(Call::get(INIT)).await, &row);
+    assert_row(
+        &site.send(Call::post(INIT).host("evil.example")).await,
+        &row,
+    );
+    for path in ["authorize", "token", "userinfo", "echo"] {
+        let row = Row::of(path, 403, oauth("invalid_request", text));
+        assert_row(
+            &site
+                .send(Call::get(&format!("/services/oauth2/{path}")))
+                .await,
+            &row,
+        );
+    }
+    // Nobody may say that it was encrypted but a listed proxy.
+    let forged = Call::post(INIT)
+        .header("x-forwarded-proto", "https")
+        .header("forwarded", "proto=https");
+    let row = Row::of(
+        "forged",
+        403,
+        merged("https_required", "invalid_request", text),
+    );
+    assert_row(&site.send(forged).await, &row);
+}
+
+#[tokio::test]
+async fn http_03_a_host_that_is_no_site_is_refused_in_the_shape_of_its_endpoint() {
+    let site = Site::open(Database::Sqlite).await;
+    let row = Row::of(
+        "init",
+        404,
+        merged("invalid_domain", "invalid_request", "invalid domain"),
+    );
+    for host in [
+        "evil.example",
+        "site.example.com:8443",
+        "site.example.com.evil.example",
+        "127.0.0.1",
+    ] {
+        assert_row(&site.send(Call::post(INIT).host(host)).await, &row);
+        assert_row(&site.send(Call::get(INIT).host(host)).await, &row);
+    }
+    // The site lives below /backend; a caller who forgets the prefix is told the same.
+    assert_row(&site.send(Call::post(INIT).at(INIT)).await, &row);
+    assert_row(
+        &site
+            .send(Call::post(INIT).at(&format!("/backendx{INIT}")))
+            .await,
+        &row,
+    );
+    let row = Row::of("token", 404, oauth("invalid_request", "invalid domain"));
+    assert_row(
+        &site
+            .send(Call::post("/services/oauth2/token").host("evil.example"))
+            .await,
+        &row,
+    );
+}
+
+#[tokio::test]
+async fn a_text_message_without_a_gateway_is_otp_generation_failed() {
+    let setup = Setup {
+        sms_is_available: false,
+        ..Setup::default()
+    };
+    let site = Site::open_with(Database::Sqlite, setup).await;
+    let mut body = registration("janice@example.com");
+    body["verificationmethod"] = json!("sms");
+    body["customdata"] = json!({"mobilePhone": "+12035550100"});
+    let row = Row::of(
+        "no gateway",
+        400,
+        merged(
+            "otp_generation_failed",
+            "otp_error",
+            "OTP generation failed",
+        ),
+    );
+    assert_row(&site.init(&body).await, &row);
+}
+
+on_both_databases! {
+    async fn the_sixth_code_of_an_hour_is_refused_with_the_time_to_come_back(site: Site) {
+        let token = site.integration_token(None).await;
+        let call = Call::post(INIT).bearer(&token).json(&registration("janice@example.com"));
+        for _ in 0..5 {
+            site.send(call.clone()).await.expect_ok();
+            site.advance(Duration::from_secs(60));
+        }
+        let row = Row::of("sixth", 429, merged(
+            "rate_limit_exceeded", "rate_limit_exceeded", "login rate exceeded"));
+        // The first was sent five minutes ago and counts for fifty-five more.
+        assert_row(&site.send(call.clone()).await, &row.clone().retry_after("3300"));
+        site.advance(Duration::from_secs(3_299));
+        assert_row(&site.send(call.clone()).await, &row.retry_after("1"));
+        site.advance(Duration::from_secs(1));
+        let token = site.integration_token(None).await;
+        let call = Call::post(INIT).bearer(&token).json(&registration("janice@example.com"));
+        site.send(call).await.expect_ok();
+        site.deliver().await;
+        site.inbox.clear();
+    }
+}
+
+/// Puts jobs into the hashing queue until it is full.
+fn fill(hasher: &Hasher) -> Vec<Pin<Box<dyn Future<Output = bool> + '_>>> {
+    let mut waiting: Vec<Pin<Box<dyn Future<Output = bool> + '_>>> = Vec::new();
+    let mut context = Context::from_waker(Waker::noop());
+    for _ in 0..64 {
+        let password = PASSWORD.to_owned().into();
+        let mut job = Box::pin(async { hasher.hash(password, [7; 16]).await.is_ok() });
+        // A job is in the queue once its future was polled; a full queue answers at once.
+        match job.as_mut().poll(&mut context) {
+            Poll::Ready(false) => return waiting,
+            _ => waiting.push(job),
+        }
+    }
+    panic!("the queue never filled");
+}
+
+#[tokio::test]
+async fn pwd_08_a_full_hashing_queue_is_503_and_nothing_is_queued_for_the_caller() {
+    let mut setup = Setup::default();
+    setup.config.hashing.threads = 1;
+    setup.config.hashing.queue = 8;
+    let site = Site::open_with(Database::Sqlite, setup).await;
+    let token = site.integration_token(None).await;
+    let row = Row::of(
+        "queue full",
+        503,
+        merged(
+            "temporarily_unavailable",
+            "temporarily_unavailable",
+            "the server is busy; retry your request",
+        ),
+    )
+    .retry_after("1");
+    // One of the waiting jobs may end just before ours arrives; then it is tried again.
+    for round in 0..20 {
+        let waiting = fill(&site.app.hasher);
+        let username = format!("janice{round}@example.com");
+        let answer = site
+            .send(
+                Call::post(INIT)
+                    .bearer(&token)
+                    .json(&registration(&username)),
+            )
+            .await;
+        drop(waiting);
+        if answer.status == 200 {
+            site.code_to(&username).await;
+            continue;
+        }
+        assert_row(&answer, &row);
+        site.deliver().await;
+        assert!(
+            site.inbox.list(None).is_empty(),
+            "a refused registration sends nothing"
+        );
+        return;
+    }
+    panic!("the queue was never full");
+}
+
+on_both_databases! {
+    async fn a_broken_database_is_500_and_tells_nothing(site: Site) {
+        let tokens = site.register("janice@example.com").await;
+        let token = site.integration_token(None).await;
+        let code = site.registered_code("other@example.com").await;
+        let bearer = tokens["access_token"].as_str().unwrap();
+        site.execute("ALTER TABLE challenge RENAME TO challenge_away").await;
+        let row = Row::of("init", 500, merged("unknown_error", "unknown_error", "retry your request"));
+        let call = Call::post(INIT).bearer(&token).json(&registration("new@example.com"));
+        assert_row(&site.send(call).await, &row);
+        let broken = oauth("server_error", "the server could not answer this request");
+        let row = Row::of("authorize", 500, broken.clone());
+        assert_row(&site.send(site.authorize_call("0RXabc", "123456")).await, &row);
+
+        site.execute("ALTER TABLE access_token RENAME TO access_token_away").await;
+        let row = Row::of("token", 500, broken.clone());
+        assert_row(&site.send(site.token_call(&code)).await, &row);
+        let row = Row::of("userinfo", 500, broken.clone());
+        assert_row(&site.send(Call::get("/services/oauth2/userinfo").bearer(bearer)).await, &row);
+        // A client logs out on 401, so an integration token that cannot be looked up is no 401 either.
+        let row = Row::of("init", 500, merged("unknown_error", "unknown_error", "retry your request"));
+        let call = Call::post(INIT).bearer(&token).json(&registration("new@example.com"));
+        assert_row(&site.send(call).await, &row);
+
+        // It comes back, and the code was not lost to the fault.
+        site.execute("ALTER TABLE access_token_away RENAME TO access_token").await;
+        site.send(site.token_call(&code)).await.expect_ok();
+    }
+}
+
+/// What every error has in common, whatever is sent: never a success, never a page.
+#[tokio::test]
+async fn an_error_is_never_a_page() {
+    let site = Site::open(Database::Sqlite).await;
+    for path in [
+        "/",
+        "",
+        "/services",
+        "/login",
+        "/services/oauth2/authorize/",
+        "/id",
+        "/id/",
+        "/%00",
+    ] {
+        let answer = site
+            .send(Call::get(path).header("accept", "text/html"))
+            .await;
+        assert!(answer.status >= 400, "{path}: {}", answer.status);
+        assert_eq!(
+            answer.header("content-type"),
+            Some("application/json;charset=UTF-8"),
+            "{path}"
+        );
+        let body: Value = answer.json();
+        assert!(
+            body["error"].is_string() && body["error_description"].is_string(),
+            "{path}: {body}"
+        );
+    }
+}

@@ -5,3 +5,4 @@ mod commands;
 mod crash;
 mod dev;
 mod logs;
+pub mod wire;

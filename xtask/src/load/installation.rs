@@ -56,7 +56,7 @@ impl Installation {
             .ok()?;
         metric(
             &String::from_utf8_lossy(&answer.body),
-            "vestibule_hash_cpu_seconds_total",
+            "vestibule_hash_busy_seconds_total",
         )
     }
 }
