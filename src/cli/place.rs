@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
 use crate::refusal::{Failure, Fault};
 use crate::sealing::Keyring;
-use crate::store::{self, Store};
+use crate::store::{self, Location, Store};
 
 /// The data directory when none is named.
 pub const DEFAULT_DATA_DIR: &str = ".vestibule";
@@ -63,7 +63,7 @@ impl Place {
     /// Opens the installation that is there.
     pub async fn open(&self) -> Result<Installation, Exit> {
         let config = self.load_config()?;
-        if let Ok(crate::store::Location::Sqlite(path, _)) = config.location()
+        if let Ok(Location::Sqlite(path, _)) = config.location()
             && !path.exists()
         {
             return Err(Exit::missing(format!(

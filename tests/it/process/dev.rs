@@ -5,7 +5,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -515,50 +515,62 @@ fn the_public_listener_has_no_inbox_and_the_management_listener_no_site() {
 }
 
 #[test]
-fn the_readme_s_commands_work_while_it_runs() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let Ok(readme) = std::fs::read_to_string(readme) else {
-        eprintln!("SKIPPED: there is no README.md yet");
-        return;
-    };
+fn every_page_s_commands_for_a_running_dev_work() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = pages_under(&root.join("docs"));
+    pages.insert(0, root.join("README.md"));
     let directory = tempdir().unwrap();
-    let mut server = Launch::new(
-        directory.path(),
-        &[
-            "dev",
-            "--listen",
-            "127.0.0.1:0",
-            "--management",
-            "127.0.0.1:0",
-        ],
-    )
-    .until_ready();
+    let release = directory.path().join("target/release");
+    std::fs::create_dir_all(&release).unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_vestibule"));
+    std::os::unix::fs::symlink(binary, release.join("vestibule")).unwrap();
+    let ports = [
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--management",
+        "127.0.0.1:0",
+    ];
+    let mut server = Launch::new(directory.path(), &ports).until_ready();
     let mut count = 0;
-    for script in fences_for_a_running_dev(&readme) {
-        let mut bash = Command::new("bash");
-        let binary = Path::new(env!("CARGO_BIN_EXE_vestibule")).parent().unwrap();
-        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
-        bash.args(["-e", "-c", &script])
-            .current_dir(directory.path())
-            .env("PATH", path);
-        let ran = finish(bash, "");
-        assert!(
-            ran.code == 0 && !ran.stdout.contains("\"error\""),
-            "{script}\n{ran:?}"
-        );
-        count += 1;
+    for page in pages {
+        let page = std::fs::read_to_string(&page).unwrap_or_else(|_| panic!("{}", page.display()));
+        for script in fences_for_a_running_dev(&page) {
+            let mut bash = Command::new("bash");
+            let path = std::env::var("PATH").unwrap();
+            bash.args(["-e", "-c", &script])
+                .current_dir(directory.path())
+                .env("PATH", format!("{}:{path}", release.display()));
+            let ran = finish(bash, "");
+            let is_refused = ran.stdout.contains("\"error\"");
+            assert!(ran.code == 0 && !is_refused, "{script}\n{ran:?}");
+            count += 1;
+        }
     }
-    println!("{count} blocks of the README ran");
+    assert!(count >= 2, "the README shows how to register somebody");
+    println!("{count} blocks ran");
     server.stop();
 }
 
-/// The shell blocks of the README that need nothing but a running `vestibule dev`.
-fn fences_for_a_running_dev(readme: &str) -> Vec<String> {
+fn pages_under(folder: &Path) -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            pages.extend(pages_under(&path));
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+    pages
+}
+
+/// The shell blocks of a page that need nothing but a running `vestibule dev`.
+fn fences_for_a_running_dev(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
-    let mut lines = readme.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
-        let is_marked = line.starts_with("```") && line.contains("running-dev");
-        if is_marked {
+        if line.trim_end() == "```sh dev" {
             let block = lines.by_ref().take_while(|line| !line.starts_with("```"));
             blocks.push(block.flat_map(|line| [line, "\n"]).collect());
         }

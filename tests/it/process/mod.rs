@@ -5,4 +5,5 @@ mod commands;
 mod crash;
 mod dev;
 mod logs;
+mod serve;
 pub mod wire;

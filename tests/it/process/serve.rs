@@ -1,0 +1,354 @@
+//! `vestibule serve`: a server by its config.
+//!
+//! What it has and what it has not (the emulator), how it insists on TLS, whose forwarding headers it
+//! believes, and what it refuses to start with. Its database is set up by the commands, as an
+//! administrator does it.
+
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::json;
+use tempfile::tempdir;
+
+use super::binary::{
+    Launch, PATIENCE, Server, expect_clean_database, free_port, run, run_with_input,
+};
+use super::wire::{Headers, Reply, exchange, form, get, post};
+
+/// A config in a directory of its own, with a master key and free ports.
+pub struct Installation {
+    pub directory: tempfile::TempDir,
+    pub public: u16,
+    pub management: u16,
+}
+
+impl Installation {
+    /// Writes key and config; `more` is added to the config's text.
+    pub fn new(database_url: &str, more: &str) -> Installation {
+        let installation = Installation {
+            directory: tempdir().unwrap(),
+            public: free_port(),
+            management: free_port(),
+        };
+        let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
+        std::fs::write(installation.path("master.key"), key).unwrap();
+        let text = format!(
+            "[database]\nurl = \"{database_url}\"\n[keys]\nmaster_key_file = \"master.key\"\n\
+             [listen]\npublic = \"127.0.0.1:{}\"\nmanagement = \"127.0.0.1:{}\"\n{more}",
+            installation.public, installation.management
+        );
+        std::fs::write(installation.path("vestibule.toml"), text).unwrap();
+        installation
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs a command on it.
+    pub fn run(&self, arguments: &[&str]) -> super::binary::Ran {
+        let all = [arguments, &["--config", "vestibule.toml"]].concat();
+        run(self.directory.path(), &all)
+    }
+
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> super::binary::Ran {
+        let all = [arguments, &["--config", "vestibule.toml"]].concat();
+        run_with_input(self.directory.path(), &all, input)
+    }
+
+    /// Schema and a site that is published at `base_url`.
+    pub fn with_site(self, base_url: &str) -> Installation {
+        self.run(&["migrate", "up"]).expect_code(0);
+        self.run(&["site", "create", "shop", "--base-url", base_url])
+            .expect_code(0);
+        self
+    }
+
+    pub fn management_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.management)
+    }
+
+    pub fn serve(&self) -> Server {
+        Launch::new(
+            self.directory.path(),
+            &["serve", "--config", "vestibule.toml"],
+        )
+        .until_answering(&self.management_url())
+    }
+}
+
+const SQLITE: &str = "sqlite:vestibule.db";
+const DISCOVERY: &str = "/.well-known/openid-configuration";
+
+#[test]
+fn plain_http_is_refused_with_https_required_on_every_endpoint() {
+    let installation = Installation::new(SQLITE, "").with_site("https://id.example.com");
+    let mut server = installation.serve();
+    let origin = format!("http://127.0.0.1:{}", installation.public);
+    let host = [("host", "id.example.com"), ("x-forwarded-proto", "https")];
+    for path in [
+        "/services/oauth2/token",
+        "/services/oauth2/authorize",
+        "/services/oauth2/userinfo",
+        "/services/auth/headless/init/registration",
+        DISCOVERY,
+        "/nowhere",
+    ] {
+        let reply = post(&format!("{origin}{path}"), &host, "")
+            .unwrap()
+            .expect_status(403);
+        assert!(reply.body.contains("https_required"), "{path}: {reply:?}");
+    }
+    assert!(
+        server.output().contains("every request will be refused"),
+        "{}",
+        server.output()
+    );
+    server.stop();
+    expect_clean_database(&installation.path("vestibule.db"));
+}
+
+#[test]
+fn it_has_no_inbox_and_no_ready_object() {
+    let installation = Installation::new(SQLITE, "").with_site("https://id.example.com");
+    let mut server = installation.serve();
+    let management = installation.management_url();
+    get(&format!("{management}/_emulator/v1/inbox"), &[])
+        .unwrap()
+        .expect_status(404);
+    for path in [
+        "/health/live",
+        "/health/ready",
+        "/health/started",
+        "/metrics",
+    ] {
+        get(&format!("{management}{path}"), &[])
+            .unwrap()
+            .expect_status(200);
+    }
+    server.stop();
+    let names: Vec<_> = std::fs::read_dir(installation.directory.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("ready") || name.contains("env.sh"))
+        .collect();
+    assert_eq!(names, Vec::<String>::new());
+    Launch::new(
+        installation.directory.path(),
+        &["serve", "--config", "vestibule.toml", "--seed", "1"],
+    )
+    .spawn()
+    .wait()
+    .code()
+    .filter(|code| *code == 2)
+    .expect("`serve` knows no seed");
+}
+
+#[test]
+fn a_trusted_proxy_is_believed_about_the_scheme_and_a_stranger_is_not() {
+    for (trusted, status) in [("127.0.0.0/8", 200), ("10.0.0.0/8", 403)] {
+        let more = format!("[proxies]\ntrusted = [\"{trusted}\"]\n");
+        let installation = Installation::new(SQLITE, &more).with_site("https://id.example.com");
+        let mut server = installation.serve();
+        let url = format!("http://127.0.0.1:{}{DISCOVERY}", installation.public);
+        let ask = |proto: &str| {
+            let headers = [("host", "id.example.com"), ("x-forwarded-proto", proto)];
+            get(&url, &headers).unwrap()
+        };
+        let reply = ask("https").expect_status(status);
+        if status == 200 {
+            assert_eq!(reply.json()["issuer"], "https://id.example.com");
+        }
+        ask("http").expect_status(403);
+        ask("https, http").expect_status(403);
+        get(&url, &[("host", "id.example.com")])
+            .unwrap()
+            .expect_status(403);
+        let elsewhere = [
+            ("host", "other.example.com"),
+            ("x-forwarded-proto", "https"),
+        ];
+        let expected = if status == 200 { 404 } else { 403 };
+        get(&url, &elsewhere).unwrap().expect_status(expected);
+        server.stop();
+    }
+}
+
+#[test]
+fn it_answers_by_tls_with_certificate_files() {
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/delivery/tls");
+    let installation = Installation::new(SQLITE, "");
+    let mut config = std::fs::read_to_string(installation.path("vestibule.toml")).unwrap();
+    config += &format!(
+        "tls_certificate_file = \"{0}/localhost.pem\"\ntls_key_file = \"{0}/localhost.key.pem\"\n",
+        files.display()
+    );
+    std::fs::write(installation.path("vestibule.toml"), config).unwrap();
+    let base_url = format!("https://localhost:{}", installation.public);
+    let installation = installation.with_site(&base_url);
+    let mut server = installation.serve();
+    let reply = send_by_tls(&installation, "GET", DISCOVERY, &[], "").expect_status(200);
+    assert_eq!(reply.json()["issuer"], base_url);
+    assert!(
+        reply
+            .header("strict-transport-security")
+            .unwrap()
+            .starts_with("max-age=")
+    );
+    let body = form(&[("grant_type", "client_credentials"), ("client_id", "x")]);
+    let refused = send_by_tls(&installation, "POST", "/services/oauth2/token", &[], &body);
+    assert_eq!(
+        refused.expect_status(400).json()["error"],
+        "invalid_client_id"
+    );
+    assert!(
+        get(
+            &format!("http://127.0.0.1:{}{DISCOVERY}", installation.public),
+            &[]
+        )
+        .is_err(),
+        "the port speaks TLS only"
+    );
+    server.stop();
+}
+
+fn send_by_tls(
+    installation: &Installation,
+    method: &str,
+    path: &str,
+    headers: Headers<'_>,
+    body: &str,
+) -> Reply {
+    let mut roots = RootCertStore::empty();
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/delivery/tls/ca.pem");
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let socket = TcpStream::connect(("127.0.0.1", installation.public)).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let authority = format!("localhost:{}", installation.public);
+    let stream = StreamOwned::new(connection, socket);
+    exchange(stream, method, &authority, path, headers, body).unwrap()
+}
+
+#[test]
+fn a_start_without_what_it_needs_is_refused_with_what_to_do() {
+    let installation = Installation::new(SQLITE, "");
+    let ran = installation.run(&["serve"]).expect_code(3);
+    assert!(ran.stderr.contains("vestibule migrate up"), "{ran:?}");
+    let installation = installation.with_site("https://id.example.com");
+
+    let other = "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=\n";
+    std::fs::write(installation.path("master.key"), other).unwrap();
+    let ran = installation.run(&["serve"]);
+    assert!(
+        ran.code != 0 && ran.stderr.contains("another master key"),
+        "{ran:?}"
+    );
+    for wrong in ["", "short", "not base64 at all, is it"] {
+        std::fs::write(installation.path("master.key"), wrong).unwrap();
+        let ran = installation.run(&["serve"]).expect_code(3);
+        assert!(ran.stderr.contains("32 bytes in base64"), "{ran:?}");
+        assert!(wrong.is_empty() || !ran.stderr.contains(wrong), "{ran:?}");
+    }
+    std::fs::remove_file(installation.path("master.key")).unwrap();
+    assert!(
+        installation
+            .run(&["serve"])
+            .expect_code(3)
+            .stderr
+            .contains("master.key")
+    );
+}
+
+#[test]
+fn a_wrong_certificate_file_is_named() {
+    let installation = Installation::new(
+        SQLITE,
+        "tls_certificate_file = \"no.pem\"\ntls_key_file = \"no.key\"\n",
+    )
+    .with_site("https://id.example.com");
+    let ran = installation.run(&["serve"]);
+    assert!(ran.code != 0 && ran.stderr.contains("no.pem"), "{ran:?}");
+    let ran = installation.run(&["config", "check"]).expect_code(3);
+    assert!(ran.stderr.contains("no.pem"), "{ran:?}");
+}
+
+#[test]
+fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
+    let more = "[proxies]\ntrusted = [\"127.0.0.1\"]\n";
+    let installation = Installation::new(SQLITE, more).with_site("https://id.example.com");
+    let create = [
+        "user",
+        "create",
+        "bot@example.com",
+        "--last-name",
+        "Bot",
+        "--integration",
+        "--profile",
+        "Integration",
+    ];
+    installation.run(&create).expect_code(0);
+    installation
+        .run(&[
+            "site",
+            "update",
+            "shop",
+            "--set",
+            "isHeadlessUserRegistrationAllowed=true",
+            "--set",
+            "doesRegistrationRequireAuth=true",
+            "--set",
+            "registrationUserDefaultProfile=Customer",
+            "--set",
+            "registrationExecutionUser=bot@example.com",
+        ])
+        .expect_code(0);
+    let client = installation
+        .run(&[
+            "client",
+            "create",
+            "bot",
+            "--json",
+            "--set",
+            "isClientCredentialsFlowEnabled=true",
+            "--set",
+            "clientCredentialsFlowUser=bot@example.com",
+            "--set",
+            "scopes=user_registration_api",
+        ])
+        .json();
+    let mut server = installation.serve();
+    let origin = format!("http://127.0.0.1:{}", installation.public);
+    let mut headers = vec![("host", "id.example.com"), ("x-forwarded-proto", "https")];
+    let body = form(&[
+        ("grant_type", "client_credentials"),
+        ("client_id", client["client_id"].as_str().unwrap()),
+        ("client_secret", client["client_secret"].as_str().unwrap()),
+    ]);
+    let token = post(&format!("{origin}/services/oauth2/token"), &headers, &body).unwrap();
+    let token = token.expect_status(200).json();
+    let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    headers.push(("authorization", &bearer));
+    let init = format!("{origin}/services/auth/headless/init/registration");
+    let user = super::wire::registration("janice@example.com").to_string();
+    let refused = post(&init, &headers, &user).unwrap().expect_status(400);
+    let expected = json!("otp_generation_failed");
+    assert!(
+        refused.body.contains(expected.as_str().unwrap()),
+        "{refused:?}"
+    );
+    server.stop();
+}
