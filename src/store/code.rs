@@ -16,7 +16,8 @@ statements! {
             AND redeemed_at IS NULL AND expires_at > $4
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
             nonce, auth_at, amr, expires_at";
-    STATE_OF = "SELECT redeemed_at FROM authorization_code WHERE code_hash = $1 AND client_id = $2";
+    STATE_OF = "SELECT redeemed_at FROM authorization_code
+        WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
 }
 
 /// An authorization code as it rests.
@@ -57,7 +58,7 @@ pub enum Spent {
     Before,
     /// It ended unused.
     Expired,
-    /// There is none such for this client.
+    /// There is none such for this client at this site.
     Unknown,
 }
 
@@ -95,7 +96,9 @@ pub async fn spend(
     {
         return Ok(Spent::Now(Box::new(code)));
     }
-    let state: Option<Option<Moment>> = tx.find(&STATE_OF, bind![code_hash, client_id]).await?;
+    let state: Option<Option<Moment>> = tx
+        .find(&STATE_OF, bind![code_hash, client_id, site_id])
+        .await?;
     Ok(match state {
         Some(Some(_)) => Spent::Before,
         Some(None) => Spent::Expired,

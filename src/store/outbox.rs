@@ -24,7 +24,8 @@ statements! {
             sealed, status, attempts, due_at, expires_at, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $9)";
     LIST_RECENT = "SELECT id, recipient, template, status, attempts, last_reason, message_id,
-            CASE WHEN sealed IS NULL THEN 1 ELSE 0 END FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
+            CAST(CASE WHEN sealed IS NULL THEN 1 ELSE 0 END AS BIGINT)
+        FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
     NEXT_DUE = "SELECT MIN(CASE WHEN leased_until IS NOT NULL AND leased_until > due_at
             THEN leased_until ELSE due_at END) FROM outbox WHERE status IN ('queued', 'sending')";
     RETRY = "UPDATE outbox SET status = 'queued', due_at = $2, leased_until = NULL, last_reason = $3

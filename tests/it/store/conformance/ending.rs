@@ -1,0 +1,372 @@
+//! What ends: challenges, authorization codes, access tokens, and the sweep that removes them. Every
+//! boundary is held to the millisecond.
+
+use std::time::Duration;
+
+use vestibule::identity::User;
+use vestibule::moment::Moment;
+use vestibule::store;
+use vestibule::store::code::{AuthorizationCode, Spent};
+use vestibule::store::sweep::{Horizon, ROWS_MAX};
+use vestibule::store::token::AccessToken;
+use vestibule::verification::{Challenge, Purpose, Target};
+use vestibule_protocol::headless::VerificationMethod;
+
+use super::people::user;
+use super::{in_read, in_write};
+use crate::fixture::{START, Site, on_both_databases};
+
+const SITE_ID: &str = "0DB000000000001AAA";
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// `at` moved by milliseconds, which may be negative.
+fn moved(at: Moment, millis: i64) -> Moment {
+    Moment::from_millis(at.millis() + millis)
+}
+
+fn challenge(hash: u8) -> Challenge {
+    Challenge {
+        identifier_hash: [hash; 32],
+        purpose: Purpose::Registration,
+        site_id: SITE_ID.to_owned(),
+        channel: VerificationMethod::Sms,
+        is_channel_named: true,
+        target: Target {
+            key: String::from("a+tag@example.com"),
+            budget_key: String::from("a@example.com"),
+        },
+        code_mac: Some([200; 32]),
+        tries_left: 3,
+        payload: Some(String::from("{\"a\":\"ü\"}")),
+        created_at: START,
+        expires_at: START.plus_seconds(600),
+    }
+}
+
+async fn insert_challenge(site: &Site, challenge: &Challenge) {
+    in_write!(site, challenge.clone(), |tx, row| store::challenge::insert(
+        tx, row
+    )
+    .await);
+}
+
+async fn spend_try(site: &Site, hash: u8, at: Moment) -> Option<Challenge> {
+    in_write!(site, (hash, at), |tx, input| store::challenge::spend_try(
+        tx,
+        &[input.0; 32],
+        Purpose::Registration,
+        SITE_ID,
+        input.1
+    )
+    .await)
+}
+
+on_both_databases! {
+    async fn a_challenge_comes_back_whole_with_one_try_less(site: Site) {
+        let saved = challenge(1);
+        insert_challenge(&site, &saved).await;
+        let spent = spend_try(&site, 1, START).await.expect("it is open");
+        let expected = Challenge { tries_left: 2, ..saved };
+        assert_eq!(format!("{spent:?}"), format!("{expected:?}"));
+        let mut decoy = challenge(2);
+        (decoy.code_mac, decoy.payload) = (None, None);
+        (decoy.channel, decoy.is_channel_named) = (VerificationMethod::Email, false);
+        insert_challenge(&site, &decoy).await;
+        let spent = spend_try(&site, 2, START).await.expect("a decoy is spent like any other");
+        let expected = Challenge { tries_left: 2, ..decoy };
+        assert_eq!(format!("{spent:?}"), format!("{expected:?}"));
+    }
+}
+
+on_both_databases! {
+    async fn tries_are_spent_down_to_none_and_never_below(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        let mut left = Vec::new();
+        for _ in 0..5 {
+            left.push(spend_try(&site, 1, START).await.map(|challenge| challenge.tries_left));
+        }
+        assert_eq!(left, [Some(2), Some(1), Some(0), None, None]);
+        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 0);
+    }
+}
+
+on_both_databases! {
+    async fn otp_16_a_try_is_spent_until_the_last_millisecond(site: Site) {
+        let saved = challenge(1);
+        insert_challenge(&site, &saved).await;
+        assert!(spend_try(&site, 1, saved.expires_at).await.is_none());
+        assert!(spend_try(&site, 1, saved.expires_at + MILLISECOND).await.is_none());
+        assert!(spend_try(&site, 1, moved(saved.expires_at, -1)).await.is_some());
+        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 2, "a late try is not counted");
+    }
+}
+
+on_both_databases! {
+    async fn a_challenge_is_spent_at_its_own_site_and_by_its_own_identifier(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        assert!(spend_try(&site, 2, START).await.is_none());
+        let elsewhere = in_write!(site, (), |tx, _in| {
+            store::challenge::spend_try(tx, &[1; 32], Purpose::Registration, "0DB000000000002AAA", START).await
+        });
+        assert!(elsewhere.is_none());
+        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 3);
+    }
+}
+
+on_both_databases! {
+    async fn a_challenge_is_closed_once_and_loses_what_it_carried(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        insert_challenge(&site, &challenge(2)).await;
+        let close = async || in_write!(site, (), |tx, _in| store::challenge::close(tx, &[1; 32], START).await);
+        assert!(close().await);
+        assert!(!close().await, "the second has lost the race");
+        assert!(spend_try(&site, 1, START).await.is_none());
+        assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE payload IS NULL AND closed_at IS NOT NULL").await, 1);
+        assert!(spend_try(&site, 2, START).await.is_some(), "the other is untouched");
+        assert!(!in_write!(site, (), |tx, _in| store::challenge::close(tx, &[9; 32], START).await), "there is none such");
+    }
+}
+
+on_both_databases! {
+    async fn an_identifier_is_given_once(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        let twin = Challenge { tries_left: 99, ..challenge(1) };
+        let written = site.app.store.write("test.write", twin, |tx, row| Box::pin(store::challenge::insert(tx, row)));
+        written.await.expect_err("the identifier is the primary key");
+        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 3);
+    }
+}
+
+on_both_databases! {
+    async fn a_newer_challenge_ends_the_open_older_ones_of_its_address_and_site_only(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        insert_challenge(&site, &challenge(2)).await;
+        let other_tag = Target { key: "a+other@example.com".into(), budget_key: "a@example.com".into() };
+        insert_challenge(&site, &Challenge { target: other_tag, ..challenge(3) }).await;
+        insert_challenge(&site, &Challenge { site_id: "0DB000000000002AAA".into(), ..challenge(4) }).await;
+        let other_box = Target { key: "a+tag@example.com".into(), budget_key: "b@example.com".into() };
+        insert_challenge(&site, &Challenge { target: other_box, ..challenge(5) }).await;
+        let newer = Challenge { created_at: START.plus_seconds(5), ..challenge(6) };
+        let ended = in_write!(site, newer, |tx, newer| store::challenge::end_older(tx, newer).await);
+        assert_eq!(ended, 2);
+        for (hash, is_open) in [(1, false), (2, false), (3, true), (5, true)] {
+            assert_eq!(spend_try(&site, hash, START).await.is_some(), is_open, "{hash}");
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE closed_at IS NULL").await, 3);
+        assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE payload IS NULL").await, 2);
+    }
+}
+
+on_both_databases! {
+    async fn the_budget_counts_what_came_after_an_instant_open_or_closed(site: Site) {
+        for (hash, seconds) in [(1, 0), (2, 10), (3, 20)] {
+            insert_challenge(&site, &Challenge { created_at: START.plus_seconds(seconds), ..challenge(hash) }).await;
+        }
+        let target = Target { key: "b@example.com".into(), budget_key: "b@example.com".into() };
+        insert_challenge(&site, &Challenge { target, ..challenge(4) }).await;
+        in_write!(site, (), |tx, _in| store::challenge::close(tx, &[2; 32], START).await);
+        let count = async |since: Moment| in_read!(site, &since, |tx, since| {
+            store::challenge::count_since(tx, "a@example.com", Purpose::Registration, *since).await
+        });
+        assert_eq!(count(moved(START, -1)).await, (3, Some(START)));
+        assert_eq!(count(START).await, (2, Some(START.plus_seconds(10))), "the instant itself is outside");
+        assert_eq!(count(START.plus_seconds(20)).await, (0, None));
+    }
+}
+
+fn code(hash: u8) -> AuthorizationCode {
+    AuthorizationCode {
+        code_hash: [hash; 32],
+        client_id: String::from("3MVGa"),
+        user_id: String::from("005a"),
+        site_id: SITE_ID.to_owned(),
+        redirect_uri: String::from("https://app.example/cb?x=%20"),
+        code_challenge: Some(String::from("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")),
+        scope: String::from("openid api"),
+        state: Some(String::from("x y&z\u{e9}")),
+        nonce: Some(String::from("n-0S6_WzA2Mj")),
+        auth_at: START.plus_seconds(-3),
+        amr: String::from("otp"),
+        expires_at: START.plus_seconds(60),
+    }
+}
+
+async fn insert_code(site: &Site, code: &AuthorizationCode) {
+    in_write!(site, code.clone(), |tx, row| store::code::insert(tx, row)
+        .await);
+}
+
+async fn spend(
+    site: &Site,
+    hash: u8,
+    client_id: &'static str,
+    site_id: &'static str,
+    at: Moment,
+) -> Spent {
+    in_write!(site, (hash, client_id, site_id, at), |tx, input| {
+        store::code::spend(tx, &[input.0; 32], input.1, input.2, input.3).await
+    })
+}
+
+on_both_databases! {
+    async fn code_01_a_code_comes_back_whole_and_once(site: Site) {
+        let saved = code(1);
+        insert_code(&site, &saved).await;
+        let Spent::Now(spent) = spend(&site, 1, "3MVGa", SITE_ID, START).await else { panic!("it is good") };
+        assert_eq!(format!("{spent:?}"), format!("{saved:?}"));
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, START).await, Spent::Before));
+        // A replay is told as one for as long as the row is kept.
+        let late = saved.expires_at.plus_seconds(3_600);
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, late).await, Spent::Before));
+    }
+}
+
+on_both_databases! {
+    async fn what_a_code_lacks_stays_absent(site: Site) {
+        let saved = AuthorizationCode { code_challenge: None, state: None, nonce: None, ..code(1) };
+        insert_code(&site, &saved).await;
+        let Spent::Now(spent) = spend(&site, 1, "3MVGa", SITE_ID, START).await else { panic!("it is good") };
+        assert_eq!(format!("{spent:?}"), format!("{saved:?}"));
+    }
+}
+
+on_both_databases! {
+    async fn code_07_a_code_is_good_until_the_last_millisecond(site: Site) {
+        insert_code(&site, &code(1)).await;
+        let end = code(1).expires_at;
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, end + MILLISECOND).await, Spent::Expired));
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, end).await, Spent::Expired));
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, moved(end, -1)).await, Spent::Now(_)));
+    }
+}
+
+on_both_databases! {
+    async fn code_05_another_client_or_site_does_not_touch_a_code(site: Site) {
+        insert_code(&site, &code(1)).await;
+        assert!(matches!(spend(&site, 1, "3MVGb", SITE_ID, START).await, Spent::Unknown));
+        assert!(matches!(spend(&site, 1, "3MVGa", "0DB000000000002AAA", START).await, Spent::Unknown));
+        assert!(matches!(spend(&site, 2, "3MVGa", SITE_ID, START).await, Spent::Unknown));
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, START).await, Spent::Now(_)));
+        assert!(matches!(spend(&site, 1, "3MVGb", SITE_ID, START).await, Spent::Unknown));
+    }
+}
+
+fn token(hash: u8, user: &User) -> AccessToken {
+    AccessToken {
+        token_hash: [hash; 32],
+        code_hash: Some([100; 32]),
+        client_id: String::from("3MVGa"),
+        user_id: user.id.clone(),
+        site_id: SITE_ID.to_owned(),
+        scope: String::from("openid api"),
+        issued_at: START,
+        expires_at: START.plus_seconds(7_200),
+    }
+}
+
+/// Saves a user and tokens that speak for it.
+async fn insert_tokens(site: &Site, tokens: impl Fn(&User) -> Vec<AccessToken>) -> User {
+    let user = user(site, "005000000000001AAA", "janice@example.com").await;
+    let rows = tokens(&user);
+    in_write!(site, (user.clone(), rows), |tx, input| {
+        store::user::insert(tx, &input.0).await?;
+        for token in &input.1 {
+            store::token::insert(tx, token).await?;
+        }
+        Ok(())
+    });
+    user
+}
+
+async fn is_live(site: &Site, hash: u8, at: Moment) -> bool {
+    in_read!(site, &(hash, at), |tx, input| store::token::find_live(
+        tx,
+        &[input.0; 32],
+        input.1
+    )
+    .await)
+    .is_some()
+}
+
+on_both_databases! {
+    async fn a_live_token_comes_back_with_its_user(site: Site) {
+        let user = insert_tokens(&site, |user| vec![token(1, user)]).await;
+        let found = in_read!(site, |tx| store::token::find_live(tx, &[1; 32], START).await).expect("it lives");
+        assert_eq!(found.client_id, "3MVGa");
+        assert_eq!(found.site_id, SITE_ID);
+        assert_eq!(found.scope, "openid api");
+        assert_eq!((found.issued_at, found.expires_at), (START, START.plus_seconds(7_200)));
+        assert_eq!(format!("{:?}", found.user), format!("{user:?}"));
+        assert!(!is_live(&site, 2, START).await);
+        let end = START.plus_seconds(7_200);
+        assert!(is_live(&site, 1, moved(end, -1)).await);
+        assert!(!is_live(&site, 1, end).await);
+    }
+}
+
+on_both_databases! {
+    async fn a_revocation_takes_every_token_of_one_code_and_no_other(site: Site) {
+        insert_tokens(&site, |user| {
+            let of_another = AccessToken { code_hash: Some([101; 32]), ..token(3, user) };
+            let of_none = AccessToken { code_hash: None, ..token(4, user) };
+            vec![token(1, user), token(2, user), of_another, of_none]
+        }).await;
+        let revoke = async || in_write!(site, (), |tx, _in| store::token::revoke_by_code(tx, &[100; 32], START).await);
+        assert_eq!(revoke().await, 2);
+        assert_eq!(revoke().await, 0, "what was revoked keeps its instant");
+        for (hash, lives) in [(1, false), (2, false), (3, true), (4, true)] {
+            assert_eq!(is_live(&site, hash, START).await, lives, "{hash}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn the_sweep_takes_what_ended_before_its_horizon_and_nothing_else(site: Site) {
+        let at = START.plus_seconds(30 * 24 * 3_600);
+        let horizon = Horizon::at(at);
+        for (hash, millis) in [(1, -1), (2, 0)] {
+            insert_challenge(&site, &Challenge { created_at: moved(horizon.challenges, millis), ..challenge(hash) }).await;
+            insert_code(&site, &AuthorizationCode { expires_at: moved(horizon.codes_and_tokens, millis), ..code(hash) }).await;
+        }
+        insert_tokens(&site, |user| [(1, -1), (2, 0)].map(|(hash, millis)| AccessToken {
+            expires_at: moved(horizon.codes_and_tokens, millis), ..token(hash, user)
+        }).to_vec()).await;
+        let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
+        assert_eq!(sweep().await, 3);
+        assert_eq!(sweep().await, 0);
+        for rows in ["SELECT COUNT(*) FROM challenge", "SELECT COUNT(*) FROM authorization_code",
+            "SELECT COUNT(*) FROM access_token"] {
+            assert_eq!(site.count(rows).await, 1, "{rows}");
+        }
+    }
+}
+
+#[test]
+fn the_horizon_keeps_a_day_of_challenges_and_an_hour_of_replays() {
+    let horizon = Horizon::at(START);
+    let hours = |at| (START - at) / 3_600_000;
+    assert!(
+        hours(horizon.challenges) >= 24,
+        "the longest lifetime and the longest budget"
+    );
+    assert_eq!(hours(horizon.codes_and_tokens), 1);
+    assert_eq!(hours(horizon.messages), 7 * 24);
+}
+
+on_both_databases! {
+    async fn a_sweep_takes_one_batch(site: Site) {
+        let count = ROWS_MAX + 1;
+        in_write!(site, count, |tx, count| {
+            for number in 0..*count {
+                let mut row = code(1);
+                row.code_hash[..8].copy_from_slice(&number.to_be_bytes());
+                store::code::insert(tx, &row).await?;
+            }
+            Ok(())
+        });
+        let horizon = Horizon::at(START.plus_seconds(24 * 3_600));
+        let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
+        assert_eq!(sweep().await, ROWS_MAX as u64);
+        assert_eq!(sweep().await, 1);
+    }
+}
