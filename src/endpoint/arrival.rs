@@ -163,8 +163,13 @@ fn place(
             .unwrap_or(""),
     };
     let placed = directory.resolve(authority, path);
-    let rest = placed.as_ref().map_or(path, |(_, rest)| rest);
-    let path = format!("{well_known}{rest}");
+    let path = match &placed {
+        Some((_, rest)) => format!("{well_known}{rest}"),
+        // The prefix is unknown, so the endpoint is recognised by the end of the path.
+        None => path
+            .find("/services/")
+            .map_or_else(String::new, |at| path[at..].to_owned()),
+    };
     if !is_secure {
         return Err(Unplaced {
             path,
@@ -172,10 +177,8 @@ fn place(
         });
     }
     let Some((site, _)) = placed else {
-        // The prefix is unknown, so the endpoint is recognised by the end of the path.
-        let known = path.find("/services/").map_or("", |at| &path[at..]);
         return Err(Unplaced {
-            path: known.to_owned(),
+            path,
             refusal: Refusal::SiteUnknown,
         });
     };

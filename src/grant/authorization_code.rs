@@ -139,7 +139,12 @@ fn check(
     code: &AuthorizationCode,
     user: Option<&User>,
 ) -> Result<(), Refusal> {
-    if code.redirect_uri != redemption.redirect_uri {
+    // A callback that was removed in the meantime takes its codes along (threat CODE-11).
+    let is_registered = redemption
+        .client
+        .check_redirect_uri(&code.redirect_uri)
+        .is_ok();
+    if code.redirect_uri != redemption.redirect_uri || !is_registered {
         return Err(Refusal::RedirectUriChanged);
     }
     check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;

@@ -1,1 +1,133 @@
 //! Codes, tokens, userinfo and the identity URL.
+//!
+//! What a code is good for, for whom, how often and how long (`codes`), PKCE (`pkce`), which redirect
+//! URIs are the registered one (`redirect_uris`), and tokens of both formats at the endpoints that
+//! take them (`bearers`, `jwt`). Ids in the names are those of the threat catalogue.
+
+mod bearers;
+mod codes;
+mod jwt;
+mod pkce;
+mod redirect_uris;
+
+use serde_json::{Value, json};
+use vestibule::cli::seed::{self, Source};
+use vestibule::settings;
+use vestibule::store;
+
+use crate::fixture::{Answer, Call, START, Site, TestClient};
+
+pub const USERINFO: &str = "/services/oauth2/userinfo";
+
+/// The refusal of a code, whatever is wrong with it.
+#[track_caller]
+pub fn assert_invalid_grant(answer: &Answer) {
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
+}
+
+/// What userinfo says to a token.
+pub async fn userinfo_status(site: &Site, token: &str) -> u16 {
+    site.send(Call::get(USERINFO).bearer(token)).await.status
+}
+
+pub fn access_token(tokens: &Value) -> &str {
+    tokens["access_token"].as_str().expect("an access token")
+}
+
+/// A second app of the same installation, with the policies of the demo's private one.
+pub async fn add_client(site: &Site, name: &str, changes: Value) -> TestClient {
+    let source = Source {
+        store: &site.app.store,
+        keyring: &site.app.keyring,
+        entropy: &site.app.entropy,
+        at: START,
+    };
+    let policies = {
+        let directory = site.app.directory();
+        let model = directory
+            .client(&site.client.id)
+            .expect("the private client");
+        vestibule::changes::apply(&model.policies, changes.as_object().expect("a map"))
+            .expect("known policies")
+    };
+    let (client, sealed) = seed::new_client(source, name, policies);
+    let written = site.app.store.write("client.create", sealed, |tx, sealed| {
+        Box::pin(async move {
+            store::client::insert(tx, sealed).await?;
+            store::installation::bump(tx).await
+        })
+    });
+    written.await.expect("the client is saved");
+    site.app
+        .refresh()
+        .await
+        .expect("the directory is read again");
+    TestClient {
+        id: client.id,
+        secret: client.secret.expose().to_owned(),
+    }
+}
+
+/// A second site of the same installation, with the settings of the demo's.
+pub async fn add_site(site: &Site, name: &str, base_url: &str) {
+    let other = settings::Site {
+        id: site.app.record_id("0DB"),
+        name: name.to_owned(),
+        base_url: base_url.to_owned(),
+        ..site.app.directory().sites()[0].site.clone()
+    };
+    let written = site.app.store.write("site.create", other, |tx, other| {
+        Box::pin(async move {
+            store::site::insert(tx, other).await?;
+            store::installation::bump(tx).await
+        })
+    });
+    written.await.expect("the site is saved");
+    site.app
+        .refresh()
+        .await
+        .expect("the directory is read again");
+}
+
+/// Runs statements and lets the app see what they changed in the directory.
+pub async fn execute_and_refresh(site: &Site, statements: String) {
+    let bump = "UPDATE installation SET version = version + 1";
+    site.execute(format!("{statements}; {bump}")).await;
+    site.app
+        .refresh()
+        .await
+        .expect("the directory is read again");
+}
+
+/// The private client's token request, by another client.
+pub fn token_call_of(site: &Site, client: &TestClient, code: &str) -> Call {
+    site.token_call(code)
+        .with("client_id", Some(&client.id))
+        .with("client_secret", Some(&client.secret))
+}
+
+/// Registers and redeems with these policies of the private client.
+pub async fn register_with(site: &Site, policies: Value, username: &str) -> Value {
+    site.update_client(&site.client.id, policies).await;
+    site.register(username).await
+}
+
+/// Registers up to the code, with more form parameters at authorize.
+pub async fn code_with(site: &Site, username: &str, parameters: &[(&str, &str)]) -> String {
+    let identifier = site.pending(username).await;
+    let code = site.code_to(username).await;
+    let mut call = site.authorize_call(&identifier, &code);
+    for (name, value) in parameters {
+        call = call.with(name, Some(value));
+    }
+    site.send(call)
+        .await
+        .expect_status(302)
+        .location_parameter("code")
+}
+
+/// `accessTokenFormat=jwt`.
+pub fn jwt_format() -> Value {
+    json!({"accessTokenFormat": "jwt"})
+}

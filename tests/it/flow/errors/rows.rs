@@ -175,7 +175,7 @@ pub fn init_rows(token: &str) -> Vec<(Call, Row)> {
         ),
         (
             changed("/userdata/username", json!("")),
-            Row::of("username", 400, invalid("userdata.username", "empty")),
+            Row::of("username", 400, invalid("userdata.username", "missing")),
         ),
         (
             changed("/userdata/lastName", Value::Null),
