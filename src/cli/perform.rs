@@ -14,6 +14,8 @@ use super::inbox;
 use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_secret};
 use super::ready::{Ready, ReadyPrivateSite};
 use super::wire::{Wire, form};
+use crate::identity::email::EmailAddress;
+use crate::identity::phone::PhoneNumber;
 use crate::moment::Entropy;
 
 /// Runs a flow from the terminal.
@@ -106,9 +108,20 @@ impl Performance<'_> {
             Some(path) => read_secret(path)?,
             None => Secret::from(Entropy::Os.text(b"abcdefghjkmnpqrstuvwxyz23456789", 20) + "7k"),
         };
+        // The inbox knows an address as the server writes it. What is wrong the server will refuse.
         let (method, recipient) = match register.method {
-            Method_::Email => ("email", email.clone()),
-            Method_::Sms => ("sms", register.phone.clone().unwrap_or_default()),
+            Method_::Email => {
+                let address = EmailAddress::parse(&email);
+                (
+                    "email",
+                    address.map_or(email.clone(), |a| a.as_str().to_owned()),
+                )
+            }
+            Method_::Sms => {
+                let phone = register.phone.clone().unwrap_or_default();
+                let number = PhoneNumber::parse(&phone);
+                ("sms", number.map_or(phone, |n| n.as_str().to_owned()))
+            }
         };
 
         let token = self.integration_token().await?;

@@ -217,6 +217,13 @@ impl SmtpSink {
         newest().expect("it was there a moment ago")
     }
 
+    /// The newest mail to this address that has arrived so far.
+    pub fn newest_to(&self, address: &str) -> Option<Received> {
+        let received = self.shared.received.lock().expect("no thread panicked");
+        let is_to = |mail: &&Received| mail.rcpt_to.iter().any(|to| to == address);
+        received.iter().rev().find(is_to).cloned()
+    }
+
     /// How many connections were ever accepted.
     pub fn connections_seen(&self) -> usize {
         self.shared.connections_seen.load(Ordering::SeqCst)

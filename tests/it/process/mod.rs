@@ -5,5 +5,6 @@ mod commands;
 mod crash;
 mod dev;
 mod logs;
+mod running;
 mod serve;
 pub mod wire;

@@ -101,7 +101,10 @@ fn plain_http_is_refused_with_https_required_on_every_endpoint() {
         let reply = post(&format!("{origin}{path}"), &host, "")
             .unwrap()
             .expect_status(403);
-        assert!(reply.body.contains("https_required"), "{path}: {reply:?}");
+        assert!(
+            reply.body.contains("use a URL that starts with HTTPS"),
+            "{path}: {reply:?}"
+        );
     }
     assert!(
         server.output().contains("every request will be refused"),
