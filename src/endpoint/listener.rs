@@ -8,6 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tokio::task::JoinHandle;
 
 use super::arrival::{Gate, serve};
@@ -16,6 +18,16 @@ use crate::refusal::Fault;
 
 /// How long requests may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a client may take to send the head of a request; who takes longer holds a connection
+/// for nothing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Most bytes in the head of a request.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Most requests at once on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 100;
 
 /// How often the TLS files are looked at.
 const TLS_RELOAD: Duration = Duration::from_secs(30);
@@ -94,7 +106,8 @@ pub async fn start(
     let io_fault = |error: std::io::Error| Fault::new("listening", error);
     let public_server = match tls {
         None => {
-            let server = axum_server::from_tcp(listeners.public).map_err(io_fault)?;
+            let mut server = axum_server::from_tcp(listeners.public).map_err(io_fault)?;
+            limit(server.http_builder());
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
         Some((certificate, key)) => {
@@ -107,15 +120,17 @@ pub async fn start(
                     )
                 })?;
             tokio::spawn(reload(config.clone(), certificate, key));
-            let server =
+            let mut server =
                 axum_server::from_tcp_rustls(listeners.public, config).map_err(io_fault)?;
+            limit(server.http_builder());
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
     };
     let routes = management::router(app)
         .merge(management_routes)
         .into_make_service();
-    let server = axum_server::from_tcp(listeners.management).map_err(io_fault)?;
+    let mut server = axum_server::from_tcp(listeners.management).map_err(io_fault)?;
+    limit(server.http_builder());
     let management_server = tokio::spawn(server.handle(handle.clone()).serve(routes));
     Ok(Started {
         public,
@@ -123,6 +138,16 @@ pub async fn start(
         handle,
         servers: vec![public_server, management_server],
     })
+}
+
+/// What a connection may cost before a request is even placed.
+fn limit(builder: &mut Builder<TokioExecutor>) {
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
 }
 
 impl Started {

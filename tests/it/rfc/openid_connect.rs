@@ -24,7 +24,7 @@ use crate::fixture::{BASE_URL, Call, START, Site, on_both_databases};
 type Answering<'s> = Pin<Box<dyn Future<Output = Result<HttpResponse, Infallible>> + Send + 's>>;
 
 /// An HTTP client over the fixture: what the library asks for is what the router gets.
-fn http(site: &Site) -> impl Fn(HttpRequest) -> Answering<'_> {
+fn http<'s>(site: &'s Site) -> impl Fn(HttpRequest) -> Answering<'s> {
     move |request: HttpRequest| {
         let (parts, body) = request.into_parts();
         let mut call = Call::new(parts.method, "")
@@ -104,7 +104,7 @@ on_both_databases! {
                 .expect("tokens");
 
             let id_token = tokens.id_token().expect("an id_token");
-            assert_eq!(id_token.signing_alg().unwrap(), algorithm);
+            assert_eq!(*id_token.signing_alg().unwrap(), algorithm);
             let now = || START.iso_seconds().parse().expect("an instant");
             let verifier = client.id_token_verifier().set_allowed_algs([algorithm.clone()]).set_time_fn(now);
             let claims = id_token.claims(&verifier, &nonce).expect("the id_token verifies");
@@ -161,7 +161,7 @@ on_both_databases! {
         let token: CoreIdToken = serde_json::from_value(json!(text)).unwrap();
         let claims = token.claims(&verifier, |_: Option<&Nonce>| Ok(())).unwrap();
         assert_ne!(claims.access_token_hash(), hash.ok().as_ref());
-        assert_eq!(claims.nonce(), None, "none was sent");
+        assert!(claims.nonce().is_none(), "none was sent");
     }
 }
 

@@ -11,7 +11,7 @@ use vestibule::sealing::sha256;
 use vestibule::store;
 
 use super::{USERINFO, access_token, code_with, userinfo_status};
-use crate::fixture::{BASE_URL, Call, START, Site, on_both_databases};
+use crate::fixture::{BASE_URL, Call, START, on_both_databases};
 
 fn signature(secret: &str, tokens: &Value) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());

@@ -8,7 +8,7 @@ use super::{
     access_token, add_client, add_site, assert_invalid_grant, execute_and_refresh, token_call_of,
     userinfo_status,
 };
-use crate::fixture::{Call, Site, on_both_databases};
+use crate::fixture::{Call, on_both_databases};
 
 on_both_databases! {
     async fn code_01_a_code_redeemed_twice_ends_its_tokens(site: Site) {

@@ -12,7 +12,7 @@ use super::{
     USERINFO, access_token, add_site, assert_invalid_grant, execute_and_refresh, jwt_format,
     register_with, userinfo_status,
 };
-use crate::fixture::{BASE_URL, Call, START, Site, on_both_databases, registration};
+use crate::fixture::{BASE_URL, Call, START, on_both_databases, registration};
 
 fn part(token: &str, number: usize) -> Value {
     let part = token.split('.').nth(number).expect("three parts");
