@@ -147,7 +147,12 @@ fn applied_on_sqlite(database: &Sqlite) -> Result<Vec<(i64, String, i64)>, Fault
 
 fn list_on_sqlite(transaction: &mut Transaction<'_>) -> rusqlite::Result<Vec<(i64, String, i64)>> {
     let connection = sqlite_connection(transaction);
-    if !connection.table_exists(None, "schema_migration")? {
+    // A statement, and not `table_exists`: that one answers from what the connection has read of the
+    // schema before, and a reading connection may have read it before the first migration.
+    let exists = connection
+        .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'")?
+        .exists([])?;
+    if !exists {
         return Ok(Vec::new());
     }
     let mut statement = connection.prepare(LIST_APPLIED)?;

@@ -28,6 +28,9 @@ use crate::refusal::{Fault, FaultKind};
 /// Connections for reading. Two cores are kept busy by four.
 const READERS: usize = 4;
 
+/// How much of the file a reader maps; what lies beyond is read by copy.
+const READER_MMAP_BYTES: i64 = 256 * 1024 * 1024;
+
 /// Most bodies in one commit: beyond it the first caller waits longer than the fsync is worth.
 const GROUP_MAX: usize = 256;
 
@@ -51,6 +54,7 @@ impl Sqlite {
     /// # Faults
     /// The file cannot be opened or is not a database.
     pub fn open(path: &Path, synchronous: Synchronous) -> Result<Sqlite, Fault> {
+        make_private(path)?;
         let mut writer = connect(path, false, synchronous)?;
         let readers = (0..READERS)
             .map(|_| connect(path, true, synchronous).map(Mutex::new))
@@ -107,12 +111,17 @@ impl Sqlite {
     /// # Faults
     /// The file exists or cannot be written.
     pub fn backup(&self, path: &Path) -> Result<(), Fault> {
-        let connection = self.reader();
+        // Made here, and only if it is not there: SQLite would write over whatever it found.
+        std::fs::File::create_new(path).map_err(|error| {
+            let detail = format!("{}: {error}", path.display());
+            Fault::described("making the backup file", detail)
+        })?;
         let mut copy = Connection::open(path)
             .map_err(|error| fault::sqlite("opening the backup file", error))?;
-        rusqlite::backup::Backup::new(&connection, &mut copy)
-            .and_then(|backup| backup.run_to_completion(1024, Duration::from_millis(1), None))
+        let mut connection = self.reader();
+        copy_as_of_now(&mut connection, &mut copy)
             .map_err(|error| fault::sqlite("writing the backup file", error))?;
+        drop(connection);
         copy.pragma_update(None, "journal_mode", "DELETE")
             .and_then(|()| copy.query_row("PRAGMA integrity_check", [], |row| row.get(0)))
             .map_err(|error| fault::sqlite("checking the backup file", error))
@@ -146,6 +155,31 @@ impl Drop for Sqlite {
     }
 }
 
+/// Copies in steps under one read transaction. Without it each write of the server in between would
+/// make the copy begin again, and beside a busy writer it would never end.
+fn copy_as_of_now(connection: &mut Connection, copy: &mut Connection) -> rusqlite::Result<()> {
+    let snapshot = connection.transaction()?;
+    // The snapshot is taken by the first read.
+    snapshot.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    rusqlite::backup::Backup::new(&snapshot, copy)?.run_to_completion(
+        1024,
+        Duration::from_millis(1),
+        None,
+    )
+}
+
+/// Makes a missing file readable by its owner only; the WAL beside it gets the same rights.
+fn make_private(path: &Path) -> Result<(), Fault> {
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(|_| ()).map_err(|error| {
+        Fault::described("opening the database", format!("{}: {error}", path.display()))
+            .with_kind(FaultKind::Unavailable)
+    })
+}
+
 fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -163,6 +197,10 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -4096)?;
         connection.pragma_update(None, "query_only", is_reader)?;
+        if is_reader {
+            // A commit empties the readers' page caches; mapped pages need no copy to come back.
+            connection.pragma_update(None, "mmap_size", READER_MMAP_BYTES)?;
+        }
         Ok(connection)
     };
     open().map_err(|error: rusqlite::Error| {

@@ -261,10 +261,10 @@ async fn ops_01_a_backup_taken_while_writing_holds_everything_acknowledged_befor
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_of_a_large_database_ends_although_every_millisecond_brings_a_write() {
     let site = Site::open(Database::Sqlite).await;
-    // 12 MiB: many more pages than one step of the copy takes.
+    // 24 MiB: many more pages than one step of the copy takes.
     site.execute(
         "INSERT INTO account (id, name, name_key, created_at)
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12288)
+            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 24576)
             SELECT 'big' || i, hex(zeroblob(500)), 'big' || i, 0 FROM n",
     )
     .await;
@@ -273,7 +273,7 @@ async fn a_backup_of_a_large_database_ends_although_every_millisecond_brings_a_w
         &connection,
         "SELECT COUNT(*) FROM account WHERE id LIKE 'big%'",
     );
-    assert_eq!(big, 12_288);
+    assert_eq!(big, 24_576);
 }
 
 #[tokio::test]
