@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::channel::Gateway;
 use super::inbox::InboxMessage;
@@ -27,11 +28,19 @@ use crate::store::sweep::{self, Horizon};
 /// Messages per claim: enough to keep a relay busy, few enough to settle in one write.
 const BATCH: i64 = 32;
 
-/// How long a claim holds. It is longer than the longest that a relay may take.
+/// How long to wait after the bell for others to ring: messages that come together are claimed and
+/// settled together. Nobody who waits for a mail notices.
+const GATHERING: Duration = Duration::from_millis(20);
+
+/// How often to look without a bell: for retries, and for what another node queued.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long a claim holds.
 const LEASE_SECONDS: i64 = 120;
 
-/// Tries before a message is given up. With the back-off below this takes about half an hour.
-const ATTEMPTS_MAX: i64 = 12;
+/// How long a message of a batch may take, its wait for a free connection included. It is shorter than
+/// the lease, so that no other worker claims a message that is still being sent.
+const SEND_LIMIT: Duration = Duration::from_secs(100);
 
 /// The longest pause between two tries.
 const PAUSE_SECONDS_MAX: i64 = 300;
@@ -52,8 +61,8 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
             break;
         }
         tokio::select! {
-            () = app.outbox_bell.notified() => {}
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = app.outbox_bell.notified() => tokio::time::sleep(GATHERING).await,
+            () = tokio::time::sleep(TICK) => {}
             _ = stop.changed() => {}
         }
     }
@@ -204,10 +213,15 @@ async fn deliver(app: &App, message: &ClaimedMessage, at: Moment) -> Settlement 
                 rendered,
                 date_at_ms: message.created_at.millis(),
             };
-            match relay.send(&mail).await {
-                SendOutcome::Sent { .. } => Settlement::Sent,
-                SendOutcome::Retry { reason } => retry(message, at, reason),
-                SendOutcome::Reject { reason } => Settlement::Abandoned { reason },
+            match timeout(SEND_LIMIT, Box::pin(relay.send(&mail))).await {
+                Ok(SendOutcome::Sent { .. }) => Settlement::Sent,
+                Ok(SendOutcome::Retry { reason }) => retry(message, at, reason),
+                Ok(SendOutcome::Reject { reason }) => Settlement::Abandoned { reason },
+                Err(_) => retry(
+                    message,
+                    at,
+                    "the relay was too slow for the batch".to_owned(),
+                ),
             }
         }
     }
@@ -240,11 +254,9 @@ fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<
     })
 }
 
-/// The pause doubles from one second; the last try ends in giving up.
+/// The pause doubles from one second. There is no last try: the end of its code is the end of a
+/// message, and a relay that was away for hours still gets those that live.
 fn retry(message: &ClaimedMessage, at: Moment, reason: String) -> Settlement {
-    if message.attempts >= ATTEMPTS_MAX {
-        return Settlement::Abandoned { reason };
-    }
     let pause = 1i64 << message.attempts.clamp(1, 20).saturating_sub(1);
     Settlement::Retry {
         due_at: at.plus_seconds(pause.min(PAUSE_SECONDS_MAX)),
@@ -257,19 +269,19 @@ fn report(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
     match settlement {
         Settlement::Sent => {
             app.metrics.outbox_settled("sent");
-            tracing::debug!(message = %id, "sent");
+            tracing::debug!(outbox = %id, "sent");
         }
         Settlement::Expired => {
             app.metrics.outbox_settled("expired");
-            tracing::warn!(message = %id, "not sent: its code has expired");
+            tracing::warn!(outbox = %id, "not sent: its code has expired");
         }
         Settlement::Retry { reason, .. } => {
             app.metrics.outbox_settled("retried");
-            tracing::warn!(message = %id, attempt = message.attempts, reason, "not sent yet");
+            tracing::warn!(outbox = %id, attempt = message.attempts, reason, "not sent yet");
         }
         Settlement::Abandoned { reason } => {
             app.metrics.outbox_settled("abandoned");
-            tracing::error!(message = %id, attempt = message.attempts, reason, "given up");
+            tracing::error!(outbox = %id, attempt = message.attempts, reason, "given up");
         }
     }
 }

@@ -15,7 +15,7 @@ statements! {
         WHERE id IN (SELECT id FROM outbox
                 WHERE status IN ('queued', 'sending') AND due_at <= $1
                     AND (leased_until IS NULL OR leased_until <= $1)
-                ORDER BY due_at LIMIT $3)
+                ORDER BY CASE WHEN expires_at > $1 THEN 0 ELSE 1 END, due_at LIMIT $3)
             AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)
         RETURNING id, channel, template, language, recipient, site_id, message_id, sealed, attempts,
             expires_at, created_at";
@@ -53,7 +53,8 @@ pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result
     Ok(())
 }
 
-/// Claims up to `limit` messages that are due and that no live lease holds.
+/// Claims up to `limit` messages that are due and that no live lease holds, those whose code still
+/// lives first: after an outage they must not wait for the many that are only to be marked.
 pub async fn claim(
     tx: &mut Transaction<'_>,
     at: Moment,
