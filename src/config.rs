@@ -134,7 +134,7 @@ pub struct SmtpConfig {
     pub from: Option<String>,
     /// A file with the password of the user that the URL names.
     pub password_file: Option<PathBuf>,
-    /// PEM certificates to trust besides the public ones.
+    /// PEM certificates to trust in place of the public ones.
     pub ca_file: Option<PathBuf>,
     /// How long one message may take.
     pub timeout_seconds: Option<u64>,

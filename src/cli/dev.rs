@@ -12,7 +12,7 @@ use clap::Args;
 use super::assembly::{World, assemble};
 use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_keyring};
 use super::process;
-use super::ready::{ENV_FILE, READY_FILE, Ready, echo_of, write_private};
+use super::ready::{ENV_FILE, READY_FILE, Ready, echo_of, write_private, write_private_once};
 use super::seed::{self, Source};
 use crate::config::Config;
 use crate::delivery::Inbox;
@@ -65,7 +65,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Some(seed) => seeded(seed, &data_dir)?,
         None => Entropy::Os,
     };
-    let keyring = own_keyring(&config, &entropy)?;
+    let keyring = own_keyring(&config)?;
     if !std::env::vars().any(|(name, _)| name == "VESTIBULE_LOG__FORMAT") {
         config.log.format = String::from("pretty");
     }
@@ -150,27 +150,35 @@ fn seeded(seed: u64, data_dir: &Path) -> Result<Entropy, Exit> {
     Ok(Entropy::seeded(seed.wrapping_add(step)))
 }
 
-/// Reads the master key of the data directory, or makes it.
-fn own_keyring(config: &Config, entropy: &Entropy) -> Result<Keyring, Exit> {
+/// Reads the master key of the data directory, or makes it; never from a seed, because the directory
+/// may be served for real one day.
+fn own_keyring(config: &Config) -> Result<Keyring, Exit> {
     if let Some(path) = &config.keys.master_key_file
         && !path.exists()
     {
-        write_private(path, &format!("{}\n", Keyring::generate(entropy).as_str()))?;
+        write_private_once(
+            path,
+            &format!("{}\n", Keyring::generate(&Entropy::Os).as_str()),
+        )?;
     }
     read_keyring(config)
 }
 
-/// Schema, installation and demo. A demo site that was made under another port is moved to this one.
+/// Schema, installation and demo. The demo is made where there is no site at all, so that a start
+/// that was cut off between the two is made good by the next; one that was made under another port is
+/// moved to this one.
 async fn prepare(source: Source<'_>, origin: &str, is_bare: bool) -> Result<(), Exit> {
     source.store.migrate(source.at).await?;
-    let is_new = seed::installation(source).await?;
-    if is_new && !is_bare {
-        seed::demo(source, origin).await?;
+    seed::installation(source).await?;
+    let sites = source
+        .store
+        .read("site.list", &(), |tx, ()| Box::pin(store::site::list(tx)))
+        .await?;
+    match sites.is_empty() {
+        true if is_bare => Ok(()),
+        true => Ok(seed::demo(source, origin).await?),
+        false => move_demo(source, origin).await,
     }
-    if !is_new {
-        move_demo(source, origin).await?;
-    }
-    Ok(())
 }
 
 async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {

@@ -29,6 +29,7 @@ mod user;
 mod version;
 mod wire;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -127,7 +128,10 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Version => version::run(&place),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "vestibule", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "vestibule", &mut script);
+            // A reader that has seen enough is no fault of ours.
+            let _ = std::io::stdout().write_all(&script);
             Ok(())
         }
     }

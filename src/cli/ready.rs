@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -143,17 +143,38 @@ pub fn echo_of(base_url: &str) -> String {
 /// Writes a file with secrets in it: readable by its owner only, and never half-written, because it
 /// appears under its name only when it is whole.
 pub fn write_private(path: &Path, text: &str) -> Result<(), Exit> {
-    let broken = |error: std::io::Error| Exit::broken(format!("{}: {error}", path.display()));
+    let new = write_beside(path, text)?;
+    std::fs::rename(&new, path)
+        .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))
+}
+
+/// The same for a file that must not be replaced: of two processes that make it, one does.
+pub fn write_private_once(path: &Path, text: &str) -> Result<(), Exit> {
+    let new = write_beside(path, text)?;
+    let linked = std::fs::hard_link(&new, path);
+    let _ = std::fs::remove_file(&new);
+    match linked {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Exit::broken(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_beside(path: &Path, text: &str) -> Result<PathBuf, Exit> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
+    name.push(format!(".{}.new", std::process::id()));
     let new = path.with_file_name(name);
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new).map_err(broken)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(broken)?;
-    std::fs::rename(&new, path).map_err(broken)
+    options
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+        })
+        .map_err(|error| Exit::broken(format!("{}: {error}", new.display())))?;
+    Ok(new)
 }

@@ -115,19 +115,20 @@ pub async fn installation(source: Source<'_>) -> Result<bool, Fault> {
             input,
             |tx, (org_id, check, keys, profiles, at)| {
                 Box::pin(async move {
-                    store::installation::insert(tx, org_id, check, *at).await?;
+                    if !store::installation::insert(tx, org_id, check, *at).await? {
+                        return Ok(false);
+                    }
                     for key in keys {
                         store::signing_key::insert(tx, key).await?;
                     }
                     for profile in profiles {
                         store::profile::insert(tx, profile).await?;
                     }
-                    Ok(())
+                    Ok(true)
                 })
             },
         )
-        .await?;
-    Ok(true)
+        .await
 }
 
 /// Makes the demo: the integration user, the private site and the two apps. Call it once, on a

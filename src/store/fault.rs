@@ -30,6 +30,10 @@ pub fn postgres(context: &'static str, error: tokio_postgres::Error) -> Fault {
         {
             FaultKind::Conflict
         }
+        // The server ends the connection and says so first; with it goes the transaction.
+        Some(code) if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
+            FaultKind::ConnectionLost
+        }
         // 53… is "insufficient resources", 57… "operator intervention", 08… the connection.
         Some(code)
             if ["53", "57", "08"]

@@ -10,7 +10,8 @@ use crate::refusal::Fault;
 statements! {
     BUMP = "UPDATE installation SET version = version + 1";
     FIND = "SELECT org_id, key_check, version FROM installation";
-    INSERT = "INSERT INTO installation (org_id, key_check, version, created_at) VALUES ($1, $2, 1, $3)";
+    INSERT = "INSERT INTO installation (singleton, org_id, key_check, version, created_at)
+        VALUES (1, $1, $2, 1, $3) ON CONFLICT DO NOTHING";
 }
 
 /// The one row.
@@ -29,15 +30,15 @@ pub async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Faul
     tx.find(&FIND, &[]).await
 }
 
-/// Marks the database as belonging to an organisation and a master key.
+/// Marks the database as belonging to an organisation and a master key; false when it belongs to one
+/// already, which the constraint decides when two processes start together.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     org_id: &str,
     key_check: &[u8],
     at: Moment,
-) -> Result<(), Fault> {
-    tx.execute(&INSERT, bind![org_id, key_check, at]).await?;
-    Ok(())
+) -> Result<bool, Fault> {
+    Ok(tx.execute(&INSERT, bind![org_id, key_check, at]).await? == 1)
 }
 
 /// Tells every node that settings have changed.

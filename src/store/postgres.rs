@@ -88,8 +88,7 @@ impl Postgres {
                 tries += 1;
                 match database.write_once(&*input, &body).await {
                     Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
-                        // Two bodies in step would meet again; the pause grows with the tries.
-                        tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
+                        pause(tries).await;
                     }
                     outcome => return outcome,
                 }
@@ -151,7 +150,9 @@ impl Postgres {
             let client = self.client().await?;
             let mut transaction = Transaction::PostgresRead(client);
             match body(&mut transaction, input).await {
-                Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {}
+                Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
+                    pause(tries).await
+                }
                 outcome => return outcome,
             }
         }
@@ -171,6 +172,12 @@ impl Postgres {
                 .with_kind(FaultKind::Unavailable),
         })
     }
+}
+
+/// Two bodies in step would meet again, and a pool needs a moment to notice that its connections are
+/// dead; so the pause grows with the tries.
+async fn pause(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
 }
 
 fn is_worth_another_try(fault: &Fault) -> bool {

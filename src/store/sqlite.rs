@@ -175,8 +175,11 @@ fn make_private(path: &Path) -> Result<(), Fault> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(|_| ()).map_err(|error| {
-        Fault::described("opening the database", format!("{}: {error}", path.display()))
-            .with_kind(FaultKind::Unavailable)
+        Fault::described(
+            "opening the database",
+            format!("{}: {error}", path.display()),
+        )
+        .with_kind(FaultKind::Unavailable)
     })
 }
 
@@ -248,6 +251,8 @@ where
         let result = match (commit, self.result) {
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => Err(stopped()),
+            // What a body met itself says more than what became of its group.
+            (Err(_), Some(Err(own))) => Err(own),
             (Err(fault), _) => Err(fault.again()),
         };
         // A caller that has gone away does not undo what was committed.
@@ -300,6 +305,12 @@ fn run_jobs(
         let is_kept = opened.is_ok() && job.run(connection);
         group.push(job);
         opened?;
+        if connection.is_autocommit() {
+            // A full or failing disk makes SQLite roll everything back, the savepoints included.
+            let detail =
+                String::from("another write of the same commit met a full or failing disk");
+            return Err(Fault::described("writing", detail).with_kind(FaultKind::Unavailable));
+        }
         if !is_kept {
             run_sql(connection, "ROLLBACK TO body")?;
         }

@@ -1,5 +1,6 @@
 CREATE TABLE installation (
-    org_id      TEXT NOT NULL PRIMARY KEY,
+    singleton   BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    org_id      TEXT NOT NULL,
     key_check   BYTEA NOT NULL,
     version     BIGINT NOT NULL,
     created_at  BIGINT NOT NULL

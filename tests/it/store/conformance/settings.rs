@@ -73,13 +73,14 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_second_installation_of_the_same_id_is_refused_by_the_database(site: Site) {
-        let org_id = site.app.directory().org_id.clone();
-        let result = site.app.store.write("test.write", org_id, |tx, id| {
-            Box::pin(store::installation::insert(tx, id, b"check", START))
-        });
-        result.await.expect_err("the id is the primary key");
+    async fn a_database_belongs_to_one_installation(site: Site) {
+        let own = site.app.directory().org_id.clone();
+        for org_id in [own, String::from("00D000000000099AAA")] {
+            assert!(!in_write!(site, org_id, |tx, id| store::installation::insert(tx, id, b"check", START).await));
+        }
         assert_eq!(site.count("SELECT COUNT(*) FROM installation").await, 1);
+        let found = in_read!(site, |tx| store::installation::find(tx).await).expect("the first");
+        assert_eq!(found.key_check, Keyring::new(&MASTER_KEY).check_value());
     }
 }
 
