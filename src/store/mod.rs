@@ -30,6 +30,7 @@ pub mod signing_key;
 pub mod site;
 pub mod sweep;
 pub mod token;
+pub mod turn;
 pub mod user;
 
 use std::future::Future;
@@ -282,5 +283,6 @@ static STATEMENTS: &[&[&Statement]] = &[
     site::STATEMENTS,
     sweep::STATEMENTS,
     token::STATEMENTS,
+    turn::STATEMENTS,
     user::STATEMENTS,
 ];

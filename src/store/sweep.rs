@@ -5,7 +5,7 @@ use super::statement::{bind, statements};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
-/// Rows per table and sweep. A full sweep of four tables stays well below 100 ms.
+/// Rows per table and sweep. A full sweep of all tables stays well below 100 ms.
 pub const ROWS_MAX: i64 = 500;
 
 statements! {
@@ -15,6 +15,8 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired') AND due_at < $1 LIMIT $2)";
+    TURNS = "DELETE FROM turn WHERE name IN
+        (SELECT name FROM turn WHERE taken_at < $1 LIMIT $2)";
     TOKENS = "DELETE FROM access_token WHERE token_hash IN
         (SELECT token_hash FROM access_token WHERE expires_at < $1 LIMIT $2)";
 }
@@ -22,7 +24,8 @@ statements! {
 /// What may go: everything that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// Challenges are kept for the longest budget that counts them, 24 hours.
+    /// Challenges are kept for the longest budget that counts them, 24 hours; the turns of their
+    /// budgets go with them.
     pub challenges: Moment,
     /// Codes and tokens are kept for an hour after their end, so that a replay is still recognised.
     pub codes_and_tokens: Moment,
@@ -55,6 +58,9 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .await?;
     count += tx
         .execute(&MESSAGES, bind![horizon.messages, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&TURNS, bind![horizon.challenges, ROWS_MAX])
         .await?;
     Ok(count)
 }

@@ -126,6 +126,10 @@ async fn save(
             (challenge, message, budget),
             |tx, (challenge, message, budget)| {
                 Box::pin(async move {
+                    // Of requests that come at once for one mailbox, each counts those before it,
+                    // and each ends those before it.
+                    let turn = Turn::Budget(&challenge.target.budget_key);
+                    store::turn::take(tx, turn, challenge.created_at).await?;
                     if let Some(budget) = budget {
                         let since = challenge.created_at.plus_seconds(-BUDGET_SECONDS);
                         let key = &challenge.target.budget_key;

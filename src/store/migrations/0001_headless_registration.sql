@@ -98,6 +98,11 @@ CREATE TABLE challenge (
 CREATE INDEX challenge_by_budget ON challenge (budget_key, purpose, created_at);
 CREATE INDEX challenge_by_creation ON challenge (created_at);
 
+CREATE TABLE turn (
+    name     TEXT NOT NULL PRIMARY KEY,
+    taken_at BIGINT NOT NULL
+) /* clustered */;
+
 CREATE TABLE authorization_code (
     code_hash      BYTEA NOT NULL PRIMARY KEY,
     client_id      TEXT NOT NULL,

@@ -1,12 +1,90 @@
-//! Races: many at once, and one succeeds.
+//! Races: many at once, on one node and on two, and one succeeds.
+//!
+//! Each test runs a few rounds; `VESTIBULE_TEST_ROUNDS` asks for more of them in a long run.
 
-use crate::fixture::on_both_databases;
+mod codes;
+mod registrations;
 
-on_both_databases! {
-    async fn x(site: Site) {
-        assert_eq!(site.count("SELECT COUNT(*) FROM app_user").await, 1);
-        site.execute("UPDATE app_user SET locale = 'de'").await;
-        let other = site.another_node().await;
-        other.register("a@example.com").await;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::Barrier;
+
+use crate::fixture::{Answer, Call, PASSWORD, Site};
+
+/// How many come at once.
+const WIDTH: usize = 50;
+
+/// How often a race is run.
+fn rounds() -> usize {
+    let asked = std::env::var("VESTIBULE_TEST_ROUNDS").ok();
+    asked.map_or(3, |text| text.parse().expect("a number of rounds"))
+}
+
+/// Two nodes of one installation.
+async fn two_nodes(site: Site) -> [Arc<Site>; 2] {
+    let other = site.another_node().await;
+    [Arc::new(site), Arc::new(other)]
+}
+
+/// Sends calls from as many tasks, which start together and take turns at the nodes.
+async fn all_at_once(nodes: &[Arc<Site>], calls: Vec<Call>) -> Vec<Answer> {
+    let start = Arc::new(Barrier::new(calls.len()));
+    let tasks = calls.into_iter().enumerate().map(|(number, call)| {
+        let (node, start) = (nodes[number % nodes.len()].clone(), start.clone());
+        tokio::spawn(async move {
+            start.wait().await;
+            node.send(call).await
+        })
+    });
+    let answers = futures_util::future::join_all(tasks).await;
+    answers
+        .into_iter()
+        .map(|answer| answer.expect("no panic"))
+        .collect()
+}
+
+/// Those that succeeded and those that did not; a fault of the server is neither.
+#[track_caller]
+fn won_and_lost(answers: Vec<Answer>, success: u16) -> (Vec<Answer>, Vec<Answer>) {
+    for answer in &answers {
+        assert!(answer.status < 500, "{} {}", answer.status, answer.body);
     }
+    answers
+        .into_iter()
+        .partition(|answer| answer.status == success)
+}
+
+/// An init call for a username from an address of its own.
+async fn init_from(site: &Site, username: &str, email: &str) -> String {
+    let body = json!({
+        "userdata": {"firstName": "Janice", "lastName": "Edwards", "email": email, "username": username},
+        "customdata": {"company": "Acme"},
+        "password": PASSWORD,
+        "verificationmethod": "email",
+    });
+    let answer = site.init(&body).await.expect_ok();
+    answer.json()["identifier"]
+        .as_str()
+        .expect("an identifier")
+        .to_owned()
+}
+
+/// The code that was sent to each address, in their order; the inbox is empty afterwards.
+async fn codes_to(site: &Site, recipients: &[String]) -> Vec<String> {
+    site.deliver().await;
+    let codes = recipients.iter().map(|recipient| {
+        let messages = site.inbox.list(Some(recipient));
+        let code = messages.last().and_then(|message| message.code.clone());
+        code.expect("a message with a code")
+    });
+    let codes = codes.collect();
+    site.inbox.clear();
+    codes
+}
+
+/// A code that is not this one.
+fn wrong(code: &str, number: usize) -> String {
+    let right: usize = code.parse().expect("digits");
+    format!("{:06}", (right + 1 + number) % 1_000_000)
 }

@@ -1,0 +1,108 @@
+//! Messages (threats MAIL-01, 04, 06, 07, 08).
+
+use serde_json::json;
+use vestibule::delivery::InboxMessage;
+
+use super::{assert_init_refused, rounds};
+use crate::fixture::{Site, on_both_databases, registration};
+
+/// The message to somebody who registers with these names.
+async fn message_of(site: &Site, username: &str, first_name: &str) -> std::sync::Arc<InboxMessage> {
+    let mut body = registration(username);
+    body["userdata"]["firstName"] = json!(first_name);
+    site.init(&body).await.expect_ok();
+    site.deliver().await;
+    let mut messages = site.inbox.list(None);
+    site.inbox.clear();
+    assert_eq!(messages.len(), 1, "one message to one recipient");
+    let message = messages.pop().unwrap();
+    assert_eq!(message.to, username);
+    message
+}
+
+on_both_databases! {
+    async fn mail_01_a_name_adds_no_line_and_no_recipient(site: Site) {
+        for bad in ["Jan\r\nBcc: x@example.com", "Jan\nTo: x", "Jan\u{0}", "Jan\u{85}x", &"x".repeat(81)] {
+            let mut body = registration("a@example.com");
+            body["userdata"]["firstName"] = json!(bad);
+            assert_init_refused(&site, &body, "invalid_params").await;
+        }
+        for (number, odd) in ["Jan\u{2028}Bcc: x@example.com", "=?utf-8?B?QmNj?=", "\u{202e}naJ", "Jan, x@example.com"].into_iter().enumerate() {
+            let message = message_of(&site, &format!("u{number}@example.com"), odd).await;
+            assert!(!message.subject.contains('\n') && !message.subject.contains('\r'));
+            assert!(!message.subject.contains("x@example.com"));
+        }
+    }
+}
+
+on_both_databases! {
+    async fn mail_04_a_name_is_no_template(site: Site) {
+        for (number, name) in ["{{ 7*7 }}", "{% include 'x' %}", "${7*7}", "<%= 7*7 %>", "{{ code }}", "{# x #}"].into_iter().enumerate() {
+            let message = message_of(&site, &format!("u{number}@example.com"), name).await;
+            let code = message.code.clone().unwrap();
+            assert!(!message.text.contains("49") || code.contains("49"), "{}", message.text);
+            // The code stands in the text as often as in a mail to anybody else.
+            let plain = message_of(&site, &format!("p{number}@example.com"), "Janice").await;
+            let count = |message: &InboxMessage| message.text.matches(message.code.as_deref().unwrap()).count();
+            assert_eq!(count(&message), count(&plain), "{name}");
+            assert!(message.text.contains(name), "literally: {}", message.text);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn mail_06_a_name_is_no_markup(site: Site) {
+        for (number, name) in ["<script>x</script>", "<img src=x onerror=y>", "\"><a href=javascript:x>", "&lt;b&gt;"].into_iter().enumerate() {
+            let message = message_of(&site, &format!("u{number}@example.com"), name).await;
+            let html = message.html.clone().unwrap();
+            assert!(!html.contains(name), "{html}");
+            assert!(!html.contains("<script>x") && !html.contains("<img src=x") && !html.contains("<a href=javascript"));
+        }
+    }
+}
+
+on_both_databases! {
+    async fn mail_07_08_a_mailbox_gets_five_codes_an_hour_by_whatever_name(site: Site) {
+        let mut sent = 0;
+        for number in 0..20 * rounds(1) {
+            let email = match number % 4 {
+                0 => "victim@example.com".to_owned(),
+                1 => format!("victim+{number}@example.com"),
+                2 => format!("VICTIM+x{number}@Example.COM"),
+                _ => "Victim@example.com".to_owned(),
+            };
+            let mut body = registration(&format!("u{number}@example.com"));
+            body["userdata"]["email"] = json!(email);
+            let answer = site.init(&body).await;
+            match answer.status {
+                200 => sent += 1,
+                429 => assert_eq!(answer.header("retry-after"), Some("3600")),
+                other => panic!("{other}: {}", answer.body),
+            }
+        }
+        assert_eq!(sent, 5);
+        site.deliver().await;
+        assert_eq!(site.inbox.clear(), 5);
+        // Somebody else is not held up.
+        site.pending("other@example.com").await;
+        site.code_to("other@example.com").await;
+    }
+}
+
+on_both_databases! {
+    async fn mail_07_a_phone_gets_five_codes_an_hour_however_it_is_written(site: Site) {
+        let spellings = ["+12035550100", "+1 203 555 0100", "001 203 555 0100", "+1 (203) 555-0100"];
+        let mut sent = 0;
+        for number in 0..10 {
+            let mut body = registration(&format!("u{number}@example.com"));
+            body["verificationmethod"] = json!("sms");
+            body["customdata"] = json!({"mobilePhone": spellings[number % spellings.len()]});
+            sent += usize::from(site.init(&body).await.status == 200);
+        }
+        assert_eq!(sent, 5);
+        site.deliver().await;
+        let messages = site.inbox.list(None);
+        assert!(messages.iter().all(|message| message.to == "+12035550100"));
+        site.inbox.clear();
+    }
+}

@@ -1,0 +1,100 @@
+//! What a caller without a trusted token may learn of an account: nothing.
+//!
+//! No setting opens that door yet (reCAPTCHA takes the token's place, and is not offered), so the
+//! story is told here with `Trust::Stranger` in the hand.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use vestibule::admission::Trust;
+use vestibule::flow::{Visit, registration as story};
+use vestibule::refusal::{Failure, Refusal};
+use vestibule_protocol::headless::{InitAnswer, InitRegistration};
+
+use super::assert_refused;
+use crate::fixture::{Site, on_both_databases, registration};
+
+async fn open(site: &Site, body: &Value) -> Result<InitAnswer, Failure> {
+    let visit = Visit {
+        site: Arc::clone(&site.app.directory().sites()[0]),
+        at: site.app.now(),
+        ip: IpAddr::from([203, 0, 113, 7]),
+        request_id: "test".to_owned(),
+    };
+    let request = InitRegistration::parse(body.to_string().as_bytes()).expect("a registration");
+    story::open(&site.app, &visit, Trust::Stranger, &request).await
+}
+
+on_both_databases! {
+    async fn enu_05_a_taken_username_is_an_ordinary_success_that_fails_at_the_end(site: Site) {
+        site.register("janice@example.com").await;
+        let before = site.user("janice@example.com").await.unwrap();
+        let mut body = registration("janice@example.com");
+        body["userdata"]["email"] = json!("thief@example.com");
+        let answer = open(&site, &body).await.expect("an ordinary success");
+        let mut fresh = registration("fresh@example.com");
+        fresh["userdata"]["email"] = json!("thief@example.com");
+        let control = open(&site, &fresh).await.expect("the same for a free name");
+        assert_eq!((answer.email.as_str(), answer.identifier.len()), ("thief@example.com", control.identifier.len()));
+        site.deliver().await;
+        site.inbox.clear();
+        // The newer request ended the older, so the name is asked for once more.
+        let answer = open(&site, &body).await.unwrap();
+        let code = site.code_to("thief@example.com").await;
+        let end = site.send(site.authorize_call(&answer.identifier, &code)).await.expect_status(400).json();
+        assert_eq!(end["error"], "registration_error");
+        assert_eq!(end["apex_error"], "DuplicateUsernameException: the username is already in use");
+        assert_eq!(site.user("janice@example.com").await.unwrap().email, before.email);
+    }
+}
+
+on_both_databases! {
+    async fn enu_05_the_owner_of_the_address_is_told_and_gets_no_code(site: Site) {
+        site.register("janice@example.com").await;
+        let answer = open(&site, &registration("janice@example.com")).await.expect("an ordinary success");
+        assert_eq!(answer.email, "janice@example.com");
+        site.deliver().await;
+        let messages = site.inbox.list(None);
+        assert_eq!(messages.len(), 1);
+        let message = &messages[0];
+        assert_eq!(message.code, None);
+        assert!(message.subject.contains("already have an account"), "{}", message.subject);
+        let digits = message.text.split(|c: char| !c.is_ascii_digit()).any(|word| word.len() == 6);
+        assert!(!digits, "{}", message.text);
+        site.inbox.clear();
+        for code in ["000000", "123456", "999999"] {
+            assert_refused(&site.send(site.authorize_call(&answer.identifier, code)).await);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn enu_07_the_budget_of_a_stranger_ends_at_the_same_count(site: Site) {
+        site.register("taken@example.com").await;
+        for (username, spent) in [("taken@example.com", 1), ("free@example.com", 0)] {
+            let mut sent = spent;
+            let end = loop {
+                match open(&site, &registration(username)).await {
+                    Ok(_) => sent += 1,
+                    Err(failure) => break failure,
+                }
+                assert!(sent <= 5, "{username}");
+            };
+            assert!(matches!(end, Failure::Refused(Refusal::RateLimited { .. })), "{end:?}");
+            assert_eq!(sent, 5, "{username}");
+        }
+        site.deliver().await;
+        site.inbox.clear();
+    }
+}
+
+on_both_databases! {
+    async fn a_trusted_caller_is_told_that_a_name_is_taken(site: Site) {
+        site.register("janice@example.com").await;
+        let answer = site.init(&registration("Janice@Example.com")).await.expect_status(400).json();
+        assert_eq!(answer["status_code"], "invalid_params");
+        assert_eq!(answer["invalid_field"], "userdata.username");
+        assert!(answer["error_description"].as_str().unwrap().contains("already in use"));
+    }
+}

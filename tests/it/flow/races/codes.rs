@@ -1,0 +1,189 @@
+//! One-time passwords and authorization codes: each once, and no more guesses than there are tries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use vestibule::store;
+use vestibule::verification::Purpose;
+
+use super::{WIDTH, all_at_once, codes_to, rounds, two_nodes, won_and_lost, wrong};
+use crate::fixture::{Answer, Call, on_both_databases};
+
+/// The tries of a code, as the rules have them when nobody says otherwise.
+const TRIES: usize = 5;
+
+#[track_caller]
+fn assert_is_authentication_failure(answer: &Answer) {
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.body.contains("authentication failure"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(answer.header("location"), None);
+}
+
+on_both_databases! {
+    async fn code_02_of_many_that_redeem_one_code_one_succeeds_and_its_token_is_dead(site: Site) {
+        let nodes = two_nodes(site).await;
+        for round in 0..rounds() {
+            let code = nodes[0].registered_code(&format!("u{round}@example.com")).await;
+            let calls = (0..WIDTH).map(|_| nodes[0].token_call(&code)).collect();
+            let (won, lost) = won_and_lost(all_at_once(&nodes, calls).await, 200);
+            assert_eq!(won.len(), 1, "round {round}");
+            for answer in &lost {
+                assert_eq!((answer.status, &answer.json()["error"]), (400, &"invalid_grant".into()));
+            }
+            // The others were replays, and a replay revokes what came of the code.
+            let answer = won[0].json();
+            let call = Call::get("/services/oauth2/userinfo").bearer(answer["access_token"].as_str().unwrap());
+            assert!(matches!(nodes[1].send(call).await.status, 401 | 403), "round {round}: the token lives");
+        }
+        let rounds = i64::try_from(rounds()).unwrap();
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token").await, rounds);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token WHERE revoked_at IS NULL").await, 0);
+    }
+}
+
+on_both_databases! {
+    async fn otp_02_parallel_guesses_are_no_more_than_the_tries_and_the_right_code_comes_too_late(site: Site) {
+        let nodes = two_nodes(site).await;
+        for round in 0..rounds() {
+            let username = format!("u{round}@example.com");
+            let identifier = nodes[0].pending(&username).await;
+            let code = nodes[0].code_to(&username).await;
+            let calls = (0..WIDTH).map(|number| nodes[0].authorize_call(&identifier, &wrong(&code, number)));
+            for answer in all_at_once(&nodes, calls.collect()).await {
+                assert_is_authentication_failure(&answer);
+            }
+            assert_eq!(nodes[0].count("SELECT MIN(tries_left) FROM challenge").await, 0, "round {round}");
+            for node in &nodes {
+                assert_is_authentication_failure(&node.send(node.authorize_call(&identifier, &code)).await);
+            }
+            assert!(nodes[0].user(&username).await.is_none());
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_02_of_many_that_spend_a_try_as_many_are_answered_as_there_are_tries(site: Site) {
+        let nodes = two_nodes(site).await;
+        let identifier = nodes[0].pending("a@example.com").await;
+        nodes[0].code_to("a@example.com").await;
+        let site_id = nodes[0].app.directory().sites()[0].site.id.clone();
+        let hash = vestibule::sealing::sha256(identifier.as_bytes());
+        let spends = (0..WIDTH).map(|number| {
+            let (node, input) = (nodes[number % 2].clone(), (hash, site_id.clone(), nodes[0].app.now()));
+            tokio::spawn(async move {
+                let spent = node.app.store.write("test.spend", input, |tx, (hash, site_id, at)| {
+                    Box::pin(store::challenge::spend_try(tx, hash, Purpose::Registration, site_id, *at))
+                });
+                spent.await.expect("the database answers").map(|challenge| challenge.tries_left)
+            })
+        });
+        let spent = futures_util::future::join_all(spends).await;
+        let mut left: Vec<i64> = spent.into_iter().filter_map(|spent| spent.expect("no panic")).collect();
+        left.sort_unstable();
+        assert_eq!(left, [0, 1, 2, 3, 4], "each comparison took a try of its own");
+        assert_eq!(left.len(), TRIES);
+    }
+}
+
+on_both_databases! {
+    async fn otp_03_the_right_code_many_times_at_once_succeeds_once(site: Site) {
+        let nodes = two_nodes(site).await;
+        for round in 0..rounds() {
+            let username = format!("u{round}@example.com");
+            let identifier = nodes[0].pending(&username).await;
+            let code = nodes[0].code_to(&username).await;
+            let calls = (0..WIDTH).map(|_| nodes[0].authorize_call(&identifier, &code)).collect();
+            let (won, lost) = won_and_lost(all_at_once(&nodes, calls).await, 302);
+            assert_eq!(won.len(), 1, "round {round}");
+            lost.iter().for_each(assert_is_authentication_failure);
+        }
+        let rounds = i64::try_from(rounds()).unwrap();
+        // The integration user is the one more.
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM app_user").await, rounds + 1);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM credential").await, rounds);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM authorization_code").await, rounds);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM audit_event WHERE event = 'user.registered'").await, rounds);
+    }
+}
+
+on_both_databases! {
+    async fn otp_03_right_and_wrong_codes_at_once_succeed_at_most_once(site: Site) {
+        let nodes = two_nodes(site).await;
+        for round in 0..rounds() {
+            let username = format!("u{round}@example.com");
+            let identifier = nodes[0].pending(&username).await;
+            let code = nodes[0].code_to(&username).await;
+            let calls = (0..WIDTH).map(|number| match number % 5 {
+                0 => nodes[0].authorize_call(&identifier, &code),
+                _ => nodes[0].authorize_call(&identifier, &wrong(&code, number)),
+            });
+            let (won, lost) = won_and_lost(all_at_once(&nodes, calls.collect()).await, 302);
+            assert!(won.len() <= 1, "round {round}: {} succeeded", won.len());
+            lost.iter().for_each(assert_is_authentication_failure);
+            assert_eq!(nodes[0].user(&username).await.is_some(), won.len() == 1);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_06_codes_of_two_people_do_not_open_each_others_request(site: Site) {
+        let one = site.pending("one@example.com").await;
+        let two = site.pending("two@example.com").await;
+        let recipients = ["one@example.com", "two@example.com"].map(String::from);
+        let codes = codes_to(&site, &recipients).await;
+        assert_ne!(codes[0], codes[1], "chance, one in a million: run it again");
+        for (identifier, code) in [(&one, &codes[1]), (&two, &codes[0])] {
+            assert_is_authentication_failure(&site.send(site.authorize_call(identifier, code)).await);
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE tries_left = 4").await, 2, "each was counted");
+        for (identifier, code) in [(&one, &codes[0]), (&two, &codes[1])] {
+            site.send(site.authorize_call(identifier, code)).await.expect_status(302);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_15_a_used_code_is_refused_at_once_later_and_on_another_node(site: Site) {
+        let identifier = site.pending("a@example.com").await;
+        let code = site.code_to("a@example.com").await;
+        let again = site.authorize_call(&identifier, &code);
+        site.send(again.clone()).await.expect_status(302);
+        let user = format!("{:?}", site.user("a@example.com").await);
+        let other = site.another_node().await;
+        for pause in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3_600)] {
+            site.advance(pause);
+            for node in [&site, &other] {
+                assert_is_authentication_failure(&node.send(again.clone()).await);
+            }
+        }
+        assert_eq!(format!("{:?}", site.user("a@example.com").await), user);
+        assert_eq!(site.count("SELECT COUNT(*) FROM authorization_code").await, 1);
+    }
+}
+
+on_both_databases! {
+    async fn otp_18_a_code_opens_no_other_of_many_requests(site: Site) {
+        let nodes = [Arc::new(site)];
+        let site = &nodes[0];
+        let count = 10 * rounds();
+        let recipients: Vec<String> = (0..count).map(|number| format!("u{number}@example.com")).collect();
+        let mut identifiers = Vec::new();
+        for recipient in &recipients {
+            identifiers.push(site.pending(recipient).await);
+        }
+        let codes = codes_to(site, &recipients).await;
+        // A request whose own code happens to be the same is no finding.
+        let others = (1..count).filter(|number| codes[*number] != codes[0]);
+        let calls: Vec<Call> = others.map(|number| site.authorize_call(&identifiers[number], &codes[0])).collect();
+        assert!(!calls.is_empty());
+        for answer in all_at_once(&nodes, calls).await {
+            assert_is_authentication_failure(&answer);
+        }
+        assert_eq!(site.count("SELECT COUNT(*) FROM app_user").await, 1);
+        site.send(site.authorize_call(&identifiers[0], &codes[0])).await.expect_status(302);
+    }
+}
