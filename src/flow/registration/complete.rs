@@ -14,6 +14,7 @@ use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
 use crate::store::code::AuthorizationCode;
+use crate::store::turn::Turn;
 use crate::verification::{Attempt, Purpose};
 
 /// How the user proved who they are (RFC 8176): by a one-time password.
@@ -256,9 +257,14 @@ async fn existing_account(
     if !completion.is_account_shared {
         return Ok(None);
     }
-    Ok(store::account::find_by_name(tx, &account.name)
-        .await?
-        .map(|existing| existing.id))
+    let mut existing = store::account::find_by_name(tx, &account.name).await?;
+    if existing.is_none() && completion.may_create_account {
+        // Of many that would make it at once one does, and the others find it.
+        let name_key = Account::name_key(&account.name);
+        store::turn::take(tx, Turn::Account(&name_key), account.created_at).await?;
+        existing = store::account::find_by_name(tx, &account.name).await?;
+    }
+    Ok(existing.map(|existing| existing.id))
 }
 
 fn new_account(app: &App, visit: &Visit, link: &AccountLink) -> Option<Account> {

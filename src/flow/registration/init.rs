@@ -14,6 +14,7 @@ use crate::outgoing::QueuedMessage;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::{Settings, template_name};
 use crate::store;
+use crate::store::turn::Turn;
 use crate::verification::{Challenge, Opened, Purpose};
 
 /// The hour of "codes per hour".

@@ -40,8 +40,8 @@ on_both_databases! {
             assert!(matches!(nodes[1].send(call).await.status, 401 | 403), "round {round}: the token lives");
         }
         let rounds = i64::try_from(rounds()).unwrap();
-        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token").await, rounds);
-        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token WHERE revoked_at IS NULL").await, 0);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token WHERE code_hash IS NOT NULL").await, rounds);
+        assert_eq!(nodes[0].count("SELECT COUNT(*) FROM access_token WHERE code_hash IS NOT NULL AND revoked_at IS NULL").await, 0);
     }
 }
 
