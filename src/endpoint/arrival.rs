@@ -176,6 +176,14 @@ fn place(
             refusal: Refusal::HttpsRequired,
         });
     }
+    // RFC 9112 section 3.2: two Host headers are refused, since a proxy may have read the other one.
+    if parts.headers.get_all(HOST).iter().count() > 1 {
+        let reason = String::from("header sent twice: host");
+        return Err(Unplaced {
+            path,
+            refusal: Refusal::FormMalformed { reason },
+        });
+    }
     let Some((site, _)) = placed else {
         return Err(Unplaced {
             path,
