@@ -1,4 +1,5 @@
-//! Migrations and backups.
+//! Migrations and backups: the schema is applied once by whoever comes first, a database that does
+//! not fit is refused, and a copy taken while serving holds everything acknowledged before it.
 
 use std::path::Path;
 use std::sync::Arc;

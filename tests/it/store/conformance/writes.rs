@@ -8,6 +8,8 @@ use futures_util::future::join_all;
 use vestibule::identity::Account;
 use vestibule::refusal::{Fault, FaultKind, Refusal};
 use vestibule::store;
+use vestibule::store::sweep::Horizon;
+use vestibule::store::turn::Turn;
 use vestibule::store::{BodyFuture, Transaction};
 
 use crate::fixture::{Database, START, Site, on_both_databases};
@@ -126,6 +128,31 @@ on_both_databases! {
             assert_eq!(id.expect("the write is kept"), format!("001{number}"));
         }
         assert_eq!(site.count(ACCOUNTS).await, 200);
+    }
+}
+
+on_both_databases! {
+    async fn writes_that_take_one_turn_see_what_the_one_before_has_done(site: Site) {
+        let writes = (0..40_i64).map(|number| site.app.store.write("test.turn", number, |tx, number| {
+            Box::pin(async move {
+                let name = if number % 2 == 0 { "even" } else { "odd" };
+                store::turn::take(tx, Turn::Account(name), START).await?;
+                let is_first = store::account::find_by_name(tx, name).await?.is_none();
+                if is_first {
+                    let account = Account { id: format!("001{number}"), name: name.into(), created_at: START };
+                    store::account::insert(tx, &account).await?;
+                }
+                Ok(is_first)
+            })
+        }));
+        let first = join_all(writes).await.into_iter().filter(|written| *written.as_ref().expect("kept")).count();
+        assert_eq!(first, 2, "one of each name");
+        assert_eq!(site.count(ACCOUNTS).await, 2);
+        // A turn that nobody has taken for a day is swept with the challenges of that day.
+        let horizon = Horizon::at(START.plus_seconds(26 * 3_600));
+        let swept = site.app.store.write("test.sweep", horizon, |tx, horizon| Box::pin(store::sweep::sweep(tx, horizon)));
+        swept.await.expect("kept");
+        assert_eq!(site.count("SELECT COUNT(*) FROM turn").await, 0);
     }
 }
 
