@@ -237,9 +237,14 @@ impl ErrorAnswer {
         ))
     }
 
-    /// The members of the answer in the given shape.
+    /// The members of the answer in the given shape, which is one of the row's.
     pub fn members(&self, shape: Shape) -> Members {
         let row = self.error.row();
+        debug_assert!(
+            row.shapes.contains(&shape),
+            "the row of {:?} denies the shape {shape:?}",
+            self.error
+        );
         let description = self.public_description();
         let mut members = Members::new();
         if shape != Shape::OAuth {

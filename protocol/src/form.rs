@@ -40,6 +40,13 @@ struct Entry {
     came_in_query: bool,
 }
 
+/// What becomes of a parameter that comes again with another value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repeated {
+    FirstStays,
+    Refused,
+}
+
 /// Why a form is not taken. A parameter's name appears only when it is plain text; values never do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormError {
@@ -67,6 +74,23 @@ impl Parameters {
     ///
     /// Source: RFC 6749 sections 3.1, 3.2 and appendix B; URL Standard section 5.1.
     pub fn parse(query: Option<&str>, body: &[u8]) -> Result<Parameters, FormError> {
+        Parameters::read(query, body, Repeated::Refused)
+    }
+
+    /// Reads a query of which nothing depends, such as the one that echo repeats: of a parameter that
+    /// comes more than once the first value stays.
+    ///
+    /// # Refusals
+    /// Any [`FormError`] but `Duplicate`.
+    pub fn parse_first(query: &str) -> Result<Parameters, FormError> {
+        Parameters::read(Some(query), b"", Repeated::FirstStays)
+    }
+
+    fn read(
+        query: Option<&str>,
+        body: &[u8],
+        repeated: Repeated,
+    ) -> Result<Parameters, FormError> {
         let mut parameters = Parameters::default();
         let mut seen = 0;
         let places = [(query.unwrap_or("").as_bytes(), true), (body, false)];
@@ -81,7 +105,7 @@ impl Parameters {
                 }
                 let (name, value) = decode_piece(piece)?;
                 if !name.is_empty() && !value.is_empty() {
-                    parameters.add(name, value, came_in_query)?;
+                    parameters.add(name, value, came_in_query, repeated)?;
                 }
             }
         }
@@ -120,9 +144,16 @@ impl Parameters {
         self.entries.iter().find(|entry| entry.name == name)
     }
 
-    fn add(&mut self, name: String, value: Secret, came_in_query: bool) -> Result<(), FormError> {
+    fn add(
+        &mut self,
+        name: String,
+        value: Secret,
+        came_in_query: bool,
+        repeated: Repeated,
+    ) -> Result<(), FormError> {
         match self.entries.iter_mut().find(|entry| entry.name == name) {
             Some(entry) if entry.value == value => entry.came_in_query |= came_in_query,
+            Some(_) if repeated == Repeated::FirstStays => {}
             Some(entry) => return Err(FormError::Duplicate(public_name(&entry.name))),
             None => self.entries.push(Entry {
                 name,
@@ -225,7 +256,7 @@ fn trim_line_end(text: &[u8]) -> &[u8] {
 
 /// Whether a text holds a control character (which could end a header line, or a string in another
 /// program) or a code point that Unicode reserves for nobody.
-pub(crate) fn holds_unprintable(text: &str) -> bool {
+pub fn holds_unprintable(text: &str) -> bool {
     text.chars()
         .any(|character| character.is_control() || is_noncharacter(character))
 }
@@ -239,7 +270,7 @@ pub(crate) fn is_noncharacter(character: char) -> bool {
 
 /// A name as it may stand in an error description: what is not a plain word was not one of our
 /// parameters, and is not repeated to anybody.
-pub(crate) fn public_name(name: &str) -> String {
+pub fn public_name(name: &str) -> String {
     let is_plain = name.len() <= NAME_BYTES_SHOWN_MAX
         && name
             .bytes()
@@ -344,6 +375,14 @@ mod tests {
         assert!(parameters.came_in_query("x"));
         assert!(!parameters.came_in_query("y"));
         assert!(!parameters.came_in_query("z"));
+    }
+
+    #[test]
+    fn where_the_first_value_stays_the_others_are_dropped() {
+        let parameters = Parameters::parse_first("state=a&code=1&%73tate=b&state=").unwrap();
+        assert_eq!(parameters.get("state"), Some("a"));
+        assert_eq!(parameters.iter().count(), 2);
+        assert!(Parameters::parse_first("state=a%00").is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use self::members::{Members, invalid};
 use crate::form::holds_unprintable;
 use crate::secret::Secret;
 
-pub use self::members::NEVER_APPLIED;
+pub use self::members::{NEVER_APPLIED, is_never_applied};
 
 mod members;
 #[cfg(test)]
@@ -99,7 +99,7 @@ impl AuthRequestType {
 ///     "customdata": {"mobilePhone": "+15551234567"},
 ///     "password": "Sup3rSecret", "verificationmethod": "email"}"#)?;
 /// assert_eq!(registration.userdata.username, "jedwards@myapp.com");
-/// assert_eq!(registration.phone_number(), Some("+15551234567"));
+/// assert_eq!(registration.phone_number(), Some(("customdata.mobilePhone", "+15551234567")));
 /// # Ok::<(), vestibule_protocol::headless::InvalidParams>(())
 /// ```
 ///
@@ -136,7 +136,9 @@ pub struct UserData {
     pub first_name: Option<String>,
     /// `languageLocaleKey`, else `locale`, else `language`.
     pub locale: Option<String>,
-    /// `mobilePhone`, else `phone`, as written.
+    /// `mobilePhone`, as written.
+    pub mobile_phone: Option<String>,
+    /// `phone`, as written; read only where there is no `mobilePhone`.
     pub phone: Option<String>,
     /// Everything else, for the registration handler. [`NEVER_APPLIED`] names are not in it.
     pub extra: Map<String, Value>,
@@ -196,10 +198,11 @@ impl InitRegistration {
         Ok(registration)
     }
 
-    /// The number that a text message goes to, as written: `customdata.mobilePhone`, then
-    /// `userdata.mobilePhone`, `userdata.phone` and `customdata.phone`. The documentation does not
-    /// say which; the first is where its own samples put it.
-    pub fn phone_number(&self) -> Option<&str> {
+    /// The number that a text message goes to, as written, after the path of the member that holds
+    /// it: `customdata.mobilePhone`, then `userdata.mobilePhone`, `userdata.phone` and
+    /// `customdata.phone`. The documentation does not say which; the first is where its own samples
+    /// put it.
+    pub fn phone_number(&self) -> Option<(&'static str, &str)> {
         let custom = |name| {
             let text = self.customdata.as_ref()?.get(name)?.as_str()?;
             let is_usable = !text.trim().is_empty()
@@ -207,9 +210,15 @@ impl InitRegistration {
                 && !holds_unprintable(text);
             is_usable.then_some(text)
         };
-        custom("mobilePhone")
-            .or(self.userdata.phone.as_deref())
-            .or_else(|| custom("phone"))
+        let userdata = &self.userdata;
+        [
+            ("customdata.mobilePhone", custom("mobilePhone")),
+            ("userdata.mobilePhone", userdata.mobile_phone.as_deref()),
+            ("userdata.phone", userdata.phone.as_deref()),
+            ("customdata.phone", custom("phone")),
+        ]
+        .into_iter()
+        .find_map(|(path, number)| Some((path, number?)))
     }
 }
 
@@ -221,8 +230,9 @@ impl UserData {
         let last_name = members.required("lastName", NAME_LENGTH_MAX)?;
         let email = members.required("email", EMAIL_LENGTH_MAX)?;
         let first_name = members.optional("firstName", NAME_LENGTH_MAX)?;
-        let phone = match members.optional("mobilePhone", PHONE_LENGTH_MAX)? {
-            Some(phone) => Some(phone),
+        let mobile_phone = members.optional("mobilePhone", PHONE_LENGTH_MAX)?;
+        let phone = match mobile_phone {
+            Some(_) => None,
             None => members.optional("phone", PHONE_LENGTH_MAX)?,
         };
         let mut locale = None;
@@ -237,6 +247,7 @@ impl UserData {
             last_name,
             first_name,
             locale,
+            mobile_phone,
             phone,
             extra: members.rest()?,
         })

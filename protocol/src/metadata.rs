@@ -1,7 +1,7 @@
 //! Discovery: what this server can do, for whoever asks.
 //!
 //! This file owns the members of the provider metadata (OpenID Connect Discovery 1.0 section 3,
-//! RFC 8414 section 2) and of the small document the mobile SDKs read before a login. The caller
+//! RFC 8414 section 2). The caller
 //! names what works; nothing is promised here on its own account, but for the features we say no
 //! to, where silence would mean yes.
 
@@ -125,26 +125,6 @@ impl ProviderMetadata {
     }
 }
 
-/// The document at `/.well-known/auth-configuration`, which the mobile SDKs read to learn whether
-/// to log in through the system's browser. We say no, and offer no other providers.
-///
-/// Source: Mobile SDK, authentication configuration.
-pub fn auth_configuration(base_url: &str, organization_id: &str) -> String {
-    serde_json::json!({
-        "OrgId": organization_id,
-        "MobileSDK": {
-            "UseAndroidNativeBrowserForAuthentication": false,
-            "UseiOSNativeBrowserForAuthentication": false,
-        },
-        "LoginPage": {},
-        "SamlProviders": [],
-        "AuthProviders": [],
-        "AuthProtocolConfig": [],
-        "Url": base_url,
-    })
-    .to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::Value;
@@ -259,20 +239,6 @@ mod tests {
         assert_eq!(
             document["jwks_uri"],
             "https://example.com/customers/id/keys"
-        );
-    }
-
-    #[test]
-    fn the_document_of_the_mobile_sdks_says_no_to_the_browser() {
-        let document: Value = serde_json::from_str(&auth_configuration(
-            "https://site.example.com",
-            "00D000000000001EAA",
-        ))
-        .unwrap();
-        assert_eq!(document["OrgId"], "00D000000000001EAA");
-        assert_eq!(
-            document["MobileSDK"]["UseAndroidNativeBrowserForAuthentication"],
-            false
         );
     }
 }

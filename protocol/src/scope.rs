@@ -127,16 +127,6 @@ impl ScopeSet {
         self.iter().all(|scope| other.contains(scope))
     }
 
-    /// The scopes of this list, in its order and words, that the other grants too.
-    pub fn intersect(&self, other: &ScopeSet) -> ScopeSet {
-        ScopeSet(
-            self.iter()
-                .filter(|scope| other.contains(scope))
-                .map(str::to_owned)
-                .collect(),
-        )
-    }
-
     /// The words that are not in the vocabulary. Where a client is registered they are an error;
     /// where a token is asked for, the client's own list already bounds them.
     pub fn unknown(&self) -> Vec<String> {
@@ -252,16 +242,6 @@ mod tests {
     }
 
     #[test]
-    fn an_intersection_keeps_the_order_of_the_request() {
-        assert_eq!(
-            scopes("web api full openid")
-                .intersect(&scopes("openid api"))
-                .to_string(),
-            "api openid"
-        );
-    }
-
-    #[test]
     fn words_outside_the_vocabulary_are_named_not_refused() {
         assert_eq!(
             scopes("openid nonsense cdp_query_api x").unknown(),
@@ -315,14 +295,6 @@ mod tests {
                 let again = ScopeSet::parse(&scopes.to_string()).unwrap();
                 prop_assert_eq!(&again.0, &scopes.0);
             }
-        }
-
-        #[test]
-        fn an_intersection_is_within_both(a in "([a-e] ){0,6}", b in "([a-e] ){0,6}") {
-            let (a, b) = (scopes(&a), scopes(&b));
-            let both = a.intersect(&b);
-            prop_assert!(both.is_subset_of(&a) && both.is_subset_of(&b));
-            prop_assert_eq!(both, b.intersect(&a));
         }
     }
 }

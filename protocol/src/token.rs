@@ -1,7 +1,7 @@
 //! The token endpoint: what is asked of it and what it answers.
 //!
 //! This file owns the names of the parameters and members (RFC 6749 4.1.3, 4.4.2, 5.1, 6; RFC
-//! 7523; RFC 7662; Headless Identity, token request and response). Who the client is, whether the
+//! 7523; Headless Identity, token request and response). Who the client is, whether the
 //! grant holds and what the tokens contain belongs to the server.
 
 use serde_json::Value;
@@ -82,8 +82,9 @@ pub struct TokenRequest {
     pub format: Option<String>,
     /// `device_id`: the mobile SDKs add it to the query.
     pub device_id: Option<String>,
-    /// Whether the query carried one of the secrets. A client secret there is refused (RFC 6749
-    /// 2.3.1); whoever refuses says so before the secret is looked at.
+    /// Whether the query carried a credential that outlives the request. One there is refused (RFC
+    /// 6749 2.3.1); whoever refuses says so before it is looked at. `code` and `code_verifier` are
+    /// none: callers in the field put the whole request on the URL, and both are spent by it.
     pub secret_came_in_query: bool,
 }
 
@@ -94,8 +95,6 @@ impl TokenRequest {
             "assertion",
             "client_assertion",
             "client_secret",
-            "code",
-            "code_verifier",
             "refresh_token",
         ]
         .iter()
@@ -172,7 +171,8 @@ pub struct TokenAnswer {
     /// `issued_at`, in milliseconds since 1970; a string on the wire. It is the number that was
     /// signed.
     pub issued_at: i64,
-    /// `signature` over [`signed_text`].
+    /// `signature`: HMAC-SHA-256 under the client's secret over the identity URL and `issued_at`
+    /// with nothing in between, in padded base64.
     pub signature: String,
     /// `scope`: what was granted.
     pub scope: ScopeSet,
@@ -182,12 +182,6 @@ pub struct TokenAnswer {
     pub token_format: TokenFormat,
     /// `expires_in`, in seconds. The real service leaves it out; RFC 6749 5.1 recommends it.
     pub expires_in: Option<u64>,
-}
-
-/// The text under `signature`: the identity URL and the instant in milliseconds, with nothing in
-/// between. It is signed with HMAC-SHA256 under the client's secret and written in padded base64.
-pub fn signed_text(id: &str, issued_at: i64) -> String {
-    format!("{id}{issued_at}")
 }
 
 impl TokenAnswer {
@@ -228,58 +222,6 @@ impl TokenAnswer {
         insert_some(&mut members, "expires_in", self.expires_in);
         insert_some(&mut members, "state", self.state.clone());
         members
-    }
-}
-
-/// The answer to an introspection request (RFC 7662 2.2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IntrospectionAnswer {
-    /// The token is good for the caller.
-    Active(ActiveToken),
-    /// The token is unknown, expired, revoked or none of the caller's business.
-    Inactive,
-}
-
-/// What an active token is good for. Instants are in seconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ActiveToken {
-    /// `scope`.
-    pub scope: ScopeSet,
-    /// `client_id`.
-    pub client_id: String,
-    /// `username`.
-    pub username: Option<String>,
-    /// `sub`: the identity URL.
-    pub sub: String,
-    /// `token_type`: `access_token` or `refresh_token`, not `Bearer`.
-    pub token_type: &'static str,
-    /// `exp`.
-    pub expires_at: Option<i64>,
-    /// `iat`.
-    pub issued_at: i64,
-    /// `nbf`.
-    pub not_before_at: i64,
-}
-
-impl IntrospectionAnswer {
-    /// The body of the answer.
-    pub fn render(&self, format: Format) -> String {
-        let mut members = Members::new();
-        match self {
-            IntrospectionAnswer::Inactive => insert(&mut members, "active", false),
-            IntrospectionAnswer::Active(token) => {
-                insert(&mut members, "active", true);
-                insert(&mut members, "scope", token.scope.to_string());
-                insert(&mut members, "client_id", token.client_id.as_str());
-                insert_some(&mut members, "username", token.username.clone());
-                insert(&mut members, "sub", token.sub.as_str());
-                insert(&mut members, "token_type", token.token_type);
-                insert_some(&mut members, "exp", token.expires_at);
-                insert(&mut members, "iat", token.issued_at);
-                insert(&mut members, "nbf", token.not_before_at);
-            }
-        }
-        render_members(format, "OAuth", &members, Layout::Compact)
     }
 }
 

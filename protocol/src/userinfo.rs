@@ -80,7 +80,7 @@ pub struct UserInfo {
     /// The offset of the time zone from UTC without summer time, in milliseconds.
     #[serde(rename = "utcOffset", skip_serializing_if = "Option::is_none")]
     pub utc_offset: Option<i64>,
-    /// When the user was last changed; see [`crate::identity::render_instant`].
+    /// When the user was last changed, such as `2026-01-05T10:00:00Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
     /// True when a token was issued, which is always.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -23,6 +23,8 @@ pub struct Running {
     started: Started,
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
+    interrupt: Signal,
+    terminate: Signal,
 }
 
 /// Starts serving.
@@ -33,6 +35,10 @@ pub async fn start(
     is_plain_allowed: bool,
     management_routes: Router,
 ) -> Result<Running, Exit> {
+    // From the first answer on, a signal means an orderly end; without a listener it would kill.
+    let broken = |error: std::io::Error| Exit::broken(format!("listening to signals: {error}"));
+    let interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    let terminate = signal(SignalKind::terminate()).map_err(broken)?;
     let tls = config
         .listen
         .tls_certificate_file
@@ -57,19 +63,18 @@ pub async fn start(
         started,
         stop,
         workers,
+        interrupt,
+        terminate,
     })
 }
 
 impl Running {
     /// Serves until the process is asked to stop, then lets requests and messages end and closes the
     /// database.
-    pub async fn until_stopped(self) -> Result<(), Exit> {
-        let broken = |error: std::io::Error| Exit::broken(format!("waiting for signals: {error}"));
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+    pub async fn until_stopped(mut self) -> Result<(), Exit> {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
         tracing::info!("stopping: waiting for running requests");
         self.started.drain().await;

@@ -1,32 +1,31 @@
-//! The worker: claims what is due in the outbox, sends it, settles it.
+//! The worker: claims what is due in the outbox, has it sent, settles it.
 //!
-//! It is a clock tick, not a request: [`run_due`] takes the instant and does what is due, and
-//! [`run`] calls it whenever the bell rings and at least once a second. A claim is a lease, so a
-//! worker that dies loses nothing; sending happens outside any transaction; the variables are wiped
-//! in the same statement that settles.
+//! It is a clock tick, not a request. A claim is a lease, so a worker that dies loses nothing; sending
+//! happens outside any transaction; each message is settled as it ends, so that a slow one holds up no
+//! other; the variables are wiped in the statement that settles.
+
+mod dispatch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{sleep, timeout};
 
 use super::channel::Gateway;
-use super::inbox::InboxMessage;
-use super::letter::{self, Variables};
-use super::message::{OutgoingMail, Rendered};
-use super::smtp::SendOutcome;
-use super::template::{OtpContext, TemplateName};
 use crate::app::App;
 use crate::moment::Moment;
 use crate::outgoing::{ClaimedMessage, Settlement};
 use crate::refusal::Fault;
 use crate::store::outbox;
 use crate::store::sweep::{self, Horizon};
+use dispatch::deliver;
 
-/// Messages per claim: enough to keep a relay busy, few enough to settle in one write.
-const BATCH: i64 = 32;
+/// Most messages in hand at once. What waits longer than its turn at the relay waits in the database,
+/// where another node can take it.
+const IN_HAND_MAX: usize = 32;
 
 /// How long to wait after the bell for others to ring: messages that come together are claimed and
 /// settled together. Nobody who waits for a mail notices.
@@ -38,33 +37,33 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long a claim holds.
 const LEASE_SECONDS: i64 = 120;
 
-/// How long a message of a batch may take, its wait for a free connection included. It is shorter than
-/// the lease, so that no other worker claims a message that is still being sent.
-const SEND_LIMIT: Duration = Duration::from_secs(100);
+/// How long the messages in hand may take once the server was asked to stop. What is not done by then
+/// is sent after its lease, under the same Message-ID.
+const STOPPING: Duration = Duration::from_secs(10);
 
-/// The longest pause between two tries.
-const PAUSE_SECONDS_MAX: i64 = 300;
+/// A message that was in hand, and what became of it.
+type Done = (ClaimedMessage, Settlement);
 
-/// Sends until the stop signal comes, then once more, so that nothing that was queued is left.
+/// Sends until the stop signal comes; then claims what is queued once more and lets what is in hand end.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    loop {
-        match run_due(&app, app.now()).await {
-            // A full batch means that there may be more.
-            Ok(count) if count == BATCH as usize => continue,
-            Ok(_) => {}
-            Err(fault) => {
-                app.metrics.fault();
-                tracing::error!(%fault, "the outbox could not be worked");
-            }
-        }
-        if *stop.borrow() {
-            break;
-        }
+    let mut in_hand: JoinSet<Done> = JoinSet::new();
+    while !*stop.borrow() {
+        claim_into(&app, &mut in_hand).await;
         tokio::select! {
-            () = app.outbox_bell.notified() => tokio::time::sleep(GATHERING).await,
-            () = tokio::time::sleep(TICK) => {}
+            Some(done) = in_hand.join_next() => settle_ended(&app, done, &mut in_hand).await,
+            () = app.outbox_bell.notified() => sleep(GATHERING).await,
+            () = sleep(TICK) => {}
             _ = stop.changed() => {}
         }
+    }
+    claim_into(&app, &mut in_hand).await;
+    let rest = async {
+        while let Some(done) = in_hand.join_next().await {
+            settle_ended(&app, done, &mut in_hand).await;
+        }
+    };
+    if timeout(STOPPING, rest).await.is_err() {
+        tracing::warn!("messages in hand were left to the next start");
     }
     for gateway in [&app.channels.email, &app.channels.sms] {
         if let Gateway::Smtp { relay, .. } = gateway {
@@ -73,19 +72,122 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// Claims as many messages as there are free hands, and starts sending them.
+async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
+    let free = IN_HAND_MAX.saturating_sub(in_hand.len());
+    match claim(app, app.now(), free).await {
+        Ok(claimed) => {
+            for message in claimed {
+                let app = Arc::clone(app);
+                in_hand.spawn(async move {
+                    let settlement = deliver(&app, &message).await;
+                    (message, settlement)
+                });
+            }
+        }
+        Err(fault) => report_fault(app, &fault),
+    }
+}
+
+/// Settles a message that has ended, with all others that have ended meanwhile.
+async fn settle_ended(app: &App, first: Result<Done, JoinError>, in_hand: &mut JoinSet<Done>) {
+    let mut ended = vec![first];
+    while let Some(next) = in_hand.try_join_next() {
+        ended.push(next);
+    }
+    // One that panicked is claimed again after its lease.
+    let ended: Vec<Done> = ended.into_iter().filter_map(Result::ok).collect();
+    if let Err(fault) = settle(app, ended).await {
+        report_fault(app, &fault);
+    }
+}
+
+/// Sends what is due at an instant, up to a handful, and settles it; how many messages it claimed.
+///
+/// # Faults
+/// The database is away. What was sent and could not be settled is sent again after its lease,
+/// under the same Message-ID.
+pub async fn run_due(app: &App, at: Moment) -> Result<usize, Fault> {
+    let claimed = claim(app, at, IN_HAND_MAX).await?;
+    let count = claimed.len();
+    let settlements = join_all(claimed.iter().map(|message| deliver(app, message))).await;
+    settle(app, claimed.into_iter().zip(settlements).collect()).await?;
+    Ok(count)
+}
+
+async fn claim(app: &App, at: Moment, limit: usize) -> Result<Vec<ClaimedMessage>, Fault> {
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    // A look before the claim: an idle server writes nothing.
+    let next = app
+        .store
+        .read("outbox.next", &(), |tx, ()| Box::pin(outbox::next_due(tx)))
+        .await?;
+    if next.is_none_or(|due_at| due_at > at) {
+        return Ok(Vec::new());
+    }
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    app.store
+        .write("outbox.claim", (at, limit), |tx, (at, limit)| {
+            Box::pin(outbox::claim(
+                tx,
+                *at,
+                at.plus_seconds(LEASE_SECONDS),
+                *limit,
+            ))
+        })
+        .await
+}
+
+async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    for (message, settlement) in &done {
+        report(app, message, settlement);
+    }
+    let waiting = app
+        .store
+        .write("outbox.settle", (done, app.now()), |tx, (done, at)| {
+            Box::pin(async move {
+                for (message, settlement) in done {
+                    outbox::settle(tx, &message.id, settlement, *at).await?;
+                }
+                outbox::count_waiting(tx).await
+            })
+        })
+        .await?;
+    app.metrics.outbox_waiting(waiting);
+    Ok(())
+}
+
 /// Sweeps what has ended, until the stop signal comes.
 pub async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        let swept = sweep_once(&app, app.now()).await;
+        // A full batch means that there may be more, and then the next comes soon: rows must not
+        // come faster than they go.
+        let pause = match swept {
+            Ok(count) if count >= sweep::ROWS_MAX.unsigned_abs() => SWEEP_PAUSE,
+            Ok(_) => SWEEP_TICK,
+            Err(fault) => {
+                report_fault(&app, &fault);
+                SWEEP_TICK
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_secs(60)) => {}
-            _ = stop.changed() => return,
-        }
-        if let Err(fault) = sweep_once(&app, app.now()).await {
-            app.metrics.fault();
-            tracing::error!(%fault, "the sweep failed");
+            () = sleep(pause) => {}
+            _ = stop.changed() => {}
         }
     }
 }
+
+/// How often to look for rows that have ended.
+const SWEEP_TICK: Duration = Duration::from_secs(60);
+
+/// The pause between two full batches, in which other writers go on.
+const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// Removes one batch of rows that have ended from each table; how many went.
 ///
@@ -100,168 +202,9 @@ pub async fn sweep_once(app: &App, at: Moment) -> Result<u64, Fault> {
         .await
 }
 
-/// Sends what is due at an instant; how many messages it claimed.
-///
-/// # Faults
-/// The database is away. What was sent and could not be settled is sent again after its lease,
-/// under the same Message-ID.
-pub async fn run_due(app: &App, at: Moment) -> Result<usize, Fault> {
-    // A look before the claim: an idle server writes nothing.
-    let next = app
-        .store
-        .read("outbox.next", &(), |tx, ()| Box::pin(outbox::next_due(tx)))
-        .await?;
-    if next.is_none_or(|due_at| due_at > at) {
-        return Ok(0);
-    }
-    let claimed = app
-        .store
-        .write("outbox.claim", at, |tx, at| {
-            Box::pin(outbox::claim(
-                tx,
-                *at,
-                at.plus_seconds(LEASE_SECONDS),
-                BATCH,
-            ))
-        })
-        .await?;
-    if claimed.is_empty() {
-        return Ok(0);
-    }
-    let count = claimed.len();
-    let settlements = join_all(claimed.iter().map(|message| deliver(app, message, at))).await;
-    for (message, settlement) in claimed.iter().zip(&settlements) {
-        report(app, message, settlement);
-    }
-    let settled: Vec<(String, Settlement)> = claimed
-        .into_iter()
-        .map(|message| message.id)
-        .zip(settlements)
-        .collect();
-    let waiting = app
-        .store
-        .write("outbox.settle", (settled, at), |tx, (settled, at)| {
-            Box::pin(async move {
-                for (id, settlement) in settled {
-                    outbox::settle(tx, id, settlement, *at).await?;
-                }
-                outbox::count_waiting(tx).await
-            })
-        })
-        .await?;
-    app.metrics.outbox_waiting(waiting);
-    Ok(count)
-}
-
-async fn deliver(app: &App, message: &ClaimedMessage, at: Moment) -> Settlement {
-    if message.expires_at <= at {
-        return Settlement::Expired;
-    }
-    let opened = message
-        .sealed
-        .as_deref()
-        .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
-        .and_then(|sealed| letter::open(&app.keyring, &message.id, sealed));
-    let variables = match opened {
-        Ok(variables) => variables,
-        Err(fault) => {
-            return Settlement::Abandoned {
-                reason: fault.to_string(),
-            };
-        }
-    };
-    let rendered = match render(app, message, &variables) {
-        Ok(rendered) => rendered,
-        Err(reason) => return Settlement::Abandoned { reason },
-    };
-    let is_mail = message.channel == "email";
-    let gateway = if is_mail {
-        &app.channels.email
-    } else {
-        &app.channels.sms
-    };
-    match gateway {
-        Gateway::None => retry(
-            message,
-            at,
-            format!("there is no gateway for {} messages", message.channel),
-        ),
-        Gateway::Inbox(inbox) => {
-            inbox.put(InboxMessage {
-                id: message.id.clone(),
-                to: message.recipient.clone(),
-                channel: message.channel.clone(),
-                template: message.template.clone(),
-                subject: rendered.subject,
-                text: rendered.text,
-                html: rendered.html,
-                suppressed: variables
-                    .code
-                    .is_none()
-                    .then(|| String::from("the address already has an account")),
-                code: variables.code.map(|code| code.expose().to_owned()),
-                message_id: message.message_id.clone(),
-                sent_at: at.millis(),
-            });
-            Settlement::Sent
-        }
-        Gateway::Smtp { relay, from } => {
-            let mail = OutgoingMail {
-                message_id: message.message_id.clone(),
-                to: message.recipient.clone(),
-                from: from.clone(),
-                rendered,
-                date_at_ms: message.created_at.millis(),
-            };
-            match timeout(SEND_LIMIT, Box::pin(relay.send(&mail))).await {
-                Ok(SendOutcome::Sent { .. }) => Settlement::Sent,
-                Ok(SendOutcome::Retry { reason }) => retry(message, at, reason),
-                Ok(SendOutcome::Reject { reason }) => Settlement::Abandoned { reason },
-                Err(_) => retry(
-                    message,
-                    at,
-                    "the relay was too slow for the batch".to_owned(),
-                ),
-            }
-        }
-    }
-}
-
-fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<Rendered, String> {
-    let name = TemplateName::parse(&message.template)
-        .ok_or_else(|| format!("there is no template {:?}", message.template))?;
-    let context = OtpContext {
-        site_name: variables.site_name.clone(),
-        code: variables.code.clone(),
-        valid_minutes: variables.valid_minutes,
-        first_name: variables.first_name.clone(),
-    };
-    if message.channel == "email" {
-        return app
-            .templates
-            .render(name, &message.language, &context)
-            .map_err(|problem| problem.to_string());
-    }
-    let host = variables.host.split(':').next();
-    let text = app
-        .templates
-        .render_sms(&message.language, host, &context)
-        .map_err(|problem| problem.to_string())?;
-    Ok(Rendered {
-        subject: String::new(),
-        text,
-        html: None,
-    })
-}
-
-/// The pause doubles from one second. There is no last try: the end of its code is the end of a
-/// message, and a relay that was away for hours still gets those that live.
-fn retry(message: &ClaimedMessage, at: Moment, reason: String) -> Settlement {
-    let pause = 1i64 << message.attempts.clamp(1, 20).saturating_sub(1);
-    Settlement::Retry {
-        due_at: at.plus_seconds(pause.min(PAUSE_SECONDS_MAX)),
-        reason,
-    }
+fn report_fault(app: &App, fault: &Fault) {
+    app.metrics.fault();
+    tracing::error!(%fault, "the worker broke");
 }
 
 fn report(app: &App, message: &ClaimedMessage, settlement: &Settlement) {

@@ -27,8 +27,11 @@ pub struct Horizon {
     /// Challenges are kept for the longest budget that counts them, 24 hours; the turns of their
     /// budgets go with them.
     pub challenges: Moment,
-    /// Codes and tokens are kept for an hour after their end, so that a replay is still recognised.
-    pub codes_and_tokens: Moment,
+    /// Codes are kept for as long as any token that came from one may live, so that a replay is
+    /// recognised while there is something to revoke.
+    pub codes: Moment,
+    /// Tokens are kept for an hour after their end.
+    pub tokens: Moment,
     /// Settled messages are kept for a week, for whoever asks where a mail went.
     pub messages: Moment,
 }
@@ -39,7 +42,8 @@ impl Horizon {
         const HOUR: i64 = 3_600;
         Horizon {
             challenges: at.plus_seconds(-25 * HOUR),
-            codes_and_tokens: at.plus_seconds(-HOUR),
+            codes: at.plus_seconds(-25 * HOUR),
+            tokens: at.plus_seconds(-HOUR),
             messages: at.plus_seconds(-7 * 24 * HOUR),
         }
     }
@@ -50,12 +54,8 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
     let mut count = tx
         .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])
         .await?;
-    count += tx
-        .execute(&CODES, bind![horizon.codes_and_tokens, ROWS_MAX])
-        .await?;
-    count += tx
-        .execute(&TOKENS, bind![horizon.codes_and_tokens, ROWS_MAX])
-        .await?;
+    count += tx.execute(&CODES, bind![horizon.codes, ROWS_MAX]).await?;
+    count += tx.execute(&TOKENS, bind![horizon.tokens, ROWS_MAX]).await?;
     count += tx
         .execute(&MESSAGES, bind![horizon.messages, ROWS_MAX])
         .await?;

@@ -26,6 +26,7 @@ const ANALOGY: &str = "by analogy with Headless Forgot Password";
 
 const HEADLESS: &[Shape] = &[Shape::Headless, Shape::Merged];
 const MERGED: &[Shape] = &[Shape::Merged];
+const MERGED_AND_OAUTH: &[Shape] = &[Shape::OAuth, Shape::Merged];
 const OAUTH: &[Shape] = &[Shape::OAuth];
 const EVERYWHERE: &[Shape] = &[Shape::Headless, Shape::OAuth, Shape::Merged];
 
@@ -241,7 +242,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         AUTHORIZATION_ERRORS,
     ),
     Row {
-        shapes: MERGED,
+        shapes: MERGED_AND_OAUTH,
         ..headless(
             WireError::HeadlessRegistrationDisabled,
             "headless_registration_disabled",

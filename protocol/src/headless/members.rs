@@ -163,7 +163,8 @@ pub(super) fn invalid(field: &str, reason: &'static str) -> InvalidParams {
     }
 }
 
-fn is_never_applied(name: &str) -> bool {
+/// Whether a member has one of the names of [`NEVER_APPLIED`], in whatever spelling.
+pub fn is_never_applied(name: &str) -> bool {
     let folded: String = name
         .chars()
         .filter(|character| !matches!(character, '_' | '-'))
@@ -196,10 +197,10 @@ fn text_is_unstorable(text: &str) -> bool {
     })
 }
 
-/// Members of `userdata` that are dropped unread, whatever they hold: they would give rights, state a
-/// verification, name a record, or trip a handler written in a language with prototypes. Compared
-/// without case, `_` and `-`. A nested `password` is among them: only the top-level one counts.
-pub const NEVER_APPLIED: [&str; 39] = [
+/// Members of `userdata` that are dropped unread, and names that no attribute of a user may bear: they
+/// would give rights, state a verification, name a record, or trip a handler written in a language
+/// with prototypes. Compared without case, `_` and `-`. A nested `password` is among them: only the top-level one counts.
+pub const NEVER_APPLIED: [&str; 42] = [
     "accountid",
     "active",
     "admin",
@@ -217,8 +218,11 @@ pub const NEVER_APPLIED: [&str; 39] = [
     "isadmin",
     "isemailverified",
     "isfrozen",
+    "isintegration",
+    "islocked",
     "ismobileverified",
     "isphoneverified",
+    "locked",
     "mobileverified",
     "networkid",
     "newpassword",

@@ -57,7 +57,10 @@ fn the_documented_sample_is_read() {
         Some("unfiled$public/SalesNewCustomerEmail")
     );
     assert_eq!(registration.recaptcha.as_deref(), Some("03AGdBq2"));
-    assert_eq!(registration.phone_number(), Some("+15551234567"));
+    assert_eq!(
+        registration.phone_number(),
+        Some(("customdata.mobilePhone", "+15551234567"))
+    );
     assert!(!format!("{registration:?}").contains("Sup3rSecret"));
 }
 
@@ -221,16 +224,18 @@ fn numbers_are_looked_for_in_order() {
     body["customdata"] = json!({"mobilePhone": "1", "phone": "4"});
     body["userdata"]["mobilePhone"] = json!("2");
     body["userdata"]["phone"] = json!("3");
-    let number = |body: &Value| parse(body).unwrap().phone_number().map(str::to_owned);
-    assert_eq!(number(&body).as_deref(), Some("1"));
-    body["customdata"]["mobilePhone"] = Value::Null;
-    assert_eq!(number(&body).as_deref(), Some("2"));
-    body["userdata"]["mobilePhone"] = Value::Null;
-    assert_eq!(number(&body).as_deref(), Some("3"));
-    body["userdata"]["phone"] = Value::Null;
-    assert_eq!(number(&body).as_deref(), Some("4"));
+    for (path, number) in [
+        ("customdata.mobilePhone", "1"),
+        ("userdata.mobilePhone", "2"),
+        ("userdata.phone", "3"),
+        ("customdata.phone", "4"),
+    ] {
+        assert_eq!(parse(&body).unwrap().phone_number(), Some((path, number)));
+        let (object, member) = path.split_once('.').unwrap();
+        body[object][member] = Value::Null;
+    }
     body["customdata"] = json!("");
-    assert_eq!(number(&body), None);
+    assert_eq!(parse(&body).unwrap().phone_number(), None);
 }
 
 #[test]

@@ -102,6 +102,7 @@ CREATE TABLE turn (
     name     TEXT NOT NULL PRIMARY KEY,
     taken_at BIGINT NOT NULL
 ) /* clustered */;
+CREATE INDEX turn_by_time ON turn (taken_at);
 
 CREATE TABLE authorization_code (
     code_hash      BYTEA NOT NULL PRIMARY KEY,

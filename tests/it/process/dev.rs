@@ -258,6 +258,17 @@ fn exchange_rest(mut stream: TcpStream, rest: &str) -> (u16, String) {
 }
 
 #[test]
+fn a_signal_right_after_the_ready_file_ends_it_well() {
+    for signal in ["INT", "TERM"].repeat(4) {
+        let directory = tempdir().unwrap();
+        let mut server = Launch::dev(directory.path()).until_ready();
+        server.signal(signal);
+        assert_eq!(server.wait().code(), Some(0), "{}", server.output());
+        expect_clean_database(&server.database());
+    }
+}
+
+#[test]
 fn sigterm_ends_it_well_too_and_at_once() {
     let directory = tempdir().unwrap();
     let mut server = Launch::dev(directory.path()).until_ready();

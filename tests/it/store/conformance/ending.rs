@@ -326,10 +326,10 @@ on_both_databases! {
         let horizon = Horizon::at(at);
         for (hash, millis) in [(1, -1), (2, 0)] {
             insert_challenge(&site, &Challenge { created_at: moved(horizon.challenges, millis), ..challenge(hash) }).await;
-            insert_code(&site, &AuthorizationCode { expires_at: moved(horizon.codes_and_tokens, millis), ..code(hash) }).await;
+            insert_code(&site, &AuthorizationCode { expires_at: moved(horizon.codes, millis), ..code(hash) }).await;
         }
         insert_tokens(&site, |user| [(1, -1), (2, 0)].map(|(hash, millis)| AccessToken {
-            expires_at: moved(horizon.codes_and_tokens, millis), ..token(hash, user)
+            expires_at: moved(horizon.tokens, millis), ..token(hash, user)
         }).to_vec()).await;
         let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
         assert_eq!(sweep().await, 3);
@@ -349,7 +349,12 @@ fn the_horizon_keeps_a_day_of_challenges_and_an_hour_of_replays() {
         hours(horizon.challenges) >= 24,
         "the longest lifetime and the longest budget"
     );
-    assert_eq!(hours(horizon.codes_and_tokens), 1);
+    assert_eq!(
+        hours(horizon.codes),
+        25,
+        "as long as any token of theirs may live"
+    );
+    assert_eq!(hours(horizon.tokens), 1);
     assert_eq!(hours(horizon.messages), 7 * 24);
 }
 

@@ -1,0 +1,139 @@
+//! Dispatch: what becomes of one claimed message.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::delivery::channel::Gateway;
+use crate::delivery::inbox::InboxMessage;
+use crate::delivery::letter::{self, Variables};
+use crate::delivery::message::{OutgoingMail, Rendered};
+use crate::delivery::smtp::SendOutcome;
+use crate::delivery::template::{OtpContext, TemplateName};
+use crate::moment::Moment;
+use crate::outgoing::{ClaimedMessage, Settlement};
+use crate::refusal::Fault;
+
+/// Renders and sends a message, and says what became of it. Whether its code still lives is asked now,
+/// not when it was claimed.
+pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
+    if message.expires_at <= app.now() {
+        return Settlement::Expired;
+    }
+    let opened = message
+        .sealed
+        .as_deref()
+        .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
+        .and_then(|sealed| letter::open(&app.keyring, &message.id, sealed));
+    let variables = match opened {
+        Ok(variables) => variables,
+        Err(fault) => {
+            return Settlement::Abandoned {
+                reason: fault.to_string(),
+            };
+        }
+    };
+    let rendered = match render(app, message, &variables) {
+        Ok(rendered) => rendered,
+        Err(reason) => return Settlement::Abandoned { reason },
+    };
+    let gateway = match message.channel.as_str() {
+        "email" => &app.channels.email,
+        _ => &app.channels.sms,
+    };
+    match gateway {
+        Gateway::None => retry(
+            app,
+            message,
+            format!("there is no gateway for {} messages", message.channel),
+        ),
+        Gateway::Inbox(inbox) => {
+            inbox.put(in_the_inbox(message, variables, rendered, app.now()));
+            Settlement::Sent
+        }
+        Gateway::Smtp { relay, from } => {
+            let mail = OutgoingMail {
+                message_id: message.message_id.clone(),
+                to: message.recipient.clone(),
+                from: from.clone(),
+                rendered,
+                date_at_ms: message.created_at.millis(),
+            };
+            match timeout(SEND_LIMIT, Box::pin(relay.send(&mail))).await {
+                Ok(SendOutcome::Sent { .. }) => Settlement::Sent,
+                Ok(SendOutcome::Retry { reason }) => retry(app, message, reason),
+                Ok(SendOutcome::Reject { reason }) => Settlement::Abandoned { reason },
+                Err(_) => retry(app, message, String::from("the relay was too slow")),
+            }
+        }
+    }
+}
+
+fn in_the_inbox(
+    message: &ClaimedMessage,
+    variables: Variables,
+    rendered: Rendered,
+    at: Moment,
+) -> InboxMessage {
+    InboxMessage {
+        id: message.id.clone(),
+        to: message.recipient.clone(),
+        channel: message.channel.clone(),
+        template: message.template.clone(),
+        subject: rendered.subject,
+        text: rendered.text,
+        html: rendered.html,
+        suppressed: variables
+            .code
+            .is_none()
+            .then(|| String::from("the address already has an account")),
+        code: variables.code.map(|code| code.expose().to_owned()),
+        message_id: message.message_id.clone(),
+        sent_at: at.millis(),
+    }
+}
+
+fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<Rendered, String> {
+    let name = TemplateName::parse(&message.template)
+        .ok_or_else(|| format!("there is no template {:?}", message.template))?;
+    let context = OtpContext {
+        site_name: variables.site_name.clone(),
+        code: variables.code.clone(),
+        valid_minutes: variables.valid_minutes,
+        first_name: variables.first_name.clone(),
+    };
+    if message.channel == "email" {
+        return app
+            .templates
+            .render(name, &message.language, &context)
+            .map_err(|problem| problem.to_string());
+    }
+    let host = variables.host.split(':').next();
+    let text = app
+        .templates
+        .render_sms(&message.language, host, &context)
+        .map_err(|problem| problem.to_string())?;
+    Ok(Rendered {
+        subject: String::new(),
+        text,
+        html: None,
+    })
+}
+
+/// The pause doubles from one second and counts from now. There is no last try: the end of its code is
+/// the end of a message, and a relay that was away for hours still gets those that live.
+fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
+    let pause = 1i64 << message.attempts.clamp(1, 20).saturating_sub(1);
+    Settlement::Retry {
+        due_at: app.now().plus_seconds(pause.min(PAUSE_SECONDS_MAX)),
+        reason,
+    }
+}
+
+/// How long a message may take, its wait for a free connection included. It is shorter than the lease,
+/// so that no other worker claims a message that is still being sent.
+const SEND_LIMIT: Duration = Duration::from_secs(100);
+
+/// The longest pause between two tries.
+const PAUSE_SECONDS_MAX: i64 = 300;
