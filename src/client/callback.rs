@@ -42,7 +42,12 @@ pub fn check_callback(callback: &str) -> Result<(), String> {
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("it names a user");
     }
+    // A lenient parser finds a host in `https:cb` and `https:///cb`, too; the text must show it.
+    let names_host = callback[url.scheme().len()..]
+        .strip_prefix("://")
+        .is_some_and(|rest| !rest.starts_with('/'));
     match url.scheme() {
+        "https" | "http" if !names_host => return refuse("it names no host"),
         "https" if url.has_host() => {}
         "http" if is_loopback(&url) => {}
         "http" => return refuse("plain http is for loopback addresses only: use https"),
@@ -160,6 +165,8 @@ mod tests {
             "data:text/html,x",
             "myapp:/cb",
             "https://app.example.com/c b",
+            "https:///cb",
+            "https:cb",
         ] {
             assert!(check_callback(bad).is_err(), "{bad}");
         }

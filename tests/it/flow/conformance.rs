@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, BASE_URL, Call, Database, PASSWORD, Setup, Site, on_both_databases, registration,
+    Answer, BASE_URL, Call, Database, PASSWORD, Setup, Site, on_sqlite, registration,
 };
 
 const INIT: &str = "/services/auth/headless/init/registration";
@@ -28,7 +28,7 @@ fn identifier(answer: Answer) -> String {
         .to_owned()
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_1_init_works_whatever_the_content_type(site: Site) {
         let token = site.integration_token(None).await;
         for (number, content_type) in [
@@ -53,7 +53,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_2_a_nested_password_alone_is_invalid_params(site: Site) {
         let mut body = without("janice@example.com", "password");
         body["userdata"]["password"] = json!(PASSWORD);
@@ -70,7 +70,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_3_and_4_the_channel_at_authorize_is_the_one_of_init(site: Site) {
         let with_phone = |username: &str, method: Option<&str>| {
             let mut body = without(username, "verificationmethod");
@@ -112,7 +112,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_6_basic_in_both_alphabets_padded_or_not(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -133,7 +133,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_7_raw_unencoded_bodies_as_the_mobile_sdks_send_them(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -160,7 +160,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_8_get_authorize_works_with_header_credentials_only(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -193,7 +193,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_9_the_redirect_has_exactly_the_documented_parameters(site: Site) {
         for (username, state) in [("a@example.com", None), ("b@example.com", Some("%41+&=#?<\"é"))] {
             let identifier = site.pending(username).await;
@@ -213,7 +213,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_11_echo_turns_the_redirect_into_strings_of_json(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -239,7 +239,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_24_the_issuer_is_the_issuer_everywhere(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let payload = tokens["id_token"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
@@ -266,7 +266,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn point_26_an_expired_code_a_foreign_code_and_a_used_code(site: Site) {
         let first = site.pending("a@example.com").await;
         let first_code = site.code_to("a@example.com").await;
@@ -324,7 +324,7 @@ async fn point_28_transport_host_and_method_come_before_the_switch() {
     );
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_samples_of_the_documentation_replayed(site: Site) {
         // The registration sample, with its quotes and commas put right and a template that exists.
         let token = site.integration_token(None).await;
@@ -388,7 +388,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_registration_of_the_postman_collection(site: Site) {
         let mut body = registration("janice@example.com");
         body["customdata"] = json!({
@@ -407,7 +407,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_body_of_the_mobile_sdks(site: Site) {
         let body = json!({
             "recaptcha": "x", "userdata": {

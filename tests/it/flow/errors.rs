@@ -17,7 +17,7 @@ use vestibule::hashing::Hasher;
 
 use self::rows::{INIT, Row, merged, oauth};
 use crate::fixture::{
-    Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, registration,
+    Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite, registration,
 };
 
 /// The headers of every answer that nobody may keep.
@@ -54,7 +54,7 @@ fn assert_row(answer: &Answer, row: &Row) {
     assert_eq!(answer.header("location"), None, "{what}");
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_init_endpoint_refuses_as_its_table_says(site: Site) {
         let token = site.integration_token(None).await;
         for (call, row) in rows::init_rows(&token) {
@@ -65,7 +65,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn settings_turn_the_init_endpoint_off(site: Site) {
         let token = site.integration_token(None).await;
         let call = || Call::post(INIT).json(&registration("a@example.com"));
@@ -88,7 +88,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn the_authorization_endpoint_refuses_as_its_table_says(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -101,7 +101,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn policies_and_settings_refuse_at_authorize(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
@@ -139,7 +139,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn protected_endpoints_refuse_as_rfc_6750_says(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let other = site.register("other@example.com").await;

@@ -11,7 +11,7 @@ use vestibule::settings::Settings;
 use vestibule::store;
 
 use crate::fixture::{
-    BASE_URL, Call, Database, PASSWORD, Setup, Site, on_both_databases, registration,
+    BASE_URL, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite, registration,
 };
 
 const INIT: &str = "/services/auth/headless/init/registration";
@@ -53,7 +53,7 @@ async fn account_named(site: &Site, name: &str) -> Option<String> {
     found.await.unwrap().map(|account| account.id)
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn does_registration_require_auth(site: Site) {
         let call = || Call::post(INIT).json(&registration("a@example.com"));
         assert_eq!(site.send(call()).await.expect_status(401).json()["status_code"], "authentication_req");
@@ -68,7 +68,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn registration_user_default_profile_decides_the_user_type_and_the_password_policy(site: Site) {
         let info = userinfo(&site, "a@example.com", json!({})).await;
         assert_eq!(info["user_type"], "CSP_LITE_PORTAL");
@@ -202,7 +202,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn email_templates_follow_the_four_cases(site: Site) {
         let code_of = |name: &'static str| json!({"emailtemplate": name});
         let registration_otp = "vestibule$public/RegistrationOtp";
@@ -236,7 +236,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn default_locale_and_timezone(site: Site) {
         site.update_settings(json!({"defaultLocale": "de_DE", "defaultTimezone": "America/New_York"})).await;
         site.init(&registration("a@example.com")).await.expect_ok();
@@ -255,7 +255,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn permitted_users_and_profiles_are_asked_before_a_user_is_made(site: Site) {
         let id = site.client.id.clone();
         site.update_client(&id, json!({"permittedProfiles": []})).await;
@@ -270,7 +270,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn is_consumer_secret_optional_lets_the_secret_be_left_out_and_still_checks_it(site: Site) {
         let challenge = ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
         let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -287,7 +287,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn scopes_are_the_most_that_a_token_carries(site: Site) {
         site.update_client(&site.client.id, json!({"scopes": "api email"})).await;
         let tokens = site.register("a@example.com").await;
@@ -299,7 +299,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn lifetimes_of_tokens(site: Site) {
         let policies = json!({"accessTokenLifetimeSeconds": 60, "idTokenLifetimeSeconds": 600});
         site.update_client(&site.client.id, policies).await;
@@ -313,7 +313,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn client_credentials_flow_user_and_switch(site: Site) {
         let id = site.integration.id.clone();
         let call = || Call::post("/services/oauth2/token").form("grant_type", "client_credentials")

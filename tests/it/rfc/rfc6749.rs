@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{BASE_URL, Call, Site, on_both_databases};
+use crate::fixture::{BASE_URL, Call, Site, on_sqlite};
 
 const TOKEN: &str = "/services/oauth2/token";
 const USERINFO: &str = "/services/oauth2/userinfo";
@@ -20,7 +20,7 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_2_3_1_a_client_proves_itself_by_basic_with_both_halves_form_encoded(site: Site) {
         site.send(credentials(&site)).await.expect_ok();
         let bare = credentials(&site).without_header("authorization");
@@ -43,7 +43,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_3_1_parameters_without_a_value_are_absent_and_unknown_ones_ignored(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;
@@ -60,7 +60,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_3_2_the_token_endpoint_takes_post_only_and_each_parameter_once(site: Site) {
         for method in [http::Method::GET, http::Method::HEAD, http::Method::PUT, http::Method::OPTIONS] {
             let mut call = Call::new(method.clone(), TOKEN).basic(&site.integration.id, &site.integration.secret);
@@ -76,7 +76,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_4_1_2_a_code_is_short_lived_single_use_and_bound_to_client_and_redirect(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;
@@ -99,7 +99,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_4_1_2_1_an_untrusted_redirect_uri_is_never_followed(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;
@@ -117,7 +117,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_4_1_3_and_4_1_4_the_exchange(site: Site) {
         let code = site.registered_code("janice@example.com").await;
         for missing in ["code", "redirect_uri", "client_id"] {
@@ -131,7 +131,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_4_4_a_client_acts_for_itself_and_gets_no_refresh_token(site: Site) {
         let tokens = site.send(credentials(&site)).await.expect_ok().json();
         assert_eq!(tokens["scope"], "api user_registration_api pwdless_login_api forgot_password");
@@ -159,7 +159,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn section_5_1_and_5_2_answers_are_not_kept_and_errors_have_their_words(site: Site) {
         let good = site.send(credentials(&site)).await.expect_ok();
         let wrong = credentials(&site).without_header("authorization").basic(&site.integration.id, "wrong");
@@ -180,7 +180,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn rfc_6750_section_2_one_method_and_not_the_url(site: Site) {
         let tokens: Value = site.register("janice@example.com").await;
         let token = tokens["access_token"].as_str().unwrap();
@@ -195,7 +195,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn rfc_6750_section_3_a_refused_bearer_is_told_the_scheme_and_why(site: Site) {
         let none = site.send(Call::get(USERINFO)).await.expect_status(401);
         assert_eq!(none.header("www-authenticate"), Some(r#"Bearer realm="Vestibule""#), "no reason without a token");

@@ -4,9 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::{assert_refused, opened, with_authorization};
-use crate::fixture::{Call, on_both_databases};
+use crate::fixture::{Call, on_sqlite};
 
-on_both_databases! {
+on_sqlite! {
     async fn basic_05_06_every_spelling_that_clients_use_is_read(site: Site) {
         for (number, engine) in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD].into_iter().enumerate() {
             for (scheme, letter) in [("Basic", 'a'), ("basic", 'b'), ("BASIC", 'c')] {
@@ -18,7 +18,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn basic_01_to_09_what_cannot_be_read_is_refused_like_a_wrong_code(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let good = STANDARD.encode(format!("{identifier}:{code}"));
@@ -45,7 +45,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn basic_08_credentials_come_once(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let good = site.authorize_call(&identifier, &code);
@@ -62,7 +62,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn basic_10_form_encoding_means_something_at_the_token_endpoint_only(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let encoded: String = identifier.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -74,7 +74,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn basic_12_the_request_type_is_one_word(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let bare = site.authorize_call(&identifier, &code).without_header("auth-request-type");

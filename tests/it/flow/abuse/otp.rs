@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{assert_refused, opened, other_code, rounds};
-use crate::fixture::{Call, Site, on_both_databases, registration};
+use crate::fixture::{Call, Site, on_both_databases, on_sqlite, registration};
 use crate::flow::tokens::add_site;
 
 async fn guess(site: &Site, identifier: &str, code: &str) -> u16 {
@@ -47,7 +47,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_04_10_11_a_registration_is_no_login(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         for kind in ["passwordless-login", "Named-User", "guest", "user-registration, guest", ""] {
@@ -62,7 +62,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_05_a_wrong_channel_spends_a_try(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         for number in 0..5 {
@@ -99,7 +99,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_12_no_other_secret_opens_a_registration(site: Site) {
         let code = site.registered_code("first@example.com").await;
         let token = site.integration_token(None).await;
@@ -138,7 +138,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_17_nothing_public_tells_of_the_code(site: Site) {
         let mut identifiers = Vec::new();
         for number in 0..8 {
@@ -163,7 +163,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_18_a_code_is_good_for_its_own_request_only(site: Site) {
         let (_, code) = opened(&site, "victim@example.com").await;
         for number in 0..rounds(24) {
@@ -198,7 +198,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_20_step_two_without_step_one(site: Site) {
         for identifier in ["0RX0000000000000000000000000000000", "", "0RX", "null", "undefined"] {
             for code in ["000000", "", "null"] {
@@ -209,7 +209,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn otp_21_a_code_is_typed_as_it_was_sent(site: Site) {
         let wrong_spellings: [fn(&str) -> String; 9] = [
             |code| format!("{} {}", &code[..3], &code[3..]),

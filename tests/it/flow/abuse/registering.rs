@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{INIT, assert_init_refused, assert_refused, opened};
-use crate::fixture::{Call, Database, PASSWORD, Site, on_both_databases, registration};
+use crate::fixture::{Call, Database, PASSWORD, Site, on_both_databases, on_sqlite, registration};
 
-on_both_databases! {
+on_sqlite! {
     async fn reg_01_only_a_live_integration_token_with_the_scope_queues_anything(site: Site) {
         let user = site.register("user@example.com").await;
         let narrow = site.integration_token(Some("api pwdless_login_api")).await;
@@ -29,7 +29,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn reg_03_there_is_no_login_before_the_address_is_proven(site: Site) {
         let (identifier, _) = opened(&site, "a@example.com").await;
         let call = site.authorize_call("a@example.com", PASSWORD);
@@ -63,7 +63,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn reg_08_each_required_member_missing_empty_null_or_of_another_type(site: Site) {
         let members = ["/userdata/username", "/userdata/lastName", "/userdata/email", "/password", "/userdata"];
         let values =
@@ -212,7 +212,7 @@ async fn reg_11_otp_23_the_database_files_hold_no_password_and_no_code() {
     assert!(!user.attributes.contains_key("password"));
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn reg_13_addresses(site: Site) {
         let with = |email: &str| {
             let mut body = registration("a@example.com");
@@ -241,7 +241,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn reg_14_15_phones_and_methods(site: Site) {
         let with = |phone: Value, method: Value| {
             let mut body = registration("a@example.com");

@@ -4,11 +4,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{INIT, opened};
-use crate::fixture::{BASE_URL, Call, Database, Setup, Site, on_both_databases, registration};
+use crate::fixture::{BASE_URL, Call, Database, Setup, Site, on_sqlite, registration};
 
 const TOKEN: &str = "/services/oauth2/token";
 
-on_both_databases! {
+on_sqlite! {
     async fn http_01_only_post_starts_a_registration(site: Site) {
         let token = site.integration_token(None).await;
         for method in ["GET", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "post", "FOO"] {
@@ -26,7 +26,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_04_every_parameter_twice_is_refused(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let good = site.authorize_call(&identifier, &code)
@@ -51,7 +51,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_05_07_json_that_two_parsers_could_read_differently_is_refused(site: Site) {
         let token = site.integration_token(None).await;
         let good = registration("a@example.com").to_string();
@@ -92,7 +92,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_06_a_body_of_another_kind_is_refused(site: Site) {
         let token = site.integration_token(None).await;
         let form = "userdata=x&password=y";
@@ -112,7 +112,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_08_bodies_have_a_limit_and_are_not_compressed(site: Site) {
         let token = site.integration_token(None).await;
         let mut body = registration("a@example.com");
@@ -132,7 +132,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_11_two_values_of_one_header_are_refused_and_not_picked_from(site: Site) {
         let (identifier, code) = opened(&site, "a@example.com").await;
         let good = site.authorize_call(&identifier, &code);
@@ -154,7 +154,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_12_a_path_is_the_path_or_nothing(site: Site) {
         let token = site.integration_token(None).await;
         for path in [
@@ -182,7 +182,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_15_answers_with_secrets_are_kept_by_nobody(site: Site) {
         let identifier = site.init(&registration("a@example.com")).await.expect_ok();
         let code = site.code_to("a@example.com").await;
@@ -203,7 +203,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_16_state_and_nonce_come_back_byte_for_byte_or_not_at_all(site: Site) {
         let marks = ["\"><script>alert(1)</script>", "'; DROP TABLE app_user;--", "a b+c%20d&e=f#g", "ü€😀", "\\", &"x".repeat(4_096)];
         for (number, mark) in marks.into_iter().enumerate() {
@@ -226,7 +226,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn http_17_echo_reflects_no_page_and_no_unknown_name(site: Site) {
         let page = "%3Chtml%3E%3Cscript%3Ealert(1)%3C/script%3E";
         for name in ["code", "state", "error", "error_description", "x", "access_token", "callback"] {

@@ -11,7 +11,7 @@ use vestibule::sealing::sha256;
 use vestibule::store;
 
 use super::{USERINFO, access_token, code_with, userinfo_status};
-use crate::fixture::{BASE_URL, Call, START, on_both_databases};
+use crate::fixture::{BASE_URL, Call, START, on_both_databases, on_sqlite};
 
 fn signature(secret: &str, tokens: &Value) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
@@ -23,7 +23,7 @@ fn signature(secret: &str, tokens: &Value) -> String {
     STANDARD.encode(hmac::sign(&key, text.as_bytes()))
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn a_token_answer_has_the_documented_members(site: Site) {
         let code = site.registered_code("janice@example.com").await;
         let answer = site.send(site.token_call(&code)).await.expect_ok();
@@ -84,7 +84,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn tok_10_every_format_of_a_token_answer_and_of_its_errors(site: Site) {
         let mark = r#"a<b>&"c' é"#;
         for (number, (format, content_type)) in [
@@ -128,7 +128,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn tok_11_a_token_comes_in_the_header_or_in_the_body_and_never_in_the_url(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let token = access_token(&tokens);
@@ -167,7 +167,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn a_token_with_one_wrong_character_is_no_token(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let token = access_token(&tokens);
@@ -183,7 +183,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn a_scope_that_reads_nothing_reads_nothing(site: Site) {
         let token = site.integration_token(Some("user_registration_api")).await;
         let answer = site.send(Call::get(USERINFO).bearer(&token)).await.expect_status(403);
@@ -194,7 +194,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn an_authorized_scope_is_what_was_asked_for(site: Site) {
         let code = code_with(&site, "janice@example.com", &[("scope", "api")]).await;
         let tokens = site.send(site.token_call(&code)).await.expect_ok().json();
@@ -254,7 +254,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn userinfo_tells_what_the_documentation_lists(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let answer = site.send(Call::get(USERINFO).bearer(access_token(&tokens))).await.expect_ok();

@@ -8,7 +8,7 @@ use super::{
     access_token, add_client, add_site, assert_invalid_grant, execute_and_refresh, token_call_of,
     userinfo_status,
 };
-use crate::fixture::{Call, on_both_databases};
+use crate::fixture::{Call, on_both_databases, on_sqlite};
 
 on_both_databases! {
     async fn code_01_a_code_redeemed_twice_ends_its_tokens(site: Site) {
@@ -46,7 +46,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn code_04_an_unauthenticated_caller_cannot_burn_a_code(site: Site) {
         let code = site.registered_code("janice@example.com").await;
         let good = site.token_call(&code);
@@ -73,7 +73,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn code_06_codes_that_never_were(site: Site) {
         for code in ["x", "aPrx", "../../etc/passwd", "' OR 1=1 --", "é", &"a".repeat(100_000)] {
             assert_invalid_grant(&site.send(site.token_call(code)).await);
@@ -119,7 +119,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn code_09_one_wrong_character_is_a_wrong_code(site: Site) {
         let code = site.registered_code("janice@example.com").await;
         assert!(code.starts_with("aPrx"), "{code}");
@@ -137,7 +137,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn code_10_the_redirect_is_kept_by_nobody_and_refers_nobody(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;
@@ -199,7 +199,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn an_integration_token_of_one_site_is_nothing_at_another(site: Site) {
         add_site(&site, "other", "https://other.example.com").await;
         let token = site.integration_token(None).await;

@@ -12,7 +12,7 @@ use super::{
     USERINFO, access_token, add_site, assert_invalid_grant, execute_and_refresh, jwt_format,
     register_with, userinfo_status,
 };
-use crate::fixture::{BASE_URL, Call, START, on_both_databases, registration};
+use crate::fixture::{BASE_URL, Call, START, on_both_databases, on_sqlite, registration};
 
 fn part(token: &str, number: usize) -> Value {
     let part = token.split('.').nth(number).expect("three parts");
@@ -29,7 +29,7 @@ fn forged(token: &str, header: &Value, claims: &Value) -> String {
     format!("{}.{}.{signature}", write(header), write(claims))
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn a_jwt_access_token_has_the_documented_claims_and_opens_userinfo(site: Site) {
         let mut number = 0;
         for algorithm in ["RS256", "ES256", "EdDSA"] {
@@ -59,7 +59,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn jwt_16_an_id_token_is_no_access_token(site: Site) {
         for (number, policies) in [json!({}), jwt_format()].into_iter().enumerate() {
             let tokens = register_with(&site, policies, &format!("u{number}@example.com")).await;
@@ -71,7 +71,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn jwt_01_to_18_a_changed_token_is_refused(site: Site) {
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
         let token = access_token(&tokens);
@@ -116,7 +116,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn jwt_04_05_a_key_of_ones_own_signs_nothing(site: Site) {
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
         let (header, claims) = (part(access_token(&tokens), 0), part(access_token(&tokens), 1));
@@ -136,7 +136,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn jwt_a_token_of_our_own_key_still_needs_the_right_claims(site: Site) {
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
         let claims = part(access_token(&tokens), 1);
@@ -205,7 +205,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn jwt_11_12_a_jwt_of_one_site_is_nothing_at_another(site: Site) {
         add_site(&site, "other", "https://other.example.com").await;
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
@@ -214,7 +214,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn tok_12_an_id_token_claims_no_more_than_a_one_time_password(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;

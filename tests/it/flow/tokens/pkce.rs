@@ -1,11 +1,12 @@
-//! PKCE (RFC 7636), always S256.
+//! PKCE (RFC 7636), always S256: what a challenge at authorize and a verifier at the token endpoint do to
+//! each other, with the published vectors.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
 use super::{assert_invalid_grant, code_with};
-use crate::fixture::{Call, Site, on_both_databases};
+use crate::fixture::{Call, Site, on_sqlite};
 
 /// RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -22,7 +23,7 @@ async fn challenged(site: &Site, username: &str, challenge: &str) -> String {
     code_with(site, username, &[("code_challenge", challenge)]).await
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_01_a_challenge_without_a_verifier_is_refused_and_the_code_burnt(site: Site) {
         let code = challenged(&site, "a@example.com", CHALLENGE).await;
         assert_invalid_grant(&site.send(site.token_call(&code)).await);
@@ -30,7 +31,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_02_a_wrong_verifier_burns_the_code(site: Site) {
         let code = challenged(&site, "a@example.com", CHALLENGE).await;
         let wrong = VERIFIER.replace('d', "e");
@@ -41,14 +42,14 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_03_a_verifier_without_a_challenge_is_refused(site: Site) {
         let code = site.registered_code("a@example.com").await;
         assert_invalid_grant(&site.send(site.token_call(&code).form("code_verifier", VERIFIER)).await);
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_04_plain_never_succeeds(site: Site) {
         let parameters = [("code_challenge", CHALLENGE), ("code_challenge_method", "plain")];
         let code = code_with(&site, "a@example.com", &parameters).await;
@@ -59,7 +60,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_05_a_malformed_verifier_is_refused_even_if_its_hash_fits(site: Site) {
         let base = "a".repeat(43);
         let malformed = [
@@ -85,7 +86,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_06_a_public_client_must_send_a_challenge_whatever_its_policy_says(site: Site) {
         // No client can be saved like this; if one were, its codes would still be bound.
         site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true, "isPkceRequired": false})).await;
@@ -100,7 +101,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_07_a_malformed_challenge_is_refused_before_the_user_is_asked(site: Site) {
         let identifier = site.pending("a@example.com").await;
         let otp = site.code_to("a@example.com").await;
@@ -116,7 +117,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_08_the_published_vectors(site: Site) {
         let code = challenged(&site, "a@example.com", CHALLENGE).await;
         site.send(site.token_call(&code).form("code_verifier", VERIFIER)).await.expect_ok();
@@ -134,7 +135,7 @@ on_both_databases! {
     }
 }
 
-on_both_databases! {
+on_sqlite! {
     async fn pkce_09_a_challenge_in_a_client_credentials_request_is_ignored(site: Site) {
         let call = Call::post("/services/oauth2/token")
             .form("grant_type", "client_credentials")
