@@ -5,7 +5,9 @@
 //! request.
 
 mod file;
+mod keys;
 mod network;
+mod shown;
 mod template;
 
 use std::net::SocketAddr;
@@ -44,8 +46,8 @@ pub struct Config {
     pub smtp: SmtpConfig,
 }
 
-/// Where the data lies.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Where the data lies. The URL may hold a password, and is not told to Debug.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite:PATH` or `postgres://USER@HOST/NAME`.
@@ -200,10 +202,7 @@ impl Config {
             .validate()
             .map_err(|reason| format!("[otp.registration] {reason}"))?;
         if !matches!(self.log.format.as_str(), "json" | "pretty") {
-            return Err(format!(
-                "[log] format is {:?}; it is json or pretty",
-                self.log.format
-            ));
+            return Err("[log] format takes \"json\" or \"pretty\"".into());
         }
         if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
             return Err("[listen] tls_certificate_file and tls_key_file go together".into());
@@ -227,11 +226,7 @@ impl Config {
         let synchronous = match self.database.synchronous.as_str() {
             "full" => Synchronous::Full,
             "normal" => Synchronous::Normal,
-            other => {
-                return Err(format!(
-                    "[database] synchronous is {other:?}; it is full or normal"
-                ));
-            }
+            _ => return Err("[database] synchronous takes \"full\" or \"normal\"".into()),
         };
         let url = &self.database.url;
         if let Some(path) = url.strip_prefix("sqlite:") {

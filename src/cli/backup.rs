@@ -31,6 +31,5 @@ pub async fn run(place: &Place, arguments: &Arguments) -> Result<(), Exit> {
     place.print(
         &json!({"file": file, "bytes": bytes}),
         format!("{} written, {bytes} bytes", file.display()),
-    );
-    Ok(())
+    )
 }

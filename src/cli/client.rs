@@ -6,10 +6,13 @@ use serde_json::{Map, Value, json};
 use super::place::{Exit, Installation, Place};
 use super::resolve;
 use super::seed::{self, Source};
+use crate::changes::Invalid;
 use crate::client::Policies;
+use crate::moment::Moment;
+use crate::refusal::Fault;
 use crate::settings;
 use crate::store::client::SealedClient;
-use crate::store::{self};
+use crate::store::{self, Transaction};
 use crate::token::mint_client_secret;
 
 /// Creates and shows client apps.
@@ -57,10 +60,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     match arguments.action {
         Action::Create { name, set } => create(place, &installation, &name, &set).await,
         Action::List => list(place, &installation).await,
-        Action::Show { client } => {
-            print(place, &find(&installation, &client).await?, None);
-            Ok(())
-        }
+        Action::Show { client } => print(place, &find(&installation, &client).await?, None),
         Action::Update { client, set } => update(place, &installation, &client, &set).await,
         Action::RotateSecret { client } => rotate_secret(place, &installation, &client).await,
     }
@@ -72,15 +72,14 @@ async fn create(
     name: &str,
     set: &[String],
 ) -> Result<(), Exit> {
-    let policies = changed(installation, &Policies::default(), set).await?;
+    let policies = Policies::default().updated(&changes(installation, set).await?)?;
     let (client, sealed) = seed::new_client(source(installation), name, policies);
     let is_new = installation
         .store
         .write("client.create", sealed.clone(), |tx, client| {
             Box::pin(async move {
-                let is_new = store::client::insert(tx, client).await?;
                 store::installation::bump(tx).await?;
-                Ok(is_new)
+                store::client::insert(tx, client).await
             })
         })
         .await?;
@@ -89,8 +88,7 @@ async fn create(
             "a client named {name:?} exists already"
         )));
     }
-    print(place, &sealed, Some(client.secret.expose()));
-    Ok(())
+    print(place, &sealed, Some(client.secret.expose()))
 }
 
 async fn list(place: &Place, installation: &Installation) -> Result<(), Exit> {
@@ -103,8 +101,7 @@ async fn list(place: &Place, installation: &Installation) -> Result<(), Exit> {
         .iter()
         .map(|client| format!("{}  {}", client.id, client.name))
         .collect();
-    place.print(&json!({ "clients": rows }), lines.join("\n"));
-    Ok(())
+    place.print(&json!({ "clients": rows }), lines.join("\n"))
 }
 
 async fn update(
@@ -113,24 +110,53 @@ async fn update(
     name: &str,
     set: &[String],
 ) -> Result<(), Exit> {
-    let mut client = find(installation, name).await?;
-    client.policies = changed(installation, &client.policies, set).await?;
-    let input = (
-        client.id.clone(),
-        client.policies.clone(),
-        installation.clock.now(),
-    );
-    installation
+    let change = Change {
+        name: name.to_owned(),
+        changes: changes(installation, set).await?,
+        at: installation.clock.now(),
+    };
+    let outcome = installation
         .store
-        .write("client.update", input, |tx, (id, policies, at)| {
-            Box::pin(async move {
-                store::client::update_policies(tx, id, policies, *at).await?;
-                store::installation::bump(tx).await
-            })
+        .write("client.update", change, |tx, change| {
+            Box::pin(write_change(tx, change))
         })
         .await?;
-    print(place, &client, None);
-    Ok(())
+    match outcome {
+        Ok(client) => print(place, &client, None),
+        Err(Refused::Missing) => Err(missing(name)),
+        Err(Refused::Invalid(invalid)) => Err(invalid.into()),
+    }
+}
+
+/// A change of policies that waits to be written.
+struct Change {
+    name: String,
+    changes: Map<String, Value>,
+    at: Moment,
+}
+
+/// Why a change was not written.
+enum Refused {
+    Missing,
+    Invalid(Invalid),
+}
+
+/// Changes the client as it is now. The version of all settings is raised first: that row is locked
+/// from then on, so that of two administrators the second reads what the first has written.
+async fn write_change(
+    tx: &mut Transaction<'_>,
+    change: &Change,
+) -> Result<Result<SealedClient, Refused>, Fault> {
+    store::installation::bump(tx).await?;
+    let Some(mut client) = named(store::client::list(tx).await?, &change.name) else {
+        return Ok(Err(Refused::Missing));
+    };
+    client.policies = match client.policies.updated(&change.changes) {
+        Ok(policies) => policies,
+        Err(invalid) => return Ok(Err(Refused::Invalid(invalid))),
+    };
+    store::client::update_policies(tx, &client.id, &client.policies, change.at).await?;
+    Ok(Ok(client))
 }
 
 async fn rotate_secret(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
@@ -156,15 +182,11 @@ async fn rotate_secret(place: &Place, installation: &Installation, name: &str) -
             },
         )
         .await?;
-    print(place, &client, Some(secret.text.expose()));
-    Ok(())
+    print(place, &client, Some(secret.text.expose()))
 }
 
-async fn changed(
-    installation: &Installation,
-    current: &Policies,
-    set: &[String],
-) -> Result<Policies, Exit> {
+/// The changes of the command line, with record ids in place of names.
+async fn changes(installation: &Installation, set: &[String]) -> Result<Map<String, Value>, Exit> {
     let mut changes: Map<String, Value> = settings::parse_changes(set).map_err(Exit::refused)?;
     if let Some(Value::String(names)) = changes.get("permittedProfiles") {
         let names: Vec<Value> = names
@@ -175,7 +197,7 @@ async fn changed(
     }
     resolve::profile_setting(installation, &mut changes, "permittedProfiles").await?;
     resolve::user_setting(installation, &mut changes, "clientCredentialsFlowUser").await?;
-    Ok(current.updated(&changes)?)
+    Ok(changes)
 }
 
 fn source(installation: &Installation) -> Source<'_> {
@@ -198,18 +220,22 @@ async fn all(installation: &Installation) -> Result<Vec<SealedClient>, Exit> {
 }
 
 async fn find(installation: &Installation, name: &str) -> Result<SealedClient, Exit> {
-    let clients = all(installation).await?;
+    named(all(installation).await?, name).ok_or_else(|| missing(name))
+}
+
+fn named(clients: Vec<SealedClient>, name: &str) -> Option<SealedClient> {
     clients
         .into_iter()
         .find(|client| client.id == name || client.name == name)
-        .ok_or_else(|| {
-            Exit::missing(format!(
-                "there is no client {name:?}; `vestibule client list` shows them"
-            ))
-        })
 }
 
-fn print(place: &Place, client: &SealedClient, secret: Option<&str>) {
+fn missing(name: &str) -> Exit {
+    Exit::missing(format!(
+        "there is no client {name:?}; `vestibule client list` shows them"
+    ))
+}
+
+fn print(place: &Place, client: &SealedClient, secret: Option<&str>) -> Result<(), Exit> {
     let mut json = json!({
         "client_id": client.id, "name": client.name,
         "disabled_at": client.disabled_at.map(|at| at.iso_seconds()),
@@ -223,5 +249,5 @@ fn print(place: &Place, client: &SealedClient, secret: Option<&str>) {
         ));
     }
     text.push_str(&toml::to_string_pretty(&client.policies).unwrap_or_default());
-    place.print(&json, text.trim_end());
+    place.print(&json, text.trim_end())
 }

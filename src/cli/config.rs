@@ -32,8 +32,7 @@ enum Action {
 pub fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     match arguments.action {
         Action::Init { file: None } => {
-            place.print(&json!({ "config": TEMPLATE }), TEMPLATE.trim_end());
-            Ok(())
+            place.print(&json!({ "config": TEMPLATE }), TEMPLATE.trim_end())
         }
         Action::Init { file: Some(file) } => init(place, &file),
         Action::Check => check(place),
@@ -57,8 +56,7 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
              vestibule migrate up --config {0}",
             file.display()
         ),
-    );
-    Ok(())
+    )
 }
 
 fn check(place: &Place) -> Result<(), Exit> {
@@ -88,28 +86,14 @@ fn check(place: &Place) -> Result<(), Exit> {
         }
     }
     super::assembly::check_relay(&config.smtp)?;
-    place.print(&json!({"valid": true}), "the config is valid");
-    Ok(())
+    place.print(&json!({"valid": true}), "the config is valid")
 }
 
 fn print(place: &Place) -> Result<(), Exit> {
-    let mut config = place.load_config()?;
-    if !config.database.url.starts_with("sqlite:") {
-        // The URL may hold a password; host and name are what one wants to see.
-        let shown = config
-            .database
-            .url
-            .rsplit_once('@')
-            .map(|(_, rest)| format!("postgres://…@{rest}"));
-        config.database.url = shown.unwrap_or(config.database.url);
-        if let Some((before, _)) = config.database.url.clone().split_once('?') {
-            config.database.url = before.to_owned();
-        }
-    }
+    let config = place.load_config()?.shown();
     let json = serde_json::to_value(&config)
         .map_err(|error| Exit::broken(format!("printing the config: {error}")))?;
     let text = toml::to_string_pretty(&config)
         .map_err(|error| Exit::broken(format!("printing the config: {error}")))?;
-    place.print(&json, text.trim_end());
-    Ok(())
+    place.print(&json, text.trim_end())
 }

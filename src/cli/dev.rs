@@ -21,6 +21,7 @@ use crate::endpoint::Listeners;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
 use crate::sealing::Keyring;
+use crate::settings::Site;
 use crate::store::{self, Store};
 use crate::telemetry;
 use crate::token::mint_client_secret;
@@ -56,19 +57,13 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let data_dir = place
         .data_dir()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
-    let mut config = place.load_config()?.for_data_dir(&data_dir);
-    config.listen.public = arguments.listen.unwrap_or(config.listen.public);
-    config.listen.management = arguments.management.unwrap_or(config.listen.management);
-    check_loopback(&config)?;
+    let config = config_of(place, &arguments, &data_dir)?;
     make_data_dir(&data_dir)?;
     let entropy = match arguments.seed {
         Some(seed) => seeded(seed, &data_dir)?,
         None => Entropy::Os,
     };
     let keyring = own_keyring(&config)?;
-    if !std::env::vars().any(|(name, _)| name == "VESTIBULE_LOG__FORMAT") {
-        config.log.format = String::from("pretty");
-    }
     telemetry::start(&config.log).map_err(Exit::refused)?;
 
     let clock = Clock::System;
@@ -103,17 +98,40 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let management_url = format!("http://{management}");
     let ready = Ready::of(&app, management_url, admin_token.text.expose().to_owned());
     let running = process::start(app, &config, listeners, true, emulator::router(emulator)).await?;
+    let has_relay = config.smtp.url.is_some();
+    announce(place, &arguments, &ready, &data_dir, has_relay)?;
+    running.until_stopped().await
+}
+
+/// The config of this directory, with the addresses of the command line.
+fn config_of(place: &Place, arguments: &Arguments, data_dir: &Path) -> Result<Config, Exit> {
+    let mut config = place.load_config()?.for_data_dir(data_dir);
+    config.listen.public = arguments.listen.unwrap_or(config.listen.public);
+    config.listen.management = arguments.management.unwrap_or(config.listen.management);
+    check_loopback(&config)?;
+    if std::env::var_os("VESTIBULE_LOG__FORMAT").is_none() {
+        config.log.format = String::from("pretty");
+    }
+    Ok(config)
+}
+
+/// Tells people, shells and tests that the server answers, and where.
+fn announce(
+    place: &Place,
+    arguments: &Arguments,
+    ready: &Ready,
+    data_dir: &Path,
+    has_relay: bool,
+) -> Result<(), Exit> {
     ready.write(&data_dir.join(READY_FILE))?;
     ready.write_env(&data_dir.join(ENV_FILE))?;
     if let Some(path) = &arguments.ready_file {
         ready.write(path)?;
     }
-    if place.is_json() {
-        println!("{}", serde_json::json!(ready));
-    } else {
-        println!("{}", banner(&ready, &data_dir, config.smtp.url.is_some()));
-    }
-    running.until_stopped().await
+    place.print(
+        &serde_json::json!(ready),
+        banner(ready, data_dir, has_relay),
+    )
 }
 
 /// Plain HTTP and an open inbox are for this machine only.
@@ -187,16 +205,15 @@ async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {
         .store
         .write("demo.move", input, |tx, (base_url, at)| {
             Box::pin(async move {
-                let sites = store::site::list(tx).await?;
-                let Some(mut site) = sites.into_iter().find(|site| site.name == seed::PRIVATE)
-                else {
-                    return Ok(());
-                };
-                if site.base_url == *base_url {
+                if moved(store::site::list(tx).await?, base_url).is_none() {
                     return Ok(());
                 }
-                let (old, new) = (echo_of(&site.base_url), echo_of(base_url));
-                site.base_url.clone_from(base_url);
+                // Raised before anything is read that will be written, as every command does it.
+                store::installation::bump(tx).await?;
+                let Some((old, site)) = moved(store::site::list(tx).await?, base_url) else {
+                    return Ok(());
+                };
+                let (old, new) = (echo_of(&old), echo_of(base_url));
                 store::site::update(tx, &site).await?;
                 for client in store::client::list(tx).await? {
                     let mut policies = client.policies.clone();
@@ -206,11 +223,18 @@ async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {
                         store::client::update_policies(tx, &client.id, &policies, *at).await?;
                     }
                 }
-                store::installation::bump(tx).await
+                Ok(())
             })
         })
         .await?;
     Ok(())
+}
+
+/// The demo's site with a new base URL, after the old one; `None` if it has it already.
+fn moved(sites: Vec<Site>, base_url: &str) -> Option<(String, Site)> {
+    let mut site = sites.into_iter().find(|site| site.name == seed::PRIVATE)?;
+    let old = std::mem::replace(&mut site.base_url, base_url.to_owned());
+    (old != base_url).then_some((old, site))
 }
 
 fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {

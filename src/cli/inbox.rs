@@ -1,12 +1,20 @@
 //! `vestibule inbox list|wait`: the messages that `vestibule dev` has sent.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
+use super::output;
 use super::place::{DEFAULT_DATA_DIR, Exit, Place};
 use super::ready::Ready;
 use super::wire::{Wire, form};
+use crate::moment::Stopwatch;
+
+/// Pause between two looks into an inbox that holds older messages.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads the messages of a running `vestibule dev`.
 #[derive(Args)]
@@ -23,7 +31,7 @@ enum Action {
         #[arg(long)]
         to: Option<String>,
     },
-    /// Wait for a message and print the newest one
+    /// Wait for a message and print the newest one; one that is there already will do
     Wait {
         /// The address or number
         #[arg(long)]
@@ -31,6 +39,9 @@ enum Action {
         /// How long to wait
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
         seconds: u64,
+        /// Only a message that comes after this call; `waiting` on standard error says that it listens
+        #[arg(long)]
+        new: bool,
     },
 }
 
@@ -46,25 +57,73 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
             place.print(
                 &serde_json::json!({ "messages": messages }),
                 lines.join("\n"),
-            );
-            Ok(())
+            )
         }
-        Action::Wait { to, seconds } => {
-            let messages = messages(&wire, &ready, Some(&to), seconds * 1000).await?;
-            let newest = messages
-                .last()
+        Action::Wait { to, seconds, new } => {
+            let watch = if new {
+                let watch = Watch::start(&wire, &ready, &to).await?;
+                output::tell("waiting\n");
+                watch
+            } else {
+                Watch::from_the_beginning(&wire, &ready, &to)
+            };
+            let newest = watch.newest(seconds).await?;
+            let newest = newest
                 .ok_or_else(|| Exit::late(format!("nothing came to {to} in {seconds} seconds")))?;
             place.print(
-                newest,
-                format!("{}\n\n{}", line(newest), member(newest, "text")),
-            );
-            Ok(())
+                &newest,
+                format!("{}\n\n{}", line(&newest), member(&newest, "text")),
+            )
+        }
+    }
+}
+
+/// A look-out for messages to one address, beyond those that were there when it started.
+pub struct Watch<'w> {
+    wire: &'w Wire,
+    ready: &'w Ready,
+    to: &'w str,
+    before: HashSet<String>,
+}
+
+impl<'w> Watch<'w> {
+    /// Notes what is there: only what comes later counts.
+    pub async fn start(wire: &'w Wire, ready: &'w Ready, to: &'w str) -> Result<Watch<'w>, Exit> {
+        let mut watch = Watch::from_the_beginning(wire, ready, to);
+        let there = messages(wire, ready, Some(to), 0).await?;
+        watch.before = there.iter().map(|m| member(m, "id").to_owned()).collect();
+        Ok(watch)
+    }
+
+    fn from_the_beginning(wire: &'w Wire, ready: &'w Ready, to: &'w str) -> Watch<'w> {
+        Watch {
+            wire,
+            ready,
+            to,
+            before: HashSet::new(),
+        }
+    }
+
+    /// The newest message that counts, waiting for one; `None` when none came in time.
+    pub async fn newest(&self, seconds: u64) -> Result<Option<Value>, Exit> {
+        let stopwatch = Stopwatch::start();
+        loop {
+            let left_ms = (seconds as f64 - stopwatch.seconds()).max(0.0) * 1000.0;
+            // The inbox itself waits for the first message; for a later one it is asked again.
+            let there = messages(self.wire, self.ready, Some(self.to), left_ms as u64).await?;
+            let newest = there
+                .into_iter()
+                .rfind(|message| !self.before.contains(member(message, "id")));
+            if newest.is_some() || left_ms <= 0.0 {
+                return Ok(newest);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
 /// The messages to an address, newest last, waiting for the first.
-pub async fn messages(
+async fn messages(
     wire: &Wire,
     ready: &Ready,
     to: Option<&str>,

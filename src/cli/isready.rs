@@ -37,8 +37,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         };
         match asked {
             Ok(()) => {
-                place.print(&json!({"ready": true}), "ready");
-                return Ok(());
+                return place.print(&json!({"ready": true}), "ready");
             }
             Err(exit) if stopwatch.seconds() >= arguments.wait as f64 => {
                 return Err(Exit::late(format!("not ready: {}", exit.message)));

@@ -54,8 +54,7 @@ async fn status(place: &Place, installation: &Installation) -> Result<(), Exit> 
             )
         })
         .collect();
-    place.print(&json!({ "migrations": rows }), lines.join("\n"));
-    Ok(())
+    place.print(&json!({ "migrations": rows }), lines.join("\n"))
 }
 
 async fn plan(place: &Place, installation: &Installation) -> Result<(), Exit> {
@@ -84,8 +83,7 @@ async fn plan(place: &Place, installation: &Installation) -> Result<(), Exit> {
             })
             .collect(),
     };
-    place.print(&json!({ "waiting": rows }), text);
-    Ok(())
+    place.print(&json!({ "waiting": rows }), text)
 }
 
 async fn up(place: &Place, installation: &Installation) -> Result<(), Exit> {
@@ -107,6 +105,5 @@ async fn up(place: &Place, installation: &Installation) -> Result<(), Exit> {
             "\nmade the organisation, its signing keys and the profiles Customer and Integration",
         );
     }
-    place.print(&json!({"applied": applied, "is_new": is_new}), text);
-    Ok(())
+    place.print(&json!({"applied": applied, "is_new": is_new}), text)
 }

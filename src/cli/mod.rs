@@ -17,6 +17,7 @@ mod dev;
 mod inbox;
 mod isready;
 mod migrate;
+mod output;
 mod perform;
 mod place;
 mod process;
@@ -29,7 +30,6 @@ mod user;
 mod version;
 mod wire;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -105,7 +105,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
-            eprintln!("vestibule: {}", exit.message);
+            output::tell(format_args!("vestibule: {}\n", exit.message));
             ExitCode::from(exit.code)
         }
     }
@@ -130,9 +130,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
             let mut command = Arguments::command();
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut command, "vestibule", &mut script);
-            // A reader that has seen enough is no fault of ours.
-            let _ = std::io::stdout().write_all(&script);
-            Ok(())
+            output::print(String::from_utf8_lossy(&script).trim_end())
         }
     }
 }

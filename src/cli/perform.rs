@@ -1,6 +1,6 @@
 //! `vestibule perform register`: a whole flow from the terminal, over the same wire as any app.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::PathBuf;
 
 use base64::Engine;
@@ -11,12 +11,16 @@ use serde_json::{Value, json};
 use vestibule_protocol::secret::Secret;
 
 use super::inbox;
+use super::output;
 use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_secret};
 use super::ready::{Ready, ReadyPrivateSite};
 use super::wire::{Wire, form};
 use crate::identity::email::EmailAddress;
 use crate::identity::phone::PhoneNumber;
 use crate::moment::Entropy;
+
+/// How long to wait for the code.
+const INBOX_SECONDS: u64 = 10;
 
 /// Runs a flow from the terminal.
 #[derive(Args)]
@@ -65,6 +69,33 @@ enum Method_ {
     Sms,
 }
 
+impl Method_ {
+    /// As a request writes it.
+    fn name(self) -> &'static str {
+        match self {
+            Method_::Email => "email",
+            Method_::Sms => "sms",
+        }
+    }
+}
+
+impl Register {
+    /// Where the code goes, as the server writes it: that is how the inbox knows it. What is wrong
+    /// the server will refuse.
+    fn recipient(&self, email: &str) -> String {
+        match self.method {
+            Method_::Email => {
+                EmailAddress::parse(email).map_or(email.to_owned(), |a| a.as_str().to_owned())
+            }
+            Method_::Sms => {
+                let phone = self.phone.clone().unwrap_or_default();
+                let number = PhoneNumber::parse(&phone);
+                number.map_or(phone, |n| n.as_str().to_owned())
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CodeFrom {
     /// The inbox of `vestibule dev`
@@ -102,27 +133,15 @@ impl Performance<'_> {
         let fresh = Entropy::Os.text(b"abcdefghijklmnopqrstuvwxyz", 8);
         let username = register
             .username
+            .clone()
             .unwrap_or_else(|| format!("janice.{fresh}@example.com"));
-        let email = register.email.unwrap_or_else(|| username.clone());
+        let email = register.email.clone().unwrap_or_else(|| username.clone());
         let password = match &register.password_file {
             Some(path) => read_secret(path)?,
             None => Secret::from(Entropy::Os.text(b"abcdefghjkmnpqrstuvwxyz23456789", 20) + "7k"),
         };
-        // The inbox knows an address as the server writes it. What is wrong the server will refuse.
-        let (method, recipient) = match register.method {
-            Method_::Email => {
-                let address = EmailAddress::parse(&email);
-                (
-                    "email",
-                    address.map_or(email.clone(), |a| a.as_str().to_owned()),
-                )
-            }
-            Method_::Sms => {
-                let phone = register.phone.clone().unwrap_or_default();
-                let number = PhoneNumber::parse(&phone);
-                ("sms", number.map_or(phone, |n| n.as_str().to_owned()))
-            }
-        };
+        let recipient = register.recipient(&email);
+        let method = register.method.name();
 
         let token = self.integration_token().await?;
         let mut body = json!({
@@ -134,11 +153,18 @@ impl Performance<'_> {
         if let Some(phone) = &register.phone {
             body["customdata"] = json!({ "mobilePhone": phone });
         }
+        // A code that came earlier belongs to another request.
+        let watch = match register.code_from {
+            CodeFrom::Inbox => {
+                Some(inbox::Watch::start(&self.wire, &self.ready, &recipient).await?)
+            }
+            CodeFrom::Ask => None,
+        };
         let identifier = self.init(&token, body.to_string()).await?;
         self.say(&format!("1  registration taken in: {identifier}"));
-        let code = match register.code_from {
-            CodeFrom::Inbox => self.code_of_inbox(&recipient).await?,
-            CodeFrom::Ask => ask(&format!("the code that went to {recipient}"))?,
+        let code = match watch {
+            Some(watch) => code_of_inbox(&watch).await?,
+            None => ask(&format!("the code that went to {recipient}"))?,
         };
         self.say("2  the code came");
         let code = self.authorize(&identifier, &code, method).await?;
@@ -150,13 +176,12 @@ impl Performance<'_> {
         self.say("4  tokens were issued and userinfo answers\n");
         let text = serde_json::to_string_pretty(&userinfo).unwrap_or_default();
         self.place
-            .print(&json!({"tokens": tokens, "userinfo": userinfo}), text);
-        Ok(())
+            .print(&json!({"tokens": tokens, "userinfo": userinfo}), text)
     }
 
     fn say(&self, line: &str) {
         if !self.place.is_json() {
-            eprintln!("{line}");
+            output::tell(format_args!("{line}\n"));
         }
     }
 
@@ -187,16 +212,6 @@ impl Performance<'_> {
             .send(Method::POST, &url, &headers, Some(body))
             .await?;
         text_member(&answer.json("the registration")?, "identifier")
-    }
-
-    async fn code_of_inbox(&self, recipient: &str) -> Result<String, Exit> {
-        let messages = inbox::messages(&self.wire, &self.ready, Some(recipient), 10_000).await?;
-        let newest = messages.last().ok_or_else(|| {
-            Exit::late(
-                "no message came into the inbox; with a relay configured use --code-from ask",
-            )
-        })?;
-        text_member(newest, "code")
     }
 
     async fn authorize(&self, identifier: &str, code: &str, method: &str) -> Result<String, Exit> {
@@ -267,9 +282,15 @@ fn text_member(json: &Value, name: &str) -> Result<String, Exit> {
         .ok_or_else(|| Exit::broken(format!("the answer has no {name}")))
 }
 
+async fn code_of_inbox(watch: &inbox::Watch<'_>) -> Result<String, Exit> {
+    let newest = watch.newest(INBOX_SECONDS).await?.ok_or_else(|| {
+        Exit::late("no message came into the inbox; with a relay configured use --code-from ask")
+    })?;
+    text_member(&newest, "code")
+}
+
 fn ask(what: &str) -> Result<String, Exit> {
-    eprint!("{what}: ");
-    let _ = std::io::stderr().flush();
+    output::tell(format_args!("{what}: "));
     let mut line = String::new();
     std::io::stdin()
         .lock()

@@ -8,6 +8,8 @@ use clap::Args;
 use serde_json::Value;
 use vestibule_protocol::secret::Secret;
 
+use super::output;
+use super::resolve::Unresolved;
 use crate::changes::Invalid;
 use crate::config::{self, Config, ConfigProblem};
 use crate::metrics::Metrics;
@@ -53,7 +55,7 @@ impl Place {
 
     /// The config: of the file, or of the data directory, with the environment over it.
     pub fn load_config(&self) -> Result<Config, Exit> {
-        let config = config::load(self.config.as_deref(), std::env::vars())?;
+        let config = config::load(self.config.as_deref(), std::env::vars_os())?;
         Ok(match self.data_dir() {
             Some(directory) => config.for_data_dir(&directory),
             None => config,
@@ -78,11 +80,11 @@ impl Place {
     }
 
     /// Prints a result: as JSON, or as text for people.
-    pub fn print(&self, json: &Value, text: impl std::fmt::Display) {
+    pub fn print(&self, json: &Value, text: impl std::fmt::Display) -> Result<(), Exit> {
         if self.json {
-            println!("{json}");
+            output::print(json)
         } else {
-            println!("{text}");
+            output::print(text)
         }
     }
 
@@ -209,6 +211,15 @@ impl From<ConfigProblem> for Exit {
 impl From<Invalid> for Exit {
     fn from(invalid: Invalid) -> Self {
         Exit::refused(invalid.to_string())
+    }
+}
+
+impl From<Unresolved> for Exit {
+    fn from(unresolved: Unresolved) -> Self {
+        match unresolved {
+            Unresolved::Invalid(invalid) => Exit::from(invalid),
+            Unresolved::Broken(fault) => Exit::from(fault),
+        }
     }
 }
 

@@ -3,21 +3,35 @@
 
 use serde_json::{Map, Value};
 
-use super::place::{Exit, Installation};
+use super::place::Installation;
 use crate::changes::Invalid;
 use crate::identity::username::Username;
 use crate::identity::{Profile, User};
+use crate::refusal::Fault;
 use crate::store;
 
+/// Why a name has no record id.
+pub enum Unresolved {
+    /// There is no such record; the setting that names it is told.
+    Invalid(Invalid),
+    /// It could not be looked up.
+    Broken(Fault),
+}
+
+impl From<Fault> for Unresolved {
+    fn from(fault: Fault) -> Self {
+        Unresolved::Broken(fault)
+    }
+}
+
 /// All profiles.
-pub async fn profiles(installation: &Installation) -> Result<Vec<Profile>, Exit> {
-    let read = installation
+pub async fn profiles(installation: &Installation) -> Result<Vec<Profile>, Fault> {
+    installation
         .store
         .read("profile.list", &(), |tx, ()| {
             Box::pin(store::profile::list(tx))
         })
-        .await?;
-    Ok(read)
+        .await
 }
 
 /// Replaces a profile's name by its id in a setting that names one profile or several.
@@ -25,7 +39,7 @@ pub async fn profile_setting(
     installation: &Installation,
     changes: &mut Map<String, Value>,
     key: &str,
-) -> Result<(), Exit> {
+) -> Result<(), Unresolved> {
     let Some(value) = changes.get_mut(key) else {
         return Ok(());
     };
@@ -41,7 +55,7 @@ pub async fn profile_setting(
                     "there is no profile {name:?}; there are {}",
                     known.join(", ")
                 );
-                Exit::from(Invalid::new(key, reason))
+                Unresolved::Invalid(Invalid::new(key, reason))
             })
     };
     let many = |names: &[Value]| {
@@ -63,28 +77,28 @@ pub async fn user_setting(
     installation: &Installation,
     changes: &mut Map<String, Value>,
     key: &str,
-) -> Result<(), Exit> {
+) -> Result<(), Unresolved> {
     let Some(Value::String(name)) = changes.get(key) else {
         return Ok(());
     };
-    let user = find_user(installation, name)
-        .await?
-        .ok_or_else(|| Exit::from(Invalid::new(key, format!("there is no user {name:?}"))))?;
+    let user = find_user(installation, name).await?.ok_or_else(|| {
+        Unresolved::Invalid(Invalid::new(key, format!("there is no user {name:?}")))
+    })?;
     changes.insert(key.to_owned(), Value::from(user.id));
     Ok(())
 }
 
 /// The user with a username or a record id.
-pub async fn find_user(installation: &Installation, name: &str) -> Result<Option<User>, Exit> {
+pub async fn find_user(installation: &Installation, name: &str) -> Result<Option<User>, Fault> {
     let key = Username::parse(name).map(|username| username.key().to_owned());
-    let found = match key {
+    match key {
         Ok(key) => {
             installation
                 .store
                 .read("user.find", &key, |tx, key| {
                     Box::pin(store::user::find_by_username(tx, key))
                 })
-                .await?
+                .await
         }
         Err(_) => {
             installation
@@ -92,8 +106,7 @@ pub async fn find_user(installation: &Installation, name: &str) -> Result<Option
                 .read("user.find", &name.to_owned(), |tx, id| {
                     Box::pin(store::user::find_by_id(tx, id))
                 })
-                .await?
+                .await
         }
-    };
-    Ok(found)
+    }
 }

@@ -6,11 +6,12 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::place::{Exit, Installation, Place};
-use super::resolve;
+use super::resolve::{self, Unresolved};
 use crate::changes::Invalid;
 use crate::identity::prefix;
-use crate::settings::{self, Settings, Site, check_base_url};
-use crate::store;
+use crate::refusal::Fault;
+use crate::settings::{self, Settings, Site, check_base_url, line_of_key};
+use crate::store::{self, Transaction};
 use vestibule_protocol::identifier::RecordId;
 
 /// Shows and changes sites.
@@ -68,8 +69,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Action::List => list(place, &installation).await,
         Action::Show { site } => {
             let site = find(&installation, &site).await?;
-            print(place, &site);
-            Ok(())
+            print(place, &site)
         }
         Action::Create {
             name,
@@ -94,8 +94,7 @@ async fn list(place: &Place, installation: &Installation) -> Result<(), Exit> {
         .iter()
         .map(|site| format!("{}  {:<20} {}", site.id, site.name, site.base_url))
         .collect();
-    place.print(&json!({ "sites": rows }), lines.join("\n"));
-    Ok(())
+    place.print(&json!({ "sites": rows }), lines.join("\n"))
 }
 
 async fn create(
@@ -106,11 +105,14 @@ async fn create(
     changes: &Changes,
 ) -> Result<(), Exit> {
     let at = installation.clock.now();
+    let given = Given::read(installation, changes).await?;
+    let settings = with_changes(&Settings::default(), &given.map)
+        .map_err(|invalid| given.refuse(&invalid, &Settings::default()))?;
     let site = Site {
         id: RecordId::from_random(prefix::SITE, installation.entropy.bytes()).to_string(),
         name,
         base_url: check_base_url(base_url).map_err(Exit::refused)?,
-        settings: changed(installation, &Settings::default(), changes).await?,
+        settings,
         activated_at: Some(at),
         created_at: at,
     };
@@ -118,9 +120,8 @@ async fn create(
         .store
         .write("site.create", site.clone(), |tx, site| {
             Box::pin(async move {
-                let is_new = store::site::insert(tx, site).await?;
                 store::installation::bump(tx).await?;
-                Ok(is_new)
+                store::site::insert(tx, site).await
             })
         })
         .await?;
@@ -129,8 +130,7 @@ async fn create(
             "a site with this name or base URL exists already",
         ));
     }
-    print(place, &site);
-    Ok(())
+    print(place, &site)
 }
 
 async fn update(
@@ -140,67 +140,76 @@ async fn update(
     base_url: Option<&str>,
     changes: &Changes,
 ) -> Result<(), Exit> {
-    let mut site = find(installation, name).await?;
-    if let Some(base_url) = base_url {
-        site.base_url = check_base_url(base_url).map_err(Exit::refused)?;
-        let is_taken = all(installation)
-            .await?
-            .iter()
-            .any(|other| other.id != site.id && other.base_url == site.base_url);
-        if is_taken {
-            return Err(Exit::refused("another site has this base URL"));
-        }
-    }
-    site.settings = changed(installation, &site.settings, changes).await?;
-    installation
+    let given = Given::read(installation, changes).await?;
+    let change = Change {
+        name: name.to_owned(),
+        base_url: base_url
+            .map(check_base_url)
+            .transpose()
+            .map_err(Exit::refused)?,
+        changes: given.map.clone(),
+    };
+    let outcome = installation
         .store
-        .write("site.update", site.clone(), |tx, site| {
-            Box::pin(async move {
-                store::site::update(tx, site).await?;
-                store::installation::bump(tx).await
-            })
+        .write("site.update", change, |tx, change| {
+            Box::pin(write_change(tx, change))
         })
         .await?;
-    print(place, &site);
-    Ok(())
-}
-
-/// The settings with changes from the command line or a file. Whatever is wrong is told by its
-/// name, and in a file by its line, before anything is changed.
-async fn changed(
-    installation: &Installation,
-    current: &Settings,
-    changes: &Changes,
-) -> Result<Settings, Exit> {
-    let Some(path) = &changes.from else {
-        let map = settings::parse_changes(&changes.set).map_err(Exit::refused)?;
-        return apply(installation, current, map).await;
-    };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?;
-    let map = settings::parse_file(&text)
-        .map_err(|problem| at_line(path, problem.line, &problem.reason))?;
-    apply(installation, current, map).await.map_err(|exit| {
-        // The message begins with the setting's name; the line is where that is set.
-        let key = exit.message.split([':', ' ']).next().unwrap_or_default();
-        at_line(path, settings::line_of_key(&text, key), &exit.message)
-    })
-}
-
-fn at_line(path: &Path, line: usize, reason: &str) -> Exit {
-    Exit::refused(format!("{}, line {line}: {reason}", path.display()))
-}
-
-async fn apply(
-    installation: &Installation,
-    current: &Settings,
-    mut changes: Map<String, Value>,
-) -> Result<Settings, Exit> {
-    for key in ["registrationUserDefaultProfile", "memberProfiles"] {
-        resolve::profile_setting(installation, &mut changes, key).await?;
+    match outcome {
+        Ok(site) => print(place, &site),
+        Err(Refused::Missing { known }) => Err(missing(name, &known)),
+        Err(Refused::Taken) => Err(Exit::refused("another site has this base URL")),
+        Err(Refused::Invalid(invalid, current)) => Err(given.refuse(&invalid, &current)),
     }
-    resolve::user_setting(installation, &mut changes, "registrationExecutionUser").await?;
-    let settings = current.updated(&changes)?;
+}
+
+/// A change of a site that waits to be written.
+struct Change {
+    name: String,
+    base_url: Option<String>,
+    changes: Map<String, Value>,
+}
+
+/// Why a change was not written.
+enum Refused {
+    Missing {
+        known: Vec<String>,
+    },
+    Taken,
+    /// A setting is wrong, given the settings that there were.
+    Invalid(Invalid, Box<Settings>),
+}
+
+/// Changes the site as it is now. The version of all settings is raised first: that row is locked
+/// from then on, so that of two administrators the second reads what the first has written.
+async fn write_change(
+    tx: &mut Transaction<'_>,
+    change: &Change,
+) -> Result<Result<Site, Refused>, Fault> {
+    store::installation::bump(tx).await?;
+    let sites = store::site::list(tx).await?;
+    let Some(mut site) = named(&sites, &change.name) else {
+        let known = sites.into_iter().map(|site| site.name).collect();
+        return Ok(Err(Refused::Missing { known }));
+    };
+    if let Some(base_url) = &change.base_url {
+        site.base_url.clone_from(base_url);
+        let is_taken = |other: &Site| other.id != site.id && other.base_url == *base_url;
+        if sites.iter().any(is_taken) {
+            return Ok(Err(Refused::Taken));
+        }
+    }
+    site.settings = match with_changes(&site.settings, &change.changes) {
+        Ok(settings) => settings,
+        Err(invalid) => return Ok(Err(Refused::Invalid(invalid, Box::new(site.settings)))),
+    };
+    store::site::update(tx, &site).await?;
+    Ok(Ok(site))
+}
+
+/// The settings with changes, all of them or none.
+fn with_changes(current: &Settings, changes: &Map<String, Value>) -> Result<Settings, Invalid> {
+    let settings = current.updated(changes)?;
     let default = settings.registration_user_default_profile.as_ref();
     let members = &settings.member_profiles;
     if let Some(default) = default
@@ -208,9 +217,106 @@ async fn apply(
         && !members.contains(default)
     {
         let reason = "the default profile of registrations must be a member of the site";
-        return Err(Invalid::new("memberProfiles", reason).into());
+        return Err(Invalid::new("memberProfiles", reason));
     }
     Ok(settings)
+}
+
+/// The changes of the command line, or of a file and then with its text, so that what is wrong can
+/// be told by its line.
+struct Given {
+    map: Map<String, Value>,
+    file: Option<(PathBuf, String)>,
+}
+
+impl Given {
+    /// Reads the changes and puts record ids in place of names.
+    async fn read(installation: &Installation, changes: &Changes) -> Result<Given, Exit> {
+        let mut given = match &changes.from {
+            None => Given {
+                map: settings::parse_changes(&changes.set).map_err(Exit::refused)?,
+                file: None,
+            },
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?;
+                let map = settings::parse_file(&text)
+                    .map_err(|problem| at_line(path, problem.line, &problem.reason))?;
+                Given {
+                    map,
+                    file: Some((path.clone(), text)),
+                }
+            }
+        };
+        match given.resolve(installation).await {
+            Ok(()) => Ok(given),
+            Err(Unresolved::Broken(fault)) => Err(fault.into()),
+            // Whatever the settings are now: a name without a record is wrong by itself.
+            Err(Unresolved::Invalid(invalid)) => Err(given.refuse(&invalid, &Settings::default())),
+        }
+    }
+
+    async fn resolve(&mut self, installation: &Installation) -> Result<(), Unresolved> {
+        for key in ["registrationUserDefaultProfile", "memberProfiles"] {
+            resolve::profile_setting(installation, &mut self.map, key).await?;
+        }
+        resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await
+    }
+
+    /// The refusal of these changes to `current`, with the line that is to blame.
+    fn refuse(&self, invalid: &Invalid, current: &Settings) -> Exit {
+        let Some((path, text)) = &self.file else {
+            return invalid.clone().into();
+        };
+        match self.line(text, invalid, current) {
+            Some(line) => at_line(path, line, &invalid.to_string()),
+            None => Exit::refused(format!("{}: {invalid}", path.display())),
+        }
+    }
+
+    /// The line of the setting. In a table it is the line of the member to blame, which is the first
+    /// one without which the finding would be another; and the same goes for the file as a whole when
+    /// it does not set the setting that is wrong.
+    fn line(&self, text: &str, invalid: &Invalid, current: &Settings) -> Option<usize> {
+        let key = invalid.key.as_str();
+        let members: Vec<Vec<&str>> = match self.map.get(key) {
+            Some(Value::Object(table)) => table.keys().map(|member| vec![key, member]).collect(),
+            Some(_) => Vec::new(),
+            None => self.map.keys().map(|key| vec![key.as_str()]).collect(),
+        };
+        let mut lines: Vec<(usize, Vec<&str>)> = members
+            .into_iter()
+            .filter_map(|member| Some((line_of_key(text, &member)?, member)))
+            .collect();
+        lines.sort();
+        let is_to_blame = |member: &[&str]| {
+            let without = without(&self.map, member);
+            with_changes(current, &without).err().as_ref() != Some(invalid)
+        };
+        lines
+            .iter()
+            .find(|(_, member)| is_to_blame(member))
+            .map(|(line, _)| *line)
+            .or_else(|| line_of_key(text, &[key]))
+    }
+}
+
+fn without(changes: &Map<String, Value>, path: &[&str]) -> Map<String, Value> {
+    let mut changes = changes.clone();
+    match path {
+        [] => {}
+        [last] => changes.retain(|key, _| key != last),
+        [first, rest @ ..] => {
+            if let Some(Value::Object(inner)) = changes.get_mut(*first) {
+                *inner = without(inner, rest);
+            }
+        }
+    }
+    changes
+}
+
+fn at_line(path: &Path, line: usize, reason: &str) -> Exit {
+    Exit::refused(format!("{}, line {line}: {reason}", path.display()))
 }
 
 async fn all(installation: &Installation) -> Result<Vec<Site>, Exit> {
@@ -223,19 +329,27 @@ async fn all(installation: &Installation) -> Result<Vec<Site>, Exit> {
 
 async fn find(installation: &Installation, name: &str) -> Result<Site, Exit> {
     let sites = all(installation).await?;
-    let known: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
-    sites
-        .into_iter()
-        .find(|site| site.id == name || site.name == name)
-        .ok_or_else(|| {
-            Exit::missing(format!(
-                "there is no site {name:?}; there are {}",
-                known.join(", ")
-            ))
-        })
+    named(&sites, name).ok_or_else(|| {
+        let known: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
+        missing(name, &known)
+    })
 }
 
-fn print(place: &Place, site: &Site) {
+fn named(sites: &[Site], name: &str) -> Option<Site> {
+    sites
+        .iter()
+        .find(|site| site.id == name || site.name == name)
+        .cloned()
+}
+
+fn missing(name: &str, known: &[String]) -> Exit {
+    Exit::missing(format!(
+        "there is no site {name:?}; there are {}",
+        known.join(", ")
+    ))
+}
+
+fn print(place: &Place, site: &Site) -> Result<(), Exit> {
     let json = json!({
         "id": site.id, "name": site.name, "base_url": site.base_url,
         "activated_at": site.activated_at.map(|at| at.iso_seconds()),
@@ -249,5 +363,5 @@ fn print(place: &Place, site: &Site) {
         site.base_url,
         settings.trim_end()
     );
-    place.print(&json, text);
+    place.print(&json, text)
 }

@@ -133,8 +133,7 @@ async fn create(place: &Place, installation: &Installation, create: Create) -> R
             user.username
         )));
     }
-    place.print(&describe(&user), format!("{}  {}", user.id, user.username));
-    Ok(())
+    place.print(&describe(&user), format!("{}  {}", user.id, user.username))
 }
 
 fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> Result<User, Exit> {
@@ -218,8 +217,7 @@ async fn show(place: &Place, installation: &Installation, name: &str) -> Result<
     for event in &events {
         text.push_str(&format!("# {}  {}\n", event.at.iso_seconds(), event.event));
     }
-    place.print(&json, text.trim_end());
-    Ok(())
+    place.print(&json, text.trim_end())
 }
 
 async fn list(
@@ -228,7 +226,10 @@ async fn list(
     after: Option<String>,
     limit: i64,
 ) -> Result<(), Exit> {
-    let after = after.and_then(|name| Username::parse(&name).ok().map(|u| u.key().to_owned()));
+    let after = after
+        .map(|name| Username::parse(&name).map(|username| username.key().to_owned()))
+        .transpose()
+        .map_err(|problem| Exit::refused(format!("--after: {problem}")))?;
     let users = installation
         .store
         .read("user.list", &(after, limit), |tx, (after, limit)| {
@@ -240,8 +241,7 @@ async fn list(
         .map(|user| format!("{}  {}", user.id, user.username))
         .collect();
     let rows: Vec<Value> = users.iter().map(describe).collect();
-    place.print(&json!({ "users": rows }), lines.join("\n"));
-    Ok(())
+    place.print(&json!({ "users": rows }), lines.join("\n"))
 }
 
 fn describe(user: &User) -> Value {

@@ -15,6 +15,5 @@ pub fn run(place: &Place) -> Result<(), Exit> {
     place.print(
         &json!({"version": version, "argon2": argon2}),
         format!("vestibule {version} (argon2: {argon2})"),
-    );
-    Ok(())
+    )
 }

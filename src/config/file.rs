@@ -1,10 +1,12 @@
 //! Reading the config: the file, then the environment over it.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 
-use super::Config;
+use super::{Config, keys};
+use crate::settings::line_of_key;
 
 /// Environment variables of ours start with this.
 const PREFIX: &str = "VESTIBULE_";
@@ -38,36 +40,44 @@ pub enum ConfigProblem {
 /// Reads a config from a file, if one is given, and from environment variables.
 ///
 /// # Errors
-/// [`ConfigProblem`], which names the file and line, or the variable.
+/// [`ConfigProblem`], which names the file and line, or the variable, and repeats no value.
 pub fn load(
     path: Option<&Path>,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigProblem> {
     let mut table = match path {
         Some(path) => read_file(path)?,
         None => toml::Table::new(),
     };
     for (variable, value) in environment {
-        if let Some(key) = variable
-            .strip_prefix(PREFIX)
-            .filter(|key| key.contains("__"))
-        {
-            overlay(&mut table, key, &value);
-            let checked = toml::Value::Table(table.clone()).try_into::<Config>();
-            checked.map_err(|error| ConfigProblem::Environment {
-                variable: variable.clone(),
-                reason: error.message().to_owned(),
-            })?;
-        }
+        // What is not UTF-8 is none of ours, and stands in many an environment.
+        let Ok(variable) = variable.into_string() else {
+            continue;
+        };
+        let Some(path) = key_of(&variable) else {
+            continue;
+        };
+        let wrong = |reason| ConfigProblem::Environment {
+            variable: variable.clone(),
+            reason,
+        };
+        let value = value
+            .into_string()
+            .map_err(|_| wrong(String::from("it is not UTF-8")))?;
+        set(&mut table, &path, parse_value(&value));
+        // What the file and the variables before it say was checked, so it is this one.
+        parse(&table).map_err(|_| wrong(keys::reason(&path)))?;
     }
-    let mut config: Config = toml::Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigProblem::Rule(error.message().to_owned()))?;
+    let mut config = parse(&table).expect("each part of it was checked");
     if let Some(path) = &config.database.url_file {
         config.database.url = read_secret(path)?;
     }
     config.validate().map_err(ConfigProblem::Rule)?;
     Ok(config)
+}
+
+fn parse(table: &toml::Table) -> Result<Config, toml::de::Error> {
+    toml::Value::Table(table.clone()).try_into()
 }
 
 /// Reads a secret from a file, without the line break at its end.
@@ -92,37 +102,82 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigProblem> {
     };
     let text =
         std::fs::read_to_string(path).map_err(|error| file_problem(None, error.to_string()))?;
-    let located = |error: toml::de::Error| {
+    let table: toml::Table = toml::from_str(&text).map_err(|error: toml::de::Error| {
         let line = error
             .span()
             .map(|span| text[..span.start].matches('\n').count() + 1);
         file_problem(line, error.message().to_owned())
-    };
-    // The types are checked against the text itself, because only there do keys have lines.
-    toml::from_str::<Config>(&text).map_err(located)?;
-    toml::from_str(&text).map_err(located)
-}
-
-/// Sets `SMTP__TIMEOUT_SECONDS` to a value: a number or truth value where it reads as one.
-fn overlay(table: &mut toml::Table, key: &str, value: &str) {
-    let mut path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-    let last = path.pop().unwrap_or_default();
-    let mut table = table;
-    for part in path {
-        let entry = table
-            .entry(part)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        if !entry.is_table() {
-            *entry = toml::Value::Table(toml::Table::new());
-        }
-        let Some(inner) = entry.as_table_mut() else {
-            return;
-        };
-        table = inner;
+    })?;
+    match wrong_key(&table, &text) {
+        Some((line, path)) => Err(file_problem(line, keys::reason(&path))),
+        None => Ok(table),
     }
-    table.insert(last, parse_value(value));
 }
 
+/// The first line that sets what cannot be set, and the names of that key.
+fn wrong_key(table: &toml::Table, text: &str) -> Option<(Option<usize>, Vec<String>)> {
+    let mut leaves = Vec::new();
+    collect_leaves(table, &mut Vec::new(), &mut leaves);
+    leaves
+        .into_iter()
+        .filter(|(path, value)| {
+            let mut alone = toml::Table::new();
+            set(&mut alone, path, (*value).clone());
+            parse(&alone).is_err()
+        })
+        .map(|(path, _)| {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            (line_of_key(text, &names), path)
+        })
+        .min()
+}
+
+/// Every key that is no section, and sections with nothing in them.
+fn collect_leaves<'t>(
+    table: &'t toml::Table,
+    path: &mut Vec<String>,
+    leaves: &mut Vec<(Vec<String>, &'t toml::Value)>,
+) {
+    for (name, value) in table {
+        path.push(name.clone());
+        match value.as_table() {
+            Some(inner) if !inner.is_empty() => collect_leaves(inner, path, leaves),
+            _ => leaves.push((path.clone(), value)),
+        }
+        path.pop();
+    }
+}
+
+/// `VESTIBULE_SMTP__TIMEOUT_SECONDS` is `smtp`, `timeout_seconds`; a variable without two underscores
+/// in a row is not config.
+fn key_of(variable: &str) -> Option<Vec<String>> {
+    let key = variable.strip_prefix(PREFIX)?;
+    let names = key.split("__").map(str::to_ascii_lowercase);
+    key.contains("__").then(|| names.collect())
+}
+
+/// Sets the value at a path of names, and makes the sections on the way.
+fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
+    match path {
+        [] => {}
+        [last] => {
+            table.insert(last.clone(), value);
+        }
+        [section, rest @ ..] => {
+            let entry = table
+                .entry(section.clone())
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            if !entry.is_table() {
+                *entry = toml::Value::Table(toml::Table::new());
+            }
+            if let Some(inner) = entry.as_table_mut() {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// A number, a truth value or a list where it reads as one, and text otherwise.
 fn parse_value(text: &str) -> toml::Value {
     let parsed = toml::from_str::<toml::Table>(&format!("v = {text}")).and_then(|mut table| {
         table
@@ -141,10 +196,10 @@ fn parse_value(text: &str) -> toml::Value {
 mod tests {
     use super::*;
 
-    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
         pairs
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .map(|(key, value)| (OsString::from(key), OsString::from(value)))
             .collect()
     }
 
@@ -189,6 +244,58 @@ mod tests {
             problem.to_string().contains("VESTIBULE_HASHING__QUEUE"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn a_wrong_value_is_never_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vestibule.toml");
+        for (section, key, value) in [
+            ("database", "connections", "s3cret"),
+            ("database", "synchronous", "s3cret"),
+            ("database", "url", "s3cret"),
+            ("hashing", "queue", "s3cret, expected s3cret"),
+            ("hashing", "threads", "-7313"),
+            ("keys", "master_key_file", "7313"),
+            ("keys", "master_key", "s3cret"),
+            ("limits", "enabled", "s3cret"),
+            ("listen", "public", "s3cret"),
+            ("log", "format", "s3cret"),
+            ("otp__registration", "alphabet", "s3cret"),
+            ("proxies", "trusted", "[\"s3cret\"]"),
+            ("smtp", "password", "s3cret"),
+            ("smtp", "url", "[\"s3cret\"]"),
+        ] {
+            let variable = format!("VESTIBULE_{section}__{key}").to_uppercase();
+            let problem = load(None, environment(&[(&variable, value)])).unwrap_err();
+            let quoted = match value.starts_with(['[', '-', '7']) {
+                true => value.to_owned(),
+                false => format!("{value:?}"),
+            };
+            let section = section.replace("__", ".");
+            std::fs::write(&path, format!("[{section}]\n{key} = {quoted}\n")).unwrap();
+            let in_file = load(Some(&path), []).unwrap_err();
+            for told in [problem.to_string(), in_file.to_string()] {
+                assert!(told.contains(key), "{told}");
+                assert!(!told.contains("s3cret") && !told.contains("7313"), "{told}");
+            }
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_utf_8_is_passed_over_unless_it_is_the_value_of_a_key() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(b"a\xffb".to_vec());
+        let mut foreign = vec![
+            (broken(), OsString::from("x")),
+            (OsString::from("LANG"), broken()),
+            (OsString::from("VESTIBULE_DATA_DIR"), broken()),
+        ];
+        assert!(load(None, foreign.clone()).is_ok());
+        foreign.push((OsString::from("VESTIBULE_SMTP__URL"), broken()));
+        let problem = load(None, foreign).unwrap_err().to_string();
+        assert_eq!(problem, "VESTIBULE_SMTP__URL: it is not UTF-8");
     }
 
     #[test]

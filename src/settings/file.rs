@@ -1,6 +1,7 @@
 //! Changes from a file or from the command line, as one map.
 
 use serde_json::{Map, Value};
+use toml::de::DeTable;
 
 /// A file that cannot be applied: the line that is wrong, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,17 +31,18 @@ pub fn parse_file(text: &str) -> Result<Map<String, Value>, FileProblem> {
     }
 }
 
-/// The line of a file in which a top-level key is set; 1 when it cannot be found.
-pub fn line_of_key(text: &str, key: &str) -> usize {
-    let sets_key = |line: &str| {
-        let line = line.trim_start().trim_start_matches(['[', '"', '\'']);
-        line.strip_prefix(key).is_some_and(|rest| {
-            rest.trim_start_matches(['"', '\''])
-                .trim_start()
-                .starts_with(['=', '.', ']'])
-        })
-    };
-    text.lines().position(sets_key).map_or(1, |index| index + 1)
+/// The line of a TOML file in which a key is set, by the names from the top table down to it; `None`
+/// when the file does not set it.
+pub fn line_of_key(text: &str, path: &[&str]) -> Option<usize> {
+    let document = DeTable::parse(text).ok()?;
+    let (last, tables) = path.split_last()?;
+    let mut table = document.get_ref();
+    for name in tables {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref() == name)?;
+        table = value.get_ref().as_table()?;
+    }
+    let (key, _) = table.iter().find(|(key, _)| key.get_ref() == last)?;
+    Some(line_of(text, key.span().start))
 }
 
 /// Reads `KEY=VALUE` pairs. A value is JSON when it parses as JSON, and text otherwise, so that
@@ -79,8 +81,28 @@ mod tests {
     fn a_wrong_line_is_named() {
         let problem = parse_file("a = true\nb = \nc = 1\n").unwrap_err();
         assert_eq!(problem.line, 2);
-        assert_eq!(line_of_key("a = true\n# x\nbee = 1\n[see]\n", "bee"), 3);
-        assert_eq!(line_of_key("a = true\n# x\nbee = 1\n[see]\n", "see"), 4);
+    }
+
+    #[test]
+    fn a_key_is_found_however_its_table_is_written() {
+        let text = "a = true\n# bee = 0\nbee = \"\"\"\nsee = 1\n\"\"\"\n[see]\nx = 1\n\
+                    \"y\" = 2\n[tee]\na.b = 3\nc = { d = 4 }\n";
+        for (path, line) in [
+            (&["a"][..], Some(1)),
+            (&["bee"], Some(3)),
+            (&["see"], Some(6)),
+            (&["see", "x"], Some(7)),
+            (&["see", "y"], Some(8)),
+            (&["tee", "a", "b"], Some(10)),
+            (&["tee", "c", "d"], Some(11)),
+            (&["see", "z"], None),
+            (&["a", "x"], None),
+            (&["zee"], None),
+            (&[], None),
+        ] {
+            assert_eq!(line_of_key(text, path), line, "{path:?}");
+        }
+        assert_eq!(line_of_key("not = = toml", &["not"]), None);
     }
 
     #[test]

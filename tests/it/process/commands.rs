@@ -3,10 +3,16 @@
 //!
 //! Commands that need a running server are in `running.rs`.
 
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 use tempfile::tempdir;
+use vestibule::moment::Stopwatch;
 
-use super::binary::{Ran, run, run_with_input};
+use super::binary::{Launch, Ran, run, run_with_input};
 use super::serve::Installation;
 use crate::fixture::postgres;
 
@@ -173,7 +179,7 @@ async fn a_config_is_written_checked_and_printed_without_secrets() {
         let ran = at(arguments).expect_code(0);
         assert!(!ran.stdout.contains("hunter"), "{ran:?}");
         assert!(!ran.stdout.contains("MDEy"), "{ran:?}");
-        assert!(ran.stdout.contains("db.example:5432/shop"), "{ran:?}");
+        assert!(ran.stdout.contains("postgres://db.example/shop"), "{ran:?}");
     }
     let json = at(&["config", "print", "--config", "v.toml", "--json"]).json();
     assert_eq!(json["smtp"]["from"], "a@example.com");
@@ -347,12 +353,22 @@ async fn a_site_is_made_listed_shown_and_changed() {
             let ran = installation.run(&["site", "create", "other", "--base-url", wrong]);
             expect_refused(ran, 3, &[wrong]);
         }
+        let base = ["--base-url", "https://second.example.com"];
+        installation
+            .run(&[&["site", "create", "second"], &base[..]].concat())
+            .expect_code(0);
+        let clash = installation.run(&[&["site", "update", "shop"], &base[..]].concat());
+        expect_refused(clash, 3, &["base URL"]);
+        assert_eq!(
+            installation.run(&["site", "show", "shop", "--json"]).json(),
+            changed
+        );
         assert_eq!(
             installation.run(&["site", "list", "--json"]).json()["sites"]
                 .as_array()
                 .unwrap()
                 .len(),
-            1
+            2
         );
     }
 }
@@ -399,12 +415,32 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
             ),
             (
                 "defaultLocale = \"de_DE\"\n[registrationFieldMapping]\na = \"profileId\"\n",
-                2,
+                3,
                 "profileId",
             ),
             (
+                "# Accounts\ndefaultLocale = \"de_DE\"\n\n[registrationAccount]\nrule = \"customdata\"\nmemebr = \"company\"\n",
+                6,
+                "memebr",
+            ),
+            (
+                "[registrationAccount]\ncreate = true\nrule = \"shared\"\n",
+                3,
+                "name",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\nregistrationAccount = { rule = \"own\",\n  create = 7 }\n",
+                3,
+                "registrationAccount",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\n\nisHeadlessUserRegistrationAllowed = true\n",
+                3,
+                "doesRegistrationRequireAuth",
+            ),
+            (
                 "defaultLocale = \"de_DE\"\nemailTmplsAllowlist = [\"nope\"]\n",
-                2,
+                3,
                 "nope",
             ),
             (
@@ -748,6 +784,8 @@ async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it
             ])
             .json();
         assert_eq!(rest["users"][0]["username"], "Jo@Example.com");
+        let unreadable = ["user", "list", "--after", "nobody"];
+        expect_refused(installation.run(&unreadable), 3, &["--after"]);
     }
 }
 
@@ -775,4 +813,286 @@ fn a_password_is_read_to_its_last_character_but_the_line_break() {
         3,
         "white space at the end is told, not trimmed"
     );
+}
+
+/// What two administrators change at once is changed by both.
+const AT_ONCE: [(&str, &str, &str); 2] = [
+    (
+        "site",
+        "defaultLocale=de_DE",
+        "defaultTimezone=Europe/Berlin",
+    ),
+    (
+        "client",
+        "isPkceRequired=false",
+        "idTokenLifetimeSeconds=300",
+    ),
+];
+
+fn expect_both_changes(installation: &Installation) {
+    let show = |what| installation.run(&[what, "show", "shop", "--json"]).json();
+    let (site, client) = (show("site"), show("client"));
+    assert_eq!(site["settings"]["defaultLocale"], "de_DE");
+    assert_eq!(site["settings"]["defaultTimezone"], "Europe/Berlin");
+    assert_eq!(client["policies"]["isPkceRequired"], false);
+    assert_eq!(client["policies"]["idTokenLifetimeSeconds"], 300);
+}
+
+fn with_site_and_client(url: &str) -> Installation {
+    let installation = Installation::new(url, "").with_site("https://id.example.com");
+    let create = ["client", "create", "shop", "--set", "scopes=api"];
+    installation.run(&create).expect_code(0);
+    installation
+}
+
+#[test]
+fn of_two_changes_at_once_none_is_lost_on_sqlite() {
+    // Which of them comes first is up to the machine, so it is tried some times.
+    let rounds = (0..4).flat_map(|_| AT_ONCE);
+    let installation = with_site_and_client("sqlite:vestibule.db");
+    for (what, one, other) in rounds {
+        std::thread::scope(|scope| {
+            for set in [one, other] {
+                let installation = &installation;
+                scope.spawn(move || {
+                    let update = [what, "update", "shop", "--set", set];
+                    installation.run(&update).expect_code(0);
+                });
+            }
+        });
+        let shown = installation.run(&[what, "show", "shop"]).stdout;
+        for set in [one, other] {
+            let (key, value) = set.split_once('=').unwrap();
+            let is_set = |line: &str| line.contains(key) && line.contains(value);
+            assert!(shown.lines().any(is_set), "{set}: {shown}");
+        }
+        let back: &[&str] = match what {
+            "site" => &["defaultLocale=en_US", "defaultTimezone=UTC"],
+            _ => &["isPkceRequired=true", "idTokenLifetimeSeconds=120"],
+        };
+        for set in back {
+            installation
+                .run(&[what, "update", "shop", "--set", set])
+                .expect_code(0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_changes_at_once_none_is_lost_on_postgresql() {
+    let Some(url) = postgres::database().await else {
+        return;
+    };
+    let installation = with_site_and_client(&url);
+    let (mut holder, watcher) = (postgres::connect(&url).await, postgres::connect(&url).await);
+    for (what, one, other) in AT_ONCE {
+        // Every writer has read what it will read before the first of them can write.
+        let hold = holder.transaction().await.unwrap();
+        hold.execute("UPDATE installation SET version = version", &[])
+            .await
+            .unwrap();
+        let running: Vec<_> = [one, other]
+            .into_iter()
+            .map(|set| {
+                let update = [what, "update", "shop", "--set", set];
+                let all = [&update[..], &["--config", "vestibule.toml"]].concat();
+                let mut command = super::binary::command(installation.directory.path(), &all);
+                command.stdout(Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        let started = Stopwatch::start();
+        loop {
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let count: i64 = watcher.query_one(waiting, &[]).await.unwrap().get(0);
+            if count == 2 {
+                break;
+            }
+            assert!(started.seconds() < 8.0, "both wait for the lock: {count}");
+            tokio::task::yield_now().await;
+        }
+        hold.commit().await.unwrap();
+        for mut child in running {
+            assert!(child.wait().unwrap().success());
+        }
+    }
+    expect_both_changes(&installation);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let installation = with_site_and_client("sqlite:vestibule.db");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for arguments in [
+        &["user", "list"][..],
+        &["site", "list", "--json"],
+        &["config", "print"],
+        &["migrate", "plan"],
+        &["completions", "bash"],
+        &["version"],
+    ] {
+        let all = [arguments, &["--config", "vestibule.toml"]].concat();
+        let mut command = super::binary::command(installation.directory.path(), &all);
+        let output = command
+            .stdout(closed())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+    // A refusal keeps its code where nobody reads it.
+    let mut command = super::binary::command(
+        installation.directory.path(),
+        &["site", "show", "x", "--config", "vestibule.toml"],
+    );
+    let status = command.stdout(closed()).stderr(closed()).status().unwrap();
+    assert_eq!(status.code(), Some(4));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_takes_nothing_is_a_failure() {
+    let directory = tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let mut command = super::binary::command(directory.path(), &["version"]);
+    let output = command
+        .stdout(full.unwrap())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
+fn an_environment_that_is_not_utf_8_and_a_closed_output_stop_nobody() {
+    let directory = tempdir().unwrap();
+    let foreign = |arguments: &[&str]| {
+        let mut command = super::binary::command(directory.path(), arguments);
+        command
+            .env(OsStr::from_bytes(b"F\xffREIGN"), "x")
+            .env("FOREIGN", OsStr::from_bytes(b"\xff"));
+        command
+    };
+    super::binary::finish(foreign(&["config", "print"]), "").expect_code(0);
+    let mut command = foreign(&["config", "print"]);
+    command.env("VESTIBULE_SMTP__FROM", OsStr::from_bytes(b"a\xff"));
+    let ran = super::binary::finish(command, "");
+    expect_refused(ran, 3, &["VESTIBULE_SMTP__FROM", "UTF-8"]);
+
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let free = ["--listen", "127.0.0.1:0", "--management", "127.0.0.1:0"];
+    let dev = [&["dev", "--ready-file", "ready.json"], &free[..]].concat();
+    let mut child = foreign(&dev)
+        .stdout(closed)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = directory.path().join("ready.json");
+    super::binary::eventually(super::binary::PATIENCE, "the ready file", || {
+        assert!(child.try_wait().unwrap().is_none(), "it ended early");
+        ready.exists().then_some(())
+    });
+    let server: Value = serde_json::from_slice(&std::fs::read(&ready).unwrap()).unwrap();
+    let address = server["management_url"].as_str().unwrap();
+    run(directory.path(), &["isready", "--management", address]).expect_code(0);
+    let id = child.id().to_string();
+    let mut signal = std::process::Command::new("kill");
+    let sent = signal.args(["-s", "INT", &id]).status().unwrap();
+    assert!(sent.success());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_wrong_value_in_the_environment_is_not_repeated() {
+    let directory = tempdir().unwrap();
+    for (variable, word) in [
+        (
+            "VESTIBULE_HASHING__QUEUE",
+            "[hashing] queue takes a whole number",
+        ),
+        ("VESTIBULE_SMTP__PASSWORD", "password_file"),
+        ("VESTIBULE_LOG__FORMAT", "\"json\" or \"pretty\""),
+    ] {
+        let mut command = super::binary::command(directory.path(), &["config", "check"]);
+        command.env(variable, "s3cretvalue");
+        let ran = super::binary::finish(command, "");
+        assert!(!ran.stderr.contains("s3cret"), "{ran:?}");
+        expect_refused(ran, 3, &[word]);
+    }
+}
+
+#[test]
+fn a_code_that_came_earlier_is_not_taken_for_the_new_one() {
+    let directory = tempdir().unwrap();
+    let mut server = Launch::dev(directory.path()).until_ready();
+    let to = "shared@example.com";
+    let here = ["--data-dir", "data"];
+    for name in ["one", "two", "three"] {
+        let username = format!("{name}@example.com");
+        let register = [
+            "perform",
+            "register",
+            "--username",
+            &username,
+            "--email",
+            to,
+        ];
+        run(directory.path(), &[&register[..], &here].concat()).expect_code(0);
+    }
+    let listed = ["inbox", "list", "--json", "--to", to];
+    let messages = run(directory.path(), &[&listed[..], &here].concat()).json();
+    assert_eq!(messages["messages"].as_array().unwrap().len(), 3);
+    let newest = ["inbox", "wait", "--json", "--to", to];
+    let newest = run(directory.path(), &[&newest[..], &here].concat()).json();
+    assert_eq!(newest, messages["messages"][2]);
+
+    let late = ["inbox", "wait", "--new", "--seconds", "1", "--to", to];
+    run(directory.path(), &[&late[..], &here].concat()).expect_code(5);
+    let wait = [
+        &[
+            "inbox",
+            "wait",
+            "--new",
+            "--json",
+            "--seconds",
+            "30",
+            "--to",
+            to,
+        ],
+        &here[..],
+    ];
+    let mut child = super::binary::command(directory.path(), &wait.concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut line).unwrap();
+    assert_eq!(line, "waiting\n");
+    let register = [
+        "perform",
+        "register",
+        "--username",
+        "four@example.com",
+        "--email",
+        to,
+    ];
+    run(directory.path(), &[&register[..], &here].concat()).expect_code(0);
+    let output = child.wait_with_output().unwrap();
+    let came: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let known = messages["messages"].as_array().unwrap();
+    assert!(known.iter().all(|old| old["id"] != came["id"]), "{came}");
+    assert_eq!(came["to"], to);
+    server.stop();
 }

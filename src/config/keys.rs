@@ -1,0 +1,128 @@
+//! The keys of the config and what each takes, in words of our own: what a parser says about a wrong
+//! value repeats the value, and that may be a secret that was put in the wrong place.
+
+/// Section, key, what it takes.
+const KEYS: [(&str, &str, &str); 26] = [
+    ("database", "connections", WHOLE),
+    ("database", "synchronous", "\"full\" or \"normal\""),
+    ("database", "url", TEXT),
+    ("database", "url_file", PATH),
+    ("hashing", "queue", WHOLE),
+    ("hashing", "threads", WHOLE),
+    ("keys", "master_key_file", PATH),
+    ("limits", "enabled", "true or false"),
+    ("listen", "management", ADDRESS),
+    ("listen", "public", ADDRESS),
+    ("listen", "tls_certificate_file", PATH),
+    ("listen", "tls_key_file", PATH),
+    ("log", "format", "\"json\" or \"pretty\""),
+    ("log", "level", TEXT),
+    (
+        "otp.registration",
+        "alphabet",
+        "\"digits\" or \"alphanumeric\"",
+    ),
+    ("otp.registration", "codes_per_hour", WHOLE),
+    ("otp.registration", "length", WHOLE),
+    ("otp.registration", "lifetime_seconds", WHOLE),
+    ("otp.registration", "tries", WHOLE),
+    (
+        "proxies",
+        "trusted",
+        "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"]",
+    ),
+    ("smtp", "ca_file", PATH),
+    ("smtp", "connections", WHOLE),
+    ("smtp", "from", TEXT),
+    ("smtp", "password_file", PATH),
+    ("smtp", "timeout_seconds", WHOLE),
+    ("smtp", "url", TEXT),
+];
+
+const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
+const PATH: &str = "a path";
+const TEXT: &str = "text";
+const WHOLE: &str = "a whole number";
+
+/// What is wrong with the value at a path of names, or with the path.
+pub fn reason(path: &[String]) -> String {
+    let shown = match path {
+        [] => return String::from("it is not a table of sections"),
+        [only] => format!("[{only}]"),
+        [sections @ .., last] => format!("[{}] {last}", sections.join(".")),
+    };
+    let whole = path.join(".");
+    let is_key = |section: &str, key: &str| whole == format!("{section}.{key}");
+    if let Some((_, _, takes)) = KEYS.iter().find(|(section, key, _)| is_key(section, key)) {
+        return format!("{shown} takes {takes}");
+    }
+    // The nearest section that exists says what there is.
+    let under = |section: &str| -> Vec<&str> {
+        let keys = KEYS.iter().filter(|(name, _, _)| *name == section);
+        keys.map(|(_, key, _)| *key).collect()
+    };
+    let depth = (1..=path.len())
+        .rev()
+        .find(|depth| !under(&path[..*depth].join(".")).is_empty());
+    match depth {
+        Some(depth) => {
+            let keys = under(&path[..depth].join(".")).join(", ");
+            format!("{shown} is no key; that section has {keys}")
+        }
+        None => {
+            let mut sections: Vec<&str> = KEYS.iter().map(|(section, _, _)| *section).collect();
+            sections.dedup();
+            format!(
+                "{shown} is no key; the sections are {}",
+                sections.join(", ")
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The template shows every key, those without a default commented out.
+    #[test]
+    fn every_key_of_the_template_is_listed_and_no_other() {
+        let mut section = String::new();
+        let mut shown = Vec::new();
+        for line in super::super::TEMPLATE.lines() {
+            let line = line.trim_start_matches("# ");
+            if let Some(name) = line
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'))
+            {
+                section = name.to_owned();
+            } else if let Some((key, _)) = line.split_once(" = ")
+                && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+            {
+                shown.push((section.clone(), key.to_owned()));
+            }
+        }
+        shown.sort();
+        let listed: Vec<_> = KEYS
+            .iter()
+            .map(|(section, key, _)| ((*section).to_owned(), (*key).to_owned()))
+            .collect();
+        assert_eq!(listed, shown);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_by_the_key() {
+        let reason = |path: &str| {
+            let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+            reason(&path)
+        };
+        assert_eq!(
+            reason("limits.enabled"),
+            "[limits] enabled takes true or false"
+        );
+        assert!(reason("otp.registration.tries").starts_with("[otp.registration] tries takes"));
+        assert!(reason("limits.enabeld").ends_with("that section has enabled"));
+        assert!(reason("limits").starts_with("[limits] is no key"));
+        assert!(reason("smpt.url").contains("the sections are database, hashing"));
+    }
+}

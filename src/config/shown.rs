@@ -1,0 +1,133 @@
+//! The config for people to see: what may hold a secret is left out, and on doubt more than that.
+
+use std::fmt;
+
+use url::Url;
+
+use super::{Config, DatabaseConfig};
+
+impl Config {
+    /// The same config with URLs that hold no secret any more. It can be printed, not used.
+    pub fn shown(mut self) -> Config {
+        self.database.url = shown_database(&self.database.url);
+        self.smtp.url = self.smtp.url.as_deref().map(shown_relay);
+        self
+    }
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DatabaseConfig")
+            .field("url", &shown_database(&self.url))
+            .field("url_file", &self.url_file)
+            .field("synchronous", &self.synchronous)
+            .field("connections", &self.connections)
+            .finish()
+    }
+}
+
+/// A path as it is; of a server its host and the database's name, if it is clear which they are.
+fn shown_database(url: &str) -> String {
+    if url.starts_with("sqlite:") {
+        return url.to_owned();
+    }
+    match host_and_name(url) {
+        Some((host, name)) => format!("postgres://{host}/{name}"),
+        None => String::from("postgres://…"),
+    }
+}
+
+/// A password that was not escaped may hold any of the characters that part a URL. So there is at
+/// most one `@`, it stands before all of them, and what comes out is plain.
+fn host_and_name(url: &str) -> Option<(String, String)> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let is_clear = rest.matches('@').count() == authority.matches('@').count()
+        && authority.matches('@').count() <= 1;
+    if !is_clear || rest.contains('#') {
+        return None;
+    }
+    let url = Url::parse(url).ok()?;
+    let host = url.host_str()?;
+    let name = url.path().strip_prefix('/')?;
+    let is_plain = |text: &str, more: &str| {
+        let is_fine = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+        !text.is_empty() && text.chars().all(is_fine)
+    };
+    (is_plain(host, ".-[]:") && is_plain(name, "_-")).then(|| (host.to_owned(), name.to_owned()))
+}
+
+/// A relay's URL has no password; one that was put there all the same is not shown.
+fn shown_relay(url: &str) -> String {
+    let parsed = Url::parse(url).ok();
+    let is_clear = parsed.is_some_and(|url| {
+        url.password().is_none()
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    match url.split_once("://") {
+        Some(_) if is_clear && url.matches('@').count() <= 1 => url.to_owned(),
+        Some((scheme @ ("smtp" | "smtp+starttls" | "smtps"), _)) => format!("{scheme}://…"),
+        _ => String::from("…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_database_url_only_host_and_name_are_shown_and_on_doubt_nothing() {
+        for (url, shown) in [
+            ("sqlite:/var/lib/v.db", "sqlite:/var/lib/v.db"),
+            ("postgres://db.example/shop", "postgres://db.example/shop"),
+            (
+                "postgresql://shop:s3cret@db.example:5432/shop?password=s3cret",
+                "postgres://db.example/shop",
+            ),
+            ("postgres://shop@[::1]/shop?s3cret#x", "postgres://…"),
+            ("postgres://shop@[::1]/shop", "postgres://[::1]/shop"),
+            ("postgres://shop:s3@cret@db.example/shop", "postgres://…"),
+            ("postgres://shop:12/s3cret@db.example/shop", "postgres://…"),
+            ("postgres://shop:12?s3cret@db.example/shop", "postgres://…"),
+            ("postgres://shop:12#s3cret@db.example/shop", "postgres://…"),
+            ("postgres://db.example/shop/s3cret", "postgres://…"),
+            ("postgres://db.example/shop%20s3cret", "postgres://…"),
+            ("postgres://shop:s3cret@/shop?host=/run", "postgres://…"),
+            ("postgres://s3cret", "postgres://…"),
+            ("nothing:s3cret", "postgres://…"),
+        ] {
+            assert_eq!(shown_database(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_a_relay_url_is_not_shown() {
+        for (url, shown) in [
+            ("smtp://127.0.0.1:25", "smtp://127.0.0.1:25"),
+            (
+                "smtp+starttls://mailer@relay.example:587",
+                "smtp+starttls://mailer@relay.example:587",
+            ),
+            ("smtps://mailer:s3cret@relay.example", "smtps://…"),
+            ("smtps://mailer@s3cret@relay.example", "smtps://…"),
+            ("smtp://relay.example/s3cret", "smtp://…"),
+            ("s3cret://relay.example/s3cret", "…"),
+            ("s3cret", "…"),
+        ] {
+            assert_eq!(shown_relay(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_config_does_not_tell_its_password_to_debug() {
+        let mut config = Config::default();
+        config.database.url = String::from("postgres://shop:s3cret@db.example/shop");
+        let text = format!("{config:?}");
+        assert!(
+            text.contains("db.example") && !text.contains("s3cret"),
+            "{text}"
+        );
+    }
+}
