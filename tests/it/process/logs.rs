@@ -408,8 +408,8 @@ fn a_fault_is_one_line_with_the_id_that_the_caller_was_told() {
         (&json!("ERROR"), &json!(id))
     );
     assert!(
-        text(&lines[0]["fault"]).contains("registration.init"),
-        "the write is named: {}",
+        text(&lines[0]["fault"]).contains("(during "),
+        "what was being done is named: {}",
         lines[0]
     );
     let errors = output
