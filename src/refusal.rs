@@ -1,13 +1,13 @@
 //! Saying no, and breaking.
 //!
 //! A [`Refusal`] is "we say no": the reason as seen by us. What a stranger is told of it is decided
-//! in one exhaustive match, [`Refusal::wire`], over the rows of `vestibule_protocol::error::TABLE`.
+//! in one place, [`Refusal::wire`], over the rows of `vestibule_protocol::error::TABLE`.
 //! A [`Fault`] is "we broke": opaque on the wire, logged once with the request's id. Nothing else
 //! crosses from one room to another.
 
 use std::fmt;
 
-use vestibule_protocol::error::{ErrorAnswer, WireError};
+use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
 
 /// Why we say no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,25 +22,25 @@ pub enum Refusal {
     AuthRequestTypeUnknown,
     /// The body is larger than the endpoint takes.
     BodyTooLarge,
+    /// The one-time password is wrong, or its request is unknown, over, closed or out of tries.
+    ChallengeFailed,
     /// The one-time password was sent by another way than the request says.
     ChannelMismatch,
     /// The channel that was asked for has no gateway here.
     ChannelUnavailable,
-    /// The one-time password is wrong, or its request is unknown, over, closed or out of tries.
-    ChallengeFailed,
-    /// The client is not enabled for the authorization code and credentials flow.
-    ClientFlowDisabled,
-    /// The client is not enabled for the client credentials flow, or its user is gone.
-    ClientCredentialsFlowDisabled,
     /// Two ways of client authentication at once.
     ClientAuthenticationAmbiguous,
+    /// The client is not enabled for the client credentials flow, or its user is gone.
+    ClientCredentialsFlowDisabled,
+    /// The client is not enabled for the authorization code and credentials flow.
+    ClientFlowDisabled,
     /// The user's profile is not permitted to use the client.
     ClientNotApproved,
     /// The client needs a secret and sent none.
     ClientSecretMissing,
     /// The client's secret is wrong.
     ClientSecretWrong,
-    /// The same, sent in the Basic header, which asks for a 401.
+    /// The client's secret is wrong, and was sent in the Basic header, which asks for a 401.
     ClientSecretWrongInHeader,
     /// No client has that id, or it was switched off.
     ClientUnknown,
@@ -62,13 +62,13 @@ pub enum Refusal {
     CredentialsMisplaced,
     /// No Basic header where the flow needs one.
     CredentialsMissing,
-    /// The `format` parameter names no format.
-    FormatUnknown,
     /// The form cannot be read, or repeats a parameter with another value.
     FormMalformed {
         /// A sentence without any value of the request.
         reason: String,
     },
+    /// The `format` parameter names no format.
+    FormatUnknown,
     /// The grant type is not one of ours.
     GrantTypeUnsupported,
     /// The request came in clear.
@@ -144,104 +144,109 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the caller is told.
-    pub fn wire(&self) -> ErrorAnswer {
-        use WireError as Wire;
-        let plain = ErrorAnswer::new;
-        let described =
-            |error: Wire, text: &str| ErrorAnswer::new(error).with_description(text.to_owned());
+    /// What the caller is told, in the shape that the endpoint speaks.
+    pub fn wire(&self, shape: Shape) -> ErrorAnswer {
+        let mut answer = ErrorAnswer::new(self.error(shape));
+        answer.description = self.description(shape);
         match self {
-            Refusal::AccessTokenInvalid => plain(Wire::AccessTokenInvalid),
-            // Who sent no token is told the scheme and no reason (RFC 6750 section 3.1).
-            Refusal::AccessTokenMissing | Refusal::IntegrationTokenMissing => {
-                plain(Wire::AuthenticationRequired)
+            Refusal::ParametersInvalid { field, .. } if !field.is_empty() => {
+                answer.with_field(field.clone())
             }
-            Refusal::AccessTokenScopeMissing => plain(Wire::InsufficientScope),
-            Refusal::AuthRequestTypeUnknown => described(
-                Wire::InvalidRequest,
-                "missing or unknown Auth-Request-Type header",
-            ),
-            Refusal::BodyTooLarge => plain(Wire::BodyTooLarge),
-            Refusal::ChannelMismatch => described(
-                Wire::InvalidRequest,
+            Refusal::RegistrationFailed { apex_error } => {
+                answer.with_apex_error(apex_error.clone())
+            }
+            Refusal::UsernameTaken => answer.with_field("userdata.username".to_owned()),
+            _ => answer,
+        }
+    }
+
+    /// Which row of the table. What a stranger must not tell apart shares one.
+    fn error(&self, shape: Shape) -> WireError {
+        use Refusal as R;
+        use WireError as Wire;
+        match self {
+            R::AccessTokenInvalid => Wire::AccessTokenInvalid,
+            // Who sent no token is told the scheme and no reason (RFC 6750 section 3.1).
+            R::AccessTokenMissing | R::IntegrationTokenMissing => Wire::AuthenticationRequired,
+            R::AccessTokenScopeMissing => Wire::InsufficientScope,
+            R::BodyTooLarge => Wire::BodyTooLarge,
+            R::ChallengeFailed | R::CredentialsMalformed => Wire::AuthenticationFailure,
+            R::UserDisabled | R::UserLocked => Wire::AuthenticationFailure,
+            R::ChannelUnavailable => Wire::OtpGenerationFailed,
+            R::ClientCredentialsFlowDisabled => Wire::GrantNotEnabled,
+            R::ClientFlowDisabled | R::SiteFlowDisabled => Wire::FlowNotEnabled,
+            R::ClientNotApproved => Wire::ClientNotApproved,
+            R::ClientSecretMissing | R::ClientSecretWrong => Wire::ClientCredentialsInvalid,
+            R::ClientSecretWrongInHeader => Wire::ClientCredentialsInvalidBasic,
+            R::ClientUnknown => Wire::ClientIdUnknown,
+            R::CodeChallengeInvalid => Wire::CodeChallengeInvalid,
+            R::CodeChallengeMissing => Wire::CodeChallengeMissing,
+            R::CodeExpired => Wire::CodeExpired,
+            R::CodeSpent | R::CodeUnknown | R::RedirectUriChanged => Wire::CodeInvalid,
+            R::ContentEncodingUnsupported => Wire::ContentEncodingUnsupported,
+            // The headless tables have no other word for a request that cannot be read.
+            R::FormMalformed { .. } if shape != Shape::OAuth => Wire::InvalidParameters,
+            R::AuthRequestTypeUnknown | R::ChannelMismatch => Wire::InvalidRequest,
+            R::ClientAuthenticationAmbiguous | R::CredentialsMisplaced => Wire::InvalidRequest,
+            R::CredentialsMissing | R::FormMalformed { .. } => Wire::InvalidRequest,
+            R::FormatUnknown | R::ParameterMissing { .. } => Wire::InvalidRequest,
+            R::GrantTypeUnsupported => Wire::GrantTypeUnsupported,
+            R::HttpsRequired => Wire::HttpsRequired,
+            R::IntegrationTokenInvalid => Wire::InvalidAuthorization,
+            R::MethodNotAllowed { .. } => Wire::PostRequired,
+            R::ParametersInvalid { .. } | R::UsernameTaken => Wire::InvalidParameters,
+            R::PasswordPolicy { .. } => Wire::PasswordPolicyCheckFailure,
+            R::PkceMismatch => Wire::CodeVerifierInvalid,
+            R::ProofMissing => Wire::MissingAuthParameters,
+            R::RateLimited { .. } => Wire::RateLimitExceeded,
+            R::RedirectUriMismatch => Wire::RedirectUriMismatch,
+            R::RedirectUriMissing => Wire::RedirectUriMissing,
+            R::RegistrationDisabled => Wire::HeadlessRegistrationDisabled,
+            R::RegistrationFailed { .. } => Wire::RegistrationError,
+            R::ResponseTypeUnsupported => Wire::ResponseTypeUnsupported,
+            R::ScopeNotAllowed => Wire::ScopeInvalid,
+            R::SiteUnknown => Wire::InvalidDomain,
+            R::TemplateNotAllowed => Wire::TemplateNotAllowed,
+            R::TemplateUnknown => Wire::TemplateInvalid,
+            R::TooBusy => Wire::TemporarilyUnavailable,
+        }
+    }
+
+    /// Words that are more exact than those of the row.
+    fn description(&self, shape: Shape) -> Option<String> {
+        Some(match self {
+            Refusal::AuthRequestTypeUnknown => {
+                String::from("missing or unknown Auth-Request-Type header")
+            }
+            Refusal::ChannelMismatch => String::from(
                 "Auth-Verification-Type must match the verificationmethod of the request",
             ),
-            Refusal::ChannelUnavailable => plain(Wire::OtpGenerationFailed),
-            // A wrong code, a wrong identifier and a dead request are one answer for a stranger.
-            Refusal::ChallengeFailed
-            | Refusal::CredentialsMalformed
-            | Refusal::UserDisabled
-            | Refusal::UserLocked => plain(Wire::AuthenticationFailure),
-            Refusal::ClientFlowDisabled | Refusal::SiteFlowDisabled => plain(Wire::FlowNotEnabled),
-            Refusal::ClientCredentialsFlowDisabled => plain(Wire::GrantNotEnabled),
-            Refusal::ClientAuthenticationAmbiguous => described(
-                Wire::InvalidRequest,
-                "use one method of client authentication",
-            ),
-            Refusal::ClientNotApproved => plain(Wire::ClientNotApproved),
-            Refusal::ClientSecretMissing | Refusal::ClientSecretWrong => {
-                plain(Wire::ClientCredentialsInvalid)
+            Refusal::ClientAuthenticationAmbiguous => {
+                String::from("use one method of client authentication")
             }
-            Refusal::ClientSecretWrongInHeader => plain(Wire::ClientCredentialsInvalidBasic),
-            Refusal::ClientUnknown => plain(Wire::ClientIdUnknown),
-            Refusal::CodeChallengeInvalid => plain(Wire::CodeChallengeInvalid),
-            Refusal::CodeChallengeMissing => plain(Wire::CodeChallengeMissing),
-            Refusal::CodeExpired => plain(Wire::CodeExpired),
-            Refusal::CodeSpent | Refusal::CodeUnknown | Refusal::RedirectUriChanged => {
-                plain(Wire::CodeInvalid)
+            Refusal::CredentialsMisplaced => {
+                String::from("send credentials once, and never in the URL")
             }
-            Refusal::ContentEncodingUnsupported => plain(Wire::ContentEncodingUnsupported),
-            Refusal::CredentialsMisplaced => described(
-                Wire::InvalidRequest,
-                "send credentials once, and never in the URL",
-            ),
-            Refusal::CredentialsMissing => {
-                described(Wire::InvalidRequest, "missing Basic authorization header")
-            }
-            Refusal::FormatUnknown => described(
-                Wire::InvalidRequest,
-                "format must be json, urlencoded or xml",
-            ),
-            Refusal::FormMalformed { reason } => described(Wire::InvalidRequest, reason),
-            Refusal::GrantTypeUnsupported => plain(Wire::GrantTypeUnsupported),
-            Refusal::HttpsRequired => plain(Wire::HttpsRequired),
-            Refusal::IntegrationTokenInvalid => plain(Wire::InvalidAuthorization),
-            Refusal::MethodNotAllowed { allow: "POST" } => plain(Wire::PostRequired),
-            Refusal::MethodNotAllowed { allow } => {
-                described(Wire::PostRequired, &format!("allowed methods: {allow}"))
-            }
-            Refusal::ParameterMissing { name } => described(
-                Wire::InvalidRequest,
-                &format!("missing required parameter: {name}"),
-            ),
+            Refusal::CredentialsMissing => String::from("missing Basic authorization header"),
+            Refusal::FormMalformed { reason } if shape == Shape::OAuth => reason.clone(),
+            Refusal::FormMalformed { reason } => format!("invalid parameters: {reason}"),
+            Refusal::FormatUnknown => String::from("format must be json, urlencoded or xml"),
+            // For the method that nearly every endpoint wants, the row has the documented words.
+            Refusal::MethodNotAllowed { allow: "POST" } => return None,
+            Refusal::MethodNotAllowed { allow } => format!("allowed methods: {allow}"),
+            Refusal::ParameterMissing { name } => format!("missing required parameter: {name}"),
             // A body that cannot be read has no member to name.
-            Refusal::ParametersInvalid { field, reason } if field.is_empty() => described(
-                Wire::InvalidParameters,
-                &format!("invalid parameters: {reason}"),
-            ),
-            Refusal::ParametersInvalid { field, reason } => plain(Wire::InvalidParameters)
-                .with_description(format!("invalid parameters: {field} {reason}"))
-                .with_field(field.clone()),
-            Refusal::PasswordPolicy { .. } => plain(Wire::PasswordPolicyCheckFailure),
-            Refusal::PkceMismatch => plain(Wire::CodeVerifierInvalid),
-            Refusal::ProofMissing => plain(Wire::MissingAuthParameters),
-            Refusal::RateLimited { .. } => plain(Wire::RateLimitExceeded),
-            Refusal::RedirectUriMismatch => plain(Wire::RedirectUriMismatch),
-            Refusal::RedirectUriMissing => plain(Wire::RedirectUriMissing),
-            Refusal::RegistrationDisabled => plain(Wire::HeadlessRegistrationDisabled),
-            Refusal::RegistrationFailed { apex_error } => {
-                plain(Wire::RegistrationError).with_apex_error(apex_error.clone())
+            Refusal::ParametersInvalid { field, reason } if field.is_empty() => {
+                format!("invalid parameters: {reason}")
             }
-            Refusal::ResponseTypeUnsupported => plain(Wire::ResponseTypeUnsupported),
-            Refusal::ScopeNotAllowed => plain(Wire::ScopeInvalid),
-            Refusal::SiteUnknown => plain(Wire::InvalidDomain),
-            Refusal::TemplateNotAllowed => plain(Wire::TemplateNotAllowed),
-            Refusal::TemplateUnknown => plain(Wire::TemplateInvalid),
-            Refusal::TooBusy => plain(Wire::TemporarilyUnavailable),
-            Refusal::UsernameTaken => plain(Wire::InvalidParameters)
-                .with_description("invalid parameters: username is already in use".to_owned())
-                .with_field("userdata.username".to_owned()),
-        }
+            Refusal::ParametersInvalid { field, reason } => {
+                format!("invalid parameters: {field} {reason}")
+            }
+            Refusal::UsernameTaken => {
+                String::from("invalid parameters: username is already in use")
+            }
+            _ => return None,
+        })
     }
 
     /// Its name, for logs and metrics; never anything that the request brought.
@@ -362,5 +367,25 @@ impl From<Refusal> for Failure {
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Failure::Broken(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_reasons_stand_in_alphabetical_order() {
+        let source = include_str!("refusal.rs");
+        let (_, rest) = source.split_once("pub enum Refusal {\n").unwrap();
+        let (variants, _) = rest.split_once("\n}\n").unwrap();
+        let names: Vec<&str> = variants
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "))
+            .filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()))
+            .map(|line| line.trim_end_matches([' ', '{', ',']))
+            .collect();
+        assert!(names.len() > 50, "{names:?}");
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(names, sorted);
     }
 }

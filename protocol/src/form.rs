@@ -86,11 +86,7 @@ impl Parameters {
         Parameters::read(Some(query), b"", Repeated::FirstStays)
     }
 
-    fn read(
-        query: Option<&str>,
-        body: &[u8],
-        repeated: Repeated,
-    ) -> Result<Parameters, FormError> {
+    fn read(query: Option<&str>, body: &[u8], repeated: Repeated) -> Result<Parameters, FormError> {
         let mut parameters = Parameters::default();
         let mut seen = 0;
         let places = [(query.unwrap_or("").as_bytes(), true), (body, false)];

@@ -104,7 +104,7 @@ impl AuthRequestType {
 /// ```
 ///
 /// Source: Headless Registration Flow, "Your App Headlessly Sends the User Information".
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct InitRegistration {
     /// The user to be.
     pub userdata: UserData,
@@ -164,6 +164,16 @@ pub struct InvalidParams {
     pub field: String,
     /// What is wrong with it.
     pub reason: &'static str,
+}
+
+impl fmt::Debug for InitRegistration {
+    /// Nothing about the person, and nothing of what is handed on unread, which may be anything.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitRegistration")
+            .field("verification_method", &self.verification_method)
+            .field("email_template", &self.email_template)
+            .finish_non_exhaustive()
+    }
 }
 
 impl InitRegistration {

@@ -94,7 +94,7 @@ pub(super) fn refuse_unplaced(request_id: &str, refusal: Refusal, shape: Shape) 
 }
 
 fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
-    let mut response = write(&refusal.wire(), shape, format);
+    let mut response = write(&refusal.wire(shape), shape, format);
     if let Refusal::MethodNotAllowed { allow } = refusal {
         response
             .headers_mut()

@@ -61,7 +61,10 @@ fn the_documented_sample_is_read() {
         registration.phone_number(),
         Some(("customdata.mobilePhone", "+15551234567"))
     );
-    assert!(!format!("{registration:?}").contains("Sup3rSecret"));
+    let shown = format!("{registration:?}");
+    for hidden in ["Sup3rSecret", "15551234567", "03AGdBq2", "Edwards"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
 }
 
 #[test]

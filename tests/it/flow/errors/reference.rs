@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use vestibule::refusal::Refusal;
-use vestibule_protocol::error::table_markdown;
+use vestibule_protocol::error::{Shape, table_markdown};
 
 /// The variant after this one, so that every one of them is in the list: a new variant does not
 /// compile until it has its place here.
@@ -77,6 +77,32 @@ fn all() -> Vec<Refusal> {
     std::iter::successors(Some(Refusal::AccessTokenInvalid), next).collect()
 }
 
+/// The shapes of the endpoints that can answer a reason.
+fn shapes(refusal: &Refusal) -> &'static [Shape] {
+    use Refusal as R;
+    match refusal {
+        R::BodyTooLarge
+        | R::ContentEncodingUnsupported
+        | R::FormMalformed { .. }
+        | R::HttpsRequired
+        | R::MethodNotAllowed { .. }
+        | R::RegistrationDisabled
+        | R::SiteUnknown => &[Shape::OAuth, Shape::Merged],
+        R::ChannelUnavailable
+        | R::IntegrationTokenInvalid
+        | R::IntegrationTokenMissing
+        | R::ParametersInvalid { .. }
+        | R::PasswordPolicy { .. }
+        | R::ProofMissing
+        | R::RateLimited { .. }
+        | R::TemplateNotAllowed
+        | R::TemplateUnknown
+        | R::TooBusy
+        | R::UsernameTaken => &[Shape::Merged],
+        _ => &[Shape::OAuth],
+    }
+}
+
 fn page() -> String {
     let mut page = String::from(
         "# Errors\n\n\
@@ -94,7 +120,7 @@ fn page() -> String {
          | Reason | `status_code` | `error` | Description | HTTP |\n|---|---|---|---|---|\n",
     );
     for refusal in all() {
-        let answer = refusal.wire();
+        let answer = refusal.wire(shapes(&refusal)[0]);
         let row = answer.error.row();
         let description = answer.description.as_deref().unwrap_or(row.description);
         page.push_str(&format!(
@@ -138,10 +164,24 @@ fn every_reason_is_listed_once_and_in_order() {
 }
 
 #[test]
+fn every_reason_has_a_row_that_allows_the_shapes_of_its_endpoints() {
+    for refusal in all() {
+        for shape in shapes(&refusal) {
+            let row = refusal.wire(*shape).error.row();
+            assert!(
+                row.shapes.contains(shape),
+                "{} in {shape:?}",
+                refusal.name()
+            );
+        }
+    }
+}
+
+#[test]
 fn an_answer_holds_no_more_than_its_reason_was_given() {
     // The rule that was broken is for trusted eyes; the wire has one text for all of them.
     let refusal = Refusal::PasswordPolicy {
         reason: "private detail".to_owned(),
     };
-    assert!(!format!("{:?}", refusal.wire()).contains("private detail"));
+    assert!(!format!("{:?}", refusal.wire(Shape::Merged)).contains("private detail"));
 }
