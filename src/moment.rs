@@ -135,6 +135,10 @@ impl Stopwatch {
     }
 }
 
+/// The characters of everything random that a client carries around. None of `+`, `/`, `=`, `:`, `&`,
+/// `%` or `#` is among them, because real clients paste such values into forms unencoded.
+pub const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
 /// Where the server's randomness comes from.
 #[derive(Clone)]
 pub enum Entropy {

@@ -24,8 +24,14 @@ pub enum Presented {
     Nothing,
     /// One that is unknown, over or revoked, or not a Bearer token at all.
     Bad,
-    /// A live one with these scopes.
-    Token(ScopeSet),
+    /// A live one.
+    Token {
+        /// What it is good for.
+        scopes: ScopeSet,
+        /// Whether it speaks for an integration user. A customer's token knocks for nobody else,
+        /// whatever its scopes.
+        is_integration: bool,
+    },
 }
 
 /// How far a caller is trusted. A trusted caller gets the documented errors; a stranger never
@@ -48,8 +54,11 @@ pub enum Trust {
 /// none may be open by accident), `IntegrationTokenMissing`, `IntegrationTokenInvalid`.
 pub fn check(requirement: Requirement, presented: &Presented) -> Result<Trust, Refusal> {
     match presented {
-        Presented::Token(scopes) if scopes.contains(requirement.scope) => Ok(Trust::Bearer),
-        Presented::Token(_) | Presented::Bad => Err(Refusal::IntegrationTokenInvalid),
+        Presented::Token {
+            scopes,
+            is_integration: true,
+        } if scopes.contains(requirement.scope) => Ok(Trust::Bearer),
+        Presented::Token { .. } | Presented::Bad => Err(Refusal::IntegrationTokenInvalid),
         Presented::Nothing if requirement.is_authentication_required => {
             Err(Refusal::IntegrationTokenMissing)
         }
@@ -62,8 +71,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reg_01_02_only_a_live_token_with_the_scope_is_let_in() {
-        let scopes = |text: &str| Presented::Token(ScopeSet::parse(text).unwrap());
+    fn reg_01_02_only_an_integration_users_live_token_with_the_scope_is_let_in() {
+        let token = |text: &str, is_integration| Presented::Token {
+            scopes: ScopeSet::parse(text).unwrap(),
+            is_integration,
+        };
+        let scopes = |text: &str| token(text, true);
         let open = Requirement {
             is_authentication_required: false,
             scope: "user_registration_api",
@@ -88,6 +101,11 @@ mod tests {
                 closed,
                 scopes("api user_registration_api"),
                 Ok(Trust::Bearer),
+            ),
+            (
+                closed,
+                token("user_registration_api", false),
+                Err(Refusal::IntegrationTokenInvalid),
             ),
             (open, Presented::Nothing, Err(Refusal::ProofMissing)),
             (open, Presented::Bad, Err(Refusal::IntegrationTokenInvalid)),

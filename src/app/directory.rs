@@ -34,29 +34,42 @@ const SCOPES_SUPPORTED: [&str; 10] = [
     "full",
 ];
 
-/// The claims that userinfo and id_tokens may hold.
-const CLAIMS_SUPPORTED: [&str; 22] = [
+/// The claims that userinfo and id_tokens may hold, and no other.
+const CLAIMS_SUPPORTED: [&str; 35] = [
     "active",
+    "address",
     "amr",
     "at_hash",
     "aud",
     "auth_time",
+    "azp",
     "email",
     "email_verified",
     "exp",
     "family_name",
     "given_name",
     "iat",
+    "is_app_installed",
+    "is_salesforce_integration_user",
     "iss",
     "language",
     "locale",
     "name",
     "nickname",
+    "nonce",
     "organization_id",
     "phone_number",
+    "phone_number_verified",
+    "photos",
+    "picture",
     "preferred_username",
+    "profile",
     "sub",
+    "updated_at",
+    "urls",
     "user_id",
+    "user_type",
+    "utcOffset",
     "zoneinfo",
 ];
 
@@ -220,6 +233,12 @@ impl SiteEntry {
     /// Whether requests to this authority are the site's. On a loopback site every loopback name
     /// is: nobody but this machine can reach it, and `localhost` is what people type.
     fn answers_at(&self, authority: &str) -> bool {
+        // A port that the scheme implies may be written or left out (RFC 9110 section 4.2.3).
+        let default_port = match self.site.base_url.starts_with("https:") {
+            true => ":443",
+            false => ":80",
+        };
+        let authority = authority.strip_suffix(default_port).unwrap_or(authority);
         let own = self.site.authority();
         own.eq_ignore_ascii_case(authority)
             || matches!((loopback_port(own), loopback_port(authority)), (Some(a), Some(b)) if a == b)
@@ -234,7 +253,10 @@ impl SiteEntry {
 fn loopback_port(authority: &str) -> Option<&str> {
     ["127.0.0.1", "localhost", "[::1]"]
         .iter()
-        .find_map(|host| authority.strip_prefix(host))
+        .find_map(|host| {
+            let (start, rest) = authority.split_at_checked(host.len())?;
+            start.eq_ignore_ascii_case(host).then_some(rest)
+        })
         .and_then(|rest| {
             if rest.is_empty() {
                 Some("")
@@ -242,4 +264,47 @@ fn loopback_port(authority: &str) -> Option<&str> {
                 rest.strip_prefix(':')
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::moment::Moment;
+    use crate::settings::Settings;
+
+    fn answers(base_url: &str, authority: &str) -> bool {
+        let entry = SiteEntry::new(Site {
+            id: "0DB000000000001AAA".into(),
+            name: "site".into(),
+            base_url: base_url.into(),
+            settings: Settings::default(),
+            activated_at: None,
+            created_at: Moment::from_millis(0),
+        });
+        entry.answers_at(authority)
+    }
+
+    #[test]
+    fn a_default_port_may_be_written_or_left_out() {
+        for (base_url, authority) in [
+            ("https://site.example.com", "site.example.com:443"),
+            ("https://site.example.com/backend", "SITE.Example.com:443"),
+            ("https://site.example.com", "Site.example.com"),
+            ("https://site.example.com:8443", "site.example.com:8443"),
+            ("http://127.0.0.1", "LocalHost:80"),
+            ("http://127.0.0.1:8080", "[::1]:8080"),
+        ] {
+            assert!(answers(base_url, authority), "{base_url} {authority}");
+        }
+        for (base_url, authority) in [
+            ("https://site.example.com", "site.example.com:80"),
+            ("http://127.0.0.1", "127.0.0.1:443"),
+            ("https://site.example.com", "site.example.com:"),
+            ("https://site.example.com:8443", "site.example.com:443"),
+            ("https://site.example.com:8443", "site.example.com"),
+            ("http://127.0.0.1:8080", "localhost"),
+        ] {
+            assert!(!answers(base_url, authority), "{base_url} {authority}");
+        }
+    }
 }

@@ -81,7 +81,8 @@ impl Client {
         }
     }
 
-    /// The scopes of a request: all of the client's when it names none, else exactly what it names.
+    /// The scopes of a request: all of the client's when it has no such parameter, else exactly what
+    /// it names, which must be something: a token without scopes is of no use to anybody.
     ///
     /// # Refusals
     /// `ScopeNotAllowed`.
@@ -91,7 +92,7 @@ impl Client {
             return Ok(allowed.clone());
         };
         let requested = ScopeSet::parse(requested).map_err(|_| Refusal::ScopeNotAllowed)?;
-        if requested.is_subset_of(allowed) {
+        if !requested.is_empty() && requested.is_subset_of(allowed) {
             Ok(requested)
         } else {
             Err(Refusal::ScopeNotAllowed)
@@ -122,5 +123,33 @@ impl Client {
     /// (a code of a public client must be bound to something).
     pub fn needs_pkce(&self) -> bool {
         self.policies.is_pkce_required || self.policies.is_consumer_secret_optional
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_parameter_names_something_that_the_client_has() {
+        let scopes = |text: &str| ScopeSet::parse(text).unwrap();
+        let client = Client {
+            id: "3MVG9".into(),
+            name: "app".into(),
+            secret_hash: [0; 32],
+            secret: Secret::from(String::new()),
+            policies: Policies {
+                scopes: scopes("openid api"),
+                ..Policies::default()
+            },
+            disabled_at: None,
+            created_at: Moment::from_millis(0),
+        };
+        assert_eq!(client.check_scope(None), Ok(scopes("openid api")));
+        assert_eq!(client.check_scope(Some("api")), Ok(scopes("api")));
+        for none in [",", " ", " , ", "openid web", "\u{1}"] {
+            let refused = Err(Refusal::ScopeNotAllowed);
+            assert_eq!(client.check_scope(Some(none)), refused, "{none:?}");
+        }
     }
 }

@@ -66,16 +66,6 @@ pub enum AccessTokenFormat {
     Jwt,
 }
 
-impl AccessTokenFormat {
-    /// The `token_format` member of a token answer.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AccessTokenFormat::Opaque => "opaque",
-            AccessTokenFormat::Jwt => "jwt",
-        }
-    }
-}
-
 impl Default for Policies {
     fn default() -> Self {
         Policies {
@@ -134,6 +124,10 @@ impl Policies {
         }
         if self.scopes.is_empty() {
             return Err(Invalid::new("scopes", "select at least one"));
+        }
+        if self.scopes.contains("refresh_token") {
+            let reason = "refresh tokens are not part of this version";
+            return Err(Invalid::new("scopes", reason));
         }
         if self.is_code_cred_flow_enabled && self.callback_url.is_empty() {
             return Err(Invalid::new(
@@ -217,6 +211,8 @@ mod tests {
             (json!({"isPkceRequired": "maybe"}), "isPkceRequired"),
             (json!({"scopes": "openid everything"}), "scopes"),
             (json!({"scopes": ""}), "scopes"),
+            (json!({"scopes": "openid refresh_token"}), "scopes"),
+            (json!({"scopes": "openid offline_access"}), "scopes"),
             (json!({"callbackUrl": "javascript:alert(1)"}), "callbackUrl"),
             (
                 json!({"isClientCredentialsFlowEnabled": true}),

@@ -27,7 +27,10 @@ pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
         return Ok(Presented::Bad);
     };
     match arrival.app.holder(&arrival.site, &token, arrival.at).await {
-        Ok(holder) => Ok(Presented::Token(holder.scopes)),
+        Ok(holder) => Ok(Presented::Token {
+            scopes: holder.scopes,
+            is_integration: holder.user.is_integration,
+        }),
         Err(Failure::Refused(_)) => Ok(Presented::Bad),
         Err(fault) => Err(fault),
     }

@@ -51,7 +51,8 @@ fn members(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(Refusal::BodyTooLarge);
     }
-    let parameters = Parameters::parse(Some(query), b"").map_err(token::malformed)?;
+    // Nothing is decided by what stands here, so of two values the first is repeated.
+    let parameters = Parameters::parse_first(query).map_err(token::malformed)?;
     let known = NAMES
         .iter()
         .filter_map(|name| Some((*name, parameters.get(name)?)));

@@ -4,32 +4,21 @@
 //! placeholders: what is missing is refused.
 
 use serde_json::Value;
+use vestibule_protocol::form::{holds_unprintable, public_name};
+use vestibule_protocol::headless::{LOCALE_LENGTH_MAX, NAME_LENGTH_MAX, is_never_applied};
 
 use crate::identity::Attributes;
 use crate::identity::phone::PhoneNumber;
 use crate::settings::{AccountRuleKind, FieldTarget, Settings};
 
-/// Members that never become attributes, because they would look like privileges (threat REG-09).
-const NEVER_ATTRIBUTES: [&str; 12] = [
-    "__proto__",
-    "constructor",
-    "prototype",
-    "id",
-    "profileId",
-    "role",
-    "isActive",
-    "active",
-    "emailVerified",
-    "phoneVerified",
-    "locked",
-    "password",
-];
-
-/// Longest attribute value that is kept, in bytes of JSON.
+/// Longest attribute value, in bytes of JSON.
 const ATTRIBUTE_BYTES_MAX: usize = 4_096;
 
+/// Most attributes of a registration: several times the longest form that anybody fills in.
+const ATTRIBUTES_MAX: usize = 100;
+
 /// Who registers, as the init call described them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Registrant<'r> {
     /// Given name.
     pub first_name: Option<&'r str>,
@@ -108,7 +97,8 @@ impl HandlerError {
 /// `createUser`: decides what the user is to be.
 ///
 /// # Errors
-/// A mapped member has the wrong type, or the account's name is missing.
+/// A mapped member has the wrong type or shape, an attribute is too long or one too many, or the
+/// account's name is missing.
 pub fn create_user(
     settings: &Settings,
     registrant: &Registrant<'_>,
@@ -125,7 +115,8 @@ pub fn create_user(
         account: account(settings, registrant)?,
     };
     for (name, value) in registrant.extra {
-        keep(&mut user.attributes, name, value);
+        let path = format!("userdata.{}", public_name(name));
+        keep(&mut user, &path, name, value)?;
     }
     for (member, value) in registrant.customdata {
         let target = settings
@@ -143,42 +134,79 @@ fn put(
     value: &Value,
     target: Option<FieldTarget>,
 ) -> Result<(), HandlerError> {
+    let path = format!("customdata.{}", public_name(member));
     let text = || {
-        value.as_str().map(str::to_owned).ok_or_else(|| {
-            HandlerError::new("TypeException", format!("customdata.{member} must be text"))
-        })
-    };
-    let wrong = |what: &str| {
-        HandlerError::new(
-            "IllegalArgumentException",
-            format!("customdata.{member} is not {what}"),
-        )
+        value
+            .as_str()
+            .ok_or_else(|| HandlerError::new("TypeException", format!("{path} must be text")))
     };
     match target {
-        None => keep(&mut user.attributes, member, value),
-        Some(FieldTarget::Attribute(name)) => keep(&mut user.attributes, &name, value),
-        Some(FieldTarget::FirstName) => user.first_name = Some(text()?),
-        Some(FieldTarget::Locale) => user.locale = text()?,
+        None => keep(user, &path, member, value)?,
+        Some(FieldTarget::Attribute(name)) => keep(user, &path, &name, value)?,
+        Some(FieldTarget::FirstName) => {
+            let name = text()?;
+            if name.chars().count() > NAME_LENGTH_MAX || holds_unprintable(name) {
+                return Err(illegal(&path, "is not a name of at most 80 characters"));
+            }
+            user.first_name = Some(name.to_owned()).filter(|name| !name.trim().is_empty());
+        }
+        Some(FieldTarget::Locale) => {
+            let locale = text()?;
+            if !is_locale(locale) {
+                return Err(illegal(&path, "is not a locale"));
+            }
+            user.locale = locale.to_owned();
+        }
         Some(FieldTarget::Phone) => {
-            let number = PhoneNumber::parse(&text()?).map_err(|_| wrong("a phone number"))?;
+            let number = PhoneNumber::parse(text()?);
+            let number = number.map_err(|_| illegal(&path, "is not a phone number"))?;
             user.phone = Some(number.as_str().to_owned());
         }
         Some(FieldTarget::Timezone) => {
-            let name = text()?;
-            jiff::tz::TimeZone::get(&name).map_err(|_| wrong("a time zone"))?;
-            user.timezone = name;
+            let zone = jiff::tz::TimeZone::get(text()?).ok();
+            // As the zone is called, and not in whatever case it was asked for.
+            let name = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name);
+            let name = name.ok_or_else(|| illegal(&path, "is not a time zone"))?;
+            user.timezone = name.to_owned();
         }
     }
     Ok(())
 }
 
-fn keep(attributes: &mut Attributes, name: &str, value: &Value) {
-    let is_harmless = !NEVER_ATTRIBUTES
-        .iter()
-        .any(|never| never.eq_ignore_ascii_case(name));
-    if is_harmless && !value.is_null() && value.to_string().len() <= ATTRIBUTE_BYTES_MAX {
-        attributes.insert(name.to_owned(), value.clone());
+fn illegal(path: &str, reason: &str) -> HandlerError {
+    HandlerError::new("IllegalArgumentException", format!("{path} {reason}"))
+}
+
+/// `de`, `de_DE`, `zh-Hant-TW`: words of letters and digits, the first of them a language.
+fn is_locale(text: &str) -> bool {
+    let mut words = text.split(['_', '-']);
+    let is_language = words.next().is_some_and(|language| {
+        matches!(language.len(), 2..=3) && language.bytes().all(|b| b.is_ascii_alphabetic())
+    });
+    let is_word = |word: &str| {
+        matches!(word.len(), 1..=8) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    is_language && words.all(is_word) && text.len() <= LOCALE_LENGTH_MAX
+}
+
+/// Keeps a member as an attribute. What would look like a privilege is dropped (threat REG-09); what
+/// is too much is refused, because an attribute that is silently missing is found out too late.
+fn keep(user: &mut NewUser, path: &str, name: &str, value: &Value) -> Result<(), HandlerError> {
+    if value.is_null() || is_never_applied(name) {
+        return Ok(());
     }
+    if name.chars().count() > NAME_LENGTH_MAX {
+        return Err(illegal(path, "has a name of more than 80 characters"));
+    }
+    if value.to_string().len() > ATTRIBUTE_BYTES_MAX {
+        return Err(illegal(path, "is longer than 4096 bytes"));
+    }
+    user.attributes.insert(name.to_owned(), value.clone());
+    if user.attributes.len() > ATTRIBUTES_MAX {
+        let message = "userdata and customdata have more than 100 attributes";
+        return Err(HandlerError::new("IllegalArgumentException", message));
+    }
+    Ok(())
 }
 
 fn account(settings: &Settings, registrant: &Registrant<'_>) -> Result<AccountLink, HandlerError> {
@@ -260,7 +288,8 @@ mod tests {
     #[test]
     fn reg_09_what_looks_like_a_privilege_is_not_kept() {
         let custom = json!({"profileId": "00e", "isActive": true, "EMAILVERIFIED": true, "__proto__": {},
-            "id": "005", "role": "admin"});
+            "id": "005", "role": "admin", "profile_id": "00e", "is-active": true, "Phone_Number_Verified": true,
+            "userRoleId": "00E", "isIntegration": true, "Locked": false});
         let user = create(json!({}), custom).unwrap();
         assert_eq!(
             Value::Object(user.attributes),
@@ -278,6 +307,61 @@ mod tests {
         );
         let error = create(mapping, json!({"mobilePhone": "call me"})).unwrap_err();
         assert!(error.apex_error().starts_with("IllegalArgumentException"));
+    }
+
+    #[test]
+    fn a_mapped_member_of_the_wrong_shape_fails_with_an_exception() {
+        let mapping = |target: &str| json!({"registrationFieldMapping": {"x": target}});
+        for (target, value) in [
+            ("firstName", "x".repeat(81)),
+            ("firstName", "Jan\r\nBcc: x@example.com".to_owned()),
+            ("firstName", "Jan\u{85}".to_owned()),
+            ("locale", "de_DE\n".to_owned()),
+            ("locale", "german".to_owned()),
+            ("locale", "de_".to_owned()),
+            ("locale", "../de".to_owned()),
+            ("locale", format!("de{}", "_abcdefgh".repeat(5))),
+            ("timezone", "../../etc/passwd".to_owned()),
+            ("timezone", "Mars/Base".to_owned()),
+        ] {
+            let error = create(mapping(target), json!({"x": value})).unwrap_err();
+            assert_eq!(error.exception, "IllegalArgumentException", "{value:?}");
+            assert!(
+                error.message.starts_with("customdata.x is not"),
+                "{error:?}"
+            );
+        }
+        let user = create(mapping("firstName"), json!({"x": "Ǧ".repeat(80)})).unwrap();
+        assert_eq!(user.first_name.unwrap().chars().count(), 80);
+        for locale in ["de", "de_DE", "zh-Hant-TW"] {
+            let user = create(mapping("locale"), json!({"x": locale})).unwrap();
+            assert_eq!(user.locale, locale);
+        }
+        let user = create(mapping("timezone"), json!({"x": "europe/berlin"})).unwrap();
+        assert_eq!(user.timezone, "Europe/Berlin");
+    }
+
+    #[test]
+    fn an_attribute_too_long_or_one_too_many_is_refused_and_not_dropped() {
+        let longest = json!({"note": "x".repeat(4_094)});
+        assert!(create(json!({}), longest).is_ok());
+        let error = create(json!({}), json!({"note": "x".repeat(4_095)})).unwrap_err();
+        assert_eq!(
+            error.apex_error(),
+            "IllegalArgumentException: customdata.note is longer than 4096 bytes"
+        );
+        let error = create(json!({}), json!({"n".repeat(81): 1})).unwrap_err();
+        assert_eq!(
+            error.message,
+            "customdata.(unknown) has a name of more than 80 characters"
+        );
+        let many = |count: usize| {
+            let members = (0..count).map(|number| (format!("m{number}"), json!(number)));
+            create(json!({}), Value::Object(members.collect()))
+        };
+        // One more comes from userdata.
+        assert_eq!(many(99).unwrap().attributes.len(), 100);
+        assert_eq!(many(100).unwrap_err().exception, "IllegalArgumentException");
     }
 
     #[test]

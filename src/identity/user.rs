@@ -81,11 +81,6 @@ impl User {
         self.username.split('@').next().unwrap_or(&self.username)
     }
 
-    /// The language of the locale: `de` of `de_DE`.
-    pub fn language(&self) -> &str {
-        self.locale.split(['_', '-']).next().unwrap_or("en")
-    }
-
     /// The offset of the user's time zone without summer time, in milliseconds; 0 when the zone is
     /// unknown. `at` chooses the rules that hold for the zone at that time.
     pub fn utc_offset_millis(&self, at: Moment) -> i64 {

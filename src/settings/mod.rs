@@ -23,7 +23,7 @@ pub mod template_name {
     pub const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
     /// The code for choosing a new password.
     pub const PASSWORD_RESET_OTP: &str = "vestibule$public/PasswordResetOtp";
-    /// All of them.
+    /// All of them; each belongs to one flow.
     pub const ALL: [&str; 3] = [LOGIN_OTP, PASSWORD_RESET_OTP, REGISTRATION_OTP];
 }
 
@@ -74,8 +74,8 @@ pub fn check_base_url(text: &str) -> Result<String, String> {
         ));
     }
     let path = url.path().trim_end_matches('/');
-    if path.starts_with("/services") || path.starts_with("/id") || path.starts_with("/.well-known")
-    {
+    let first_segment = path.split('/').nth(1).unwrap_or_default();
+    if matches!(first_segment, "services" | "id" | ".well-known") {
         return Err(format!(
             "{text:?}: this path prefix would hide the site's own endpoints"
         ));
@@ -107,8 +107,14 @@ mod tests {
             "https://a.example/?x",
             "https://a@b.example",
             "https://a.example/services",
+            "https://a.example/id/",
+            "https://a.example/.well-known/x",
         ] {
             assert!(check_base_url(bad).is_err(), "{bad}");
+        }
+        // Only a whole segment hides an endpoint.
+        for good in ["https://a.example/ideas", "https://a.example/services-de"] {
+            assert_eq!(check_base_url(good).unwrap(), good);
         }
     }
 }

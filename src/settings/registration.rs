@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use vestibule_protocol::headless::is_never_applied;
 
 use super::{AccountRule, template_name};
 use crate::changes::{self, Invalid, one_or_many};
@@ -88,7 +89,7 @@ pub enum FieldTarget {
 }
 
 impl FieldTarget {
-    /// Reads the right side of a mapping.
+    /// Reads the right side of a mapping. An attribute cannot bear a name that looks like a right.
     pub fn parse(text: &str) -> Option<FieldTarget> {
         match text {
             "firstName" => Some(FieldTarget::FirstName),
@@ -97,7 +98,7 @@ impl FieldTarget {
             "timezone" => Some(FieldTarget::Timezone),
             _ => text
                 .strip_prefix("attributes.")
-                .filter(|name| !name.is_empty())
+                .filter(|name| !name.is_empty() && !is_never_applied(name))
                 .map(|name| FieldTarget::Attribute(name.to_owned())),
         }
     }
@@ -174,11 +175,15 @@ impl Settings {
                 return Err(Invalid::new("emailTmplsAllowlist", unknown(name)));
             }
         }
-        if !template_name::ALL.contains(&self.registration_email_template.as_str()) {
-            let reason = unknown(&self.registration_email_template);
-            return Err(Invalid::new("registrationEmailTemplate", reason));
-        }
-        Ok(())
+        let default = self.registration_email_template.as_str();
+        let reason = match default {
+            template_name::REGISTRATION_OTP => return Ok(()),
+            _ if template_name::ALL.contains(&default) => {
+                format!("{default:?} is the template of another flow")
+            }
+            _ => unknown(default),
+        };
+        Err(Invalid::new("registrationEmailTemplate", reason))
     }
 }
 
@@ -234,6 +239,14 @@ mod tests {
             (
                 json!({"registrationFieldMapping": {"a": "profileId"}}),
                 "registrationFieldMapping",
+            ),
+            (
+                json!({"registrationFieldMapping": {"a": "attributes.Profile_Id"}}),
+                "registrationFieldMapping",
+            ),
+            (
+                json!({"registrationEmailTemplate": template_name::LOGIN_OTP}),
+                "registrationEmailTemplate",
             ),
             (
                 json!({"registrationAccount": {"rule": "shared"}}),

@@ -2,11 +2,8 @@
 
 use vestibule_protocol::secret::Secret;
 
-use crate::moment::Entropy;
+use crate::moment::{BASE62, Entropy};
 use crate::sealing::sha256;
-
-/// No `+`, `/`, `=`, `&`, `%` or `#`: real clients paste these values into forms unencoded.
-const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// 256 bits in base62.
 const SECRET_CHARACTERS: usize = 43;

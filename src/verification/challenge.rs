@@ -1,15 +1,14 @@
 //! The challenge: a request that waits for its one-time password.
 
+use std::fmt;
+
 use subtle::ConstantTimeEq;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::secret::Secret;
 
 use super::OtpRules;
-use crate::moment::{Entropy, Moment};
+use crate::moment::{BASE62, Entropy, Moment};
 use crate::sealing::{Keyring, sha256};
-
-/// Base62, for everything that a client carries around: no `+`, `/`, `=`, `:` or `%` can occur.
-const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Random characters of a request identifier: 190 bits, of which none depend on the code.
 const IDENTIFIER_CHARACTERS: usize = 32;
@@ -40,7 +39,7 @@ pub struct Target {
 }
 
 /// A challenge as it rests in the database.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Challenge {
     /// SHA-256 of the identifier.
     pub identifier_hash: [u8; 32],
@@ -66,8 +65,21 @@ pub struct Challenge {
     pub expires_at: Moment,
 }
 
+impl fmt::Debug for Challenge {
+    /// Neither the hash of the code nor the payload, which holds the hash of a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge")
+            .field("purpose", &self.purpose)
+            .field("site_id", &self.site_id)
+            .field("channel", &self.channel)
+            .field("tries_left", &self.tries_left)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A challenge just opened, with the two values that are never stored in clear.
-#[derive(Debug)]
 pub struct Opened {
     /// The request identifier, for the caller.
     pub identifier: String,
@@ -137,7 +149,7 @@ impl Challenge {
 }
 
 /// A code that somebody presents.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Attempt {
     /// SHA-256 of the identifier as presented.
     pub identifier_hash: [u8; 32],
@@ -193,6 +205,18 @@ mod tests {
                 !opened.challenge.is_opened_by(&attempt, &keyring),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn a_challenge_does_not_print_its_code_or_what_it_carries() {
+        let (mut opened, _) = opened(None);
+        opened.challenge.code_mac = Some([251; 32]);
+        opened.challenge.payload = Some("$argon2id$v=19$hush".into());
+        let shown = format!("{:?}", opened.challenge);
+        assert!(shown.contains("tries_left"), "{shown}");
+        for secret in ["251", "argon2id", "a@example.com"] {
+            assert!(!shown.contains(secret), "{shown}");
         }
     }
 

@@ -13,8 +13,9 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Settings;
 use crate::verification::Target;
 
-/// A registration that waits for its code. The password is in it as a PHC string only.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A registration that waits for its code. The password is in it as a PHC string only. There is no
+/// `Debug`: nothing in it is for a log.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Draft {
     pub username: String,
     pub username_key: String,
@@ -56,15 +57,7 @@ impl Draft {
         let channel = request
             .verification_method
             .unwrap_or(VerificationMethod::Email);
-        let phone = match (channel, request.phone_number()) {
-            (_, Some(number)) => Some(
-                PhoneNumber::parse(number).map_err(|problem| invalid("mobilePhone", problem))?,
-            ),
-            (VerificationMethod::Sms, None) => {
-                return Err(invalid("mobilePhone", "is missing").into());
-            }
-            (VerificationMethod::Email, None) => None,
-        };
+        let phone = phone(request, channel)?;
         let profile = default_profile(app, &visit.site.site.settings)?;
         let names = [
             userdata.first_name.as_deref().unwrap_or_default(),
@@ -120,6 +113,24 @@ impl Draft {
             recipient,
             channel,
         })
+    }
+}
+
+/// The number that the request brings. A text message needs one that it can be sent to; otherwise
+/// `customdata` is the app's own affair, and what is no international number there is not ours.
+fn phone(
+    request: &InitRegistration,
+    channel: VerificationMethod,
+) -> Result<Option<PhoneNumber>, Refusal> {
+    let written = request.phone_number();
+    match (channel, written) {
+        (VerificationMethod::Sms, Some((path, number))) => PhoneNumber::parse(number)
+            .map(Some)
+            .map_err(|problem| invalid(path, problem)),
+        (VerificationMethod::Sms, None) => Err(invalid("userdata.mobilePhone", "missing")),
+        (VerificationMethod::Email, _) => {
+            Ok(written.and_then(|(_, number)| PhoneNumber::parse(number).ok()))
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! ① `POST …/init/registration`: what the app has collected becomes a challenge and a message.
 
-use vestibule_protocol::headless::{InitAnswer, InitRegistration, InvalidParams};
+use vestibule_protocol::headless::{
+    InitAnswer, InitRegistration, InvalidParams, VerificationMethod,
+};
 
 use super::draft::Draft;
 use crate::admission::{self, Presented, Requirement, Trust};
@@ -9,13 +11,15 @@ use crate::delivery::template::TemplateName;
 use crate::delivery::{self, Letter, Variables};
 use crate::flow::Visit;
 use crate::hashing::SALT_BYTES;
+use crate::identity::password::Prepared;
 use crate::moment::Moment;
 use crate::outgoing::QueuedMessage;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::{Settings, template_name};
 use crate::store;
+use crate::store::Transaction;
 use crate::store::turn::Turn;
-use crate::verification::{Challenge, Opened, Purpose};
+use crate::verification::{Challenge, Opened, Purpose, Target};
 
 /// The hour of "codes per hour".
 const BUDGET_SECONDS: i64 = 3_600;
@@ -64,13 +68,10 @@ pub async fn open(
     if !app.channels.is_available(checked.channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
-    let is_own_account = is_taken_by_same_address(app, trust, &checked.draft).await?;
-
-    let salt = app.entropy.bytes::<SALT_BYTES>();
-    let hashed = app.hasher.hash(checked.password.into_secret(), salt).await;
-    app.metrics
-        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
-    checked.draft.phc = hashed.map_err(|_| Refusal::TooBusy)?;
+    let is_own_account =
+        is_taken_by_same_address(app, trust, checked.channel, &checked.draft).await?;
+    within_budget(app, visit, &checked.target).await?;
+    checked.draft.phc = hash(app, checked.password).await?;
 
     let payload = serde_json::to_string(&checked.draft)
         .map_err(|error| Fault::new("writing a registration", error))?;
@@ -99,11 +100,7 @@ pub async fn open(
         opened.challenge.code_mac = None;
         opened.challenge.payload = None;
     }
-    let budget = app
-        .limits
-        .enabled
-        .then_some(app.otp.registration.codes_per_hour);
-    save(app, opened.challenge, message, budget).await?;
+    save(app, opened.challenge, message).await?;
     app.outbox_bell.notify_one();
     app.metrics
         .one_time_password(Purpose::Registration.as_str(), "issued");
@@ -113,33 +110,74 @@ pub async fn open(
     })
 }
 
-/// The challenge, the end of older ones, and the message: one write.
-async fn save(
-    app: &App,
-    challenge: Challenge,
-    message: QueuedMessage,
+async fn hash(app: &App, password: Prepared) -> Result<String, Refusal> {
+    let salt = app.entropy.bytes::<SALT_BYTES>();
+    let hashed = app.hasher.hash(password.into_secret(), salt).await;
+    app.metrics
+        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
+    hashed.map_err(|_| Refusal::TooBusy)
+}
+
+/// Looks whether the mailbox or number has a code left this hour, so that nobody makes us hash for
+/// one that has not. Whether it gets one is decided by the write, which counts again.
+async fn within_budget(app: &App, visit: &Visit, target: &Target) -> Result<(), Failure> {
+    let sought = (target.clone(), budget(app), visit.at);
+    let has_left = app
+        .store
+        .read("challenge.count", &sought, |tx, (target, budget, at)| {
+            Box::pin(check_budget(tx, target, *budget, *at))
+        })
+        .await?;
+    Ok(has_left.inspect_err(|_| count_limited(app))?)
+}
+
+/// Codes of one hour, if they are counted at all.
+fn budget(app: &App) -> Option<i64> {
+    let codes_per_hour = app.otp.registration.codes_per_hour;
+    app.limits.enabled.then_some(codes_per_hour)
+}
+
+async fn check_budget(
+    tx: &mut Transaction<'_>,
+    target: &Target,
     budget: Option<i64>,
-) -> Result<(), Failure> {
+    at: Moment,
+) -> Result<Result<(), Refusal>, Fault> {
+    let Some(budget) = budget else {
+        return Ok(Ok(()));
+    };
+    let since = at.plus_seconds(-BUDGET_SECONDS);
+    let purpose = Purpose::Registration;
+    let (count, first_at) =
+        store::challenge::count_since(tx, &target.budget_key, purpose, since).await?;
+    Ok(if count < budget {
+        Ok(())
+    } else {
+        Err(too_many(first_at, at))
+    })
+}
+
+fn count_limited(app: &App) {
+    app.metrics
+        .one_time_password(Purpose::Registration.as_str(), "limited");
+}
+
+/// The challenge, the end of older ones, and the message: one write.
+async fn save(app: &App, challenge: Challenge, message: QueuedMessage) -> Result<(), Failure> {
     let saved = app
         .store
         .write(
             "registration.init",
-            (challenge, message, budget),
+            (challenge, message, budget(app)),
             |tx, (challenge, message, budget)| {
                 Box::pin(async move {
                     // Of requests that come at once for one mailbox, each counts those before it,
                     // and each ends those before it.
                     let turn = Turn::Budget(&challenge.target.budget_key);
                     store::turn::take(tx, turn, challenge.created_at).await?;
-                    if let Some(budget) = budget {
-                        let since = challenge.created_at.plus_seconds(-BUDGET_SECONDS);
-                        let key = &challenge.target.budget_key;
-                        let (count, first_at) =
-                            store::challenge::count_since(tx, key, challenge.purpose, since)
-                                .await?;
-                        if count >= *budget {
-                            return Ok(Err(too_many(first_at, challenge.created_at)));
-                        }
+                    let at = challenge.created_at;
+                    if let Err(refusal) = check_budget(tx, &challenge.target, *budget, at).await? {
+                        return Ok(Err(refusal));
                     }
                     store::challenge::end_older(tx, challenge).await?;
                     store::challenge::insert(tx, challenge).await?;
@@ -149,17 +187,14 @@ async fn save(
             },
         )
         .await?;
-    if saved.is_err() {
-        app.metrics
-            .one_time_password(Purpose::Registration.as_str(), "limited");
-    }
-    Ok(saved?)
+    Ok(saved.inspect_err(|_| count_limited(app))?)
 }
 
 fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
     let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
     Refusal::RateLimited {
-        retry_after_seconds: ((free_at - at) / 1000).max(1),
+        // Rounded up: who comes back at the second that was named is let in.
+        retry_after_seconds: (free_at - at).saturating_add(999).div_euclid(1000).max(1),
     }
 }
 
@@ -167,8 +202,14 @@ fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
 ///
 /// A trusted caller is told that a username is taken. A stranger is not: the registration goes on
 /// and fails at the end, after the code was proven (and a name that is taken by somebody else is
-/// found out by the unique constraint then, as a race would be).
-async fn is_taken_by_same_address(app: &App, trust: Trust, draft: &Draft) -> Result<bool, Failure> {
+/// found out by the unique constraint then, as a race would be). Only the address can tell its owner
+/// of the account: a text message would go to whatever number the stranger named.
+async fn is_taken_by_same_address(
+    app: &App,
+    trust: Trust,
+    channel: VerificationMethod,
+    draft: &Draft,
+) -> Result<bool, Failure> {
     let owner = app
         .store
         .read("user.find", &draft.username_key, |tx, key| {
@@ -178,37 +219,34 @@ async fn is_taken_by_same_address(app: &App, trust: Trust, draft: &Draft) -> Res
     match (owner, trust) {
         (None, _) => Ok(false),
         (Some(_), Trust::Bearer) => Err(Refusal::UsernameTaken.into()),
-        (Some(owner), Trust::Stranger) => Ok(owner.email_key == draft.email_key),
+        (Some(owner), Trust::Stranger) => {
+            Ok(channel == VerificationMethod::Email && owner.email_key == draft.email_key)
+        }
     }
 }
 
-/// Chooses the template: the four cases of Use Multiple Email Templates for Headless Flows.
+/// Chooses the template: the four cases of Use Multiple Email Templates for Headless Flows. The
+/// allowlist is shared by the flows; what belongs to another one is not allowed here even if it is
+/// on the list, because its words would say something that is not so.
 fn template(settings: &Settings, named: Option<&str>) -> Result<TemplateName, Refusal> {
     let Some(named) = named else {
-        return to_template(&settings.registration_email_template).ok_or(Refusal::TemplateUnknown);
+        let default = &settings.registration_email_template;
+        return to_template(default).ok_or(Refusal::TemplateUnknown);
     };
     if !settings.is_email_template_allowlisting_enabled {
         return Err(Refusal::TemplateNotAllowed);
     }
-    let template = to_template(named).ok_or(Refusal::TemplateUnknown)?;
-    if settings
-        .email_tmpls_allowlist
-        .iter()
-        .any(|allowed| allowed == named)
-    {
-        Ok(template)
-    } else {
-        Err(Refusal::TemplateNotAllowed)
+    if !template_name::ALL.contains(&named) {
+        return Err(Refusal::TemplateUnknown);
     }
+    let is_listed = settings.email_tmpls_allowlist.iter().any(|n| n == named);
+    to_template(named)
+        .filter(|_| is_listed)
+        .ok_or(Refusal::TemplateNotAllowed)
 }
 
 fn to_template(name: &str) -> Option<TemplateName> {
-    match name {
-        template_name::REGISTRATION_OTP => Some(TemplateName::RegistrationOtp),
-        template_name::LOGIN_OTP => Some(TemplateName::LoginOtp),
-        template_name::PASSWORD_RESET_OTP => Some(TemplateName::PasswordResetOtp),
-        _ => None,
-    }
+    (name == template_name::REGISTRATION_OTP).then_some(TemplateName::RegistrationOtp)
 }
 
 fn message(

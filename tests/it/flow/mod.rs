@@ -6,4 +6,5 @@ mod errors;
 mod races;
 mod registration;
 mod settings;
+mod tolerance;
 mod tokens;

@@ -9,7 +9,11 @@ use crate::fixture::{Call, Database, PASSWORD, Site, on_both_databases, on_sqlit
 
 on_sqlite! {
     async fn reg_01_only_a_live_integration_token_with_the_scope_queues_anything(site: Site) {
+        // The customer's token has the scope, and is none of an integration user's.
+        let scopes = "openid api user_registration_api";
+        site.update_client(&site.client.id, json!({"scopes": scopes})).await;
         let user = site.register("user@example.com").await;
+        assert_eq!(user["scope"], scopes);
         let narrow = site.integration_token(Some("api pwdless_login_api")).await;
         let old = site.integration_token(None).await;
         site.advance(Duration::from_secs(7_200));

@@ -70,6 +70,18 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn enu_05_by_text_message_nobody_is_told_of_an_account(site: Site) {
+        site.register("janice@example.com").await;
+        let mut body = registration("janice@example.com");
+        body["verificationmethod"] = json!("sms");
+        body["customdata"] = json!({"mobilePhone": "+12035550100"});
+        open(&site, &body).await.expect("an ordinary success");
+        // The number is the stranger's choice, so what comes there is what always comes: a code.
+        site.code_to("+12035550100").await;
+    }
+}
+
+on_both_databases! {
     async fn enu_07_the_budget_of_a_stranger_ends_at_the_same_count(site: Site) {
         site.register("taken@example.com").await;
         for (username, spent) in [("taken@example.com", 1), ("free@example.com", 0)] {

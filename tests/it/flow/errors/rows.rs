@@ -162,6 +162,30 @@ pub fn init_rows(token: &str) -> Vec<(Call, Row)> {
             refused("another scheme"),
         ),
         (
+            good().bearer("another").json(&body),
+            Row::of(
+                "header twice",
+                400,
+                merged(
+                    "invalid_params",
+                    "invalid_request",
+                    "invalid parameters: header sent twice: authorization",
+                ),
+            ),
+        ),
+        (
+            good().header("host", "site.example.com").json(&body),
+            Row::of(
+                "host twice",
+                400,
+                merged(
+                    "invalid_params",
+                    "invalid_request",
+                    "invalid parameters: header sent twice: host",
+                ),
+            ),
+        ),
+        (
             good().body(b"{"),
             Row::of(
                 "not JSON",
@@ -279,6 +303,14 @@ pub fn authorize_rows(good: &Call) -> Vec<(Call, Row)> {
             good.clone().form("scope", "openid refresh_token"),
             row(
                 "scope",
+                "invalid_scope",
+                "the requested scope is not allowed",
+            ),
+        ),
+        (
+            good.clone().form("scope", " , "),
+            row(
+                "empty scope",
                 "invalid_scope",
                 "the requested scope is not allowed",
             ),
@@ -600,6 +632,14 @@ pub fn token_rows(good: &Call, site: &Site) -> Vec<(Call, Row)> {
             ),
         ),
         (
+            credentials(&site.integration.id, &site.integration.secret).form("scope", ","),
+            row(
+                "empty scope",
+                "invalid_scope",
+                "the requested scope is not allowed",
+            ),
+        ),
+        (
             credentials(&site.integration.id, &site.integration.secret).form("scope", "openid"),
             row(
                 "scope",
@@ -749,11 +789,11 @@ pub fn echo_rows() -> Vec<(Call, Row)> {
             ),
         ),
         (
-            Call::get(&format!("{ECHO}?state=a&state=b")),
+            Call::get(&format!("{ECHO}?state=a%00")),
             Row::of(
-                "twice",
+                "control character",
                 400,
-                oauth("invalid_request", "duplicate parameter: state"),
+                oauth("invalid_request", "control character in parameter: state"),
             ),
         ),
     ]
