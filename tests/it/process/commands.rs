@@ -440,7 +440,7 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
             ),
             (
                 "defaultLocale = \"de_DE\"\nemailTmplsAllowlist = [\"nope\"]\n",
-                3,
+                2,
                 "nope",
             ),
             (
