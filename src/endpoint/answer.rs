@@ -88,9 +88,9 @@ pub(crate) fn refuse(
 }
 
 /// Says no to a request that has no site.
-pub(super) fn refuse_unplaced(request_id: &str, refusal: Refusal, shape: Shape) -> Response {
+pub(super) fn refuse_unplaced(request_id: &str, refusal: &Refusal, shape: Shape) -> Response {
     tracing::debug!(request = %request_id, refusal = %refusal.name(), "refused");
-    say_no(&refusal, shape, Format::Json)
+    say_no(refusal, shape, Format::Json)
 }
 
 fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
@@ -139,13 +139,13 @@ fn write(answer: &ErrorAnswer, shape: Shape, format: Format) -> Response {
 }
 
 /// The headers that every answer carries.
-pub(super) fn finish(response: &mut Response, request_id: &str, is_tls: bool) {
+pub(super) fn finish(response: &mut Response, request_id: &str, is_secure: bool) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_tls {
+    if is_secure {
         let value = HeaderValue::from_static("max-age=31536000");
         headers.insert(STRICT_TRANSPORT_SECURITY, value);
     }

@@ -12,7 +12,7 @@ use vestibule_protocol::headless::{AuthRequestType, VerificationMethod};
 
 use super::answer::redirect;
 use super::arrival::Arrival;
-use super::{attempt, check_method, token};
+use super::{attempt, token};
 use crate::flow::{authorization, registration};
 use crate::refusal::{Failure, Refusal};
 
@@ -27,7 +27,6 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 }
 
 async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
-    check_method(arrival, "GET, POST")?;
     let body = arrival.body().await?;
     let parameters =
         Parameters::parse(arrival.query.as_deref(), &body).map_err(token::malformed)?;

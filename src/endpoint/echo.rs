@@ -14,7 +14,7 @@ use vestibule_protocol::format::Format;
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, check_method, token};
+use super::{attempt, token};
 use crate::refusal::Refusal;
 
 /// Names that a redirect may carry.
@@ -46,7 +46,6 @@ pub(super) fn answer(arrival: &Arrival) -> Response {
 }
 
 fn members(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
-    check_method(arrival, "GET")?;
     let query = arrival.query.as_deref().unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
         return Err(Refusal::BodyTooLarge);

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::task::JoinHandle;
 
-use super::arrival::{Gate, serve};
+use super::acceptor::Acceptor;
+use super::gate::{Gate, serve};
 use super::management;
 use crate::refusal::Fault;
 
@@ -108,6 +109,7 @@ pub async fn start(
         None => {
             let mut server = axum_server::from_tcp(listeners.public).map_err(io_fault)?;
             limit(server.http_builder());
+            let server = server.acceptor(Acceptor::new());
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
         Some((certificate, key)) => {
@@ -120,8 +122,10 @@ pub async fn start(
                     )
                 })?;
             tokio::spawn(reload(config.clone(), certificate, key));
-            let mut server =
-                axum_server::from_tcp_rustls(listeners.public, config).map_err(io_fault)?;
+            let tls = RustlsAcceptor::new(config).acceptor(Acceptor::new());
+            let mut server = axum_server::from_tcp(listeners.public)
+                .map_err(io_fault)?
+                .acceptor(tls);
             limit(server.http_builder());
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
@@ -131,6 +135,7 @@ pub async fn start(
         .into_make_service();
     let mut server = axum_server::from_tcp(listeners.management).map_err(io_fault)?;
     limit(server.http_builder());
+    let server = server.acceptor(Acceptor::new());
     let management_server = tokio::spawn(server.handle(handle.clone()).serve(routes));
     Ok(Started {
         public,

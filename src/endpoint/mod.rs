@@ -4,12 +4,14 @@
 //! clear, from where (`arrival`). Then its path below the site's prefix chooses a file, which parses,
 //! asks a story and writes the answer. What every answer has in common stands in `answer`.
 
+mod acceptor;
 mod answer;
 mod arrival;
 mod authorize;
 mod bearer;
 mod discovery;
 mod echo;
+mod gate;
 mod identity;
 mod listener;
 mod management;
@@ -18,17 +20,19 @@ mod token;
 mod userinfo;
 
 use axum::response::Response;
+use http::Method;
 use vestibule_protocol::error::Shape;
 
 use crate::refusal::Refusal;
 use answer::refuse;
 use arrival::Arrival;
-pub use arrival::{Gate, RequestIds};
+pub use gate::{Gate, RequestIds};
 pub use listener::{Listeners, Started, router, start};
 
-/// An endpoint's name in the metrics, and how it words its refusals.
-pub(crate) struct Route {
+/// An endpoint: its name in the metrics, its methods, and how it words its refusals.
+struct Route {
     name: &'static str,
+    allow: &'static str,
     shape: Shape,
     endpoint: Endpoint,
 }
@@ -48,25 +52,39 @@ enum Endpoint {
 
 /// Every public path, below the site's prefix.
 fn route(path: &str) -> Route {
-    let (name, shape, endpoint) = match path {
+    use Shape::{Merged, OAuth};
+    let (endpoint, name, allow, shape) = match path {
         "/services/auth/headless/init/registration" => {
-            ("init_registration", Shape::Merged, Endpoint::Registration)
+            (Endpoint::Registration, "init_registration", "POST", Merged)
         }
-        "/services/oauth2/authorize" => ("authorize", Shape::OAuth, Endpoint::Authorize),
-        "/services/oauth2/echo" => ("echo", Shape::OAuth, Endpoint::Echo),
-        "/services/oauth2/token" => ("token", Shape::OAuth, Endpoint::Token),
-        "/services/oauth2/userinfo" => ("userinfo", Shape::OAuth, Endpoint::Userinfo),
-        "/id/keys" => ("keys", Shape::OAuth, Endpoint::Keys),
+        "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
+        "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
+        "/services/oauth2/token" => (Endpoint::Token, "token", "POST", OAuth),
+        "/services/oauth2/userinfo" => (Endpoint::Userinfo, "userinfo", "GET, POST", OAuth),
+        "/id/keys" => (Endpoint::Keys, "keys", "GET, HEAD", OAuth),
         "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => {
-            ("metadata", Shape::OAuth, Endpoint::Metadata)
+            (Endpoint::Metadata, "metadata", "GET, HEAD", OAuth)
         }
-        path if path.starts_with("/id/") => ("identity", Shape::OAuth, Endpoint::Identity),
-        _ => ("unknown", Shape::OAuth, Endpoint::Unknown),
+        path if path.starts_with("/id/") => (Endpoint::Identity, "identity", "GET, POST", OAuth),
+        _ => (Endpoint::Unknown, "unknown", "", OAuth),
     };
     Route {
         name,
+        allow,
         shape,
         endpoint,
+    }
+}
+
+impl Route {
+    /// Refuses any method that is not the endpoint's. Where there is no endpoint any will do: the
+    /// answer is a 404.
+    fn check_method(&self, method: &Method) -> Result<(), Refusal> {
+        let mut allowed = self.allow.split(", ");
+        if self.allow.is_empty() || allowed.any(|allowed| allowed == method.as_str()) {
+            return Ok(());
+        }
+        Err(Refusal::MethodNotAllowed { allow: self.allow })
     }
 }
 
@@ -81,18 +99,6 @@ async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
         Endpoint::Token => token::answer(arrival).await,
         Endpoint::Unknown => answer::not_found(),
         Endpoint::Userinfo => userinfo::answer(arrival).await,
-    }
-}
-
-/// Refuses any method but the ones listed in `allow`.
-fn check_method(arrival: &Arrival, allow: &'static str) -> Result<(), Refusal> {
-    let is_allowed = allow
-        .split(", ")
-        .any(|method| method == arrival.method.as_str());
-    if is_allowed {
-        Ok(())
-    } else {
-        Err(Refusal::MethodNotAllowed { allow })
     }
 }
 

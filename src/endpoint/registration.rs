@@ -8,7 +8,7 @@ use vestibule_protocol::headless::{InitAnswer, InitRegistration};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, bearer, check_method};
+use super::{attempt, bearer};
 use crate::flow;
 use crate::refusal::Failure;
 
@@ -19,7 +19,6 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 }
 
 async fn init(arrival: &mut Arrival) -> Result<InitAnswer, Failure> {
-    check_method(arrival, "POST")?;
     let body = arrival.body().await?;
     let presented = bearer::presented(arrival).await?;
     // The endpoint parses by what it is, not by the header: real clients send none.

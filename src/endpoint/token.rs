@@ -10,7 +10,7 @@ use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, check_method};
+use super::attempt;
 use crate::grant;
 use crate::refusal::{Failure, Refusal};
 
@@ -34,7 +34,6 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 }
 
 async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
-    check_method(arrival, "POST")?;
     let body = arrival.body().await?;
     Ok(Parameters::parse(arrival.query.as_deref(), &body).map_err(malformed)?)
 }

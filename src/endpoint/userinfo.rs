@@ -10,7 +10,7 @@ use vestibule_protocol::userinfo::{Address, UserInfo};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, bearer, check_method, token};
+use super::{attempt, bearer, token};
 use crate::refusal::Failure;
 
 /// Answers. The token comes in the header, or in a POST body as `access_token`; one in the URL is
@@ -51,7 +51,6 @@ pub(super) fn layout(arrival: &Arrival) -> Layout {
 
 /// The parameters of a GET or a POST, the method being checked first.
 pub(super) async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
-    check_method(arrival, "GET, POST")?;
     let body = arrival.body().await?;
     Ok(Parameters::parse(arrival.query.as_deref(), &body).map_err(token::malformed)?)
 }

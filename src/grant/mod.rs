@@ -63,8 +63,14 @@ fn authenticate(
         return Err(Refusal::CredentialsMisplaced);
     }
     if request.client_assertion.is_some() {
+        let is_alone = basic.is_none() && request.client_secret.is_none();
         // private_key_jwt is not offered; saying so beats treating the client as a public one.
-        return Err(Refusal::ClientSecretWrong);
+        let alone = Refusal::ClientSecretWrong;
+        return Err(if is_alone {
+            alone
+        } else {
+            Refusal::ClientAuthenticationAmbiguous
+        });
     }
     let is_header = basic.is_some();
     let (id, secret) = match basic {

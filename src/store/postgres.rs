@@ -22,6 +22,14 @@ const TRIES_MAX: u32 = 8;
 /// How long to wait for a free connection before the server answers 503.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
+/// How long a body may take, waiting for another's locks included. Beyond it the database is as good as
+/// away, and the server answers 503.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same for one statement, told to the database, and a little shorter: then the statement ends
+/// there, and the connection is clean.
+const STATEMENT_LIMIT_MS: u32 = 9_000;
+
 /// An open PostgreSQL database.
 #[derive(Clone)]
 pub struct Postgres {
@@ -42,6 +50,12 @@ impl Postgres {
             )
         })?;
         config.application_name("vestibule");
+        config.tcp_user_timeout(BODY_LIMIT);
+        let options = config.get_options().unwrap_or_default();
+        if !options.contains("statement_timeout") {
+            let options = format!("{options} -c statement_timeout={STATEMENT_LIMIT_MS}");
+            config.options(options.trim_start().to_owned());
+        }
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(POOL_WAIT);
         }
@@ -86,7 +100,7 @@ impl Postgres {
             let mut tries = 0;
             loop {
                 tries += 1;
-                match database.write_once(&*input, &body).await {
+                match within_limit(database.write_once(&*input, &body)).await {
                     Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
                         pause(tries).await;
                     }
@@ -149,7 +163,7 @@ impl Postgres {
             tries += 1;
             let client = self.client().await?;
             let mut transaction = Transaction::PostgresRead(client);
-            match body(&mut transaction, input).await {
+            match within_limit(body(&mut transaction, input)).await {
                 Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
                     pause(tries).await
                 }
@@ -178,6 +192,19 @@ impl Postgres {
 /// dead; so the pause grows with the tries.
 async fn pause(tries: u32) {
     tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
+}
+
+/// A body that takes too long is given up. Its connection is dropped with it, which ends the
+/// transaction; the statement itself ends by the `statement_timeout` of the connection.
+async fn within_limit<T>(body: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(BODY_LIMIT, body)
+        .await
+        .unwrap_or_else(|_| {
+            Err(
+                Fault::described("running a body", "the database took too long".into())
+                    .with_kind(FaultKind::Unavailable),
+            )
+        })
 }
 
 fn is_worth_another_try(fault: &Fault) -> bool {

@@ -31,6 +31,10 @@ const READERS: usize = 4;
 /// How much of the file a reader maps; what lies beyond is read by copy.
 const READER_MMAP_BYTES: i64 = 256 * 1024 * 1024;
 
+/// Most bodies that may wait: many seconds of work. Beyond it the disk has stalled, and the server
+/// answers 503 instead of filling its memory.
+const QUEUE_MAX: usize = 16_384;
+
 /// Most bodies in one commit: beyond it the first caller waits longer than the fsync is worth.
 const GROUP_MAX: usize = 256;
 
@@ -42,7 +46,7 @@ const STATEMENT_CACHE: usize = 256;
 
 /// An open SQLite database.
 pub struct Sqlite {
-    writer: Option<mpsc::Sender<Box<dyn Job>>>,
+    writer: Option<mpsc::SyncSender<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
     readers: Vec<Mutex<Connection>>,
     next_reader: AtomicUsize,
@@ -59,7 +63,7 @@ impl Sqlite {
         let readers = (0..READERS)
             .map(|_| connect(path, true, synchronous).map(Mutex::new))
             .collect::<Result<_, _>>()?;
-        let (sender, jobs) = mpsc::channel::<Box<dyn Job>>();
+        let (sender, jobs) = mpsc::sync_channel::<Box<dyn Job>>(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_in_groups(&mut writer, &jobs))
@@ -90,7 +94,13 @@ impl Sqlite {
             reply,
         });
         let writer = self.writer.as_ref().ok_or_else(stopped)?;
-        writer.send(job).map_err(|_| stopped())?;
+        writer.try_send(job).map_err(|refused| match refused {
+            mpsc::TrySendError::Disconnected(_) => stopped(),
+            mpsc::TrySendError::Full(_) => {
+                Fault::described("writing", "too many writes wait for the disk".into())
+                    .with_kind(FaultKind::Unavailable)
+            }
+        })?;
         answer.await.map_err(|_| stopped())?
     }
 

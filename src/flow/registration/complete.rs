@@ -55,6 +55,7 @@ pub async fn complete(
         may_create_account: !matches!(created.account, AccountLink::Named { create: false, .. }),
         is_account_shared: matches!(created.account, AccountLink::Named { .. }),
         phc: proven.draft.phc,
+        failure: visit.event(app.record_id("0AE"), "registration.failed"),
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             client_id: Some(checked.client.id.clone()),
@@ -74,10 +75,19 @@ pub async fn complete(
             Box::pin(make_user(tx, completion))
         })
         .await?;
-    completed?;
-    app.metrics
-        .one_time_password(Purpose::Registration.as_str(), "accepted");
-    Ok(authorization::answer(visit, checked, code.text))
+    match completed {
+        Made::Whole => {
+            app.metrics
+                .one_time_password(Purpose::Registration.as_str(), "accepted");
+            Ok(authorization::answer(visit, checked, code.text))
+        }
+        Made::ByAnother => {
+            app.metrics
+                .one_time_password(Purpose::Registration.as_str(), "refused");
+            Err(Refusal::ChallengeFailed.into())
+        }
+        Made::Not(error) => Err(failed(visit, &error).into()),
+    }
 }
 
 /// A challenge that was opened by its code.
@@ -173,10 +183,6 @@ async fn give_up<T>(
     proven: &Proven,
     error: &HandlerError,
 ) -> Result<T, Failure> {
-    tracing::warn!(
-        request = %visit.request_id, exception = error.exception, message = %error.message,
-        "the registration handler failed"
-    );
     let event = visit.event(app.record_id("0AE"), "registration.failed");
     app.store
         .write(
@@ -190,10 +196,18 @@ async fn give_up<T>(
             },
         )
         .await?;
-    Err(Refusal::RegistrationFailed {
+    Err(failed(visit, error).into())
+}
+
+/// The refusal of a registration that failed after its code was proven, with its log line.
+fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
+    tracing::warn!(
+        request = %visit.request_id, exception = error.exception, reason = %error.message,
+        "a proven registration failed"
+    );
+    Refusal::RegistrationFailed {
         apex_error: error.apex_error(),
     }
-    .into())
 }
 
 /// Everything that the last write needs.
@@ -206,17 +220,26 @@ struct Completion {
     phc: String,
     code: AuthorizationCode,
     event: AuditEvent,
+    /// Saved in place of `event` when no user is made.
+    failure: AuditEvent,
+}
+
+/// What came of the last write.
+enum Made {
+    /// Somebody else came with the same code and was faster.
+    ByAnother,
+    /// There is no user, for a reason that the app is told.
+    Not(HandlerError),
+    /// The user and everything that belongs to them.
+    Whole,
 }
 
 /// (c) Account, user, credential, code, audit row and the closed challenge: all or nothing. Closing
 /// is the race: of many that come with the right code, one closes and the others have lost.
-async fn make_user(
-    tx: &mut Transaction<'_>,
-    completion: &Completion,
-) -> Result<Result<(), Refusal>, Fault> {
+async fn make_user(tx: &mut Transaction<'_>, completion: &Completion) -> Result<Made, Fault> {
     let at = completion.user.created_at;
     if !store::challenge::close(tx, &completion.identifier_hash, at).await? {
-        return Ok(Err(Refusal::ChallengeFailed));
+        return Ok(Made::ByAnother);
     }
     let mut user = completion.user.clone();
     let mut new_account = None;
@@ -225,9 +248,8 @@ async fn make_user(
             Some(id) => user.account_id = Some(id),
             None if completion.may_create_account => new_account = Some(account),
             None => {
-                let message = "the account does not exist";
-                let apex_error = HandlerError::new("AccountException", message).apex_error();
-                return Ok(Err(Refusal::RegistrationFailed { apex_error }));
+                let error = HandlerError::new("AccountException", "the account does not exist");
+                return not_made(tx, completion, error).await;
             }
         }
     }
@@ -235,8 +257,8 @@ async fn make_user(
     // registration that lost leaves none behind (threat REG-05).
     if !store::user::insert(tx, &user).await? {
         let message = "the username is already in use";
-        let apex_error = HandlerError::new("DuplicateUsernameException", message).apex_error();
-        return Ok(Err(Refusal::RegistrationFailed { apex_error }));
+        let error = HandlerError::new("DuplicateUsernameException", message);
+        return not_made(tx, completion, error).await;
     }
     if let Some(account) = new_account {
         store::account::insert(tx, account).await?;
@@ -245,7 +267,17 @@ async fn make_user(
     store::user::insert_credential(tx, &user.id, &completion.phc, at).await?;
     store::code::insert(tx, &completion.code).await?;
     store::audit::insert(tx, &completion.event).await?;
-    Ok(Ok(()))
+    Ok(Made::Whole)
+}
+
+/// The challenge stays closed and the failure is on record; nothing else is.
+async fn not_made(
+    tx: &mut Transaction<'_>,
+    completion: &Completion,
+    error: HandlerError,
+) -> Result<Made, Fault> {
+    store::audit::insert(tx, &completion.failure).await?;
+    Ok(Made::Not(error))
 }
 
 /// The account that a shared name already has; a user's own account is always a new one.

@@ -6,5 +6,5 @@ mod errors;
 mod races;
 mod registration;
 mod settings;
-mod tolerance;
 mod tokens;
+mod tolerance;

@@ -1,0 +1,247 @@
+//! The gate: placing a request before anybody looks at what it wants.
+//!
+//! In this order: did it come in clear, is the method the endpoint's, which site is it for. Only
+//! listed proxies are believed about the scheme and the client's address.
+
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::response::Response;
+use futures_util::FutureExt;
+use http::header::{AUTHORIZATION, HOST};
+use http::request::Parts;
+use http::{HeaderMap, Request};
+use vestibule_protocol::format::Format;
+
+use super::answer::{finish, refuse, refuse_unplaced};
+use super::arrival::Arrival;
+use super::{Route, dispatch, route};
+use crate::app::App;
+use crate::config::Network;
+use crate::moment::{Entropy, Stopwatch};
+use crate::refusal::{Fault, Refusal};
+
+/// What the public listener knows besides the app.
+pub struct Gate {
+    /// The app.
+    pub app: Arc<App>,
+    /// Whether connections come by TLS.
+    pub is_tls: bool,
+    /// Whether plain HTTP is answered: only `vestibule dev` on a loopback address.
+    pub is_plain_allowed: bool,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Names for requests.
+    pub request_ids: RequestIds,
+}
+
+/// Names for requests: a random number of this process and a count. They are unique and no secret.
+pub struct RequestIds {
+    process: u64,
+    count: AtomicU64,
+}
+
+impl RequestIds {
+    /// Names of a process that has just started.
+    pub fn new(entropy: &Entropy) -> RequestIds {
+        RequestIds {
+            process: u64::from_be_bytes(entropy.bytes()),
+            count: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> String {
+        format!(
+            "{:016x}-{:x}",
+            self.process,
+            self.count.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+}
+
+/// The one handler of the public listener.
+pub(super) async fn serve(
+    State(gate): State<Arc<Gate>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
+    let stopwatch = Stopwatch::start();
+    let request_id = gate.request_ids.next();
+    let (parts, body) = request.into_parts();
+    let is_secure = gate.is_tls || gate.is_forwarded_secure(peer.ip(), &parts.headers);
+    let (route, placed) = gate.place(peer, parts, body, is_secure, &request_id);
+    let mut response = match placed {
+        Ok(mut arrival) => answer(&mut arrival, &route).await,
+        Err(refusal) => refuse_unplaced(&request_id, &refusal, route.shape),
+    };
+    finish(&mut response, &request_id, is_secure);
+    let status = response.status().as_u16();
+    gate.app
+        .metrics
+        .request_done(route.name, status, stopwatch.seconds());
+    tracing::debug!(request = %request_id, endpoint = route.name, status, "answered");
+    response
+}
+
+/// A panic is a defect of ours in one request; it must not take the others along.
+async fn answer(arrival: &mut Arrival, route: &Route) -> Response {
+    let answered = AssertUnwindSafe(dispatch(arrival, route))
+        .catch_unwind()
+        .await;
+    answered.unwrap_or_else(|_| {
+        let fault = Fault::described("answering", "an endpoint panicked".into());
+        refuse(arrival, fault, route.shape, Format::Json)
+    })
+}
+
+impl Gate {
+    /// Finds the route, and the site, or the reason why there is none.
+    fn place(
+        &self,
+        peer: SocketAddr,
+        parts: Parts,
+        body: Body,
+        is_secure: bool,
+        request_id: &str,
+    ) -> (Route, Result<Arrival, Refusal>) {
+        let (path, well_known) = without_insertion(parts.uri.path());
+        let directory = self.app.directory();
+        let site = directory.resolve(authority(&parts), path);
+        let path = match &site {
+            Some((_, rest)) => format!("{well_known}{rest}"),
+            // The prefix is unknown, so the endpoint is recognised by the end of the path.
+            None => path
+                .find("/services/")
+                .map_or_else(String::new, |at| path[at..].to_owned()),
+        };
+        let route = route(&path);
+        if !is_secure && !self.is_plain_allowed {
+            if parts.headers.contains_key(AUTHORIZATION) {
+                // Whoever listened on the way has them now (threat HTTP-02).
+                tracing::warn!(request = %request_id, "credentials came in clear");
+            }
+            return (route, Err(Refusal::HttpsRequired));
+        }
+        if let Err(refusal) = route.check_method(&parts.method) {
+            return (route, Err(refusal));
+        }
+        // RFC 9112 section 3.2: two Host headers are refused, since a proxy may have read the other.
+        if parts.headers.get_all(HOST).iter().count() > 1 {
+            let reason = String::from("header sent twice: host");
+            return (route, Err(Refusal::FormMalformed { reason }));
+        }
+        let Some((site, _)) = site else {
+            return (route, Err(Refusal::SiteUnknown));
+        };
+        let arrival = Arrival {
+            app: Arc::clone(&self.app),
+            site: Arc::clone(site),
+            at: self.app.now(),
+            ip: self.client_ip(peer.ip(), &parts.headers),
+            request_id: request_id.to_owned(),
+            path,
+            query: parts.uri.query().map(str::to_owned),
+            headers: parts.headers,
+            body: Mutex::new(Some(body)),
+        };
+        (route, Ok(arrival))
+    }
+
+    fn is_proxy(&self, ip: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|network| network.contains(ip))
+    }
+
+    /// Whether a trusted proxy says that the client came by TLS. Proxies append a header line of their
+    /// own, so the last word is theirs and every other a client's.
+    fn is_forwarded_secure(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let protocol = chain_of(headers, "x-forwarded-proto").pop();
+        self.is_proxy(peer) && protocol.is_some_and(|word| word.eq_ignore_ascii_case("https"))
+    }
+
+    /// The last address in the chain that is not a proxy of ours.
+    fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer;
+        for hop in chain_of(headers, "x-forwarded-for").into_iter().rev() {
+            if !self.is_proxy(client) {
+                break;
+            }
+            match hop.parse() {
+                Ok(ip) => client = ip,
+                Err(_) => break,
+            }
+        }
+        client.to_canonical()
+    }
+}
+
+/// The words of a forwarding header, over all its lines, in order.
+fn chain_of(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let lines = headers
+        .get_all(name)
+        .iter()
+        .map(|line| line.to_str().unwrap_or(""));
+    lines
+        .flat_map(|line| line.split(','))
+        .map(|word| word.trim().to_owned())
+        .collect()
+}
+
+/// HTTP/2 has the authority in the URI; HTTP/1.1 in the Host header.
+fn authority(parts: &Parts) -> &str {
+    match parts.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => parts
+            .headers
+            .get(HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or(""),
+    }
+}
+
+/// RFC 8414 section 3.1 inserts the well-known part before the issuer's path; OpenID Connect appends
+/// it. Both become the appended form.
+fn without_insertion(path: &str) -> (&str, &'static str) {
+    for well_known in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
+        if let Some(rest) = path.strip_prefix(well_known)
+            && rest.starts_with('/')
+        {
+            return (rest, well_known);
+        }
+    }
+    (path, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_well_known_part_may_stand_before_the_prefix() {
+        let (path, known) = without_insertion("/.well-known/oauth-authorization-server/backend");
+        assert_eq!(
+            (path, known),
+            ("/backend", "/.well-known/oauth-authorization-server")
+        );
+        let plain = "/backend/.well-known/openid-configuration";
+        assert_eq!(without_insertion(plain), (plain, ""));
+    }
+
+    #[test]
+    fn a_forwarding_header_is_read_over_all_its_lines() {
+        let mut headers = HeaderMap::new();
+        for line in ["203.0.113.9, 198.51.100.1", "10.0.0.2"] {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        let chain = chain_of(&headers, "x-forwarded-for");
+        assert_eq!(chain, ["203.0.113.9", "198.51.100.1", "10.0.0.2"]);
+    }
+}
