@@ -21,10 +21,9 @@ use crate::outgoing::{ClaimedMessage, Settlement};
 use crate::refusal::Fault;
 use crate::store::outbox;
 use crate::store::sweep::{self, Horizon};
-use dispatch::deliver;
+use dispatch::{deliver, send_limit};
 
-/// Most messages in hand at once. What waits longer than its turn at the relay waits in the database,
-/// where another node can take it.
+/// Most messages in hand at once when they go to the inbox, which takes no time.
 const IN_HAND_MAX: usize = 32;
 
 /// How long to wait after the bell for others to ring: messages that come together are claimed and
@@ -34,8 +33,8 @@ const GATHERING: Duration = Duration::from_millis(20);
 /// How often to look without a bell: for retries, and for what another node queued.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long a claim holds.
-const LEASE_SECONDS: i64 = 120;
+/// How much longer a claim holds than its message may take.
+const LEASE_MARGIN_SECONDS: i64 = 10;
 
 /// How long the messages in hand may take once the server was asked to stop. What is not done by then
 /// is sent after its lease, under the same Message-ID.
@@ -46,6 +45,9 @@ type Done = (ClaimedMessage, Settlement);
 
 /// Sends until the stop signal comes; then claims what is queued once more and lets what is in hand end.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    if let Err(fault) = release_own(&app).await {
+        report_fault(&app, &fault);
+    }
     let mut in_hand: JoinSet<Done> = JoinSet::new();
     while !*stop.borrow() {
         claim_into(&app, &mut in_hand).await;
@@ -74,7 +76,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 
 /// Claims as many messages as there are free hands, and starts sending them.
 async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
-    let free = IN_HAND_MAX.saturating_sub(in_hand.len());
+    let free = hands(app).saturating_sub(in_hand.len());
     match claim(app, app.now(), free).await {
         Ok(claimed) => {
             for message in claimed {
@@ -87,6 +89,27 @@ async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
         }
         Err(fault) => report_fault(app, &fault),
     }
+}
+
+/// As many messages as the relay takes at once: what would only wait for a connection waits in the
+/// database, where another node can take it and a crash does not delay it.
+fn hands(app: &App) -> usize {
+    match &app.channels.email {
+        Gateway::Smtp { relay, .. } => relay.settings().pool_max.max(1),
+        Gateway::Inbox(_) | Gateway::None => IN_HAND_MAX,
+    }
+}
+
+/// An embedded database has one server. What it had in hand when it was killed is nobody's now, and
+/// need not wait for its lease to end.
+async fn release_own(app: &App) -> Result<(), Fault> {
+    if !app.store.is_embedded() {
+        return Ok(());
+    }
+    app.store
+        .write("outbox.release", (), |tx, ()| Box::pin(outbox::release(tx)))
+        .await
+        .map(|_| ())
 }
 
 /// Settles a message that has ended, with all others that have ended meanwhile.
@@ -128,15 +151,13 @@ async fn claim(app: &App, at: Moment, limit: usize) -> Result<Vec<ClaimedMessage
         return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let lease = send_limit(app).as_secs().cast_signed() + LEASE_MARGIN_SECONDS;
     app.store
-        .write("outbox.claim", (at, limit), |tx, (at, limit)| {
-            Box::pin(outbox::claim(
-                tx,
-                *at,
-                at.plus_seconds(LEASE_SECONDS),
-                *limit,
-            ))
-        })
+        .write(
+            "outbox.claim",
+            (at, at.plus_seconds(lease), limit),
+            |tx, (at, leased_until, limit)| Box::pin(outbox::claim(tx, *at, *leased_until, *limit)),
+        )
         .await
 }
 

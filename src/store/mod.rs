@@ -163,6 +163,11 @@ impl Store {
         outcome.map_err(|fault| fault.during(name))
     }
 
+    /// Whether the database is embedded, and this server therefore its only one.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.backend, Backend::Sqlite(_))
+    }
+
     /// The migrations of this binary and which of them the database has.
     ///
     /// # Faults

@@ -28,6 +28,7 @@ statements! {
         FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
     NEXT_DUE = "SELECT MIN(CASE WHEN leased_until IS NOT NULL AND leased_until > due_at
             THEN leased_until ELSE due_at END) FROM outbox WHERE status IN ('queued', 'sending')";
+    RELEASE = "UPDATE outbox SET status = 'queued', leased_until = NULL WHERE status = 'sending'";
     RETRY = "UPDATE outbox SET status = 'queued', due_at = $2, leased_until = NULL, last_reason = $3
         WHERE id = $1 AND status = 'sending'";
     SETTLE = "UPDATE outbox SET status = $2, settled_at = $3, sealed = NULL, leased_until = NULL,
@@ -62,6 +63,11 @@ pub async fn claim(
     limit: i64,
 ) -> Result<Vec<ClaimedMessage>, Fault> {
     tx.list(&CLAIM, bind![at, leased_until, limit]).await
+}
+
+/// Ends every lease; how many there were. Only for a server that is the only one.
+pub async fn release(tx: &mut Transaction<'_>) -> Result<u64, Fault> {
+    tx.execute(&RELEASE, &[]).await
 }
 
 /// Settles a claimed message.

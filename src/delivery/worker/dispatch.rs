@@ -60,7 +60,7 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
                 rendered,
                 date_at_ms: message.created_at.millis(),
             };
-            match timeout(SEND_LIMIT, Box::pin(relay.send(&mail))).await {
+            match timeout(send_limit(app), Box::pin(relay.send(&mail))).await {
                 Ok(SendOutcome::Sent { .. }) => Settlement::Sent,
                 Ok(SendOutcome::Retry { reason }) => retry(app, message, reason),
                 Ok(SendOutcome::Reject { reason }) => Settlement::Abandoned { reason },
@@ -131,9 +131,18 @@ fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
     }
 }
 
-/// How long a message may take, its wait for a free connection included. It is shorter than the lease,
-/// so that no other worker claims a message that is still being sent.
-const SEND_LIMIT: Duration = Duration::from_secs(100);
+/// How long a message may take: a conversation with the relay, and its wait for a free connection. It is
+/// shorter than the lease, so that no other worker claims a message that is still being sent.
+pub(super) fn send_limit(app: &App) -> Duration {
+    let conversation = match &app.channels.email {
+        Gateway::Smtp { relay, .. } => relay.settings().timeout_seconds,
+        Gateway::Inbox(_) | Gateway::None => 0,
+    };
+    Duration::from_secs(conversation) + WAIT_LIMIT
+}
+
+/// How long a message may wait for a free connection.
+const WAIT_LIMIT: Duration = Duration::from_secs(15);
 
 /// The longest pause between two tries.
 const PAUSE_SECONDS_MAX: i64 = 300;
