@@ -1,6 +1,8 @@
 //! `vestibule backup FILE`: a consistent copy of an SQLite database while it serves.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -18,12 +20,10 @@ pub struct Arguments {
 /// Runs it.
 pub async fn run(place: &Place, arguments: &Arguments) -> Result<(), Exit> {
     let file = &arguments.file;
-    if file.exists() {
-        return Err(Exit::refused(format!("{} exists already", file.display())));
-    }
     let installation = place.open().await?;
+    make_private(file)?;
     if let Err(fault) = installation.store.backup(file) {
-        // A half-written copy would look like a backup.
+        // A half-written copy would look like a backup. It is ours to remove: it was made above.
         let _ = std::fs::remove_file(file);
         return Err(Exit::from(fault));
     }
@@ -32,4 +32,20 @@ pub async fn run(place: &Place, arguments: &Arguments) -> Result<(), Exit> {
         &json!({"file": file, "bytes": bytes}),
         format!("{} written, {bytes} bytes", file.display()),
     )
+}
+
+/// Makes the empty file, which only its owner can read: it will hold everybody's data. Of whatever is
+/// there already nothing is touched.
+fn make_private(file: &Path) -> Result<(), Exit> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(|_| ()).map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            Exit::refused(format!("{} exists already", file.display()))
+        } else {
+            Exit::broken(format!("{}: {error}", file.display()))
+        }
+    })
 }

@@ -116,16 +116,18 @@ impl Sqlite {
         finish_now(body(&mut Transaction::Sqlite(&mut connection), input))
     }
 
-    /// Copies the whole database, as of one instant, into a new file, while serving.
+    /// Copies the whole database, as of one instant, into a file that is missing or empty, while
+    /// serving. The caller that minds who made the file makes it.
     ///
     /// # Faults
-    /// The file exists or cannot be written.
+    /// The file holds something or cannot be written.
     pub fn backup(&self, path: &Path) -> Result<(), Fault> {
-        // Made here, and only if it is not there: SQLite would write over whatever it found.
-        std::fs::File::create_new(path).map_err(|error| {
-            let detail = format!("{}: {error}", path.display());
-            Fault::described("making the backup file", detail)
-        })?;
+        make_private(path)?;
+        // SQLite would write over whatever it found.
+        if std::fs::metadata(path).map_or(1, |file| file.len()) > 0 {
+            let detail = format!("{} is not empty", path.display());
+            return Err(Fault::described("making the backup file", detail));
+        }
         let mut copy = Connection::open(path)
             .map_err(|error| fault::sqlite("opening the backup file", error))?;
         let mut connection = self.reader();

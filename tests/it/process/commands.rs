@@ -919,6 +919,33 @@ async fn of_two_changes_at_once_none_is_lost_on_postgresql() {
     expect_both_changes(&installation);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_backup_is_for_its_owner_only_and_removes_nothing_that_was_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let installation = with_site_and_client("sqlite:vestibule.db");
+    installation.run(&["backup", "copy.db"]).expect_code(0);
+    let metadata = std::fs::metadata(installation.path("copy.db")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    super::binary::expect_intact_database(&installation.path("copy.db"));
+
+    std::fs::write(installation.path("empty"), "").unwrap();
+    std::fs::write(installation.path("precious"), "mine").unwrap();
+    // A link that points nowhere is there, too, although nothing exists behind it.
+    std::os::unix::fs::symlink("nowhere", installation.path("link")).unwrap();
+    for name in ["copy.db", "empty", "precious", "link", "vestibule.db"] {
+        let before = std::fs::read(installation.path(name)).ok();
+        expect_refused(
+            installation.run(&["backup", name]),
+            3,
+            &[name, "exists already"],
+        );
+        assert!(installation.path(name).symlink_metadata().is_ok(), "{name}");
+        assert_eq!(std::fs::read(installation.path(name)).ok(), before);
+    }
+    assert!(!installation.path("nowhere").exists());
+}
+
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let installation = with_site_and_client("sqlite:vestibule.db");
