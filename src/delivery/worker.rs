@@ -168,19 +168,16 @@ async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
     for (message, settlement) in &done {
         report(app, message, settlement);
     }
-    let waiting = app
-        .store
+    app.store
         .write("outbox.settle", (done, app.now()), |tx, (done, at)| {
             Box::pin(async move {
                 for (message, settlement) in done {
                     outbox::settle(tx, &message.id, settlement, *at).await?;
                 }
-                outbox::count_waiting(tx).await
+                Ok(())
             })
         })
-        .await?;
-    app.metrics.outbox_waiting(waiting);
-    Ok(())
+        .await
 }
 
 /// Sweeps what has ended, until the stop signal comes.

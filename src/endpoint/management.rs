@@ -53,6 +53,16 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let waiting = app
+        .store
+        .read("outbox.count", &(), |tx, ()| {
+            Box::pin(store::outbox::count_waiting(tx))
+        })
+        .await;
+    // While the database is away the last count stands; the other metrics are worth having.
+    if let Ok(waiting) = waiting {
+        app.metrics.outbox_waiting(waiting);
+    }
     app.metrics
         .hashing(app.hasher.depth(), app.hasher.busy_seconds());
     let mut response = Response::new(app.metrics.render().into());

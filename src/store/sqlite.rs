@@ -28,9 +28,6 @@ use crate::refusal::{Fault, FaultKind};
 /// Connections for reading. Two cores are kept busy by four.
 const READERS: usize = 4;
 
-/// How much of the file a reader maps; what lies beyond is read by copy.
-const READER_MMAP_BYTES: i64 = 256 * 1024 * 1024;
-
 /// Most bodies that may wait: many seconds of work. Beyond it the disk has stalled, and the server
 /// answers 503 instead of filling its memory.
 const QUEUE_MAX: usize = 16_384;
@@ -212,10 +209,6 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -4096)?;
         connection.pragma_update(None, "query_only", is_reader)?;
-        if is_reader {
-            // A commit empties the readers' page caches; mapped pages need no copy to come back.
-            connection.pragma_update(None, "mmap_size", READER_MMAP_BYTES)?;
-        }
         Ok(connection)
     };
     open().map_err(|error: rusqlite::Error| {
