@@ -290,7 +290,7 @@ async fn db_11_an_empty_pool_is_a_503_in_time_and_fills_again() {
     };
     let token = site.integration_token(None).await;
     beside
-        .batch_execute("BEGIN; LOCK TABLE challenge IN ACCESS EXCLUSIVE MODE")
+        .batch_execute("BEGIN; LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE")
         .await
         .expect("a lock");
     // More calls than the pool has connections: the rest waits for a connection and is refused.
