@@ -369,7 +369,7 @@ on_both_databases! {
             }
             Ok(())
         });
-        let horizon = Horizon::at(START.plus_seconds(24 * 3_600));
+        let horizon = Horizon::at(START.plus_seconds(26 * 3_600));
         let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
         assert_eq!(sweep().await, ROWS_MAX as u64);
         assert_eq!(sweep().await, 1);
