@@ -1,14 +1,19 @@
 //! The inbox of `vestibule dev`: the last messages, in memory, to be read by people and by tests.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Messages that are kept; the oldest go first.
 const MESSAGES_MAX: usize = 10_000;
+
+/// How many bells may hang before those that nobody hears are taken down.
+const BELLS_SWEPT_AT: usize = 1_024;
 
 /// A message as it lies in the inbox.
 #[derive(Clone, Debug, Serialize)]
@@ -41,7 +46,8 @@ pub struct InboxMessage {
 /// The inbox.
 pub struct Inbox {
     shelves: Mutex<Shelves>,
-    arrivals: watch::Sender<u64>,
+    /// Rung at every arrival, for who waits for any message.
+    bell: Notify,
 }
 
 #[derive(Default)]
@@ -49,6 +55,8 @@ struct Shelves {
     all: VecDeque<Arc<InboxMessage>>,
     /// By recipient in small letters, so that who waits for one address reads no other's mail.
     by_recipient: HashMap<String, Vec<Arc<InboxMessage>>>,
+    /// Who waits for one recipient's mail, so that nobody else's wakes them.
+    waiting: HashMap<String, Weak<Notify>>,
 }
 
 impl Inbox {
@@ -56,28 +64,31 @@ impl Inbox {
     pub fn new() -> Inbox {
         Inbox {
             shelves: Mutex::default(),
-            arrivals: watch::Sender::new(0),
+            bell: Notify::new(),
         }
     }
 
     /// Puts a message in; the oldest makes room.
     pub fn put(&self, message: InboxMessage) {
         let message = Arc::new(message);
-        {
+        let recipient = message.to.to_lowercase();
+        let waiting = {
             let mut shelves = self.lock();
             if shelves.all.len() == MESSAGES_MAX
                 && let Some(oldest) = shelves.all.pop_front()
             {
                 shelves.forget(&oldest);
             }
-            let shelf = shelves
-                .by_recipient
-                .entry(message.to.to_lowercase())
-                .or_default();
+            let waiting = shelves.waiting.remove(&recipient);
+            let shelf = shelves.by_recipient.entry(recipient).or_default();
             shelf.push(Arc::clone(&message));
             shelves.all.push_back(message);
+            waiting.and_then(|waiting| waiting.upgrade())
+        };
+        if let Some(waiting) = waiting {
+            waiting.notify_waiters();
         }
-        self.arrivals.send_modify(|count| *count += 1);
+        self.bell.notify_waiters();
     }
 
     /// The messages to an address (all of them without one), newest last.
@@ -95,23 +106,27 @@ impl Inbox {
 
     /// The same, but waits until there is one, at most for `wait`.
     pub async fn wait(&self, to: Option<&str>, wait: Duration) -> Vec<Arc<InboxMessage>> {
-        let mut arrivals = self.arrivals.subscribe();
         let arrived = async {
             loop {
+                let own = to.map(|to| self.lock().bell_of(&to.to_lowercase()));
+                let mut rung = pin!(own.as_deref().unwrap_or(&self.bell).notified());
+                // Listening begins before the look, so that no arrival falls between the two.
+                rung.as_mut().enable();
                 let messages = self.list(to);
-                if !messages.is_empty() || arrivals.changed().await.is_err() {
+                if !messages.is_empty() {
                     return messages;
                 }
+                rung.await;
             }
         };
-        tokio::time::timeout(wait, arrived)
-            .await
-            .unwrap_or_default()
+        timeout(wait, arrived).await.unwrap_or_default()
     }
 
     /// Empties it; how many messages there were.
     pub fn clear(&self) -> usize {
-        std::mem::take(&mut *self.lock()).all.len()
+        let mut shelves = self.lock();
+        shelves.by_recipient.clear();
+        std::mem::take(&mut shelves.all).len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Shelves> {
@@ -120,6 +135,20 @@ impl Inbox {
 }
 
 impl Shelves {
+    /// The bell of a recipient, shared by all who wait for it. Bells that nobody hears any more go.
+    fn bell_of(&mut self, recipient: &str) -> Arc<Notify> {
+        if let Some(bell) = self.waiting.get(recipient).and_then(Weak::upgrade) {
+            return bell;
+        }
+        if self.waiting.len() >= BELLS_SWEPT_AT {
+            self.waiting.retain(|_, bell| bell.strong_count() > 0);
+        }
+        let bell = Arc::new(Notify::new());
+        self.waiting
+            .insert(recipient.to_owned(), Arc::downgrade(&bell));
+        bell
+    }
+
     fn forget(&mut self, message: &InboxMessage) {
         let recipient = message.to.to_lowercase();
         if let Some(shelf) = self.by_recipient.get_mut(&recipient) {
@@ -134,5 +163,74 @@ impl Shelves {
 impl Default for Inbox {
     fn default() -> Self {
         Inbox::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(id: usize, to: &str) -> InboxMessage {
+        InboxMessage {
+            id: id.to_string(),
+            to: to.to_owned(),
+            channel: String::from("email"),
+            template: String::from("registration_otp"),
+            subject: String::new(),
+            text: String::new(),
+            html: None,
+            code: None,
+            message_id: String::new(),
+            sent_at: 0,
+            suppressed: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_address_gets_its_mail_and_no_other() {
+        let inbox = Arc::new(Inbox::new());
+        let waiting: Vec<_> = ["Ada@example.com", "ada@example.com"]
+            .map(|to| {
+                let inbox = Arc::clone(&inbox);
+                tokio::spawn(async move { inbox.wait(Some(to), Duration::from_secs(30)).await })
+            })
+            .into();
+        let any = {
+            let inbox = Arc::clone(&inbox);
+            tokio::spawn(async move { inbox.wait(None, Duration::from_secs(30)).await })
+        };
+        tokio::task::yield_now().await;
+        inbox.put(message(1, "bob@example.com"));
+        assert_eq!(any.await.unwrap()[0].to, "bob@example.com");
+        inbox.put(message(2, "ada@example.com"));
+        for waiting in waiting {
+            let messages = waiting.await.unwrap();
+            assert_eq!((messages.len(), messages[0].id.as_str()), (1, "2"));
+        }
+        assert!(
+            inbox
+                .wait(Some("eve@example.com"), Duration::ZERO)
+                .await
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_is_gone_for_its_recipient_too() {
+        let inbox = Inbox::new();
+        for id in 0..=MESSAGES_MAX {
+            inbox.put(message(
+                id,
+                if id == 0 {
+                    "first@example.com"
+                } else {
+                    "rest@example.com"
+                },
+            ));
+        }
+        assert_eq!(inbox.list(None).len(), MESSAGES_MAX);
+        assert!(inbox.list(Some("first@example.com")).is_empty());
+        assert_eq!(inbox.clear(), MESSAGES_MAX);
+        assert!(inbox.list(None).is_empty() && inbox.list(Some("rest@example.com")).is_empty());
     }
 }
