@@ -19,7 +19,7 @@ pub struct Plan {
     pub seconds: u64,
     /// The algorithm that tokens must be signed with.
     pub alg: String,
-    /// What one password hash costs in milliseconds, should the server not say it.
+    /// What one password hash costs in milliseconds, should the system not say it.
     pub hash_ms: f64,
 }
 
@@ -34,7 +34,7 @@ pub struct Measured {
     pub wall: Duration,
     /// Processor seconds that the server used in it.
     pub cpu_seconds: f64,
-    /// The part of them that went into password hashes, and whether the server said so itself.
+    /// The part of them that went into password hashes, and whether the system said so itself.
     pub hash_cpu: Option<(f64, bool)>,
     /// Latency of whole iterations.
     pub latency: Latency,
@@ -92,7 +92,7 @@ pub fn drive(
             .into_iter()
             .map(|worker| scope.spawn(|| work(worker, scenario, &phase)))
             .collect();
-        let observed = observe(server, to, plan, &phase);
+        let observed = observe(server, plan, &phase);
         // Whatever was met, the workers must be told to stop, or the scope would wait for ever.
         phase.store(STOP, Ordering::Relaxed);
         let mut all = Seen::default();
@@ -129,12 +129,11 @@ pub fn drive(
 /// Waits for the warm-up, reads the server's meters, waits for the measured time, reads them again.
 fn observe(
     server: &Server,
-    to: &Installation,
     plan: &Plan,
     phase: &AtomicU8,
 ) -> Outcome<(Duration, f64, Option<f64>)> {
     std::thread::sleep(Duration::from_secs(1));
-    let hash = to.hash_cpu_seconds();
+    let hash = server.hash_cpu_seconds();
     let cpu = server.cpu_seconds()?;
     let since = Instant::now();
     phase.store(MEASURE, Ordering::Relaxed);
@@ -142,7 +141,7 @@ fn observe(
     phase.store(STOP, Ordering::Relaxed);
     let wall = since.elapsed();
     let cpu = server.cpu_seconds()? - cpu;
-    let hash = to
+    let hash = server
         .hash_cpu_seconds()
         .zip(hash)
         .map(|(after, before)| after - before);

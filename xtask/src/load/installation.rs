@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::http::{Base, Client};
+use super::http::Base;
 use crate::outcome::Outcome;
 
 /// The installation that is driven, as the ready file describes it.
@@ -46,43 +46,5 @@ impl Installation {
             integration_id: text("/sites/private/integration/client_id")?,
             integration_secret: text("/sites/private/integration/client_secret")?,
         })
-    }
-
-    /// Seconds that the server says it spent on hashing passwords so far; `None` if it does not say.
-    pub fn hash_cpu_seconds(&self) -> Option<f64> {
-        let bearer = format!("Bearer {}", self.admin_token);
-        let answer = Client::new(&self.management)
-            .get("/metrics", &[("Authorization", &bearer)])
-            .ok()?;
-        metric(
-            &String::from_utf8_lossy(&answer.body),
-            "vestibule_hash_busy_seconds_total",
-        )
-    }
-}
-
-/// The sum of a metric over all its labels, from the text format of Prometheus.
-fn metric(text: &str, name: &str) -> Option<f64> {
-    let values = text.lines().filter_map(|line| {
-        let rest = line.strip_prefix(name)?;
-        if !rest.starts_with([' ', '{']) {
-            return None;
-        }
-        rest.rsplit_once([' ', '}'])?.1.trim().parse::<f64>().ok()
-    });
-    values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_metric_is_summed_over_its_labels() {
-        let text =
-            "# HELP x_total x\nx_total{a=\"b c\"} 1.5\nx_total{a=\"d\"} 2\nx_total_created 7\n";
-        assert_eq!(metric(text, "x_total"), Some(3.5));
-        assert_eq!(metric("x_total 4\n", "x_total"), Some(4.0));
-        assert_eq!(metric(text, "y_total"), None);
     }
 }

@@ -37,7 +37,7 @@ Usage: cargo xtask load [options]
   --seconds N         Measured time of each scenario, after one second of warm-up (10)
   --alg ALG           How tokens are signed: ES256 or RS256 (ES256)
   --binary PATH       Measure this binary instead of building one
-  --hash-ms MS        What one password hash costs, should the server not report it (4.6)
+  --hash-ms MS        What one password hash costs, should the system not tell by thread (4.6)
   --starts N          How often the start on an existing data directory is timed (5)
   --no-configure      Leave the clients as they were seeded
   --json, --markdown  The report in another form, on standard output; progress goes to standard error

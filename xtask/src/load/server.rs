@@ -125,6 +125,19 @@ impl Server {
         cpu_seconds(&stat).ok_or_else(|| format!("/proc says `{stat}`").into())
     }
 
+    /// The part of it that the hashing threads have used; `None` if the system does not tell it by thread.
+    pub fn hash_cpu_seconds(&self) -> Option<f64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let stats =
+            tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let hashing: Vec<f64> = stats
+            .filter(|stat| stat.contains("(hashing-"))
+            .filter_map(|stat| cpu_seconds(&stat))
+            .collect();
+        let sum: f64 = hashing.iter().sum();
+        (sum > 0.0).then_some(sum)
+    }
+
     /// Memory now, and at its height.
     pub fn memory(&self) -> Outcome<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
