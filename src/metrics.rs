@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 use std::sync::atomic::AtomicU64;
 
 type Seconds = Counter<f64, AtomicU64>;
@@ -54,81 +54,36 @@ pub struct Metrics {
 impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Metrics {
-        let mut registry = Registry::with_prefix("vestibule");
-        let requests = Family::<Request, Counter>::default();
-        registry.register(
-            "requests",
-            "Answers by endpoint and status",
-            requests.clone(),
-        );
-        let request_seconds = Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
-        registry.register_with_unit(
-            "request_duration",
-            "Time from request to answer",
-            Unit::Seconds,
-            request_seconds.clone(),
-        );
-        let writes = Family::<Write, Counter>::default();
-        registry.register("writes", "Writes by name and outcome", writes.clone());
-        let write_seconds = Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
-        registry.register_with_unit(
-            "write_duration",
-            "Time from a write's start to its commit",
-            Unit::Seconds,
-            write_seconds.clone(),
-        );
-        let outbox = Family::<Outcome, Counter>::default();
-        registry.register(
-            "outbox_messages",
-            "Messages by what became of them",
-            outbox.clone(),
-        );
-        let outbox_waiting = Gauge::default();
-        registry.register(
-            "outbox_waiting",
-            "Messages that wait to be sent",
-            outbox_waiting.clone(),
-        );
-        let hashes = Family::<Outcome, Counter>::default();
-        registry.register(
-            "password_hashes",
-            "Password hashes by outcome",
-            hashes.clone(),
-        );
-        let hash_queue = Gauge::default();
-        registry.register(
-            "hash_queue_depth",
-            "Passwords that wait to be hashed",
-            hash_queue.clone(),
-        );
-        let hash_seconds = Seconds::default();
-        registry.register_with_unit(
-            "hash_busy",
-            "Time that the hashing threads have worked",
-            Unit::Seconds,
-            hash_seconds.clone(),
-        );
-        let one_time_passwords = Family::<OtpOutcome, Counter>::default();
-        registry.register(
-            "one_time_passwords",
-            "One-time passwords by purpose and outcome",
-            one_time_passwords.clone(),
-        );
-        let faults = Counter::default();
-        registry.register("faults", "Faults of the server", faults.clone());
+        let mut all = Listing(Registry::with_prefix("vestibule"));
+        let durations = || Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
         Metrics {
-            registry,
-            requests,
-            request_seconds,
-            writes,
-            write_seconds,
-            outbox,
-            outbox_waiting,
-            hashes,
-            hash_queue,
-            hash_seconds,
-            one_time_passwords,
-            faults,
+            requests: all.counted("requests", "Answers by endpoint and status"),
+            request_seconds: all.timed(
+                "request_duration",
+                "Time from request to answer",
+                durations(),
+            ),
+            writes: all.counted("writes", "Writes by name and outcome"),
+            write_seconds: all.timed(
+                "write_duration",
+                "Time from a write's start to its commit",
+                durations(),
+            ),
+            outbox: all.counted("outbox_messages", "Messages by what became of them"),
+            outbox_waiting: all.counted("outbox_waiting", "Messages that wait to be sent"),
+            hashes: all.counted("password_hashes", "Password hashes by outcome"),
+            hash_queue: all.counted("hash_queue_depth", "Passwords that wait to be hashed"),
+            hash_seconds: all.timed(
+                "hash_busy",
+                "Time that the hashing threads have worked",
+                Seconds::default(),
+            ),
+            one_time_passwords: all.counted(
+                "one_time_passwords",
+                "One-time passwords by purpose and outcome",
+            ),
+            faults: all.counted("faults", "Faults of the server"),
+            registry: all.0,
         }
     }
 
@@ -188,6 +143,23 @@ impl Metrics {
         // Writing into a String does not fail.
         let _ = text::encode(&mut rendered, &self.registry);
         rendered
+    }
+}
+
+/// The registry while it is filled: a metric goes in, and comes back for the field that counts in it.
+struct Listing(Registry);
+
+impl Listing {
+    fn counted<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn timed<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
     }
 }
 

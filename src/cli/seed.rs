@@ -76,29 +76,10 @@ pub async fn installation(source: Source<'_>) -> Result<bool, Fault> {
         }
         return Ok(false);
     }
-    let mut keys = Vec::new();
-    for algorithm in Algorithm::ALL {
-        let (key, pkcs8) = SigningKey::generate(algorithm, source.at)?;
-        keys.push(SealedKey {
-            sealed: source
-                .keyring
-                .seal(Purpose::SigningKey, &key.id, &pkcs8, source.entropy),
-            id: key.id,
-            algorithm,
-            state: key.state,
-            created_at: source.at,
-        });
-    }
-    let profile = |name: &str, user_type| Profile {
-        id: source.record_id(prefix::PROFILE),
-        name: name.to_owned(),
-        user_type,
-        password_policy: PasswordPolicy::default(),
-        created_at: source.at,
-    };
+    let keys = signing_keys(source)?;
     let profiles = [
-        profile(CUSTOMER_PROFILE, UserType::CspLitePortal),
-        profile(INTEGRATION_PROFILE, UserType::Standard),
+        profile(source, CUSTOMER_PROFILE, UserType::CspLitePortal),
+        profile(source, INTEGRATION_PROFILE, UserType::Standard),
     ];
     let org_id = source.record_id(prefix::ORGANISATION);
     let input = (
@@ -129,6 +110,33 @@ pub async fn installation(source: Source<'_>) -> Result<bool, Fault> {
             },
         )
         .await
+}
+
+/// One key of each algorithm, sealed.
+fn signing_keys(source: Source<'_>) -> Result<Vec<SealedKey>, Fault> {
+    let seal = |algorithm| {
+        let (key, pkcs8) = SigningKey::generate(algorithm, source.at)?;
+        Ok(SealedKey {
+            sealed: source
+                .keyring
+                .seal(Purpose::SigningKey, &key.id, &pkcs8, source.entropy),
+            id: key.id,
+            algorithm,
+            state: key.state,
+            created_at: source.at,
+        })
+    };
+    Algorithm::ALL.into_iter().map(seal).collect()
+}
+
+fn profile(source: Source<'_>, name: &str, user_type: UserType) -> Profile {
+    Profile {
+        id: source.record_id(prefix::PROFILE),
+        name: name.to_owned(),
+        user_type,
+        password_policy: PasswordPolicy::default(),
+        created_at: source.at,
+    }
 }
 
 /// Makes the demo: the integration user, the private site and the two apps. Call it once, on a
@@ -169,26 +177,10 @@ pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
     let private = new_client(
         source,
         PRIVATE,
-        Policies {
-            callback_url: vec![format!("{base_url}/services/oauth2/echo")],
-            scopes: scopes("openid api id profile email"),
-            is_code_cred_flow_enabled: true,
-            is_pkce_required: false,
-            permitted_profiles: vec![profile_id(CUSTOMER_PROFILE)],
-            ..Policies::default()
-        },
+        private_policies(&base_url, profile_id(CUSTOMER_PROFILE)),
     );
-    let integration = new_client(
-        source,
-        INTEGRATION,
-        Policies {
-            scopes: scopes("api user_registration_api pwdless_login_api forgot_password"),
-            is_client_credentials_flow_enabled: true,
-            client_credentials_flow_user: Some(user.id.clone()),
-            permitted_profiles: vec![profile_id(INTEGRATION_PROFILE)],
-            ..Policies::default()
-        },
-    );
+    let policies = integration_policies(&user.id, profile_id(INTEGRATION_PROFILE));
+    let integration = new_client(source, INTEGRATION, policies);
     source
         .store
         .write(
@@ -206,6 +198,29 @@ pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
             },
         )
         .await
+}
+
+/// The app of a client with a backend: a secret, no captcha, no need of PKCE.
+fn private_policies(base_url: &str, profile_id: String) -> Policies {
+    Policies {
+        callback_url: vec![format!("{base_url}/services/oauth2/echo")],
+        scopes: scopes("openid api id profile email"),
+        is_code_cred_flow_enabled: true,
+        is_pkce_required: false,
+        permitted_profiles: vec![profile_id],
+        ..Policies::default()
+    }
+}
+
+/// The app by which the backend gets its token for the headless APIs.
+fn integration_policies(user_id: &str, profile_id: String) -> Policies {
+    Policies {
+        scopes: scopes("api user_registration_api pwdless_login_api forgot_password"),
+        is_client_credentials_flow_enabled: true,
+        client_credentials_flow_user: Some(user_id.to_owned()),
+        permitted_profiles: vec![profile_id],
+        ..Policies::default()
+    }
 }
 
 /// A new client: in clear, for whoever created it, and as it rests.

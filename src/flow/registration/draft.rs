@@ -59,41 +59,22 @@ impl Draft {
             .unwrap_or(VerificationMethod::Email);
         let phone = phone(request, channel)?;
         let profile = default_profile(app, &visit.site.site.settings)?;
-        let names = [
-            userdata.first_name.as_deref().unwrap_or_default(),
-            userdata.last_name.as_str(),
-            "vestibule",
-        ];
-        profile
-            .password_policy
-            .check(request.password.expose(), username.as_str(), &names)
-            .map_err(|problem| Refusal::PasswordPolicy {
-                reason: problem.to_string(),
-            })?;
-        let password = password::prepare(request.password.expose()).map_err(|problem| {
-            Refusal::PasswordPolicy {
-                reason: problem.to_string(),
-            }
-        })?;
-        let (recipient, target) = match (&phone, channel) {
-            (Some(phone), VerificationMethod::Sms) => {
-                let number = phone.as_str().to_owned();
-                (
-                    number.clone(),
-                    Target {
-                        key: number.clone(),
-                        budget_key: number,
-                    },
-                )
-            }
-            _ => {
-                let target = Target {
-                    key: email.key(),
-                    budget_key: email.budget_key(),
-                };
-                (email.as_str().to_owned(), target)
-            }
+        let password = password(&profile, request, &username)?;
+        let target = match (&phone, channel) {
+            (Some(phone), VerificationMethod::Sms) => Target {
+                key: phone.as_str().to_owned(),
+                budget_key: phone.as_str().to_owned(),
+            },
+            _ => Target {
+                key: email.key(),
+                budget_key: email.budget_key(),
+            },
         };
+        let recipient = match (&phone, channel) {
+            (Some(phone), VerificationMethod::Sms) => phone.as_str(),
+            _ => email.as_str(),
+        };
+        let recipient = recipient.to_owned();
         Ok(CheckedDraft {
             draft: Draft {
                 username: username.as_str().to_owned(),
@@ -132,6 +113,28 @@ fn phone(
             Ok(written.and_then(|(_, number)| PhoneNumber::parse(number).ok()))
         }
     }
+}
+
+/// The password, checked against the policy of the profile and prepared for hashing.
+fn password(
+    profile: &Profile,
+    request: &InitRegistration,
+    username: &Username,
+) -> Result<password::Prepared, Refusal> {
+    let names = [
+        request.userdata.first_name.as_deref().unwrap_or_default(),
+        request.userdata.last_name.as_str(),
+        "vestibule",
+    ];
+    let refused = |problem: password::PasswordProblem| Refusal::PasswordPolicy {
+        reason: problem.to_string(),
+    };
+    let text = request.password.expose();
+    profile
+        .password_policy
+        .check(text, username.as_str(), &names)
+        .map_err(refused)?;
+    password::prepare(text).map_err(refused)
 }
 
 /// The profile that new users of a site get.
