@@ -1,7 +1,8 @@
 //! The store: all SQL and nothing else.
 //!
 //! Two databases, one text. [`Store::write`] and [`Store::read`] are the only entrances; each call
-//! has a name that is its metric, its trace span and its log field. A body may run twice (the
+//! has a name that is its trace span and its log field, and a write's is its metric, too. A body may
+//! run twice (the
 //! database asks for it on a conflict), so it has no effect but SQL, and nothing remote is ever
 //! awaited inside it. A refusal that must persist, such as an attempt that was spent, is a value
 //! that the body returns; only a fault rolls back.
@@ -37,6 +38,8 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+
+use tracing::{Instrument, debug_span};
 
 use crate::metrics::Metrics;
 use crate::moment::Stopwatch;
@@ -138,10 +141,13 @@ impl Store {
         F: Body<I, T>,
     {
         let stopwatch = Stopwatch::start();
-        let outcome = match &self.backend {
-            Backend::Sqlite(database) => database.write(input, body).await,
-            Backend::Postgres(database) => database.write(input, body).await,
+        let written = async {
+            match &self.backend {
+                Backend::Sqlite(database) => database.write(input, body).await,
+                Backend::Postgres(database) => database.write(input, body).await,
+            }
         };
+        let outcome = written.instrument(debug_span!("write", name)).await;
         self.metrics
             .write_done(name, stopwatch.seconds(), outcome.is_ok());
         outcome.map_err(|fault| fault.during(name))
@@ -156,10 +162,13 @@ impl Store {
         I: Sync,
         F: Body<I, T>,
     {
-        let outcome = match &self.backend {
-            Backend::Sqlite(database) => database.read(input, body),
-            Backend::Postgres(database) => database.read(input, body).await,
+        let read = async {
+            match &self.backend {
+                Backend::Sqlite(database) => database.read(input, body),
+                Backend::Postgres(database) => database.read(input, body).await,
+            }
         };
+        let outcome = read.instrument(debug_span!("read", name)).await;
         outcome.map_err(|fault| fault.during(name))
     }
 
