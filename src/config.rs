@@ -204,6 +204,14 @@ impl Config {
         if !matches!(self.log.format.as_str(), "json" | "pretty") {
             return Err("[log] format takes \"json\" or \"pretty\"".into());
         }
+        if !is_log_filter(&self.log.level) {
+            return Err(
+                "[log] level takes error, warn, info, debug or trace, or filters such as \
+                        vestibule=debug, separated by commas"
+                    .into(),
+            );
+        }
+        self.validate_numbers()?;
         if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
             return Err("[listen] tls_certificate_file and tls_key_file go together".into());
         }
@@ -212,8 +220,30 @@ impl Config {
                 "[smtp] from: name the sender, such as \"Example <no-reply@example.com>\"".into(),
             );
         }
-        if self.hashing.queue == 0 || self.database.connections == 0 {
-            return Err("[hashing] queue and [database] connections must be at least 1".into());
+        Ok(())
+    }
+
+    fn validate_numbers(&self) -> Result<(), String> {
+        let within = |key: &str, value: u64, low: u64, high: u64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(format!("{key} must be between {low} and {high}"))
+        };
+        let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        within("[hashing] threads", number(self.hashing.threads), 0, 1_024)?;
+        within("[hashing] queue", number(self.hashing.queue), 1, 65_536)?;
+        within(
+            "[database] connections",
+            number(self.database.connections),
+            1,
+            1_000,
+        )?;
+        if let Some(seconds) = self.smtp.timeout_seconds {
+            within("[smtp] timeout_seconds", seconds, 1, 300)?;
+        }
+        if let Some(connections) = self.smtp.connections {
+            within("[smtp] connections", number(connections), 1, 64)?;
         }
         Ok(())
     }
@@ -263,4 +293,14 @@ impl Config {
             .get_or_insert_with(|| data_dir.join("master.key"));
         self
     }
+}
+
+/// A bare word that is no level would be read as the name of a module, and then nothing is logged.
+fn is_log_filter(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_directive = |part: &str| {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        LEVELS.contains(&level.to_ascii_lowercase().as_str())
+    };
+    text.split(',').all(|part| is_directive(part.trim()))
 }

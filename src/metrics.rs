@@ -19,6 +19,16 @@ struct Request {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Endpoint {
+    endpoint: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct WriteName {
+    name: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Write {
     name: &'static str,
     outcome: &'static str,
@@ -39,9 +49,9 @@ struct OtpOutcome {
 pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
-    request_seconds: Histogram,
+    request_seconds: Family<Endpoint, Histogram>,
     writes: Family<Write, Counter>,
-    write_seconds: Histogram,
+    write_seconds: Family<WriteName, Histogram>,
     outbox: Family<Outcome, Counter>,
     outbox_waiting: Gauge,
     hashes: Family<Outcome, Counter>,
@@ -55,19 +65,18 @@ impl Metrics {
     /// All metrics at zero.
     pub fn new() -> Metrics {
         let mut all = Listing(Registry::with_prefix("vestibule"));
-        let durations = || Histogram::new(exponential_buckets(0.000_1, 4.0, 9));
         Metrics {
             requests: all.counted("requests", "Answers by endpoint and status"),
             request_seconds: all.timed(
                 "request_duration",
                 "Time from request to answer",
-                durations(),
+                Family::new_with_constructor(durations as fn() -> Histogram),
             ),
             writes: all.counted("writes", "Writes by name and outcome"),
             write_seconds: all.timed(
                 "write_duration",
                 "Time from a write's start to its commit",
-                durations(),
+                Family::new_with_constructor(durations as fn() -> Histogram),
             ),
             outbox: all.counted("outbox_messages", "Messages by what became of them"),
             outbox_waiting: all.counted("outbox_waiting", "Messages that wait to be sent"),
@@ -92,14 +101,18 @@ impl Metrics {
         self.requests
             .get_or_create(&Request { endpoint, status })
             .inc();
-        self.request_seconds.observe(seconds);
+        self.request_seconds
+            .get_or_create(&Endpoint { endpoint })
+            .observe(seconds);
     }
 
     /// A write ended.
     pub fn write_done(&self, name: &'static str, seconds: f64, is_kept: bool) {
         let outcome = if is_kept { "committed" } else { "rolled_back" };
         self.writes.get_or_create(&Write { name, outcome }).inc();
-        self.write_seconds.observe(seconds);
+        self.write_seconds
+            .get_or_create(&WriteName { name })
+            .observe(seconds);
     }
 
     /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`.
@@ -144,6 +157,11 @@ impl Metrics {
         let _ = text::encode(&mut rendered, &self.registry);
         rendered
     }
+}
+
+/// From a tenth of a millisecond to some seconds.
+fn durations() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 4.0, 9))
 }
 
 /// The registry while it is filled: a metric goes in, and comes back for the field that counts in it.

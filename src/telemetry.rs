@@ -13,8 +13,8 @@ use crate::config::LogConfig;
 /// # Errors
 /// The filter does not parse, or a log was started before.
 pub fn start(log: &LogConfig) -> Result<(), String> {
-    let mut filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| format!("[log] level {:?}: {error}", log.level))?;
+    let mut filter =
+        EnvFilter::try_new(&log.level).map_err(|error| format!("[log] level: {error}"))?;
     for directive in CAPPED {
         filter = filter.add_directive(directive.parse().expect("a directive of ours parses"));
     }

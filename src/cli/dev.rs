@@ -58,7 +58,9 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         .data_dir()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let config = config_of(place, &arguments, &data_dir)?;
+    let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     make_data_dir(&data_dir)?;
+    let _held = process::hold(&config)?;
     let entropy = match arguments.seed {
         Some(seed) => seeded(seed, &data_dir)?,
         None => Entropy::Os,
@@ -70,7 +72,6 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let metrics = Arc::new(Metrics::new());
     let location = config.location().map_err(Exit::refused)?;
     let store = Store::open(&location, Arc::clone(&metrics))?;
-    let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     let (public, management) = listeners.addresses()?;
     let source = Source {
         store: &store,
@@ -251,6 +252,15 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
              Next: vestibule site create NAME --base-url URL, vestibule client create NAME\n"
         );
     };
+    let next = if has_relay {
+        ASK.replace("{data_dir}", &data_dir.to_string())
+    } else {
+        let curl: String = CURL.lines().map(|line| format!("    {line}\n")).collect();
+        format!(
+            "    vestibule perform register --data-dir {data_dir}\n\n  or with curl, as an app does it (paste the whole \
+                 block):\n\n    . {data_dir}/env.sh\n{curl}"
+        )
+    };
     format!(
         r#"
   Vestibule is ready.   Ctrl-C stops it and leaves a clean database in {data_dir}
@@ -261,20 +271,14 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
 
   Register somebody from another terminal, in one command:
 
-    vestibule perform register --data-dir {data_dir}
-
-  or with curl, as an app does it (paste the whole block):
-
-    . {data_dir}/env.sh
-{curl}
+{next}
 "#,
         base_url = private.base_url,
-        curl = CURL
-            .lines()
-            .map(|line| format!("    {line}\n"))
-            .collect::<String>(),
     )
 }
+
+/// What to try when the code goes to a real mailbox.
+const ASK: &str = "    vestibule perform register --data-dir {data_dir} --email YOU@EXAMPLE.COM --code-from ask\n";
 
 /// A whole registration in curl. The README prints the same lines.
 pub const CURL: &str = r#"member() { sed 's/.*"'$1'":"\([^"]*\)".*/\1/'; }

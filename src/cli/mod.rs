@@ -21,6 +21,7 @@ mod output;
 mod perform;
 mod place;
 mod process;
+mod profile;
 mod ready;
 mod resolve;
 pub mod seed;
@@ -32,7 +33,7 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use place::Exit;
 use place::Place;
 
@@ -71,6 +72,8 @@ enum Command {
     Site(site::Arguments),
     /// Create and show client apps
     Client(client::Arguments),
+    /// Kinds of users, and what their passwords must meet
+    Profile(profile::Arguments),
     /// Create and show users
     User(user::Arguments),
     /// Run a flow from the terminal
@@ -92,7 +95,10 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let (arguments, is_json) = match read() {
+        Ok(read) => read,
+        Err(code) => return code,
+    };
     // One TLS provider for everything that opens a connection; a second call would be an error.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -104,11 +110,43 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(exit) => {
-            output::tell(format_args!("vestibule: {}\n", exit.message));
-            ExitCode::from(exit.code)
-        }
+        Err(exit) => end(&exit, is_json),
     }
+}
+
+/// The command line of this process, and whether it asks for JSON.
+fn read() -> Result<(Arguments, bool), ExitCode> {
+    let read = Arguments::command().try_get_matches().and_then(|matches| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        Ok((arguments, matches))
+    });
+    match read {
+        Ok((mut arguments, matches)) => {
+            let is_json = arguments.place.is_json();
+            match arguments.place.settle(&matches) {
+                Ok(()) => Ok((arguments, is_json)),
+                Err(exit) => Err(end(&exit, is_json)),
+            }
+        }
+        // What cannot be parsed is searched for the word alone.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "--json") => {
+            let text = error.render().to_string();
+            let message = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+            Err(end(&Exit::misused(message), true))
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+/// Tells why the command ended otherwise than well: under `--json` as one line of JSON.
+fn end(exit: &Exit, is_json: bool) -> ExitCode {
+    if is_json {
+        let told = serde_json::json!({ "error": exit.message, "code": exit.code });
+        output::tell(format_args!("{told}\n"));
+    } else {
+        output::tell(format_args!("vestibule: {}\n", exit.message));
+    }
+    ExitCode::from(exit.code)
 }
 
 async fn run(arguments: Arguments) -> Result<(), Exit> {
@@ -120,12 +158,16 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Config(arguments) => config::run(&place, arguments),
         Command::Site(arguments) => site::run(&place, arguments).await,
         Command::Client(arguments) => client::run(&place, arguments).await,
+        Command::Profile(arguments) => profile::run(&place, arguments).await,
         Command::User(arguments) => user::run(&place, arguments).await,
         Command::Perform(arguments) => perform::run(&place, arguments).await,
         Command::Inbox(arguments) => inbox::run(&place, arguments).await,
         Command::Isready(arguments) => isready::run(&place, arguments).await,
         Command::Backup(arguments) => backup::run(&place, &arguments).await,
         Command::Version => version::run(&place),
+        Command::Completions { .. } if place.is_json() => Err(Exit::misused(
+            "completions prints a script for a shell and takes no --json",
+        )),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut script = Vec::new();

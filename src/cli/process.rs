@@ -1,5 +1,6 @@
 //! The running process: what `dev` and `serve` share, from the start of the workers to the drain.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,34 @@ use crate::app::App;
 use crate::config::Config;
 use crate::delivery::worker;
 use crate::endpoint::{self, Gate, Listeners, RequestIds, Started};
+use crate::store::Location;
 
 /// How often the directory's version is looked at. A change is seen within a second.
 const REFRESH: Duration = Duration::from_millis(500);
+
+/// Holds an SQLite database for one server: a second one would move its sites and send its mail again.
+/// Commands beside the server need no hold. PostgreSQL is made for many servers and is not held. The
+/// system lets go when the process ends, however it ends.
+pub fn hold(config: &Config) -> Result<Option<File>, Exit> {
+    let Location::Sqlite(path, _) = config.location().map_err(Exit::refused)? else {
+        return Ok(None);
+    };
+    let lock = path.with_added_extension("lock");
+    let broken = |error: std::io::Error| Exit::broken(format!("{}: {error}", lock.display()));
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&lock).map_err(broken)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(Exit::broken(format!(
+            "a server is already running on {}",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(broken(error)),
+    }
+}
 
 /// A server that answers.
 pub struct Running {

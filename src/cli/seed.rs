@@ -168,6 +168,7 @@ pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
             registration_user_default_profile: Some(profile_id(CUSTOMER_PROFILE)),
             registration_execution_user: Some(user.id.clone()),
             member_profiles: vec![profile_id(CUSTOMER_PROFILE)],
+            display_name: Some(String::from("Vestibule Demo")),
             ..Settings::default()
         },
         base_url: base_url.clone(),

@@ -56,8 +56,13 @@ impl Listeners {
     /// An address is in use or not this machine's.
     pub fn bind(public: SocketAddr, management: SocketAddr) -> Result<Listeners, Fault> {
         let bind = |address: SocketAddr| {
-            let listener = TcpListener::bind(address)
-                .map_err(|error| Fault::described("listening", format!("{address}: {error}")))?;
+            let listener = TcpListener::bind(address).map_err(|error| {
+                let hint = match error.kind() {
+                    std::io::ErrorKind::AddrInUse => " (a port of 0 picks a free one)",
+                    _ => "",
+                };
+                Fault::described("listening", format!("{address}: {error}{hint}"))
+            })?;
             listener
                 .set_nonblocking(true)
                 .map_err(|error| Fault::new("listening", error))?;

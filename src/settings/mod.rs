@@ -46,6 +46,11 @@ pub struct Site {
 }
 
 impl Site {
+    /// The name by which messages call the site.
+    pub fn display_name(&self) -> &str {
+        self.settings.display_name.as_deref().unwrap_or(&self.name)
+    }
+
     /// Host and port of the base URL, as a `Host` header writes them.
     pub fn authority(&self) -> &str {
         let rest = self.base_url.split_once("://").map_or("", |(_, rest)| rest);

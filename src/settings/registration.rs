@@ -49,6 +49,8 @@ pub struct Settings {
     pub default_locale: String,
     /// The time zone of users that bring none.
     pub default_timezone: String,
+    /// The name by which messages call the site; its own name where there is none.
+    pub display_name: Option<String>,
 }
 
 impl Default for Settings {
@@ -69,6 +71,7 @@ impl Default for Settings {
             member_profiles: Vec::new(),
             default_locale: String::from("en_US"),
             default_timezone: String::from("UTC"),
+            display_name: None,
         }
     }
 }
@@ -158,6 +161,13 @@ impl Settings {
             .validate()
             .map_err(|reason| Invalid::new("registrationAccount", reason))?;
         self.validate_templates()?;
+        let is_printable =
+            |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
+        if let Some(name) = &self.display_name
+            && !(is_printable(name) && name.chars().count() <= 80)
+        {
+            return Err(Invalid::new("displayName", "1 to 80 printable characters"));
+        }
         if jiff::tz::TimeZone::get(&self.default_timezone).is_err() {
             let reason = format!("there is no time zone {:?}", self.default_timezone);
             return Err(Invalid::new("defaultTimezone", reason));
@@ -257,6 +267,7 @@ mod tests {
                 "emailTmplsAllowlist",
             ),
             (json!({"defaultTimezone": "Mars/Base"}), "defaultTimezone"),
+            (json!({"displayName": "a\r\nb"}), "displayName"),
             (
                 json!({"isRecaptchaRequiredRgstr": true}),
                 "isRecaptchaRequiredRgstr",

@@ -50,7 +50,11 @@ pub fn postgres(context: &'static str, error: tokio_postgres::Error) -> Fault {
     let detail = match error.as_db_error() {
         // The detail of a constraint error quotes the row, which is why only the message is kept.
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
-        None => error.to_string(),
+        // "error connecting to server" alone helps nobody; the cause says whether it was refused.
+        None => match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        },
     };
     Fault::described(context, detail).with_kind(kind)
 }

@@ -4,12 +4,14 @@ use super::Transaction;
 use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use crate::identity::password::PasswordPolicy;
 use crate::identity::{Profile, UserType};
 use crate::refusal::Fault;
 
 statements! {
     INSERT = "INSERT INTO profile (id, name, user_type, password_policy, created_at)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    UPDATE_POLICY = "UPDATE profile SET password_policy = $2 WHERE id = $1";
     LIST = "SELECT id, name, user_type, password_policy, created_at FROM profile ORDER BY created_at, id";
 }
 
@@ -25,6 +27,17 @@ pub async fn insert(tx: &mut Transaction<'_>, profile: &Profile) -> Result<bool,
         profile.created_at
     ];
     Ok(tx.execute(&INSERT, values).await? == 1)
+}
+
+/// Replaces the password policy of a profile.
+pub async fn update_policy(
+    tx: &mut Transaction<'_>,
+    id: &str,
+    policy: &PasswordPolicy,
+) -> Result<bool, Fault> {
+    let policy = serde_json::to_string(policy)
+        .map_err(|error| Fault::new("writing a password policy", error))?;
+    Ok(tx.execute(&UPDATE_POLICY, bind![id, &policy]).await? == 1)
 }
 
 /// All profiles, oldest first.

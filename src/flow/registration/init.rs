@@ -274,7 +274,7 @@ fn message(
         site_id: site.id.clone(),
         host: site.authority().to_owned(),
         variables: Variables {
-            site_name: site.name.clone(),
+            site_name: site.display_name().to_owned(),
             host: site.authority().to_owned(),
             code: (!is_own_account).then(|| opened.code.clone()),
             valid_minutes: u32::try_from(app.otp.registration.lifetime_seconds / 60).unwrap_or(1),

@@ -279,34 +279,34 @@ fn sigterm_ends_it_well_too_and_at_once() {
 }
 
 #[test]
-fn two_on_one_data_directory_do_not_harm_it() {
+fn a_second_server_on_one_data_directory_is_refused_and_the_first_goes_on() {
     let directory = tempdir().unwrap();
     let mut first = Launch::dev(directory.path()).until_ready();
     first.app().register("ada@example.com");
-    let mut second = Launch::dev(directory.path()).until_ready();
-    std::thread::scope(|scope| {
-        let (one, two) = (first.app(), second.app());
-        // The site has moved to the second; the first still writes its own tokens and challenges.
-        scope.spawn(move || {
-            for _ in 0..20 {
-                let _ = one.integration_token();
-            }
-        });
-        scope.spawn(move || {
-            for number in 0..4 {
-                two.register(&format!("grace{number}@example.com"));
-            }
-        });
-    });
-    first.stop();
-    second.app().register("barbara@example.com");
-    second.stop();
-    expect_clean_database(&second.database());
-    let listed = run(
-        directory.path(),
-        &["user", "list", "--data-dir", "data", "--json"],
+    let arguments = [
+        "dev",
+        "--data-dir",
+        "data",
+        "--listen",
+        "127.0.0.1:0",
+        "--management",
+        "127.0.0.1:0",
+    ];
+    let second = run(directory.path(), &arguments).expect_code(1);
+    assert!(
+        second.stderr.contains("a server is already running on"),
+        "{}",
+        second.stderr
     );
-    assert_eq!(listed.json()["users"].as_array().unwrap().len(), 7);
+    first.app().register("barbara@example.com");
+    // Commands beside the server need no hold.
+    run(directory.path(), &["user", "list", "--data-dir", "data"]).expect_code(0);
+    first.kill();
+    // The hold ends with the process, however it ends.
+    let mut third = Launch::dev(directory.path()).until_ready();
+    third.app().register("grace@example.com");
+    third.stop();
+    expect_clean_database(&third.database());
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod commands;
 mod crash;
 mod dev;
 mod logs;
+mod profiles;
 mod running;
 mod serve;
 pub mod wire;
