@@ -188,6 +188,7 @@ async fn rotate_secret(place: &Place, installation: &Installation, name: &str) -
 /// The changes of the command line, with record ids in place of names.
 async fn changes(installation: &Installation, set: &[String]) -> Result<Map<String, Value>, Exit> {
     let mut changes: Map<String, Value> = settings::parse_changes(set).map_err(Exit::refused)?;
+    expect_policies(&changes)?;
     if let Some(Value::String(names)) = changes.get("permittedProfiles") {
         let names: Vec<Value> = names
             .split(',')
@@ -198,6 +199,24 @@ async fn changes(installation: &Installation, set: &[String]) -> Result<Map<Stri
     resolve::profile_setting(installation, &mut changes, "permittedProfiles").await?;
     resolve::user_setting(installation, &mut changes, "clientCredentialsFlowUser").await?;
     Ok(changes)
+}
+
+/// An unknown key is told as what it is on this command line: no policy.
+fn expect_policies(changes: &Map<String, Value>) -> Result<(), Exit> {
+    let known = match serde_json::to_value(Policies::default()) {
+        Ok(Value::Object(known)) => known,
+        _ => return Err(Exit::broken("the policies cannot be listed")),
+    };
+    match changes.keys().find(|key| !known.contains_key(*key)) {
+        None => Ok(()),
+        Some(key) => {
+            let known: Vec<&str> = known.keys().map(String::as_str).collect();
+            Err(Exit::refused(format!(
+                "{key}: there is no such policy; there are {}",
+                known.join(", ")
+            )))
+        }
+    }
 }
 
 fn source(installation: &Installation) -> Source<'_> {

@@ -1,11 +1,14 @@
 //! `vestibule config init|check|print`.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::{Exit, Place};
+use super::output;
+use super::place::{Exit, MASTER_KEY, Place, read_keyring};
+use super::serve::lacks_relay;
 use crate::config::TEMPLATE;
 
 /// Writes, checks or prints the config.
@@ -42,11 +45,18 @@ pub fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
 
 fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
     let mut options = std::fs::OpenOptions::new();
-    let mut written = options
-        .write(true)
-        .create_new(true)
-        .open(file)
-        .map_err(|error| Exit::refused(format!("{}: {error}", file.display())))?;
+    let mut written =
+        options
+            .write(true)
+            .create_new(true)
+            .open(file)
+            .map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => Exit::refused(format!(
+                    "{} exists already, and is left as it is",
+                    file.display()
+                )),
+                _ => Exit::refused(format!("{}: {error}", file.display())),
+            })?;
     std::io::Write::write_all(&mut written, TEMPLATE.as_bytes())
         .map_err(|error| Exit::broken(format!("{}: {error}", file.display())))?;
     place.print(
@@ -61,14 +71,13 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
 
 fn check(place: &Place) -> Result<(), Exit> {
     let config = place.load_config()?;
-    if config
-        .keys
-        .master_key_file
-        .as_ref()
-        .is_some_and(|path| path.exists())
-        || place.data_dir().is_none()
-    {
-        super::place::read_keyring(&config)?;
+    // `vestibule dev` makes the key of its data directory itself; any other must be there.
+    let own_key = place.data_dir().map(|directory| directory.join(MASTER_KEY));
+    let is_made_later = !place.has_config()
+        && config.keys.master_key_file == own_key
+        && own_key.is_some_and(|path| !path.exists());
+    if !is_made_later {
+        read_keyring(&config)?;
     }
     let files = [
         (
@@ -86,6 +95,11 @@ fn check(place: &Place) -> Result<(), Exit> {
         }
     }
     super::assembly::check_relay(&config.smtp)?;
+    if !place.has_config() {
+        output::tell("note: no config file is named: these are the defaults of `vestibule dev`\n");
+    } else if let Some(note) = lacks_relay(&config) {
+        output::tell(format_args!("note: {note}\n"));
+    }
     place.print(&json!({"valid": true}), "the config is valid")
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::output;
-use super::place::{DEFAULT_DATA_DIR, Exit, Place};
+use super::place::{Exit, Place};
 use super::ready::Ready;
 use super::wire::{Wire, form};
 use crate::moment::Stopwatch;
@@ -47,7 +47,7 @@ enum Action {
 
 /// Runs it.
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
-    let data_dir = place.data_dir().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
+    let data_dir = place.dev_dir()?;
     let ready = Ready::read(&data_dir)?;
     let wire = Wire::new()?;
     match arguments.action {

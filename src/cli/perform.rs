@@ -1,7 +1,7 @@
 //! `vestibule perform register`: a whole flow from the terminal, over the same wire as any app.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +12,8 @@ use vestibule_protocol::secret::Secret;
 
 use super::inbox;
 use super::output;
-use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_secret};
-use super::ready::{Ready, ReadyPrivateSite};
+use super::place::{Exit, Place, read_secret};
+use super::ready::{Ready, ReadyClient, ReadyIntegration};
 use super::wire::{Wire, form};
 use crate::identity::email::EmailAddress;
 use crate::identity::phone::PhoneNumber;
@@ -31,7 +31,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Flow {
-    /// Register somebody at a running `vestibule dev`, up to the tokens
+    /// Register somebody at a running `vestibule dev`, or at the server that --base-url and the five
+    /// options with it name, up to the tokens
     Register(Register),
 }
 
@@ -50,44 +51,157 @@ struct Register {
     #[arg(long, default_value = "Edwards")]
     last_name: String,
     /// How the code travels
-    #[arg(long, value_enum, default_value_t = Method_::Email)]
-    method: Method_,
+    #[arg(long, value_enum, default_value_t = Channel::Email)]
+    method: Channel,
     /// Phone number, for --method sms
     #[arg(long, required_if_eq("method", "sms"))]
     phone: Option<String>,
     /// A file with the password; - is standard input [default: a fresh one]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// Where the code comes from
-    #[arg(long, value_enum, default_value_t = CodeFrom::Inbox)]
-    code_from: CodeFrom,
+    /// Where the code comes from [default: inbox; with --base-url: ask]
+    #[arg(long, value_enum)]
+    code_from: Option<CodeFrom>,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// A server that is no `vestibule dev` of this machine. All of it is named, or nothing.
+#[derive(Args)]
+#[group(multiple = true, requires_all = [
+    "base_url", "client_id", "client_secret_file", "redirect_uri", "integration_id",
+    "integration_secret_file",
+])]
+struct Server {
+    /// The site of any server, with the five options below, in place of a `vestibule dev`
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Consumer key of the app
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// A file with the secret of the app
+    #[arg(long, value_name = "FILE")]
+    client_secret_file: Option<PathBuf>,
+    /// A callback of the app
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<String>,
+    /// Consumer key of the integration
+    #[arg(long, value_name = "ID")]
+    integration_id: Option<String>,
+    /// A file with the secret of the integration
+    #[arg(long, value_name = "FILE")]
+    integration_secret_file: Option<PathBuf>,
+}
+
+impl Server {
+    /// Who is talked to, if the command line says so.
+    fn target(&self) -> Result<Option<Target>, Exit> {
+        let (
+            Some(base_url),
+            Some(client_id),
+            Some(client_secret_file),
+            Some(redirect_uri),
+            Some(integration_id),
+            Some(integration_secret_file),
+        ) = (
+            &self.base_url,
+            &self.client_id,
+            &self.client_secret_file,
+            &self.redirect_uri,
+            &self.integration_id,
+            &self.integration_secret_file,
+        )
+        else {
+            return Ok(None);
+        };
+        let secret = |path: &Path| read_secret(path).map(|text| text.expose().to_owned());
+        Ok(Some(Target {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            client: ReadyClient {
+                client_id: client_id.clone(),
+                client_secret: secret(client_secret_file)?,
+                redirect_uri: redirect_uri.clone(),
+            },
+            integration: ReadyIntegration {
+                client_id: integration_id.clone(),
+                client_secret: secret(integration_secret_file)?,
+            },
+            inbox: None,
+        }))
+    }
+}
+
+/// The site that is talked to, and the apps that talk to it.
+struct Target {
+    base_url: String,
+    client: ReadyClient,
+    integration: ReadyIntegration,
+    /// The `vestibule dev` whose inbox can be read.
+    inbox: Option<Ready>,
+}
+
+impl Target {
+    /// The demo site of a running `vestibule dev`.
+    fn of_dev(place: &Place) -> Result<Target, Exit> {
+        let ready = Ready::read(&place.dev_dir()?)?;
+        let site = ready.sites.private.clone().ok_or_else(|| {
+            Exit::missing("this installation has no demo site (it was made with --no-demo)")
+        })?;
+        Ok(Target {
+            base_url: site.base_url,
+            client: site.client,
+            integration: site.integration,
+            inbox: Some(ready),
+        })
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Method_ {
+enum Channel {
     Email,
     Sms,
 }
 
-impl Method_ {
+impl Channel {
     /// As a request writes it.
     fn name(self) -> &'static str {
         match self {
-            Method_::Email => "email",
-            Method_::Sms => "sms",
+            Channel::Email => "email",
+            Channel::Sms => "sms",
         }
     }
 }
 
 impl Register {
+    /// Standard input gives one thing: a password, a secret, or the code.
+    fn expect_one_reader(&self, asks: bool) -> Result<(), Exit> {
+        let files = [
+            &self.password_file,
+            &self.server.client_secret_file,
+            &self.server.integration_secret_file,
+        ];
+        let readers = files
+            .into_iter()
+            .flatten()
+            .filter(|file| file.as_os_str() == "-")
+            .count();
+        if readers + usize::from(asks) > 1 {
+            return Err(Exit::misused(
+                "standard input can be read for one thing only, and the code is asked for there: \
+                 put the others into files",
+            ));
+        }
+        Ok(())
+    }
+
     /// Where the code goes, as the server writes it: that is how the inbox knows it. What is wrong
     /// the server will refuse.
     fn recipient(&self, email: &str) -> String {
         match self.method {
-            Method_::Email => {
+            Channel::Email => {
                 EmailAddress::parse(email).map_or(email.to_owned(), |a| a.as_str().to_owned())
             }
-            Method_::Sms => {
+            Channel::Sms => {
                 let phone = self.phone.clone().unwrap_or_default();
                 let number = PhoneNumber::parse(&phone);
                 number.map_or(phone, |n| n.as_str().to_owned())
@@ -107,16 +221,25 @@ enum CodeFrom {
 /// Runs it.
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let Flow::Register(register) = arguments.flow;
-    let data_dir = place.data_dir().unwrap_or_else(|| DEFAULT_DATA_DIR.into());
-    let ready = Ready::read(&data_dir)?;
-    let site = ready.sites.private.clone().ok_or_else(|| {
-        Exit::missing("this installation has no demo site (it was made with --no-demo)")
-    })?;
+    let asks = match (register.code_from, &register.server.base_url) {
+        (Some(CodeFrom::Inbox), Some(_)) => {
+            return Err(Exit::misused(
+                "only a `vestibule dev` has an inbox: with --base-url the code is asked for",
+            ));
+        }
+        (None, Some(_)) | (Some(CodeFrom::Ask), _) => true,
+        (None | Some(CodeFrom::Inbox), None) => false,
+    };
+    register.expect_one_reader(asks)?;
+    let target = match register.server.target()? {
+        Some(target) => target,
+        None => Target::of_dev(place)?,
+    };
     let performance = Performance {
         place,
         wire: Wire::new()?,
-        ready,
-        site,
+        target,
+        asks,
     };
     performance.register(register).await
 }
@@ -124,8 +247,9 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
 struct Performance<'p> {
     place: &'p Place,
     wire: Wire,
-    ready: Ready,
-    site: ReadyPrivateSite,
+    target: Target,
+    /// Whether the code is asked for on the terminal.
+    asks: bool,
 }
 
 impl Performance<'_> {
@@ -154,17 +278,17 @@ impl Performance<'_> {
             body["customdata"] = json!({ "mobilePhone": phone });
         }
         // A code that came earlier belongs to another request.
-        let watch = match register.code_from {
-            CodeFrom::Inbox => {
-                Some(inbox::Watch::start(&self.wire, &self.ready, &recipient).await?)
+        let watch = match &self.target.inbox {
+            Some(ready) if !self.asks => {
+                Some(inbox::Watch::start(&self.wire, ready, &recipient).await?)
             }
-            CodeFrom::Ask => None,
+            _ => None,
         };
         let identifier = self.init(&token, body.to_string()).await?;
         self.say(&format!("1  registration taken in: {identifier}"));
         let code = match watch {
             Some(watch) => code_of_inbox(&watch).await?,
-            None => ask(&format!("the code that went to {recipient}"))?,
+            None => self.ask(&format!("the code that went to {recipient}"))?,
         };
         self.say("2  the code came");
         let code = self.authorize(&identifier, &code, method).await?;
@@ -185,12 +309,27 @@ impl Performance<'_> {
         }
     }
 
+    fn ask(&self, what: &str) -> Result<String, Exit> {
+        // Under --json a line of its own, so that the line of an error is one, too.
+        let end = if self.place.is_json() { "\n" } else { "" };
+        output::tell(format_args!("{what}: {end}"));
+        let mut line = String::new();
+        std::io::stdin()
+            .lock()
+            .read_line(&mut line)
+            .map_err(|error| Exit::broken(format!("reading the terminal: {error}")))?;
+        match line.trim() {
+            "" => Err(Exit::late("no code was entered")),
+            code => Ok(code.to_owned()),
+        }
+    }
+
     fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.site.base_url)
+        format!("{}{path}", self.target.base_url)
     }
 
     async fn integration_token(&self) -> Result<String, Exit> {
-        let integration = &self.site.integration;
+        let integration = &self.target.integration;
         let body = form(&[
             ("grant_type", "client_credentials"),
             ("client_id", &integration.client_id),
@@ -221,7 +360,7 @@ impl Performance<'_> {
             ("auth-verification-type", method.to_owned()),
             ("authorization", format!("Basic {basic}")),
         ];
-        let client = &self.site.client;
+        let client = &self.target.client;
         let body = form(&[
             ("response_type", "code_credentials"),
             ("client_id", &client.client_id),
@@ -250,7 +389,7 @@ impl Performance<'_> {
     }
 
     async fn exchange(&self, code: &str) -> Result<Value, Exit> {
-        let client = &self.site.client;
+        let client = &self.target.client;
         let body = form(&[
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -287,17 +426,4 @@ async fn code_of_inbox(watch: &inbox::Watch<'_>) -> Result<String, Exit> {
         Exit::late("no message came into the inbox; with a relay configured use --code-from ask")
     })?;
     text_member(&newest, "code")
-}
-
-fn ask(what: &str) -> Result<String, Exit> {
-    output::tell(format_args!("{what}: "));
-    let mut line = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Exit::broken(format!("reading the terminal: {error}")))?;
-    match line.trim() {
-        "" => Err(Exit::late("no code was entered")),
-        code => Ok(code.to_owned()),
-    }
 }

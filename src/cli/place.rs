@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use serde_json::Value;
 use vestibule_protocol::secret::Secret;
 
@@ -21,13 +22,18 @@ use crate::store::{self, Location, Store};
 /// The data directory when none is named.
 pub const DEFAULT_DATA_DIR: &str = ".vestibule";
 
+/// The master key of a data directory.
+pub const MASTER_KEY: &str = "master.key";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Place {
-    /// The directory of a `vestibule dev` installation [default: .vestibule]
+    /// The directory of a `vestibule dev` installation [default: .vestibule]. Only `dev` itself takes
+    /// it together with --config; with any other command the option set here stands over the other
+    /// one's variable
     #[arg(long, global = true, value_name = "DIR", env = "VESTIBULE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// The config file of a server
+    /// The config file of a server; not together with --data-dir, except for `dev`
     #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG")]
     config: Option<PathBuf>,
     /// Print JSON
@@ -44,6 +50,48 @@ pub struct Installation {
 }
 
 impl Place {
+    /// Lets the command line stand over the environment. `dev` runs by a config in a data directory;
+    /// to every other command one of the two says where the installation is, and the other one would
+    /// be ignored in part.
+    ///
+    /// # Errors
+    /// Both were named on the command line.
+    pub fn settle(&mut self, matches: &ArgMatches) -> Result<(), Exit> {
+        if matches.subcommand_name() == Some("dev") {
+            return Ok(());
+        }
+        let is_typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        match (is_typed("data_dir"), is_typed("config")) {
+            (true, true) => {
+                return Err(Exit::misused(
+                    "--data-dir and --config name two installations: give one of them \
+                     (only `vestibule dev` takes both)",
+                ));
+            }
+            (true, false) => self.config = None,
+            (false, true) => self.data_dir = None,
+            (false, false) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a config file is named.
+    pub fn has_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The data directory of a running `vestibule dev`, for commands that talk to nothing else.
+    ///
+    /// # Errors
+    /// A config is named: it says nothing of a `vestibule dev`.
+    pub fn dev_dir(&self) -> Result<PathBuf, Exit> {
+        self.data_dir().ok_or_else(|| {
+            Exit::misused(
+                "this command talks to a running `vestibule dev`: name its --data-dir, not a config",
+            )
+        })
+    }
+
     /// The data directory; a config file without `--data-dir` has none.
     pub fn data_dir(&self) -> Option<PathBuf> {
         match (&self.data_dir, &self.config) {
@@ -135,6 +183,13 @@ pub fn read_keyring(config: &Config) -> Result<Keyring, Exit> {
             "[keys] master_key_file is not set; make one with: openssl rand -base64 32 > master.key",
         )
     })?;
+    if matches!(path.try_exists(), Ok(false)) {
+        return Err(Exit::refused(format!(
+            "there is no file {0}, which [keys] master_key_file names: is this the right --config or \
+             --data-dir? For a new installation make a key with: openssl rand -base64 32 > {0}",
+            path.display()
+        )));
+    }
     let text = Secret::from(config::read_secret(path)?);
     Keyring::parse(text.expose())
         .map_err(|fault| Exit::refused(format!("{}: {}", path.display(), fault.detail)))
@@ -167,6 +222,14 @@ impl Exit {
     pub fn broken(message: impl Into<String>) -> Exit {
         Exit {
             code: 1,
+            message: message.into(),
+        }
+    }
+
+    /// The command line is wrong.
+    pub fn misused(message: impl Into<String>) -> Exit {
+        Exit {
+            code: 2,
             message: message.into(),
         }
     }

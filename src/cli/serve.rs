@@ -8,6 +8,7 @@ use clap::Args;
 use super::assembly::{World, assemble};
 use super::place::{Exit, Place, read_keyring};
 use super::process;
+use crate::config::Config;
 use crate::endpoint::Listeners;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
@@ -18,10 +19,17 @@ use crate::telemetry;
 #[derive(Args)]
 pub struct Arguments {}
 
+/// What a server without a mail relay cannot do. It may well be meant: text messages need none.
+pub fn lacks_relay(config: &Config) -> Option<&'static str> {
+    let is_bare = config.smtp.url.is_none();
+    is_bare.then_some("no mail relay is configured: registrations by e-mail will be refused")
+}
+
 /// Runs it.
 pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     let config = place.load_config()?;
     telemetry::start(&config.log).map_err(Exit::refused)?;
+    let _held = process::hold(&config)?;
     let keyring = read_keyring(&config)?;
     let metrics = Arc::new(Metrics::new());
     let location = config.location().map_err(Exit::refused)?;
@@ -56,6 +64,9 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     }
     if is_exposed(config.listen.management.ip()) {
         tracing::warn!("the management listener is not on a loopback address: keep it private");
+    }
+    if let Some(note) = lacks_relay(&config) {
+        tracing::warn!("{note}");
     }
     let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     let (public, management) = listeners.addresses()?;

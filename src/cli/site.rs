@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::place::{Exit, Installation, Place};
@@ -41,6 +41,9 @@ enum Action {
         changes: Changes,
     },
     /// Change settings; a running server has them within a second
+    #[command(group(
+        ArgGroup::new("change").args(["base_url", "set", "from"]).required(true).multiple(true)
+    ))]
     Update {
         /// Name or record id
         site: String,

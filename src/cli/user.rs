@@ -62,7 +62,7 @@ struct Create {
     /// Phone number in international form
     #[arg(long)]
     phone: Option<String>,
-    /// Profile: Customer or Integration, or one of your own
+    /// A profile's name
     #[arg(long, default_value = seed::CUSTOMER_PROFILE)]
     profile: String,
     /// The address has proven itself elsewhere
