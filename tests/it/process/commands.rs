@@ -83,7 +83,14 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
         &[],
         &["site"],
         &["site", "update"],
+        &["site", "update", "x"],
         &["client", "update", "x"],
+        &["completions", "bash", "--json"],
+        &["user", "list", "--data-dir", "d", "--config", "f.toml"],
+        &["inbox", "list", "--config", "f.toml"],
+        &["perform", "register", "--config", "f.toml"],
+        &["perform", "register", "--client-id", "x"],
+        &["perform", "register", "--base-url", "http://127.0.0.1:1"],
         &["perform", "register", "--method", "sms"],
         &["perform", "register", "--method", "pigeon"],
         &["isready", "--wait", "-1"],
@@ -105,6 +112,98 @@ fn a_wrong_command_line_ends_with_2_and_help_with_0() {
     }
     let help = run(directory.path(), &["--help"]).expect_code(0).stdout;
     assert!(help.contains("Exit codes:"), "{help}");
+}
+
+#[test]
+fn an_error_is_json_when_json_was_asked_for() {
+    let directory = tempdir().unwrap();
+    for (command, code, word) in [
+        (&["site", "list"][..], 4, "no installation"),
+        (
+            &["config", "check", "--config", "gone.toml"],
+            3,
+            "gone.toml",
+        ),
+        (&["inbox", "list"], 4, "vestibule dev"),
+        (&["isready"], 5, "not ready"),
+        (&["site", "update", "x"], 2, "--base-url"),
+        (&["completions", "bash"], 2, "--json"),
+        (
+            &["site", "list", "--data-dir", "d", "--config", "f"],
+            2,
+            "--data-dir and --config",
+        ),
+    ] {
+        let ran = run(directory.path(), &[command, &["--json"]].concat()).expect_code(code);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.lines().count()), ("", 1));
+        let told: Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!(told["code"], code, "{ran:?}");
+        assert!(told["error"].as_str().unwrap().contains(word), "{ran:?}");
+        let plain = run(directory.path(), command);
+        assert!(
+            code == 2 || plain.stderr.starts_with("vestibule: "),
+            "{plain:?}"
+        );
+    }
+    let help = run(directory.path(), &["site", "--help", "--json"]).expect_code(0);
+    assert!(help.stdout.contains("Usage:"), "{help:?}");
+}
+
+#[test]
+fn the_option_stands_over_the_other_one_s_variable() {
+    let installation = Installation::new("sqlite:vestibule.db", "");
+    let list = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = super::binary::command(installation.directory.path(), arguments);
+        command.envs(variables.iter().copied());
+        super::binary::finish(command, "")
+    };
+    installation.run(&["migrate", "up"]).expect_code(0);
+    let config = ("VESTIBULE_CONFIG", "vestibule.toml");
+    let data_dir = ("VESTIBULE_DATA_DIR", "elsewhere");
+    let by_option = ["user", "list", "--config", "vestibule.toml"];
+    list(&by_option, &[data_dir]).expect_code(0);
+    list(&["user", "list"], &[config]).expect_code(0);
+    let other = ["user", "list", "--data-dir", "other"];
+    expect_refused(list(&other, &[config]), 4, &["other/vestibule.db"]);
+}
+
+#[test]
+fn a_master_key_that_is_not_there_is_named_with_what_to_do() {
+    let installation = Installation::new("sqlite:vestibule.db", "");
+    installation.run(&["migrate", "up"]).expect_code(0);
+    std::fs::remove_file(installation.path("master.key")).unwrap();
+    for command in [&["config", "check"][..], &["user", "list"], &["serve"]] {
+        let words = [
+            "master.key",
+            "[keys] master_key_file",
+            "--config",
+            "--data-dir",
+            "openssl rand -base64 32",
+        ];
+        expect_refused(installation.run(command), 3, &words);
+    }
+    assert!(!installation.path("master.key").exists());
+
+    let mut named = super::binary::command(installation.directory.path(), &["config", "check"]);
+    named.env("VESTIBULE_KEYS__MASTER_KEY_FILE", "no.key");
+    expect_refused(super::binary::finish(named, ""), 3, &["no.key"]);
+}
+
+#[test]
+fn a_config_check_says_what_is_not_configured() {
+    let installation = Installation::new("sqlite:vestibule.db", "");
+    let note = "no mail relay is configured";
+    let bare = installation.run(&["config", "check"]).expect_code(0);
+    assert!(bare.stderr.contains(note), "{bare:?}");
+    let relay = "[smtp]\nurl = \"smtp://127.0.0.1:25\"\nfrom = \"a@example.com\"\n";
+    let installation = Installation::new("sqlite:vestibule.db", relay);
+    let whole = installation.run(&["config", "check"]).expect_code(0);
+    assert_eq!(whole.stderr, "");
+    let none = run(installation.directory.path(), &["config", "check"]).expect_code(0);
+    assert!(
+        none.stderr.contains("defaults of `vestibule dev`") && !none.stderr.contains(note),
+        "{none:?}"
+    );
 }
 
 #[test]
@@ -155,7 +254,11 @@ async fn a_config_is_written_checked_and_printed_without_secrets() {
     at(&["config", "init", "v.toml"]).expect_code(0);
     let written = std::fs::read_to_string(directory.path().join("v.toml")).unwrap();
     assert_eq!(written.trim_end(), printed.trim_end());
-    expect_refused(at(&["config", "init", "v.toml"]), 3, &["v.toml"]);
+    expect_refused(
+        at(&["config", "init", "v.toml"]),
+        3,
+        &["v.toml exists already"],
+    );
     assert_eq!(
         at(&["config", "init", "--json"]).json()["config"],
         json!(written)
@@ -570,7 +673,7 @@ async fn a_client_shows_its_secret_once_and_a_wrong_policy_changes_nothing() {
             .json();
         for (set, word) in [
             ("callbackUrl=javascript:alert(1)", "callbackUrl"),
-            ("colour=red", "colour"),
+            ("colour=red", "colour: there is no such policy"),
             (
                 "authorizationCodeLifetimeSeconds=601",
                 "authorizationCodeLifetimeSeconds",

@@ -263,6 +263,66 @@ fn perform_register_asks_for_the_code() {
 }
 
 #[test]
+fn perform_register_goes_to_any_server_that_the_command_line_names() {
+    let directory = tempdir().unwrap();
+    let mut server = running(directory.path());
+    let app = server.app();
+    let elsewhere = tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(elsewhere.path().join(name), text).unwrap();
+    file("app", &format!("{}\n", app.client_secret));
+    file("integration", &app.integration_secret);
+    let base_url = format!("{}/", app.base_url);
+    let arguments = [
+        "perform",
+        "register",
+        "--json",
+        "--username",
+        "grace@example.com",
+        "--base-url",
+        &base_url,
+        "--client-id",
+        &app.client_id,
+        "--client-secret-file",
+        "app",
+        "--redirect-uri",
+        &app.redirect_uri,
+        "--integration-id",
+        &app.integration_id,
+        "--integration-secret-file",
+        "integration",
+    ];
+    let mut child = command(elsewhere.path(), &arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let messages = app.inbox("grace@example.com").unwrap();
+    let code = format!("{}\n", text(&messages[0]["code"]));
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(code.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let done: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(done["userinfo"]["preferred_username"], "grace@example.com");
+
+    let with = |more: &[&str]| run(elsewhere.path(), &[&arguments[..], more].concat());
+    let inbox = with(&["--code-from", "inbox"]).expect_code(2);
+    assert!(inbox.stderr.contains("inbox"), "{inbox:?}");
+    let two_readers = with(&["--password-file", "-"]).expect_code(2);
+    assert!(
+        two_readers.stderr.contains("standard input"),
+        "{two_readers:?}"
+    );
+    file("integration", "wrong");
+    let wrong = with(&[]).expect_code(3);
+    let told: Value = serde_json::from_str(&wrong.stderr).unwrap();
+    assert_eq!(told["code"], 3, "{wrong:?}");
+    assert!(!wrong.stderr.contains(&app.client_secret), "{wrong:?}");
+    server.stop();
+}
+
+#[test]
 fn the_inbox_is_read_from_the_terminal() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());

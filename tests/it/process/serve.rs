@@ -348,6 +348,8 @@ fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
     let init = format!("{origin}/services/auth/headless/init/registration");
     let user = super::wire::registration("janice@example.com").to_string();
     let refused = post(&init, &headers, &user).unwrap().expect_status(400);
+    let said = server.output();
+    assert!(said.contains("no mail relay is configured"), "{said}");
     let expected = json!("otp_generation_failed");
     assert!(
         refused.body.contains(expected.as_str().unwrap()),
