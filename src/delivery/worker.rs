@@ -172,7 +172,7 @@ async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
         .write("outbox.settle", (done, app.now()), |tx, (done, at)| {
             Box::pin(async move {
                 for (message, settlement) in done {
-                    outbox::settle(tx, &message.id, settlement, *at).await?;
+                    outbox::settle(tx, &message.id, message.attempts, settlement, *at).await?;
                 }
                 Ok(())
             })

@@ -30,7 +30,7 @@ statements! {
             THEN leased_until ELSE due_at END) FROM outbox WHERE status IN ('queued', 'sending')";
     RELEASE = "UPDATE outbox SET status = 'queued', leased_until = NULL WHERE status = 'sending'";
     RETRY = "UPDATE outbox SET status = 'queued', due_at = $2, leased_until = NULL, last_reason = $3
-        WHERE id = $1 AND status = 'sending'";
+        WHERE id = $1 AND status = 'sending' AND attempts = $4";
     SETTLE = "UPDATE outbox SET status = $2, settled_at = $3, sealed = NULL, leased_until = NULL,
             last_reason = $4
         WHERE id = $1 AND status = 'sending'";
@@ -70,10 +70,13 @@ pub async fn release(tx: &mut Transaction<'_>) -> Result<u64, Fault> {
     tx.execute(&RELEASE, &[]).await
 }
 
-/// Settles a claimed message.
+/// Settles a message of which the `attempt`-th claim has ended. What was sent or given up is so for
+/// good; but only the newest claim may have it tried again, because a late one would let it go out beside
+/// the one that holds it.
 pub async fn settle(
     tx: &mut Transaction<'_>,
     id: &str,
+    attempt: i64,
     settlement: &Settlement,
     at: Moment,
 ) -> Result<(), Fault> {
@@ -87,7 +90,8 @@ pub async fn settle(
             tx.execute(&SETTLE, bind![id, "expired", at, none]).await?;
         }
         Settlement::Retry { due_at, reason } => {
-            tx.execute(&RETRY, bind![id, *due_at, reason]).await?;
+            tx.execute(&RETRY, bind![id, *due_at, reason, attempt])
+                .await?;
         }
         Settlement::Sent => {
             tx.execute(&SETTLE, bind![id, "sent", at, none]).await?;

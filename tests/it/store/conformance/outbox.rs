@@ -41,9 +41,10 @@ async fn claim(site: &Site, at: Moment, limit: i64) -> Vec<ClaimedMessage> {
     .await)
 }
 
+/// Settles the first claim of a message.
 async fn settle(site: &Site, id: &'static str, settlement: Settlement, at: Moment) {
     in_write!(site, (id, settlement, at), |tx, input| {
-        store::outbox::settle(tx, input.0, &input.1, input.2).await
+        store::outbox::settle(tx, input.0, 1, &input.1, input.2).await
     });
 }
 
@@ -170,6 +171,21 @@ on_both_databases! {
         let found = state(&site, "a").await;
         assert_eq!((found.status.as_str(), found.last_reason), ("sent", None));
         assert!(claim(&site, START.plus_seconds(9_999), 10).await.is_empty());
+    }
+}
+
+on_both_databases! {
+    async fn a_late_worker_cannot_have_a_message_tried_again_that_another_holds(site: Site) {
+        queue(&site, "a", START).await;
+        claim(&site, START, 10).await;
+        let later = START.plus_seconds(LEASE_SECONDS);
+        assert_eq!(claim(&site, later, 10).await[0].attempts, 2, "the first lease has ended");
+        let retry = Settlement::Retry { due_at: later, reason: String::from("late") };
+        settle(&site, "a", retry, later).await;
+        assert_eq!(state(&site, "a").await.status, "sending");
+        assert!(claim(&site, later, 10).await.is_empty(), "the second lease holds");
+        settle(&site, "a", Settlement::Sent, later).await;
+        assert_eq!(state(&site, "a").await.status, "sent", "what was sent is sent, whoever says so");
     }
 }
 
