@@ -451,19 +451,23 @@ async fn a_german_is_written_to_in_german_and_a_site_may_speak_german_to_all() {
         (
             "a@example.com",
             Some("de_DE"),
-            "Ihr Bestätigungscode für private",
+            "Ihr Bestätigungscode für Vestibule Demo",
         ),
         (
             "b@example.com",
             Some("de-AT"),
-            "Ihr Bestätigungscode für private",
+            "Ihr Bestätigungscode für Vestibule Demo",
         ),
         (
             "c@example.com",
             Some("fr_FR"),
-            "Your verification code for private",
+            "Your verification code for Vestibule Demo",
         ),
-        ("d@example.com", None, "Your verification code for private"),
+        (
+            "d@example.com",
+            None,
+            "Your verification code for Vestibule Demo",
+        ),
     ] {
         site.init(&in_locale(name, locale)).await.expect_ok();
         assert_eq!(subject(name).await, expected, "{locale:?}");
@@ -481,14 +485,14 @@ async fn a_german_is_written_to_in_german_and_a_site_may_speak_german_to_all() {
         .expect_ok();
     assert_eq!(
         subject("e@example.com").await,
-        "Ihr Bestätigungscode für private"
+        "Ihr Bestätigungscode für Vestibule Demo"
     );
     site.init(&in_locale("f@example.com", Some("en_GB")))
         .await
         .expect_ok();
     assert_eq!(
         subject("f@example.com").await,
-        "Your verification code for private"
+        "Your verification code for Vestibule Demo"
     );
 }
 
