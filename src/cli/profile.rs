@@ -122,35 +122,36 @@ async fn update(
     name: &str,
     set: &[String],
 ) -> Result<(), Exit> {
-    // Taken here so that the name of what is wrong is told before anything is locked.
-    let profile = find(installation, name).await?;
-    changed(&profile.password_policy, set)?;
     let updated = installation
         .store
         .write(
             "profile.update",
-            (profile.id, set.to_vec()),
-            |tx, (id, set)| {
+            (name.to_owned(), set.to_vec()),
+            |tx, (name, set)| {
                 Box::pin(async move {
                     // The bump locks the installation's row, so that of two changes none is lost.
                     store::installation::bump(tx).await?;
-                    let profiles = store::profile::list(tx).await?;
-                    let Some(mut profile) = profiles.into_iter().find(|profile| profile.id == *id)
-                    else {
-                        return Ok(None);
-                    };
-                    let Ok(policy) = changed(&profile.password_policy, set) else {
-                        return Ok(None);
-                    };
-                    profile.password_policy = policy;
-                    store::profile::update_policy(tx, id, &profile.password_policy).await?;
-                    Ok(Some(profile))
+                    let updated =
+                        named(store::profile::list(tx).await?, name).and_then(|profile| {
+                            let password_policy = changed(&profile.password_policy, set)?;
+                            Ok(Profile {
+                                password_policy,
+                                ..profile
+                            })
+                        });
+                    if let Ok(Profile {
+                        id,
+                        password_policy,
+                        ..
+                    }) = &updated
+                    {
+                        store::profile::update_policy(tx, id, password_policy).await?;
+                    }
+                    Ok(updated)
                 })
             },
         )
-        .await?;
-    let updated =
-        updated.ok_or_else(|| Exit::refused("the profile changed meanwhile: try again"))?;
+        .await??;
     print(place, &updated)
 }
 
@@ -165,7 +166,10 @@ fn changed(current: &PasswordPolicy, set: &[String]) -> Result<PasswordPolicy, E
 }
 
 async fn find(installation: &Installation, name: &str) -> Result<Profile, Exit> {
-    let profiles = resolve::profiles(installation).await?;
+    named(resolve::profiles(installation).await?, name)
+}
+
+fn named(profiles: Vec<Profile>, name: &str) -> Result<Profile, Exit> {
     profiles
         .into_iter()
         .find(|profile| profile.id == name || profile.name == name)

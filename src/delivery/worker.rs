@@ -45,7 +45,7 @@ type Done = (ClaimedMessage, Settlement);
 
 /// Sends until the stop signal comes; then claims what is queued once more and lets what is in hand end.
 pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    if let Err(fault) = release_own(&app).await {
+    if let Err(fault) = release_all(&app).await {
         report_fault(&app, &fault);
     }
     let mut in_hand: JoinSet<Done> = JoinSet::new();
@@ -102,7 +102,7 @@ fn hands(app: &App) -> usize {
 
 /// An embedded database has one server. What it had in hand when it was killed is nobody's now, and
 /// need not wait for its lease to end.
-async fn release_own(app: &App) -> Result<(), Fault> {
+async fn release_all(app: &App) -> Result<(), Fault> {
     if !app.store.is_embedded() {
         return Ok(());
     }
@@ -118,9 +118,15 @@ async fn settle_ended(app: &App, first: Result<Done, JoinError>, in_hand: &mut J
     while let Some(next) = in_hand.try_join_next() {
         ended.push(next);
     }
-    // One that panicked is claimed again after its lease.
-    let ended: Vec<Done> = ended.into_iter().filter_map(Result::ok).collect();
-    if let Err(fault) = settle(app, ended).await {
+    let mut done = Vec::with_capacity(ended.len());
+    for ended in ended {
+        match ended {
+            Ok(one) => done.push(one),
+            // One that panicked is claimed again after its lease.
+            Err(error) => report_fault(app, &Fault::new("sending a message", error)),
+        }
+    }
+    if let Err(fault) = settle(app, done).await {
         report_fault(app, &fault);
     }
 }

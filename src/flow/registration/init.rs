@@ -121,7 +121,10 @@ async fn hash(app: &App, password: Prepared) -> Result<String, Refusal> {
 /// Looks whether the mailbox or number has a code left this hour, so that nobody makes us hash for
 /// one that has not. Whether it gets one is decided by the write, which counts again.
 async fn within_budget(app: &App, visit: &Visit, target: &Target) -> Result<(), Failure> {
-    let sought = (target.clone(), budget(app), visit.at);
+    let Some(budget) = budget(app) else {
+        return Ok(());
+    };
+    let sought = (target.clone(), budget, visit.at);
     let has_left = app
         .store
         .read("challenge.count", &sought, |tx, (target, budget, at)| {
@@ -140,12 +143,9 @@ fn budget(app: &App) -> Option<i64> {
 async fn check_budget(
     tx: &mut Transaction<'_>,
     target: &Target,
-    budget: Option<i64>,
+    budget: i64,
     at: Moment,
 ) -> Result<Result<(), Refusal>, Fault> {
-    let Some(budget) = budget else {
-        return Ok(Ok(()));
-    };
     let since = at.plus_seconds(-BUDGET_SECONDS);
     let purpose = Purpose::Registration;
     let (count, first_at) =
@@ -173,10 +173,11 @@ async fn save(app: &App, challenge: Challenge, message: QueuedMessage) -> Result
                 Box::pin(async move {
                     // Of requests that come at once for one mailbox, each counts those before it,
                     // and each ends those before it.
-                    let turn = Turn::Budget(&challenge.target.budget_key);
-                    store::turn::take(tx, turn, challenge.created_at).await?;
-                    let at = challenge.created_at;
-                    if let Err(refusal) = check_budget(tx, &challenge.target, *budget, at).await? {
+                    let (target, at) = (&challenge.target, challenge.created_at);
+                    store::turn::take(tx, Turn::Budget(&target.budget_key), at).await?;
+                    if let Some(budget) = budget
+                        && let Err(refusal) = check_budget(tx, target, *budget, at).await?
+                    {
                         return Ok(Err(refusal));
                     }
                     store::challenge::end_older(tx, challenge).await?;
