@@ -115,7 +115,7 @@ impl Metrics {
             .observe(seconds);
     }
 
-    /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`.
+    /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`, `suppressed`.
     pub fn outbox_settled(&self, outcome: &'static str) {
         self.outbox.get_or_create(&Outcome { outcome }).inc();
     }

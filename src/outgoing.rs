@@ -1,7 +1,56 @@
 //! Outgoing messages as data: queued by a story, claimed by the worker, settled for good. `store` keeps
 //! them, `delivery` makes and sends them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::moment::Moment;
+
+/// Why a message is made and never sent. Whoever asked for it is told nothing of that, so that the answer,
+/// the work and the time are those of a message that is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suppression {
+    /// The user's address was never verified.
+    AddressUnverified,
+    /// The user's profile is not a member of the site.
+    NotAMember,
+    /// The user's number was never verified, or there is none.
+    NumberUnverified,
+    /// The user has had as many password resets today as there may be.
+    TooManyResets,
+    /// The user is disabled.
+    UserDisabled,
+    /// The user is locked.
+    UserLocked,
+    /// Nobody has this username.
+    UserUnknown,
+}
+
+impl Suppression {
+    /// Every reason.
+    pub const ALL: [Suppression; 7] = [
+        Suppression::AddressUnverified,
+        Suppression::NotAMember,
+        Suppression::NumberUnverified,
+        Suppression::TooManyResets,
+        Suppression::UserDisabled,
+        Suppression::UserLocked,
+        Suppression::UserUnknown,
+    ];
+
+    /// The reason as the inbox shows it and as the settled message keeps it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Suppression::AddressUnverified => "the address is not verified",
+            Suppression::NotAMember => "the user is not a member of the site",
+            Suppression::NumberUnverified => "the number is not verified",
+            Suppression::TooManyResets => "the user has had all password resets of today",
+            Suppression::UserDisabled => "the user is disabled",
+            Suppression::UserLocked => "the user is locked",
+            Suppression::UserUnknown => "no user has this username",
+        }
+    }
+}
 
 /// A message as it is queued.
 #[derive(Clone, Debug)]
@@ -74,6 +123,11 @@ pub enum Settlement {
     },
     /// Taken over by the relay.
     Sent,
+    /// Never to be sent, and never was.
+    Suppressed {
+        /// Why.
+        reason: Suppression,
+    },
 }
 
 /// A message as an administrator sees it.
@@ -85,7 +139,7 @@ pub struct MessageState {
     pub recipient: String,
     /// Developer name of the template.
     pub template: String,
-    /// `queued`, `sending`, `sent`, `abandoned` or `expired`.
+    /// `queued`, `sending`, `sent`, `abandoned`, `expired` or `suppressed`.
     pub status: String,
     /// Tries so far.
     pub attempts: i64,

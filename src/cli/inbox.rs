@@ -155,7 +155,10 @@ fn line(message: &Value) -> String {
         member(message, "to"),
         member(message, "channel"),
         code,
-        member(message, "subject")
+        match member(message, "subject") {
+            "" => member(message, "suppressed"),
+            subject => subject,
+        }
     )
 }
 

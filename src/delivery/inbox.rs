@@ -39,7 +39,8 @@ pub struct InboxMessage {
     pub message_id: String,
     /// When it arrived, in milliseconds since the epoch.
     pub sent_at: i64,
-    /// Why the message carries no code although somebody asked for one.
+    /// Why the message carries no code although somebody asked for one. Such a message was not sent and has no
+    /// words, but for the note to the owner of an address that somebody registered again.
     pub suppressed: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use vestibule_protocol::secret::Secret;
 
 use super::template::{Language, TemplateName};
 use crate::moment::{Entropy, Moment};
-use crate::outgoing::QueuedMessage;
+use crate::outgoing::{QueuedMessage, Suppression};
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, Purpose};
 
@@ -15,10 +15,12 @@ use crate::sealing::{Keyring, Purpose};
 pub struct Letter {
     /// By mail or by text message.
     pub channel: VerificationMethod,
-    /// To whom: an address or a number.
+    /// To whom: an address or a number; empty if there is nobody, and then the letter is suppressed.
     pub recipient: String,
     /// In which words.
     pub template: TemplateName,
+    /// Developer name of the template of the site's own that stands in for these words, if there is one.
+    pub custom: Option<String>,
     /// In which language: the recipient's locale.
     pub locale: String,
     /// For which site.
@@ -27,6 +29,8 @@ pub struct Letter {
     pub host: String,
     /// What the template fills in.
     pub variables: Variables,
+    /// Why it is never sent; `None` for a letter that is.
+    pub suppressed: Option<Suppression>,
     /// After which the message is of no use.
     pub expires_at: Moment,
 }
@@ -47,7 +51,19 @@ pub struct Variables {
     pub first_name: Option<String>,
 }
 
-/// Makes the outbox row of a letter.
+/// What the row of a letter holds sealed.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Contents {
+    #[serde(flatten)]
+    pub(super) variables: Variables,
+    #[serde(default)]
+    pub(super) custom: Option<String>,
+    #[serde(default)]
+    pub(super) suppressed: Option<Suppression>,
+}
+
+/// Makes the outbox row of a letter. That of a suppressed one is made by the same work and looks the same from
+/// outside, but its code is left out: nobody is ever to read it.
 ///
 /// # Faults
 /// The variables cannot be written as JSON, which they can.
@@ -58,11 +74,19 @@ pub fn queue(
     keyring: &Keyring,
 ) -> Result<QueuedMessage, Fault> {
     let id = entropy.text(b"0123456789abcdefghijklmnopqrstuvwxyz", 24);
-    let variables = serde_json::to_vec(&letter.variables)
+    let mut contents = Contents {
+        variables: letter.variables.clone(),
+        custom: letter.custom.clone(),
+        suppressed: letter.suppressed,
+    };
+    if letter.suppressed.is_some() {
+        contents.variables.code = None;
+    }
+    let contents = serde_json::to_vec(&contents)
         .map(zeroize::Zeroizing::new)
         .map_err(|error| Fault::new("writing a message's variables", error))?;
     Ok(QueuedMessage {
-        sealed: keyring.seal(Purpose::OutboxMessage, &id, &variables, entropy),
+        sealed: keyring.seal(Purpose::OutboxMessage, &id, &contents, entropy),
         channel: letter.channel.as_str(),
         template: letter.template.as_str().to_owned(),
         language: Language::from_locale(&letter.locale).tag().to_owned(),
@@ -78,8 +102,8 @@ pub fn queue(
     })
 }
 
-/// Reads the variables of a claimed message.
-pub(super) fn open(keyring: &Keyring, id: &str, sealed: &[u8]) -> Result<Variables, Fault> {
+/// Reads what a claimed message holds sealed.
+pub(super) fn open(keyring: &Keyring, id: &str, sealed: &[u8]) -> Result<Contents, Fault> {
     let plain = keyring.open(Purpose::OutboxMessage, id, sealed)?;
     serde_json::from_slice(&plain)
         .map_err(|_| Fault::described("reading a message's variables", id.to_owned()))
@@ -97,4 +121,42 @@ fn read_code<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Secret>, D::Error> {
     Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suppressed_letter_carries_no_code_and_any_other_does() {
+        let keyring = Keyring::new(&[7; 32]);
+        for suppressed in Suppression::ALL.map(Some).into_iter().chain([None]) {
+            let letter = Letter {
+                channel: VerificationMethod::Email,
+                recipient: String::new(),
+                template: TemplateName::LoginOtp,
+                custom: None,
+                locale: "de_DE".into(),
+                site_id: "0DB".into(),
+                host: "site.example.com:8443".into(),
+                variables: Variables {
+                    site_name: "Shop".into(),
+                    host: "site.example.com:8443".into(),
+                    code: Some(Secret::from("482913".to_owned())),
+                    valid_minutes: 10,
+                    first_name: None,
+                },
+                suppressed,
+                expires_at: Moment::from_millis(2),
+            };
+            let row = queue(&letter, Moment::from_millis(1), &Entropy::Os, &keyring).unwrap();
+            assert_eq!(
+                (row.template.as_str(), row.language.as_str()),
+                ("login_otp", "de")
+            );
+            let contents = open(&keyring, &row.id, &row.sealed).unwrap();
+            assert_eq!(contents.suppressed, suppressed);
+            assert_eq!(contents.variables.code.is_none(), suppressed.is_some());
+        }
+    }
 }

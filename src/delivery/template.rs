@@ -37,6 +37,8 @@ pub enum TemplateName {
     AccountExists,
     /// The code for a passwordless login.
     LoginOtp,
+    /// Tells a user that the password was changed, without a code.
+    PasswordChanged,
     /// The code for choosing a new password.
     PasswordResetOtp,
     /// The code that proves an address during registration.
@@ -71,6 +73,9 @@ pub enum TemplateProblem {
     /// The template needs the code and the context has none.
     #[error("the template needs a one-time password and none was given")]
     CodeMissing,
+    /// The message has words for a mail only.
+    #[error("there is no such text message")]
+    MailOnly,
     /// It would run on; the limit is a constant of this file.
     #[error("the template takes too many steps")]
     OutOfFuel,
@@ -101,10 +106,12 @@ impl Templates {
                         .add_template_owned(key(name, language, part), source)
                         .expect("a built-in template compiles");
                 }
+                if let Some(line) = words.sms {
+                    environment
+                        .add_template_owned(key(name, language, SMS), line)
+                        .expect("a built-in template compiles");
+                }
             }
-            environment
-                .add_template_owned(sms_key(language), language.vocabulary().sms)
-                .expect("a built-in template compiles");
         }
         Templates { environment }
     }
@@ -145,22 +152,26 @@ impl Templates {
     /// The line keeps to 160 characters: a longer site name is cut.
     ///
     /// # Refusals
-    /// [`TemplateProblem::CodeMissing`] without a code.
+    /// [`TemplateProblem::MailOnly`] if there are no words for it; [`TemplateProblem::CodeMissing`] without a code.
     ///
     /// Source: WICG, Origin-bound one-time codes delivered via SMS.
     pub fn render_sms(
         &self,
+        name: TemplateName,
         locale: &str,
         domain: Option<&str>,
         values: &OtpContext,
     ) -> Result<String, TemplateProblem> {
         let language = Language::from_locale(locale);
+        if name.words(language.vocabulary()).sms.is_none() {
+            return Err(TemplateProblem::MailOnly);
+        }
         let code = values.code.as_ref().ok_or(TemplateProblem::CodeMissing)?;
         let mut values = values.clone();
         values.site_name = single_line(&values.site_name, SMS_SITE_NAME_CHARS_MAX);
         let line = render_part(
             &self.environment,
-            &sms_key(language),
+            &key(name, language, SMS),
             TEXT,
             language,
             &values,
@@ -231,9 +242,10 @@ impl CustomTemplate {
 
 impl TemplateName {
     /// Every built-in mail.
-    pub const ALL: [TemplateName; 4] = [
+    pub const ALL: [TemplateName; 5] = [
         TemplateName::AccountExists,
         TemplateName::LoginOtp,
+        TemplateName::PasswordChanged,
         TemplateName::PasswordResetOtp,
         TemplateName::RegistrationOtp,
     ];
@@ -243,6 +255,7 @@ impl TemplateName {
         match self {
             TemplateName::AccountExists => "account_exists",
             TemplateName::LoginOtp => "login_otp",
+            TemplateName::PasswordChanged => "password_changed",
             TemplateName::PasswordResetOtp => "password_reset_otp",
             TemplateName::RegistrationOtp => "registration_otp",
         }
@@ -257,13 +270,17 @@ impl TemplateName {
 
     /// Whether the mail carries a one-time password.
     pub fn has_code(self) -> bool {
-        self != TemplateName::AccountExists
+        !matches!(
+            self,
+            TemplateName::AccountExists | TemplateName::PasswordChanged
+        )
     }
 
     fn words(self, vocabulary: &'static Vocabulary) -> &'static Words {
         match self {
             TemplateName::AccountExists => &vocabulary.account_exists,
             TemplateName::LoginOtp => &vocabulary.login_otp,
+            TemplateName::PasswordChanged => &vocabulary.password_changed,
             TemplateName::PasswordResetOtp => &vocabulary.password_reset_otp,
             TemplateName::RegistrationOtp => &vocabulary.registration_otp,
         }
@@ -362,11 +379,8 @@ fn key(name: TemplateName, language: Language, part: &str) -> String {
     format!("{}.{}.{part}", name.as_str(), language.tag())
 }
 
-fn sms_key(language: Language) -> String {
-    format!("sms.{}.{TEXT}", language.tag())
-}
-
 const SUBJECT: &str = "subject";
+const SMS: &str = "sms";
 const TEXT: &str = "text";
 const HTML: &str = "html";
 

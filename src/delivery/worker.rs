@@ -238,6 +238,10 @@ fn report(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
             app.metrics.outbox_settled("sent");
             tracing::debug!(outbox = %id, "sent");
         }
+        Settlement::Suppressed { reason } => {
+            app.metrics.outbox_settled("suppressed");
+            tracing::debug!(outbox = %id, reason = reason.as_str(), "suppressed");
+        }
         Settlement::Expired => {
             app.metrics.outbox_settled("expired");
             tracing::warn!(outbox = %id, "not sent: its code has expired");

@@ -96,6 +96,10 @@ pub async fn settle(
         Settlement::Sent => {
             tx.execute(&SETTLE, bind![id, "sent", at, none]).await?;
         }
+        Settlement::Suppressed { reason } => {
+            let values = bind![id, "suppressed", at, reason.as_str()];
+            tx.execute(&SETTLE, values).await?;
+        }
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ statements! {
     CODES = "DELETE FROM authorization_code WHERE code_hash IN
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
-        (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired') AND due_at < $1 LIMIT $2)";
+        (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
     TURNS = "DELETE FROM turn WHERE name IN
         (SELECT name FROM turn WHERE taken_at < $1 LIMIT $2)";
     TOKENS = "DELETE FROM access_token WHERE token_hash IN

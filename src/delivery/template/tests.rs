@@ -179,7 +179,7 @@ fn a_mail_with_a_code_is_not_rendered_without_one() {
             .is_ok()
     );
     assert_eq!(
-        templates.render_sms("en", None, &without),
+        templates.render_sms(TemplateName::LoginOtp, "en", None, &without),
         Err(TemplateProblem::CodeMissing)
     );
 }
@@ -187,12 +187,31 @@ fn a_mail_with_a_code_is_not_rendered_without_one() {
 #[test]
 fn a_text_message_is_one_short_line_and_may_be_bound_to_a_domain() {
     let templates = Templates::new();
-    assert_eq!(
-        templates
-            .render_sms("en", Some("login.example"), &values())
-            .unwrap(),
-        "482913 is your Éclair & Söhne code. It is valid for 10 minutes.\n@login.example #482913"
-    );
+    for (name, line) in [
+        (
+            TemplateName::LoginOtp,
+            "482913 is your Éclair & Söhne login code.",
+        ),
+        (
+            TemplateName::PasswordResetOtp,
+            "482913 is your code to reset your password at Éclair & Söhne.",
+        ),
+        (
+            TemplateName::RegistrationOtp,
+            "482913 is your Éclair & Söhne verification code.",
+        ),
+    ] {
+        assert_eq!(
+            templates
+                .render_sms(name, "en", Some("login.example"), &values())
+                .unwrap(),
+            format!("{line} It is valid for 10 minutes.\n@login.example #482913")
+        );
+    }
+    for name in [TemplateName::AccountExists, TemplateName::PasswordChanged] {
+        let rendered = templates.render_sms(name, "en", None, &values());
+        assert_eq!(rendered, Err(TemplateProblem::MailOnly));
+    }
     let long = OtpContext {
         site_name: "n".repeat(500),
         code: Some(Secret::from("1234567890".to_owned())),
@@ -201,11 +220,15 @@ fn a_text_message_is_one_short_line_and_may_be_bound_to_a_domain() {
     };
     for locale in ["en", "de"] {
         let domain = "d".repeat(100);
-        let line = templates.render_sms(locale, Some(&domain), &long).unwrap();
-        assert!(
-            line.chars().count() <= 160 && !line.contains('\n'),
-            "{line}"
-        );
+        for name in TemplateName::ALL.into_iter().filter(|name| name.has_code()) {
+            let line = templates
+                .render_sms(name, locale, Some(&domain), &long)
+                .unwrap();
+            assert!(
+                line.chars().count() <= 160 && !line.contains('\n'),
+                "{line}"
+            );
+        }
     }
 }
 

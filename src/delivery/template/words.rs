@@ -17,6 +17,8 @@ pub(super) struct Words {
     pub(super) validity: Option<&'static str>,
     /// What to do if the mail was not expected.
     pub(super) closing: &'static str,
+    /// The text message in its place; `None` when there is only the mail.
+    pub(super) sms: Option<&'static str>,
 }
 
 /// All sentences of one language.
@@ -25,9 +27,9 @@ pub(super) struct Vocabulary {
     pub(super) greeting: &'static str,
     pub(super) account_exists: Words,
     pub(super) login_otp: Words,
+    pub(super) password_changed: Words,
     pub(super) password_reset_otp: Words,
     pub(super) registration_otp: Words,
-    pub(super) sms: &'static str,
     pub(super) minute: [&'static str; 2],
     pub(super) hour: [&'static str; 2],
 }
@@ -44,6 +46,7 @@ pub(super) const ENGLISH: Vocabulary = Vocabulary {
                 password if you have forgotten it.",
         validity: None,
         closing: "If it was not you, there is nothing you need to do. Your account is unchanged.",
+        sms: None,
     },
     login_otp: Words {
         subject: "Your login code for {{ site_name }}",
@@ -53,6 +56,20 @@ pub(super) const ENGLISH: Vocabulary = Vocabulary {
         validity: Some("The code is valid for {{ valid_for }} and works once."),
         closing: "Nobody from {{ site_name }} will ever ask you for this code. If you did not try to log in, you can \
                   ignore this mail.",
+        sms: Some(
+            "{{ code }} is your {{ site_name }} login code. It is valid for {{ valid_for }}.",
+        ),
+    },
+    password_changed: Words {
+        subject: "Your password at {{ site_name }} was changed",
+        preheader: "If it was you, there is nothing to do.",
+        heading: "Your password was changed",
+        intro: "The password of your account with {{ site_name }} has just been changed. All devices that were logged in \
+                were logged out.",
+        validity: None,
+        closing: "If it was not you, choose a new password at {{ site_name }} at once, and make sure that nobody else can \
+                  read your mail.",
+        sms: None,
     },
     password_reset_otp: Words {
         subject: "Your code to reset your password at {{ site_name }}",
@@ -62,6 +79,9 @@ pub(super) const ENGLISH: Vocabulary = Vocabulary {
         validity: Some("The code is valid for {{ valid_for }} and works once."),
         closing: "Nobody from {{ site_name }} will ever ask you for this code. If you did not ask for a new password, \
                   you can ignore this mail: your password stays as it is.",
+        sms: Some(
+            "{{ code }} is your code to reset your password at {{ site_name }}. It is valid for {{ valid_for }}.",
+        ),
     },
     registration_otp: Words {
         subject: "Your verification code for {{ site_name }}",
@@ -71,8 +91,10 @@ pub(super) const ENGLISH: Vocabulary = Vocabulary {
         validity: Some("The code is valid for {{ valid_for }} and works once."),
         closing: "Nobody from {{ site_name }} will ever ask you for this code. If you did not register, you can \
                   ignore this mail: no account is made without the code.",
+        sms: Some(
+            "{{ code }} is your {{ site_name }} verification code. It is valid for {{ valid_for }}.",
+        ),
     },
-    sms: "{{ code }} is your {{ site_name }} code. It is valid for {{ valid_for }}.",
     minute: ["minute", "minutes"],
     hour: ["hour", "hours"],
 };
@@ -89,6 +111,7 @@ pub(super) const GERMAN: Vocabulary = Vocabulary {
                 sich an, oder setzen Sie Ihr Passwort zurück, falls Sie es vergessen haben.",
         validity: None,
         closing: "Wenn Sie das nicht waren, brauchen Sie nichts zu tun. An Ihrem Konto hat sich nichts geändert.",
+        sms: None,
     },
     login_otp: Words {
         subject: "Ihr Anmeldecode für {{ site_name }}",
@@ -98,6 +121,20 @@ pub(super) const GERMAN: Vocabulary = Vocabulary {
         validity: Some("Der Code ist {{ valid_for }} lang gültig und funktioniert einmal."),
         closing: "Niemand von {{ site_name }} wird Sie je nach diesem Code fragen. Wenn Sie sich nicht anmelden \
                   wollten, können Sie diese Nachricht ignorieren.",
+        sms: Some(
+            "{{ code }} ist Ihr Anmeldecode für {{ site_name }}. Er ist {{ valid_for }} lang gültig.",
+        ),
+    },
+    password_changed: Words {
+        subject: "Ihr Passwort bei {{ site_name }} wurde geändert",
+        preheader: "Wenn Sie das waren, ist nichts weiter zu tun.",
+        heading: "Ihr Passwort wurde geändert",
+        intro: "Das Passwort Ihres Kontos bei {{ site_name }} wurde gerade geändert. Alle Geräte, die angemeldet waren, \
+                wurden abgemeldet.",
+        validity: None,
+        closing: "Wenn Sie das nicht waren, wählen Sie bei {{ site_name }} sofort ein neues Passwort, und sorgen Sie dafür, \
+                  dass niemand sonst Ihre E-Mails lesen kann.",
+        sms: None,
     },
     password_reset_otp: Words {
         subject: "Ihr Code zum Zurücksetzen des Passworts bei {{ site_name }}",
@@ -107,6 +144,9 @@ pub(super) const GERMAN: Vocabulary = Vocabulary {
         validity: Some("Der Code ist {{ valid_for }} lang gültig und funktioniert einmal."),
         closing: "Niemand von {{ site_name }} wird Sie je nach diesem Code fragen. Wenn Sie kein neues Passwort \
                   angefordert haben, können Sie diese Nachricht ignorieren: Ihr Passwort bleibt, wie es ist.",
+        sms: Some(
+            "{{ code }} ist Ihr Code für ein neues Passwort bei {{ site_name }}. Er ist {{ valid_for }} lang gültig.",
+        ),
     },
     registration_otp: Words {
         subject: "Ihr Bestätigungscode für {{ site_name }}",
@@ -116,8 +156,10 @@ pub(super) const GERMAN: Vocabulary = Vocabulary {
         validity: Some("Der Code ist {{ valid_for }} lang gültig und funktioniert einmal."),
         closing: "Niemand von {{ site_name }} wird Sie je nach diesem Code fragen. Wenn Sie sich nicht registriert \
                   haben, können Sie diese Nachricht ignorieren: Ohne den Code entsteht kein Konto.",
+        sms: Some(
+            "{{ code }} ist Ihr Bestätigungscode für {{ site_name }}. Er ist {{ valid_for }} lang gültig.",
+        ),
     },
-    sms: "{{ code }} ist Ihr Code für {{ site_name }}. Er ist {{ valid_for }} lang gültig.",
     minute: ["Minute", "Minuten"],
     hour: ["Stunde", "Stunden"],
 };

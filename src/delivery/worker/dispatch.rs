@@ -7,12 +7,12 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::delivery::channel::Gateway;
 use crate::delivery::inbox::InboxMessage;
-use crate::delivery::letter::{self, Variables};
+use crate::delivery::letter::{self, Contents, Variables};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::SendOutcome;
 use crate::delivery::template::{OtpContext, TemplateName};
 use crate::moment::Moment;
-use crate::outgoing::{ClaimedMessage, Settlement};
+use crate::outgoing::{ClaimedMessage, Settlement, Suppression};
 use crate::refusal::Fault;
 
 /// Renders and sends a message, and says what became of it. Whether its code still lives is asked now,
@@ -26,22 +26,41 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         .as_deref()
         .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
         .and_then(|sealed| letter::open(&app.keyring, &message.id, sealed));
-    let variables = match opened {
-        Ok(variables) => variables,
+    let Contents {
+        variables,
+        suppressed,
+        ..
+    } = match opened {
+        Ok(contents) => contents,
         Err(fault) => {
             return Settlement::Abandoned {
                 reason: fault.to_string(),
             };
         }
     };
-    let rendered = match render(app, message, &variables) {
-        Ok(rendered) => rendered,
-        Err(reason) => return Settlement::Abandoned { reason },
-    };
     let gateway = match message.channel.as_str() {
         "email" => &app.channels.email,
         _ => &app.channels.sms,
     };
+    if let Some(reason) = suppressed {
+        if let Gateway::Inbox(inbox) = gateway {
+            inbox.put(suppressed_in_the_inbox(message, reason, app.now()));
+        }
+        return Settlement::Suppressed { reason };
+    }
+    match render(app, message, &variables) {
+        Ok(rendered) => send(app, message, gateway, variables, rendered).await,
+        Err(reason) => Settlement::Abandoned { reason },
+    }
+}
+
+async fn send(
+    app: &App,
+    message: &ClaimedMessage,
+    gateway: &Gateway,
+    variables: Variables,
+    rendered: Rendered,
+) -> Settlement {
     match gateway {
         Gateway::None => retry(
             app,
@@ -84,13 +103,32 @@ fn in_the_inbox(
         subject: rendered.subject,
         text: rendered.text,
         html: rendered.html,
-        suppressed: variables
-            .code
-            .is_none()
+        suppressed: (message.template == TemplateName::AccountExists.as_str())
             .then(|| String::from("the address already has an account")),
         code: variables.code.map(|code| code.expose().to_owned()),
         message_id: message.message_id.clone(),
         sent_at: at.millis(),
+    }
+}
+
+/// A message without words, which tells whoever develops against the server why there is no other.
+fn suppressed_in_the_inbox(
+    message: &ClaimedMessage,
+    reason: Suppression,
+    at: Moment,
+) -> InboxMessage {
+    InboxMessage {
+        id: message.id.clone(),
+        to: message.recipient.clone(),
+        channel: message.channel.clone(),
+        template: message.template.clone(),
+        subject: String::new(),
+        text: String::new(),
+        html: None,
+        code: None,
+        message_id: message.message_id.clone(),
+        sent_at: at.millis(),
+        suppressed: Some(String::from(reason.as_str())),
     }
 }
 
@@ -112,7 +150,7 @@ fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<
     let host = variables.host.split(':').next();
     let text = app
         .templates
-        .render_sms(&message.language, host, &context)
+        .render_sms(name, &message.language, host, &context)
         .map_err(|problem| problem.to_string())?;
     Ok(Rendered {
         subject: String::new(),

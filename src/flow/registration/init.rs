@@ -268,6 +268,7 @@ fn message(
         } else {
             template
         },
+        custom: None,
         locale: draft
             .locale
             .clone()
@@ -281,6 +282,7 @@ fn message(
             valid_minutes: u32::try_from(app.otp.registration.lifetime_seconds / 60).unwrap_or(1),
             first_name: draft.first_name.clone(),
         },
+        suppressed: None,
         expires_at: opened.challenge.expires_at,
     };
     delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)

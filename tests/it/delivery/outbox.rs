@@ -11,6 +11,7 @@ use vestibule::delivery::smtp::{SmtpRelay, SmtpSettings};
 use vestibule::delivery::template::TemplateName;
 use vestibule::delivery::{self, Gateway, Letter, Variables, worker};
 use vestibule::moment::Moment;
+use vestibule::outgoing::Suppression;
 use vestibule::store::{self, outbox::MessageState};
 use vestibule_protocol::headless::VerificationMethod;
 
@@ -64,10 +65,15 @@ async fn state(site: &Site, recipient: &str) -> MessageState {
 
 /// Queues a code without a registration around it.
 async fn queue(site: &Site, recipient: &str, code: &str, expires_at: Moment) {
-    let letter = Letter {
+    queue_letter(site, &letter(recipient, code, expires_at)).await;
+}
+
+fn letter(recipient: &str, code: &str, expires_at: Moment) -> Letter {
+    Letter {
         channel: VerificationMethod::Email,
         recipient: recipient.to_owned(),
         template: TemplateName::RegistrationOtp,
+        custom: None,
         locale: "en_US".into(),
         site_id: "0DB".into(),
         host: "site.example.com".into(),
@@ -78,10 +84,14 @@ async fn queue(site: &Site, recipient: &str, code: &str, expires_at: Moment) {
             valid_minutes: 10,
             first_name: None,
         },
+        suppressed: None,
         expires_at,
-    };
+    }
+}
+
+async fn queue_letter(site: &Site, letter: &Letter) {
     let (entropy, keyring) = (&site.app.entropy, &site.app.keyring);
-    let message = delivery::queue(&letter, site.app.now(), entropy, keyring).expect("it is sealed");
+    let message = delivery::queue(letter, site.app.now(), entropy, keyring).expect("it is sealed");
     let written = site
         .app
         .store
@@ -302,6 +312,71 @@ async fn a_relay_that_was_down_gets_everything_when_it_is_back() {
         .map(|mail| mail.rcpt_to[0].clone())
         .collect();
     assert_eq!(people, reached);
+}
+
+on_both_databases! {
+    async fn enu_03_a_suppressed_message_settles_with_its_reason_and_has_no_words(site: Site) {
+        let expires_at = site.app.now().plus_seconds(600);
+        for (number, reason) in Suppression::ALL.into_iter().enumerate() {
+            let to = format!("p{number}@example.com");
+            let suppressed = Some(reason);
+            queue_letter(&site, &Letter { suppressed, ..letter(&to, "482913", expires_at) }).await;
+            assert_eq!(state(&site, &to).await.status, "queued", "like any other");
+            site.deliver().await;
+            let ended = state(&site, &to).await;
+            assert_eq!((ended.status.as_str(), ended.is_wiped), ("suppressed", true));
+            assert_eq!(ended.last_reason.as_deref(), Some(reason.as_str()));
+            let shown = site.inbox.list(Some(&to));
+            site.inbox.clear();
+            assert_eq!(shown.len(), 1);
+            assert_eq!(shown[0].suppressed.as_deref(), Some(reason.as_str()));
+            let words = [&shown[0].subject, &shown[0].text].map(String::len);
+            assert_eq!((words, shown[0].code.as_deref()), ([0, 0], None));
+        }
+    }
+}
+
+#[tokio::test]
+async fn enu_03_a_suppressed_message_never_reaches_the_relay() {
+    let sink = SmtpSink::start().await;
+    let site = site(&sink).await;
+    let expires_at = site.app.now().plus_seconds(600);
+    let unknown = Letter {
+        suppressed: Some(Suppression::UserUnknown),
+        ..letter("", "482913", expires_at)
+    };
+    queue_letter(&site, &unknown).await;
+    let locked = Letter {
+        suppressed: Some(Suppression::UserLocked),
+        ..letter("locked@example.com", "482913", expires_at)
+    };
+    queue_letter(&site, &locked).await;
+    assert_eq!(turn(&site).await, 2);
+    assert_eq!(turn_after(&site, 300).await, 0);
+    assert_eq!(sink.connections_seen(), 0);
+    assert_eq!(state(&site, "").await.status, "suppressed");
+}
+
+#[tokio::test]
+async fn mail_15_a_changed_password_is_told_in_the_user_s_language_and_without_a_secret() {
+    let sink = SmtpSink::start().await;
+    let site = site(&sink).await;
+    let expires_at = site.app.now().plus_seconds(86_400);
+    for (locale, words) in [("en_US", "was changed"), ("de_AT", "wurde ge")] {
+        let to = format!("{locale}@example.com");
+        let mut notice = letter(&to, "482913", expires_at);
+        notice.template = TemplateName::PasswordChanged;
+        notice.locale = locale.into();
+        queue_letter(&site, &notice).await;
+        assert_eq!(turn(&site).await, 1);
+        let received = sink.received();
+        let mail = received.last().expect("a notice");
+        assert_eq!((mail.rcpt_to[0].as_str(), mail.code()), (to.as_str(), None));
+        let parts = [mail.subject(), mail.text(), mail.html().expect("a page")];
+        for part in parts {
+            assert!(part.contains(words) && !part.contains("482913"), "{part}");
+        }
+    }
 }
 
 #[tokio::test]
