@@ -111,9 +111,15 @@ pub struct LogConfig {
 }
 
 /// One-time passwords, per use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtpConfig {
+    /// Failed comparisons per user or address in 24 hours, over all codes, uses and nodes.
+    pub failures_per_day: i64,
+    /// A forgotten password.
+    pub forgot_password: OtpRules,
+    /// Passwordless login.
+    pub passwordless_login: OtpRules,
     /// Headless registration.
     pub registration: OtpRules,
 }
@@ -190,6 +196,17 @@ impl Default for LogConfig {
     }
 }
 
+impl Default for OtpConfig {
+    fn default() -> Self {
+        OtpConfig {
+            failures_per_day: 100,
+            forgot_password: OtpRules::default(),
+            passwordless_login: OtpRules::default(),
+            registration: OtpRules::default(),
+        }
+    }
+}
+
 impl Config {
     /// Checks what one key or two keys together rule out.
     ///
@@ -197,10 +214,15 @@ impl Config {
     /// A sentence that names the key.
     pub fn validate(&self) -> Result<(), String> {
         self.location()?;
-        self.otp
-            .registration
-            .validate()
-            .map_err(|reason| format!("[otp.registration] {reason}"))?;
+        for (section, rules) in [
+            ("otp.forgot_password", &self.otp.forgot_password),
+            ("otp.passwordless_login", &self.otp.passwordless_login),
+            ("otp.registration", &self.otp.registration),
+        ] {
+            rules
+                .validate()
+                .map_err(|reason| format!("[{section}] {reason}"))?;
+        }
         if !matches!(self.log.format.as_str(), "json" | "pretty") {
             return Err("[log] format takes \"json\" or \"pretty\"".into());
         }
@@ -231,6 +253,12 @@ impl Config {
             Err(format!("{key} must be between {low} and {high}"))
         };
         let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        within(
+            "[otp] failures_per_day",
+            u64::try_from(self.otp.failures_per_day).unwrap_or(0),
+            5,
+            100,
+        )?;
         within("[hashing] threads", number(self.hashing.threads), 0, 1_024)?;
         within("[hashing] queue", number(self.hashing.queue), 1, 65_536)?;
         within(

@@ -45,6 +45,12 @@ struct OtpOutcome {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Spray {
+    site: String,
+    kind: &'static str,
+}
+
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
@@ -58,6 +64,7 @@ pub struct Metrics {
     hash_queue: Gauge,
     hash_seconds: Seconds,
     one_time_passwords: Family<OtpOutcome, Counter>,
+    sprays: Family<Spray, Counter>,
     faults: Counter,
 }
 
@@ -91,6 +98,7 @@ impl Metrics {
                 "one_time_passwords",
                 "One-time passwords by purpose and outcome",
             ),
+            sprays: all.counted("spray_detected", "Sprays by site and what is guessed at"),
             faults: all.counted("faults", "Faults of the server"),
             registry: all.0,
         }
@@ -143,6 +151,12 @@ impl Metrics {
         self.one_time_passwords
             .get_or_create(&OtpOutcome { purpose, outcome })
             .inc();
+    }
+
+    /// The failures of a site (by its record id) became a spray in this hour: `otp`, `password`.
+    pub fn spray_detected(&self, site: &str, kind: &'static str) {
+        let site = site.to_owned();
+        self.sprays.get_or_create(&Spray { site, kind }).inc();
     }
 
     /// Something broke.

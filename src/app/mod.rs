@@ -6,6 +6,7 @@
 
 mod access;
 mod directory;
+mod guessing;
 mod visit;
 
 use std::sync::Arc;

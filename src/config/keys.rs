@@ -2,7 +2,7 @@
 //! value repeats the value, and that may be a secret that was put in the wrong place.
 
 /// Section, key, what it takes.
-const KEYS: [(&str, &str, &str); 26] = [
+const KEYS: [(&str, &str, &str); 37] = [
     ("database", "connections", WHOLE),
     ("database", "synchronous", "\"full\" or \"normal\""),
     ("database", "url", TEXT),
@@ -17,11 +17,18 @@ const KEYS: [(&str, &str, &str); 26] = [
     ("listen", "tls_key_file", PATH),
     ("log", "format", "\"json\" or \"pretty\""),
     ("log", "level", TEXT),
-    (
-        "otp.registration",
-        "alphabet",
-        "\"digits\" or \"alphanumeric\"",
-    ),
+    ("otp", "failures_per_day", WHOLE),
+    ("otp.forgot_password", "alphabet", ALPHABET),
+    ("otp.forgot_password", "codes_per_hour", WHOLE),
+    ("otp.forgot_password", "length", WHOLE),
+    ("otp.forgot_password", "lifetime_seconds", WHOLE),
+    ("otp.forgot_password", "tries", WHOLE),
+    ("otp.passwordless_login", "alphabet", ALPHABET),
+    ("otp.passwordless_login", "codes_per_hour", WHOLE),
+    ("otp.passwordless_login", "length", WHOLE),
+    ("otp.passwordless_login", "lifetime_seconds", WHOLE),
+    ("otp.passwordless_login", "tries", WHOLE),
+    ("otp.registration", "alphabet", ALPHABET),
     ("otp.registration", "codes_per_hour", WHOLE),
     ("otp.registration", "length", WHOLE),
     ("otp.registration", "lifetime_seconds", WHOLE),
@@ -39,6 +46,7 @@ const KEYS: [(&str, &str, &str); 26] = [
     ("smtp", "url", TEXT),
 ];
 
+const ALPHABET: &str = "\"digits\" or \"alphanumeric\"";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 const PATH: &str = "a path";
 const TEXT: &str = "text";

@@ -42,12 +42,30 @@ trusted = []
 # timeout_seconds = 30
 # connections = 4
 
+[otp]
+# Failed comparisons per user or address in 24 hours, over all codes, uses and nodes: 5 to 100.
+failures_per_day = 100
+
 [otp.registration]
 # Characters of a code, 6 to 10; "digits" or "alphanumeric".
 length = 6
 alphabet = "digits"
 lifetime_seconds = 600
 # Comparisons per code, and codes per mailbox and hour.
+tries = 5
+codes_per_hour = 5
+
+[otp.passwordless_login]
+length = 6
+alphabet = "digits"
+lifetime_seconds = 600
+tries = 5
+codes_per_hour = 5
+
+[otp.forgot_password]
+length = 6
+alphabet = "digits"
+lifetime_seconds = 600
 tries = 5
 codes_per_hour = 5
 

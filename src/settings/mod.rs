@@ -7,6 +7,7 @@
 mod account_rule;
 mod file;
 mod registration;
+mod spray;
 
 use url::Url;
 
@@ -14,6 +15,7 @@ use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use registration::{FieldTarget, Settings};
+pub use spray::SprayAction;
 
 /// Developer names of the mail templates that every installation has.
 pub mod template_name {

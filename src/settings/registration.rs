@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vestibule_protocol::headless::is_never_applied;
 
-use super::{AccountRule, template_name};
+use super::spray::validate_threshold;
+use super::{AccountRule, SprayAction, template_name};
 use crate::changes::{self, Invalid, one_or_many};
 
 /// A site's settings. Names are those of `NetworkAuthApiSettings` where it has one.
@@ -51,6 +52,14 @@ pub struct Settings {
     pub default_timezone: String,
     /// The name by which messages call the site; its own name where there is none.
     pub display_name: Option<String>,
+    /// Wrong one-time passwords of the site in one hour of the clock before it is a spray.
+    pub otp_spray_threshold_per_hour: i64,
+    /// What happens then.
+    pub otp_spray_action: SprayAction,
+    /// Wrong passwords of the site in one hour of the clock before it is a spray.
+    pub password_spray_threshold_per_hour: i64,
+    /// What happens then.
+    pub password_spray_action: SprayAction,
 }
 
 impl Default for Settings {
@@ -72,6 +81,10 @@ impl Default for Settings {
             default_locale: String::from("en_US"),
             default_timezone: String::from("UTC"),
             display_name: None,
+            otp_spray_threshold_per_hour: 1_000,
+            otp_spray_action: SprayAction::Refuse,
+            password_spray_threshold_per_hour: 1_000,
+            password_spray_action: SprayAction::Alert,
         }
     }
 }
@@ -168,6 +181,10 @@ impl Settings {
         {
             return Err(Invalid::new("displayName", "1 to 80 printable characters"));
         }
+        let otp = self.otp_spray_threshold_per_hour;
+        validate_threshold("otpSprayThresholdPerHour", otp)?;
+        let password = self.password_spray_threshold_per_hour;
+        validate_threshold("passwordSprayThresholdPerHour", password)?;
         if jiff::tz::TimeZone::get(&self.default_timezone).is_err() {
             let reason = format!("there is no time zone {:?}", self.default_timezone);
             return Err(Invalid::new("defaultTimezone", reason));
@@ -265,6 +282,15 @@ mod tests {
             (
                 json!({"emailTmplsAllowlist": ["unfiled$public/Nope"]}),
                 "emailTmplsAllowlist",
+            ),
+            (
+                json!({"otpSprayThresholdPerHour": 9}),
+                "otpSprayThresholdPerHour",
+            ),
+            (json!({"otpSprayAction": "ignore"}), "otpSprayAction"),
+            (
+                json!({"passwordSprayThresholdPerHour": 1_000_001}),
+                "passwordSprayThresholdPerHour",
             ),
             (json!({"defaultTimezone": "Mars/Base"}), "defaultTimezone"),
             (json!({"displayName": "a\r\nb"}), "displayName"),

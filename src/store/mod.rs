@@ -30,6 +30,7 @@ pub mod profile;
 pub mod signing_key;
 pub mod site;
 pub mod sweep;
+pub mod tally;
 pub mod token;
 pub mod turn;
 pub mod user;
@@ -296,6 +297,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     signing_key::STATEMENTS,
     site::STATEMENTS,
     sweep::STATEMENTS,
+    tally::STATEMENTS,
     token::STATEMENTS,
     turn::STATEMENTS,
     user::STATEMENTS,

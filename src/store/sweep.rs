@@ -2,6 +2,7 @@
 
 use super::Transaction;
 use super::statement::{bind, statements};
+use super::tally;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -15,6 +16,8 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
+    TALLIES = "DELETE FROM tally WHERE (subject, hour) IN
+        (SELECT subject, hour FROM tally WHERE hour < $1 LIMIT $2)";
     TURNS = "DELETE FROM turn WHERE name IN
         (SELECT name FROM turn WHERE taken_at < $1 LIMIT $2)";
     TOKENS = "DELETE FROM access_token WHERE token_hash IN
@@ -24,8 +27,8 @@ statements! {
 /// What may go: everything that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// Challenges are kept for the longest budget that counts them, 24 hours; the turns of their
-    /// budgets go with them.
+    /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
+    /// budget and the turns go with them.
     pub challenges: Moment,
     /// Codes are kept for as long as any token that came from one may live, so that a replay is
     /// recognised while there is something to revoke.
@@ -62,5 +65,7 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
     count += tx
         .execute(&TURNS, bind![horizon.challenges, ROWS_MAX])
         .await?;
+    let hour = tally::hour_of(horizon.challenges);
+    count += tx.execute(&TALLIES, bind![hour, ROWS_MAX]).await?;
     Ok(count)
 }

@@ -22,6 +22,9 @@ pub enum Turn<'a> {
     Account(&'a str),
     /// The hourly budget of a mailbox or number.
     Budget(&'a str),
+    /// The comparisons of codes about one user or address. It is not the turn of its budget: who
+    /// holds a challenge may wait for this one, and who holds a budget may wait for a challenge.
+    Guesses(&'a str),
 }
 
 /// Waits for every other write with the same turn, and holds it until the end of this one.
@@ -34,6 +37,7 @@ pub async fn take(tx: &mut Transaction<'_>, turn: Turn<'_>, at: Moment) -> Resul
     let name = match turn {
         Turn::Account(name_key) => format!("account {name_key}"),
         Turn::Budget(key) => format!("budget {key}"),
+        Turn::Guesses(key) => format!("guesses {key}"),
     };
     tx.execute(&TAKE, bind![&name, at]).await?;
     Ok(())

@@ -5,7 +5,9 @@
 //! values of [`OtpRules`]; none is written into a flow.
 
 mod challenge;
+mod guessing;
 mod rules;
 
 pub use challenge::{Attempt, Challenge, Opened, Purpose, Target};
+pub use guessing::{GuessLimits, Guessed, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

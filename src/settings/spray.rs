@@ -1,0 +1,29 @@
+//! What a site does about a spray: one guess at each of very many accounts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::changes::Invalid;
+
+/// What happens once the failures of one hour have passed the threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SprayAction {
+    /// It is told: a metric and a line in the log.
+    Alert,
+    /// It is told, and until the hour ends everything is refused as a wrong guess is.
+    Refuse,
+}
+
+/// The thresholds that a site may have.
+const THRESHOLDS: std::ops::RangeInclusive<i64> = 10..=1_000_000;
+
+/// Checks a threshold.
+///
+/// # Errors
+/// It is out of range.
+pub(super) fn validate_threshold(key: &'static str, threshold: i64) -> Result<(), Invalid> {
+    if THRESHOLDS.contains(&threshold) {
+        return Ok(());
+    }
+    Err(Invalid::new(key, "must be between 10 and 1,000,000"))
+}

@@ -1,0 +1,113 @@
+//! Tallies: how often something happened in each hour, for the limits that protect an account.
+//!
+//! They are counted in the write that they are about, so that they survive new codes, a restart and
+//! a change of nodes. What a subject may have and what happens then are values
+//! (`verification::GuessLimits`); this file counts.
+
+use super::Transaction;
+use super::statement::{bind, statements};
+use super::turn::{self, Turn};
+use crate::moment::Moment;
+use crate::refusal::Fault;
+use crate::verification::{GuessLimits, SprayLimit};
+
+statements! {
+    ADD = "INSERT INTO tally (subject, hour, count) VALUES ($1, $2, 1)
+        ON CONFLICT (subject, hour) DO UPDATE SET count = tally.count + 1
+        RETURNING count";
+    COUNTS_SINCE = "SELECT count FROM tally WHERE subject = $1 AND hour >= $2";
+}
+
+/// A tally's hour, in milliseconds.
+const HOUR_MILLIS: i64 = 3_600_000;
+
+/// The day of "failures per day", in seconds.
+const DAY_SECONDS: i64 = 24 * 3_600;
+
+/// The hour of the clock that an instant lies in, counted from the epoch.
+pub fn hour_of(at: Moment) -> i64 {
+    at.millis().div_euclid(HOUR_MILLIS)
+}
+
+/// Counts one more for a subject; the count of this hour with it.
+pub async fn add(tx: &mut Transaction<'_>, subject: &str, at: Moment) -> Result<i64, Fault> {
+    let count = tx.find(&ADD, bind![subject, hour_of(at)]).await?;
+    Ok(count.unwrap_or(0))
+}
+
+/// How often it happened since an instant, and earlier in the hour of that instant: a limit over it
+/// holds in every window, and may hold for up to an hour longer than it must.
+pub async fn sum_since(
+    tx: &mut Transaction<'_>,
+    subject: &str,
+    since: Moment,
+) -> Result<i64, Fault> {
+    // Added up here: the databases differ in the type of a SUM.
+    let counts: Vec<i64> = tx
+        .list(&COUNTS_SINCE, bind![subject, hour_of(since)])
+        .await?;
+    Ok(counts.iter().sum())
+}
+
+/// Whether a code for this user or address may be compared at all. If not, it is refused as a wrong
+/// one is, and nothing is counted: the limit is on comparisons. Called in the write that spends the
+/// try, before the comparison; on PostgreSQL, comparisons about one key then go one after the other.
+pub async fn may_compare(
+    tx: &mut Transaction<'_>,
+    key: &str,
+    site_id: &str,
+    limits: &GuessLimits,
+    at: Moment,
+) -> Result<bool, Fault> {
+    turn::take(tx, Turn::Guesses(key), at).await?;
+    let since = at.plus_seconds(-DAY_SECONDS);
+    let failures = sum_since(tx, &failures_of(key), since).await?;
+    Ok(failures < limits.failures_per_day && !is_sprayed(tx, site_id, &limits.spray, at).await?)
+}
+
+/// Counts a failed comparison, in the same write. True for the one that made a spray of the site's
+/// failures in this hour; whoever gets that reports it once the write is committed.
+pub async fn comparison_failed(
+    tx: &mut Transaction<'_>,
+    key: &str,
+    site_id: &str,
+    limits: &GuessLimits,
+    at: Moment,
+) -> Result<bool, Fault> {
+    add(tx, &failures_of(key), at).await?;
+    count_failure(tx, site_id, &limits.spray, at).await
+}
+
+/// Whether the site is being sprayed and nothing more is compared this hour. On PostgreSQL,
+/// comparisons that are under way at the threshold still end.
+pub async fn is_sprayed(
+    tx: &mut Transaction<'_>,
+    site_id: &str,
+    limit: &SprayLimit,
+    at: Moment,
+) -> Result<bool, Fault> {
+    if !limit.is_refused {
+        return Ok(false);
+    }
+    let count = sum_since(tx, &failures_at(site_id, limit), at).await?;
+    Ok(count >= limit.failures_per_hour)
+}
+
+/// Counts a failure of the site. True for the one that made a spray of them, once per hour.
+pub async fn count_failure(
+    tx: &mut Transaction<'_>,
+    site_id: &str,
+    limit: &SprayLimit,
+    at: Moment,
+) -> Result<bool, Fault> {
+    let count = add(tx, &failures_at(site_id, limit), at).await?;
+    Ok(count == limit.failures_per_hour)
+}
+
+fn failures_of(key: &str) -> String {
+    format!("guesses {key}")
+}
+
+fn failures_at(site_id: &str, limit: &SprayLimit) -> String {
+    format!("site:{site_id}:{}", limit.guessed.as_str())
+}
