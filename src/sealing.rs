@@ -10,6 +10,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use vestibule_protocol::secret::Secret;
 use zeroize::Zeroizing;
 
 use crate::moment::Entropy;
@@ -18,9 +19,19 @@ use crate::refusal::Fault;
 /// Bytes of a master key.
 pub const MASTER_KEY_BYTES: usize = 32;
 
+/// How a sealed text begins.
+const SEALED_PREFIX: &str = "sealed:";
+
+/// Whether a text is one that [`Keyring::seal_text`] made.
+pub fn is_sealed_text(text: &str) -> bool {
+    text.starts_with(SEALED_PREFIX)
+}
+
 /// What a value is sealed for. The name enters the key derivation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// The secret key of a site's captcha verifier.
+    CaptchaSecret,
     /// A consumer secret.
     ClientSecret,
     /// The variables of a message that waits in the outbox, its code among them.
@@ -31,6 +42,7 @@ pub enum Purpose {
 
 /// The keys of this installation, derived from the master key.
 pub struct Keyring {
+    captcha_secret: LessSafeKey,
     client_secret: LessSafeKey,
     outbox_message: LessSafeKey,
     signing_key: LessSafeKey,
@@ -50,6 +62,7 @@ impl Keyring {
         let mut check = [0; 16];
         check.copy_from_slice(&derive(&root, b"check")[..16]);
         Keyring {
+            captcha_secret: aead(b"captcha secret"),
             client_secret: aead(b"client secret"),
             outbox_message: aead(b"outbox message"),
             signing_key: aead(b"signing key"),
@@ -129,6 +142,30 @@ impl Keyring {
         Ok(body)
     }
 
+    /// [`Keyring::seal`] as text, for a bag of settings; it says of itself that it is sealed.
+    pub fn seal_text(
+        &self,
+        purpose: Purpose,
+        owner: &str,
+        plain: &str,
+        entropy: &Entropy,
+    ) -> String {
+        let sealed = self.seal(purpose, owner, plain.as_bytes(), entropy);
+        format!("{SEALED_PREFIX}{}", STANDARD.encode(sealed))
+    }
+
+    /// Opens what [`Keyring::seal_text`] made.
+    ///
+    /// # Faults
+    /// As of [`Keyring::open`].
+    pub fn open_text(&self, purpose: Purpose, owner: &str, text: &str) -> Result<Secret, Fault> {
+        let sealed = text.strip_prefix(SEALED_PREFIX).unwrap_or_default();
+        let plain = self.open(purpose, owner, &STANDARD.decode(sealed).unwrap_or_default())?;
+        let text = std::str::from_utf8(&plain)
+            .map_err(|_| Fault::described("opening a sealed value", format!("{purpose:?}")))?;
+        Ok(Secret::from(text.to_owned()))
+    }
+
     /// The keyed hash under which a one-time password rests. The request's own identifier enters
     /// it, so that a stored value is of no use in another request (threats OTP-18, OTP-23).
     pub fn one_time_password_mac(&self, identifier_hash: &[u8; 32], code: &str) -> [u8; 32] {
@@ -142,6 +179,7 @@ impl Keyring {
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
+            Purpose::CaptchaSecret => &self.captcha_secret,
             Purpose::ClientSecret => &self.client_secret,
             Purpose::OutboxMessage => &self.outbox_message,
             Purpose::SigningKey => &self.signing_key,

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vestibule_protocol::metadata::{Offer, ProviderMetadata};
+use vestibule_protocol::secret::Secret;
 
 use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::identity::Profile;
 use crate::refusal::Fault;
-use crate::sealing::Keyring;
+use crate::sealing::{Keyring, Purpose};
 use crate::settings::Site;
 use crate::store::{self, Store};
 use crate::token::KeySet;
@@ -94,7 +95,12 @@ pub struct SiteEntry {
     pub site: Site,
     /// Its two metadata documents.
     pub metadata: Bytes,
+    /// The secret key of its captcha verifier, opened.
+    pub recaptcha_secret: Option<Secret>,
 }
+
+/// What the secret key of a site's captcha verifier is sealed for; whoever saves one names the same.
+pub const CAPTCHA_SECRET_OWNER: &str = "recaptchaSecretKey";
 
 impl Directory {
     /// Reads everything.
@@ -139,9 +145,8 @@ impl Directory {
             keys,
             sites: sites
                 .into_iter()
-                .map(SiteEntry::new)
-                .map(Arc::new)
-                .collect(),
+                .map(|site| SiteEntry::open(site, keyring).map(Arc::new))
+                .collect::<Result<_, _>>()?,
             clients: clients
                 .into_iter()
                 .map(|client| client.open(keyring).map(|c| (c.id.clone(), Arc::new(c))))
@@ -204,6 +209,17 @@ impl Directory {
 }
 
 impl SiteEntry {
+    fn open(site: Site, keyring: &Keyring) -> Result<SiteEntry, Fault> {
+        let sealed = site.settings.recaptcha_secret_key.as_deref();
+        let opened = sealed
+            .map(|text| keyring.open_text(Purpose::CaptchaSecret, CAPTCHA_SECRET_OWNER, text))
+            .transpose()?;
+        Ok(SiteEntry {
+            recaptcha_secret: opened,
+            ..SiteEntry::new(site)
+        })
+    }
+
     fn new(site: Site) -> SiteEntry {
         let base = &site.base_url;
         // Only what works is listed (RFC 8414 section 2).
@@ -226,6 +242,7 @@ impl SiteEntry {
         );
         SiteEntry {
             metadata: Bytes::from(metadata.to_json()),
+            recaptcha_secret: None,
             site,
         }
     }

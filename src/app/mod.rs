@@ -26,7 +26,7 @@ use crate::sealing::Keyring;
 use crate::store::{self, Store};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::Holder;
-pub use directory::{Directory, SiteEntry};
+pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry};
 pub use visit::Visit;
 
 /// Everything that a story may use.

@@ -277,6 +277,7 @@ fn integration_user(source: Source<'_>, profile_id: String) -> User {
         phone_verified_at: None,
         locked_at: None,
         disabled_at: None,
+        session_generation: 0,
         created_at: source.at,
         updated_at: source.at,
     }

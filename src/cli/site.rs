@@ -7,9 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::place::{Exit, Installation, Place};
 use super::resolve::{self, Unresolved};
+use crate::app::CAPTCHA_SECRET_OWNER;
 use crate::changes::Invalid;
 use crate::identity::prefix;
 use crate::refusal::Fault;
+use crate::sealing::{Purpose, is_sealed_text};
 use crate::settings::{self, Settings, Site, check_base_url, line_of_key};
 use crate::store::{self, Transaction};
 use vestibule_protocol::identifier::RecordId;
@@ -263,7 +265,24 @@ impl Given {
         for key in ["registrationUserDefaultProfile", "memberProfiles"] {
             resolve::profile_setting(installation, &mut self.map, key).await?;
         }
-        resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await
+        resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await?;
+        self.seal(installation);
+        Ok(())
+    }
+
+    /// Seals the secret that is among the settings. One that `site show` has printed is sealed already.
+    fn seal(&mut self, installation: &Installation) {
+        let Some(Value::String(secret)) = self.map.get_mut(CAPTCHA_SECRET_OWNER) else {
+            return;
+        };
+        if !is_sealed_text(secret) {
+            *secret = installation.keyring.seal_text(
+                Purpose::CaptchaSecret,
+                CAPTCHA_SECRET_OWNER,
+                secret,
+                &installation.entropy,
+            );
+        }
     }
 
     /// The refusal of these changes to `current`, with the line that is to blame.

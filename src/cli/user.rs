@@ -168,6 +168,7 @@ fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> 
         phone_verified_at: None,
         locked_at: None,
         disabled_at: None,
+        session_generation: 0,
         created_at: at,
         updated_at: at,
     })

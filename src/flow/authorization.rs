@@ -14,6 +14,7 @@ use vestibule_protocol::secret::Secret;
 use super::Visit;
 use crate::app::App;
 use crate::client::Client;
+use crate::identity::User;
 use crate::refusal::Refusal;
 use crate::store::code::AuthorizationCode;
 use crate::token::mint_authorization_code;
@@ -135,7 +136,7 @@ pub fn issue_code(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    user_id: &str,
+    user: &User,
     amr: &str,
 ) -> IssuedCode {
     let minted = mint_authorization_code(&app.entropy);
@@ -145,7 +146,7 @@ pub fn issue_code(
         row: AuthorizationCode {
             code_hash: minted.hash,
             client_id: checked.client.id.clone(),
-            user_id: user_id.to_owned(),
+            user_id: user.id.clone(),
             site_id: visit.site.site.id.clone(),
             redirect_uri: checked.redirect_uri.clone(),
             code_challenge: checked.code_challenge.clone(),
@@ -154,6 +155,7 @@ pub fn issue_code(
             nonce: checked.nonce.clone(),
             auth_at: visit.at,
             amr: amr.to_owned(),
+            session_generation: user.session_generation,
             expires_at: visit.at.plus_seconds(lifetime),
         },
     }

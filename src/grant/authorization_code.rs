@@ -127,6 +127,7 @@ async fn redeem(
         user_id: code.user_id.clone(),
         site_id: site_id.clone(),
         scope: code.scope.clone(),
+        session_generation: code.session_generation,
         issued_at: event.at,
         expires_at: redemption.token_expires_at,
     };
@@ -150,6 +151,10 @@ fn check(
     check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;
     let user = user.ok_or(Refusal::CodeUnknown)?;
     user.check_active()?;
+    if user.session_generation != code.session_generation {
+        // A password was chosen anew in between, and that ends what was begun under the old one.
+        return Err(Refusal::CodeExpired);
+    }
     redemption.client.check_permitted(&user.profile_id)
 }
 

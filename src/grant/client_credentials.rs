@@ -45,6 +45,7 @@ pub(super) async fn exchange(
             user_id: user.id.clone(),
             site_id: visit.site.site.id.clone(),
             scope: scope.to_string(),
+            session_generation: user.session_generation,
             issued_at: visit.at,
             expires_at: visit.at.plus_seconds(token.lifetime_seconds),
         };

@@ -47,6 +47,9 @@ pub struct User {
     pub locked_at: Option<Moment>,
     /// When it was disabled.
     pub disabled_at: Option<Moment>,
+    /// Counts how often all sessions were ended. A code or token holds the number it was issued
+    /// under and is good for as long as that is the user's.
+    pub session_generation: i64,
     /// When it was made.
     pub created_at: Moment,
     /// When it last changed.

@@ -5,17 +5,18 @@
 //! to run is not here but in `config.rs`. Everything is validated before anything is changed.
 
 mod account_rule;
+mod check;
 mod file;
-mod registration;
 mod spray;
+mod values;
 
 use url::Url;
 
 use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
-pub use registration::{FieldTarget, Settings};
 pub use spray::SprayAction;
+pub use values::{FieldTarget, Settings};
 
 /// Developer names of the mail templates that every installation has.
 pub mod template_name {

@@ -9,13 +9,13 @@ use crate::refusal::Fault;
 
 statements! {
     INSERT = "INSERT INTO authorization_code (code_hash, client_id, user_id, site_id, redirect_uri,
-            code_challenge, scope, state, nonce, auth_at, amr, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+            code_challenge, scope, state, nonce, auth_at, amr, session_generation, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     SPEND = "UPDATE authorization_code SET redeemed_at = $4
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3
             AND redeemed_at IS NULL AND expires_at > $4
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
-            nonce, auth_at, amr, expires_at";
+            nonce, auth_at, amr, session_generation, expires_at";
     STATE_OF = "SELECT redeemed_at FROM authorization_code
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
 }
@@ -45,6 +45,8 @@ pub struct AuthorizationCode {
     pub auth_at: Moment,
     /// How (RFC 8176), separated by blanks.
     pub amr: String,
+    /// The user's `session_generation` when it was issued.
+    pub session_generation: i64,
     /// When it ends.
     pub expires_at: Moment,
 }
@@ -76,6 +78,7 @@ pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Resul
         &code.nonce,
         code.auth_at,
         &code.amr,
+        code.session_generation,
         code.expires_at,
     ];
     tx.execute(&INSERT, values).await?;
@@ -120,6 +123,7 @@ impl Record for AuthorizationCode {
             nonce: row.next()?,
             auth_at: row.next()?,
             amr: row.next()?,
+            session_generation: row.next()?,
             expires_at: row.next()?,
         })
     }

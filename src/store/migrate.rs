@@ -38,6 +38,11 @@ static MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0001_headless_registration.sql"),
     },
     Migration {
+        number: 2,
+        name: "every headless flow",
+        text: include_str!("migrations/0002_every_headless_flow.sql"),
+    },
+    Migration {
         number: 6,
         name: "tallies",
         text: include_str!("migrations/0006_tallies.sql"),

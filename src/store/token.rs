@@ -11,10 +11,11 @@ use crate::refusal::Fault;
 statements! {
     FIND_LIVE = concat!("SELECT t.client_id, t.site_id, t.scope, t.issued_at, t.expires_at, ",
         user_columns!("u"), " FROM access_token t JOIN app_user u ON u.id = t.user_id
-        WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2");
+        WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
+            AND t.session_generation = u.session_generation");
     INSERT = "INSERT INTO access_token (token_hash, code_hash, client_id, user_id, site_id, scope,
-            issued_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            session_generation, issued_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     REVOKE_BY_CODE = "UPDATE access_token SET revoked_at = $2 WHERE code_hash = $1 AND revoked_at IS NULL";
 }
 
@@ -33,6 +34,8 @@ pub struct AccessToken {
     pub site_id: String,
     /// Scopes, separated by blanks.
     pub scope: String,
+    /// The user's `session_generation` when it was issued.
+    pub session_generation: i64,
     /// When it was issued.
     pub issued_at: Moment,
     /// When it ends.
@@ -65,6 +68,7 @@ pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(),
         &token.user_id,
         &token.site_id,
         &token.scope,
+        token.session_generation,
         token.issued_at,
         token.expires_at,
     ];
@@ -72,7 +76,7 @@ pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(),
     Ok(())
 }
 
-/// The token, if it is neither revoked nor over.
+/// The token, if it is neither revoked nor over and its user's sessions were not ended since.
 pub async fn find_live(
     tx: &mut Transaction<'_>,
     token_hash: &[u8; 32],

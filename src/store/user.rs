@@ -48,6 +48,8 @@ macro_rules! user_columns {
             $table,
             ".disabled_at, ",
             $table,
+            ".session_generation, ",
+            $table,
             ".created_at, ",
             $table,
             ".updated_at"
@@ -63,8 +65,9 @@ statements! {
     FIND_CREDENTIAL = "SELECT phc FROM credential WHERE user_id = $1";
     INSERT = "INSERT INTO app_user (id, username, username_key, email, email_key, phone, first_name,
             last_name, profile_id, account_id, locale, timezone, attributes, is_integration,
-            email_verified_at, phone_verified_at, locked_at, disabled_at, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            email_verified_at, phone_verified_at, locked_at, disabled_at, session_generation, created_at,
+            updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         ON CONFLICT DO NOTHING";
     INSERT_CREDENTIAL = "INSERT INTO credential (user_id, phc, history, set_at) VALUES ($1, $2, '[]', $3)";
     SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
@@ -96,6 +99,7 @@ pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault
         user.phone_verified_at,
         user.locked_at,
         user.disabled_at,
+        user.session_generation,
         user.created_at,
         user.updated_at,
     ];
@@ -175,6 +179,7 @@ impl Record for User {
             phone_verified_at: row.next()?,
             locked_at: row.next()?,
             disabled_at: row.next()?,
+            session_generation: row.next()?,
             created_at: row.next()?,
             updated_at: row.next()?,
         })

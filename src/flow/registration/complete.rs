@@ -48,7 +48,7 @@ pub async fn complete(
         Err(error) => return give_up(app, visit, &proven, &error).await,
     };
     let user = user(app, visit, &proven, &profile.id, &created);
-    let code = authorization::issue_code(app, visit, checked, &user.id, AMR);
+    let code = authorization::issue_code(app, visit, checked, &user, AMR);
     let completion = Completion {
         identifier_hash: proven.identifier_hash,
         account: new_account(app, visit, &created.account),
@@ -335,6 +335,7 @@ fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &N
         phone_verified_at: is_phone_proven.then_some(visit.at),
         locked_at: None,
         disabled_at: None,
+        session_generation: 0,
         created_at: visit.at,
         updated_at: visit.at,
     }

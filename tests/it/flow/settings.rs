@@ -435,7 +435,7 @@ fn what_cannot_be_saved() {
     for (changes, key) in [
         (
             json!({"isRecaptchaRequiredRgstr": true}),
-            "isRecaptchaRequiredRgstr",
+            "recaptchaSecretKey",
         ),
         (
             json!({"registrationAccount": {"rule": "customdata"}}),

@@ -187,6 +187,7 @@ fn code(hash: u8) -> AuthorizationCode {
         nonce: Some(String::from("n-0S6_WzA2Mj")),
         auth_at: START.plus_seconds(-3),
         amr: String::from("otp"),
+        session_generation: 0,
         expires_at: START.plus_seconds(60),
     }
 }
@@ -259,6 +260,7 @@ fn token(hash: u8, user: &User) -> AccessToken {
         user_id: user.id.clone(),
         site_id: SITE_ID.to_owned(),
         scope: String::from("openid api"),
+        session_generation: 0,
         issued_at: START,
         expires_at: START.plus_seconds(7_200),
     }

@@ -35,6 +35,7 @@ pub(super) async fn user(site: &Site, id: &str, username: &str) -> User {
         phone_verified_at: at(2),
         locked_at: at(3),
         disabled_at: at(4),
+        session_generation: 0,
         created_at: Moment::from_millis(START.millis() + 123),
         updated_at: START.plus_seconds(5),
     }

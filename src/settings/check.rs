@@ -1,0 +1,339 @@
+//! What settings rule out, one alone or several together.
+
+use super::spray::validate_threshold;
+use super::{FieldTarget, Settings, template_name};
+use crate::changes::Invalid;
+
+/// The verifiers of captchas.
+const CAPTCHA_PROVIDERS: [&str; 6] = [
+    "google_v2",
+    "google_v3",
+    "google_enterprise",
+    "hcaptcha",
+    "turnstile",
+    "test",
+];
+
+/// The switches of one headless API and the names of the two of which one must be on.
+struct Door {
+    is_allowed: bool,
+    is_authentication_required: bool,
+    is_recaptcha_required: bool,
+    authentication_key: &'static str,
+}
+
+impl Settings {
+    /// Checks what one setting or two settings together rule out. That the profiles, users and
+    /// templates that are named exist is checked where they can be looked up.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        self.validate_doors()?;
+        self.validate_registration()?;
+        self.validate_captcha()?;
+        self.validate_templates()?;
+        within(
+            "maxPasswordResetAttempts",
+            self.max_password_reset_attempts,
+            1,
+            10,
+        )?;
+        for (key, value) in [
+            (
+                "otpSprayThresholdPerHour",
+                self.otp_spray_threshold_per_hour,
+            ),
+            (
+                "passwordSprayThresholdPerHour",
+                self.password_spray_threshold_per_hour,
+            ),
+        ] {
+            validate_threshold(key, value)?;
+        }
+        self.validate_place()
+    }
+
+    /// One of authentication and reCAPTCHA must be on for every API that is.
+    fn validate_doors(&self) -> Result<(), Invalid> {
+        for door in self.doors() {
+            if door.is_allowed && !door.is_authentication_required && !door.is_recaptcha_required {
+                let reason = "require authentication or reCAPTCHA (or both) to access this API";
+                return Err(Invalid::new(door.authentication_key, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn doors(&self) -> [Door; 3] {
+        [
+            Door {
+                is_allowed: self.is_headless_user_registration_allowed,
+                is_authentication_required: self.does_registration_require_auth,
+                is_recaptcha_required: self.is_recaptcha_required_rgstr,
+                authentication_key: "doesRegistrationRequireAuth",
+            },
+            Door {
+                is_allowed: self.is_pwdless_login_allowed,
+                is_authentication_required: self.does_pwdless_login_require_auth,
+                is_recaptcha_required: self.is_recaptcha_required_pwdless_login,
+                authentication_key: "doesPwdlessLoginRequireAuth",
+            },
+            Door {
+                is_allowed: self.is_forgot_pwd_allowed,
+                is_authentication_required: self.does_forgot_password_require_auth,
+                is_recaptcha_required: self.is_recaptcha_required_forgot_pwd,
+                authentication_key: "doesForgotPasswordRequireAuth",
+            },
+        ]
+    }
+
+    fn validate_registration(&self) -> Result<(), Invalid> {
+        if self.is_headless_user_registration_allowed {
+            if self.registration_user_default_profile.is_none() {
+                let reason = "select the profile that new users get";
+                return Err(Invalid::new("registrationUserDefaultProfile", reason));
+            }
+            if self.registration_execution_user.is_none() {
+                let reason = "select the user that the registration handler runs as";
+                return Err(Invalid::new("registrationExecutionUser", reason));
+            }
+        }
+        if self.registration_handler != "builtin" {
+            let reason = format!(
+                "there is no handler {:?}; there is \"builtin\"",
+                self.registration_handler
+            );
+            return Err(Invalid::new("registrationHandler", reason));
+        }
+        for (member, target) in &self.registration_field_mapping {
+            if FieldTarget::parse(target).is_none() {
+                let reason = format!(
+                    "{member} → {target:?}: a member goes to firstName, phone, locale, timezone or attributes.NAME"
+                );
+                return Err(Invalid::new("registrationFieldMapping", reason));
+            }
+        }
+        self.registration_account
+            .validate()
+            .map_err(|reason| Invalid::new("registrationAccount", reason))
+    }
+
+    /// A site that asks for captchas must be able to have them verified.
+    fn validate_captcha(&self) -> Result<(), Invalid> {
+        let provider = self.recaptcha_provider.as_str();
+        if !CAPTCHA_PROVIDERS.contains(&provider) {
+            let reason = format!(
+                "there is no verifier {provider:?}; there are {}",
+                CAPTCHA_PROVIDERS.join(", ")
+            );
+            return Err(Invalid::new("recaptchaProvider", reason));
+        }
+        if !(0.5..=1.0).contains(&self.recaptcha_score_threshold) {
+            let reason = format!(
+                "{} is not between 0.5 and 1",
+                self.recaptcha_score_threshold
+            );
+            return Err(Invalid::new("recaptchaScoreThreshold", reason));
+        }
+        if !self.doors().iter().any(|door| door.is_recaptcha_required) {
+            return Ok(());
+        }
+        if provider != "test" && self.recaptcha_secret_key.is_none() {
+            let reason = "a site that requires reCAPTCHA needs the secret key of its verifier";
+            return Err(Invalid::new("recaptchaSecretKey", reason));
+        }
+        if provider == "google_enterprise" {
+            for (key, value) in [
+                ("recaptchaProjectId", &self.recaptcha_project_id),
+                ("recaptchaSiteKey", &self.recaptcha_site_key),
+            ] {
+                if value.as_deref().is_none_or(str::is_empty) {
+                    return Err(Invalid::new(key, "reCAPTCHA Enterprise needs it"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_templates(&self) -> Result<(), Invalid> {
+        let unknown = |name: &str| {
+            let known = template_name::ALL.join(", ");
+            format!("there is no template {name:?}; there are {known}")
+        };
+        for name in &self.email_tmpls_allowlist {
+            if !template_name::ALL.contains(&name.as_str()) {
+                return Err(Invalid::new("emailTmplsAllowlist", unknown(name)));
+            }
+        }
+        for (key, default, own) in [
+            (
+                "registrationEmailTemplate",
+                self.registration_email_template.as_str(),
+                template_name::REGISTRATION_OTP,
+            ),
+            (
+                "passwordlessLoginEmailTemplate",
+                self.passwordless_login_email_template.as_str(),
+                template_name::LOGIN_OTP,
+            ),
+            (
+                "forgotPasswordEmailTemplate",
+                self.forgot_password_email_template.as_str(),
+                template_name::PASSWORD_RESET_OTP,
+            ),
+        ] {
+            if default == own {
+                continue;
+            }
+            let reason = match template_name::ALL.contains(&default) {
+                true => format!("{default:?} is the template of another flow"),
+                false => unknown(default),
+            };
+            return Err(Invalid::new(key, reason));
+        }
+        Ok(())
+    }
+
+    fn validate_place(&self) -> Result<(), Invalid> {
+        let is_printable =
+            |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
+        if let Some(name) = &self.display_name
+            && !(is_printable(name) && name.chars().count() <= 80)
+        {
+            return Err(Invalid::new("displayName", "1 to 80 printable characters"));
+        }
+        if jiff::tz::TimeZone::get(&self.default_timezone).is_err() {
+            let reason = format!("there is no time zone {:?}", self.default_timezone);
+            return Err(Invalid::new("defaultTimezone", reason));
+        }
+        Ok(())
+    }
+}
+
+fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    let reason = format!("{value} is not between {low} and {high}");
+    Err(Invalid::new(key, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().unwrap().clone()
+    }
+
+    fn allowed() -> Map<String, Value> {
+        map(json!({
+            "isHeadlessUserRegistrationAllowed": true,
+            "doesRegistrationRequireAuth": true,
+            "registrationUserDefaultProfile": "Customer",
+            "registrationExecutionUser": "integration@example.com",
+        }))
+    }
+
+    #[test]
+    fn registration_needs_authentication_or_recaptcha_a_profile_and_a_run_as_user() {
+        let mut settings = allowed();
+        assert!(Settings::default().updated(&settings).is_ok());
+        for (key, value) in [
+            ("doesRegistrationRequireAuth", json!(false)),
+            ("registrationUserDefaultProfile", Value::Null),
+            ("registrationExecutionUser", Value::Null),
+        ] {
+            settings.insert(key.to_owned(), value);
+            assert_eq!(Settings::default().updated(&settings).unwrap_err().key, key);
+            settings = allowed();
+        }
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (change, key) in [
+            (
+                json!({"isHeadlessUserRegistrationAlowed": true}),
+                "isHeadlessUserRegistrationAlowed",
+            ),
+            (
+                json!({"doesRegistrationRequireAuth": "yes"}),
+                "doesRegistrationRequireAuth",
+            ),
+            (
+                json!({"registrationHandler": "MyApexClass"}),
+                "registrationHandler",
+            ),
+            (
+                json!({"registrationFieldMapping": {"a": "profileId"}}),
+                "registrationFieldMapping",
+            ),
+            (
+                json!({"registrationFieldMapping": {"a": "attributes.Profile_Id"}}),
+                "registrationFieldMapping",
+            ),
+            (
+                json!({"registrationEmailTemplate": template_name::LOGIN_OTP}),
+                "registrationEmailTemplate",
+            ),
+            (
+                json!({"registrationAccount": {"rule": "shared"}}),
+                "registrationAccount",
+            ),
+            (
+                json!({"emailTmplsAllowlist": ["unfiled$public/Nope"]}),
+                "emailTmplsAllowlist",
+            ),
+            (json!({"defaultTimezone": "Mars/Base"}), "defaultTimezone"),
+            (json!({"displayName": "a\r\nb"}), "displayName"),
+            (
+                json!({"isRecaptchaRequiredRgstr": true}),
+                "recaptchaSecretKey",
+            ),
+            (json!({"recaptchaProvider": "me"}), "recaptchaProvider"),
+            (
+                json!({"recaptchaScoreThreshold": 0.49}),
+                "recaptchaScoreThreshold",
+            ),
+            (
+                json!({"recaptchaScoreThreshold": 1.01}),
+                "recaptchaScoreThreshold",
+            ),
+            (
+                json!({"recaptchaProvider": "google_enterprise", "recaptchaSecretKey": "k",
+                    "isRecaptchaRequiredForgotPwd": true}),
+                "recaptchaProjectId",
+            ),
+            (
+                json!({"isPwdlessLoginAllowed": true}),
+                "doesPwdlessLoginRequireAuth",
+            ),
+            (
+                json!({"isForgotPwdAllowed": true}),
+                "doesForgotPasswordRequireAuth",
+            ),
+            (
+                json!({"maxPasswordResetAttempts": 0}),
+                "maxPasswordResetAttempts",
+            ),
+            (
+                json!({"otpSprayThresholdPerHour": 9}),
+                "otpSprayThresholdPerHour",
+            ),
+            (json!({"otpSprayAction": "ignore"}), "otpSprayAction"),
+            (
+                json!({"passwordSprayThresholdPerHour": 1_000_001}),
+                "passwordSprayThresholdPerHour",
+            ),
+        ] {
+            assert_eq!(
+                Settings::default().updated(&map(change)).unwrap_err().key,
+                key
+            );
+        }
+    }
+}
