@@ -15,9 +15,9 @@ use vestibule_protocol::secret::Secret;
 use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::identity::Profile;
-use crate::refusal::Fault;
+use crate::refusal::{Fault, Refusal};
 use crate::sealing::{Keyring, Purpose};
-use crate::settings::Site;
+use crate::settings::{self, Choice, Settings, Site, TemplateFlow};
 use crate::store::{self, Store};
 use crate::token::KeySet;
 
@@ -195,6 +195,19 @@ impl Directory {
         clients
     }
 
+    /// Chooses the template of a request's mail; see [`settings::choose`].
+    ///
+    /// # Refusals
+    /// `TemplateNotAllowed`, `TemplateUnknown`.
+    pub fn choose_template(
+        &self,
+        settings: &Settings,
+        flow: TemplateFlow,
+        named: Option<&str>,
+    ) -> Result<Choice, Refusal> {
+        settings::choose(settings, flow, named, |_| None)
+    }
+
     /// The profile with a record id.
     pub fn profile(&self, id: &str) -> Option<&Arc<Profile>> {
         self.profiles.get(id)
@@ -287,7 +300,6 @@ fn loopback_port(authority: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use crate::moment::Moment;
-    use crate::settings::Settings;
 
     fn answers(base_url: &str, authority: &str) -> bool {
         let entry = SiteEntry::new(Site {

@@ -215,6 +215,7 @@ async fn write_change(
 /// The settings with changes, all of them or none.
 fn with_changes(current: &Settings, changes: &Map<String, Value>) -> Result<Settings, Invalid> {
     let settings = current.updated(changes)?;
+    settings.check_templates(|_| None)?;
     let default = settings.registration_user_default_profile.as_ref();
     let members = &settings.member_profiles;
     if let Some(default) = default

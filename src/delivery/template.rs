@@ -11,6 +11,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use vestibule_protocol::secret::Secret;
 
 use super::message::{Rendered, single_line};
+use crate::settings::language_of;
 
 mod engine;
 mod grammar;
@@ -293,14 +294,9 @@ impl Language {
 
     /// The language of a locale by its first part: `de`, `de_DE`, `de-AT` are German, all unknown ones English.
     pub fn from_locale(locale: &str) -> Language {
-        let first = locale
-            .split(['-', '_', '.', '@'])
-            .next()
-            .unwrap_or_default();
-        if first.trim().eq_ignore_ascii_case("de") {
-            Language::German
-        } else {
-            Language::English
+        match language_of(locale).as_str() {
+            "de" => Language::German,
+            _ => Language::English,
         }
     }
 

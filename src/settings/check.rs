@@ -1,7 +1,7 @@
 //! What settings rule out, one alone or several together.
 
 use super::spray::validate_threshold;
-use super::{FieldTarget, Settings, template_name};
+use super::{FieldTarget, Settings};
 use crate::changes::Invalid;
 
 /// The verifiers of captchas.
@@ -32,7 +32,7 @@ impl Settings {
         self.validate_doors()?;
         self.validate_registration()?;
         self.validate_captcha()?;
-        self.validate_templates()?;
+        self.check_template_languages()?;
         within(
             "maxPasswordResetAttempts",
             self.max_password_reset_attempts,
@@ -156,45 +156,6 @@ impl Settings {
         Ok(())
     }
 
-    fn validate_templates(&self) -> Result<(), Invalid> {
-        let unknown = |name: &str| {
-            let known = template_name::ALL.join(", ");
-            format!("there is no template {name:?}; there are {known}")
-        };
-        for name in &self.email_tmpls_allowlist {
-            if !template_name::ALL.contains(&name.as_str()) {
-                return Err(Invalid::new("emailTmplsAllowlist", unknown(name)));
-            }
-        }
-        for (key, default, own) in [
-            (
-                "registrationEmailTemplate",
-                self.registration_email_template.as_str(),
-                template_name::REGISTRATION_OTP,
-            ),
-            (
-                "passwordlessLoginEmailTemplate",
-                self.passwordless_login_email_template.as_str(),
-                template_name::LOGIN_OTP,
-            ),
-            (
-                "forgotPasswordEmailTemplate",
-                self.forgot_password_email_template.as_str(),
-                template_name::PASSWORD_RESET_OTP,
-            ),
-        ] {
-            if default == own {
-                continue;
-            }
-            let reason = match template_name::ALL.contains(&default) {
-                true => format!("{default:?} is the template of another flow"),
-                false => unknown(default),
-            };
-            return Err(Invalid::new(key, reason));
-        }
-        Ok(())
-    }
-
     fn validate_place(&self) -> Result<(), Invalid> {
         let is_printable =
             |name: &str| !name.trim().is_empty() && !name.chars().any(char::is_control);
@@ -277,16 +238,16 @@ mod tests {
                 "registrationFieldMapping",
             ),
             (
-                json!({"registrationEmailTemplate": template_name::LOGIN_OTP}),
+                json!({"registrationEmailTemplate": 7}),
                 "registrationEmailTemplate",
+            ),
+            (
+                json!({"forgotPasswordEmailTemplate": {"German": "f/N"}}),
+                "forgotPasswordEmailTemplate",
             ),
             (
                 json!({"registrationAccount": {"rule": "shared"}}),
                 "registrationAccount",
-            ),
-            (
-                json!({"emailTmplsAllowlist": ["unfiled$public/Nope"]}),
-                "emailTmplsAllowlist",
             ),
             (json!({"defaultTimezone": "Mars/Base"}), "defaultTimezone"),
             (json!({"displayName": "a\r\nb"}), "displayName"),

@@ -8,6 +8,7 @@ mod account_rule;
 mod check;
 mod file;
 mod spray;
+mod template_choice;
 mod values;
 
 use url::Url;
@@ -16,6 +17,9 @@ use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use spray::SprayAction;
+pub use template_choice::{
+    Choice, DefaultTemplate, TemplateFlow, choose, is_language, language_of,
+};
 pub use values::{FieldTarget, Settings};
 
 /// Developer names of the mail templates that every installation has.
@@ -26,8 +30,6 @@ pub mod template_name {
     pub const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
     /// The code for choosing a new password.
     pub const PASSWORD_RESET_OTP: &str = "vestibule$public/PasswordResetOtp";
-    /// All of them; each belongs to one flow.
-    pub const ALL: [&str; 3] = [LOGIN_OTP, PASSWORD_RESET_OTP, REGISTRATION_OTP];
 }
 
 /// A site.

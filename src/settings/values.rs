@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use vestibule_protocol::headless::is_never_applied;
 
-use super::{AccountRule, SprayAction, template_name};
+use super::{AccountRule, DefaultTemplate, SprayAction, TemplateFlow};
 use crate::changes::{self, Invalid, one_or_many};
 
 /// A site's settings. Names are those of `NetworkAuthApiSettings` where it has one.
@@ -42,7 +42,7 @@ pub struct Settings {
     #[serde(deserialize_with = "one_or_many")]
     pub email_tmpls_allowlist: Vec<String>,
     /// "One-Time Password for Headless Registration": the site's default template.
-    pub registration_email_template: String,
+    pub registration_email_template: DefaultTemplate,
     /// Profiles whose users are members of the site: names or record ids.
     #[serde(deserialize_with = "one_or_many")]
     pub member_profiles: Vec<String>,
@@ -60,7 +60,7 @@ pub struct Settings {
     /// "Require reCAPTCHA to access this API", for passwordless login.
     pub is_recaptcha_required_pwdless_login: bool,
     /// The site's default template for the code of a passwordless login.
-    pub passwordless_login_email_template: String,
+    pub passwordless_login_email_template: DefaultTemplate,
 
     /// "Allow password reset via the Headless Forgot Password API".
     pub is_forgot_pwd_allowed: bool,
@@ -73,7 +73,7 @@ pub struct Settings {
     /// "Use only allowlisted email templates", for the password reset.
     pub is_forgot_pwd_email_template_allowlisting_enabled: bool,
     /// The site's default template for the code of a password reset.
-    pub forgot_password_email_template: String,
+    pub forgot_password_email_template: DefaultTemplate,
 
     /// Who verifies captchas: `google_v2`, `google_v3`, `google_enterprise`, `hcaptcha`, `turnstile`
     /// or, in `vestibule dev`, `test`.
@@ -125,7 +125,7 @@ impl Default for Settings {
             registration_account: AccountRule::default(),
             is_email_template_allowlisting_enabled: false,
             email_tmpls_allowlist: Vec::new(),
-            registration_email_template: template_name::REGISTRATION_OTP.to_owned(),
+            registration_email_template: DefaultTemplate::built_in(TemplateFlow::Registration),
             member_profiles: Vec::new(),
             default_locale: String::from("en_US"),
             default_timezone: String::from("UTC"),
@@ -133,13 +133,15 @@ impl Default for Settings {
             is_pwdless_login_allowed: false,
             does_pwdless_login_require_auth: false,
             is_recaptcha_required_pwdless_login: false,
-            passwordless_login_email_template: template_name::LOGIN_OTP.to_owned(),
+            passwordless_login_email_template: DefaultTemplate::built_in(
+                TemplateFlow::PasswordlessLogin,
+            ),
             is_forgot_pwd_allowed: false,
             does_forgot_password_require_auth: false,
             is_recaptcha_required_forgot_pwd: false,
             max_password_reset_attempts: 5,
             is_forgot_pwd_email_template_allowlisting_enabled: false,
-            forgot_password_email_template: template_name::PASSWORD_RESET_OTP.to_owned(),
+            forgot_password_email_template: DefaultTemplate::built_in(TemplateFlow::ForgotPassword),
             recaptcha_provider: String::from("google_v3"),
             recaptcha_secret_key: None,
             recaptcha_score_threshold: 0.5,

@@ -15,7 +15,7 @@ use crate::identity::password::Prepared;
 use crate::moment::Moment;
 use crate::outgoing::QueuedMessage;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::{Settings, template_name};
+use crate::settings::{Choice, TemplateFlow};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::turn::Turn;
@@ -63,7 +63,11 @@ pub async fn open(
     trust: Trust,
     request: &InitRegistration,
 ) -> Result<InitAnswer, Failure> {
-    let template = template(&visit.site.site.settings, request.email_template.as_deref())?;
+    let template = app.directory().choose_template(
+        &visit.site.site.settings,
+        TemplateFlow::Registration,
+        request.email_template.as_deref(),
+    )?;
     let mut checked = Draft::check(app, visit, request)?;
     if !app.channels.is_available(checked.channel) {
         return Err(Refusal::ChannelUnavailable.into());
@@ -92,7 +96,7 @@ pub async fn open(
         &checked.draft,
         &checked.recipient,
         &opened,
-        template,
+        &template,
         is_own_account,
     )?;
     if is_own_account {
@@ -226,53 +230,28 @@ async fn is_taken_by_same_address(
     }
 }
 
-/// Chooses the template: the four cases of Use Multiple Email Templates for Headless Flows. The
-/// allowlist is shared by the flows; what belongs to another one is not allowed here even if it is
-/// on the list, because its words would say something that is not so.
-fn template(settings: &Settings, named: Option<&str>) -> Result<TemplateName, Refusal> {
-    let Some(named) = named else {
-        let default = &settings.registration_email_template;
-        return to_template(default).ok_or(Refusal::TemplateUnknown);
-    };
-    if !settings.is_email_template_allowlisting_enabled {
-        return Err(Refusal::TemplateNotAllowed);
-    }
-    if !template_name::ALL.contains(&named) {
-        return Err(Refusal::TemplateUnknown);
-    }
-    let is_listed = settings.email_tmpls_allowlist.iter().any(|n| n == named);
-    to_template(named)
-        .filter(|_| is_listed)
-        .ok_or(Refusal::TemplateNotAllowed)
-}
-
-fn to_template(name: &str) -> Option<TemplateName> {
-    (name == template_name::REGISTRATION_OTP).then_some(TemplateName::RegistrationOtp)
-}
-
 fn message(
     app: &App,
     visit: &Visit,
     draft: &Draft,
     recipient: &str,
     opened: &Opened,
-    template: TemplateName,
+    template: &Choice,
     is_own_account: bool,
 ) -> Result<QueuedMessage, Fault> {
     let site = &visit.site.site;
+    let locale = draft.locale.as_ref();
+    let locale = locale.unwrap_or(&site.settings.default_locale).clone();
     let letter = Letter {
         channel: opened.challenge.channel,
         recipient: recipient.to_owned(),
         template: if is_own_account {
             TemplateName::AccountExists
         } else {
-            template
+            TemplateName::RegistrationOtp
         },
-        custom: None,
-        locale: draft
-            .locale
-            .clone()
-            .unwrap_or_else(|| site.settings.default_locale.clone()),
+        custom: template.custom(&locale),
+        locale,
         site_id: site.id.clone(),
         host: site.authority().to_owned(),
         variables: Variables {
@@ -286,38 +265,4 @@ fn message(
         expires_at: opened.challenge.expires_at,
     };
     delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reg_16_the_four_cases_of_a_template() {
-        let mut settings = Settings::default();
-        let listed = template_name::REGISTRATION_OTP;
-        assert_eq!(template(&settings, None), Ok(TemplateName::RegistrationOtp));
-        assert_eq!(
-            template(&settings, Some(listed)),
-            Err(Refusal::TemplateNotAllowed)
-        );
-        settings.is_email_template_allowlisting_enabled = true;
-        settings.email_tmpls_allowlist = vec![listed.to_owned()];
-        assert_eq!(template(&settings, None), Ok(TemplateName::RegistrationOtp));
-        assert_eq!(
-            template(&settings, Some(listed)),
-            Ok(TemplateName::RegistrationOtp)
-        );
-        let unlisted = Some(template_name::LOGIN_OTP);
-        assert_eq!(
-            template(&settings, unlisted),
-            Err(Refusal::TemplateNotAllowed)
-        );
-        for unknown in ["unfiled$public/Nope", "../../etc/passwd", ""] {
-            assert_eq!(
-                template(&settings, Some(unknown)),
-                Err(Refusal::TemplateUnknown)
-            );
-        }
-    }
 }

@@ -446,16 +446,8 @@ fn what_cannot_be_saved() {
             "registrationAccount",
         ),
         (
-            json!({"registrationEmailTemplate": "unfiled$public/None"}),
+            json!({"registrationEmailTemplate": {"": "unfiled$public/None"}}),
             "registrationEmailTemplate",
-        ),
-        (
-            json!({"registrationEmailTemplate": "vestibule$public/LoginOtp"}),
-            "registrationEmailTemplate",
-        ),
-        (
-            json!({"emailTmplsAllowlist": "a\r\nb"}),
-            "emailTmplsAllowlist",
         ),
         (
             json!({"registrationFieldMapping": {"a": "isActive"}}),
