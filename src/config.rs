@@ -12,9 +12,12 @@ mod template;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::captcha::verifier::Verifiers;
+use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
 use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
@@ -26,6 +29,8 @@ use vestibule_protocol::secret::Secret;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// `[captcha]`
+    pub captcha: CaptchaConfig,
     /// `[database]`
     pub database: DatabaseConfig,
     /// `[hashing]`
@@ -44,6 +49,20 @@ pub struct Config {
     pub proxies: ProxiesConfig,
     /// `[smtp]`
     pub smtp: SmtpConfig,
+}
+
+/// Who verifies captcha tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CaptchaConfig {
+    /// The siteverify endpoint, in place of the provider's own.
+    pub siteverify_url: Option<String>,
+    /// The base of the assessments API, in place of Google's.
+    pub enterprise_url: Option<String>,
+    /// How long one verification may take.
+    pub timeout_ms: u64,
+    /// Most verifications at once; one more fails at once.
+    pub max_in_flight: usize,
 }
 
 /// Where the data lies. The URL may hold a password, and is not told to Debug.
@@ -150,6 +169,17 @@ pub struct SmtpConfig {
     pub connections: Option<usize>,
 }
 
+impl Default for CaptchaConfig {
+    fn default() -> Self {
+        CaptchaConfig {
+            siteverify_url: None,
+            enterprise_url: None,
+            timeout_ms: 3_000,
+            max_in_flight: 64,
+        }
+    }
+}
+
 impl Default for DatabaseConfig {
     fn default() -> Self {
         DatabaseConfig {
@@ -234,6 +264,7 @@ impl Config {
             );
         }
         self.validate_numbers()?;
+        self.verifiers()?;
         if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
             return Err("[listen] tls_certificate_file and tls_key_file go together".into());
         }
@@ -266,6 +297,13 @@ impl Config {
             number(self.database.connections),
             1,
             1_000,
+        )?;
+        within("[captcha] timeout_ms", self.captcha.timeout_ms, 1, 3_000)?;
+        within(
+            "[captcha] max_in_flight",
+            number(self.captcha.max_in_flight),
+            1,
+            1_024,
         )?;
         if let Some(seconds) = self.smtp.timeout_seconds {
             within("[smtp] timeout_seconds", seconds, 1, 300)?;
@@ -301,6 +339,24 @@ impl Config {
             ));
         }
         Err("[database] url must start with sqlite: or postgres://".into())
+    }
+
+    /// Who verifies captcha tokens. The provider `test` is not allowed by config.
+    ///
+    /// # Errors
+    /// An address is no URL of ours to call; the message does not repeat it.
+    pub fn verifiers(&self) -> Result<Verifiers, String> {
+        let url = |key: &str, url: &Option<String>| {
+            let url = url.as_deref().map(check_url).transpose();
+            url.map_err(|reason| format!("[captcha] {key} {reason}"))
+        };
+        Ok(Verifiers {
+            siteverify_url: url("siteverify_url", &self.captcha.siteverify_url)?,
+            enterprise_url: url("enterprise_url", &self.captcha.enterprise_url)?,
+            deadline: Duration::from_millis(self.captcha.timeout_ms),
+            in_flight_max: self.captcha.max_in_flight,
+            is_test_allowed: false,
+        })
     }
 
     /// How many threads hash passwords.

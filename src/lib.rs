@@ -13,6 +13,7 @@
 pub mod admission;
 pub mod algorithm;
 pub mod app;
+pub mod captcha;
 pub mod changes;
 pub mod cli;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod hashing;
 pub mod identity;
 pub mod metrics;
 pub mod moment;
+pub mod outbound;
 pub mod outgoing;
 pub mod refusal;
 pub mod sealing;

@@ -108,6 +108,13 @@ pub enum Refusal {
         /// When to come back.
         retry_after_seconds: i64,
     },
+    /// The verifier does not believe the captcha token, or it was spent before.
+    RecaptchaInvalid {
+        /// The documented members of the verifier's answer, if it was asked.
+        response: Option<serde_json::Value>,
+    },
+    /// The site asks for a captcha token and none came.
+    RecaptchaMissing,
     /// The redirect URI of the token request is not the one of the authorization request.
     RedirectUriChanged,
     /// The redirect URI is none of the client's callbacks.
@@ -152,6 +159,9 @@ impl Refusal {
             Refusal::ParametersInvalid { field, .. } if !field.is_empty() => {
                 answer.with_field(field.clone())
             }
+            Refusal::RecaptchaInvalid {
+                response: Some(response),
+            } => answer.with_recaptcha_response(response.clone()),
             Refusal::RegistrationFailed { apex_error } => {
                 answer.with_apex_error(apex_error.clone())
             }
@@ -199,6 +209,8 @@ impl Refusal {
             R::PkceMismatch => Wire::CodeVerifierInvalid,
             R::ProofMissing => Wire::MissingAuthParameters,
             R::RateLimited { .. } => Wire::RateLimitExceeded,
+            R::RecaptchaInvalid { .. } => Wire::RecaptchaInvalid,
+            R::RecaptchaMissing => Wire::RecaptchaRequired,
             R::RedirectUriMismatch => Wire::RedirectUriMismatch,
             R::RedirectUriMissing => Wire::RedirectUriMissing,
             R::RegistrationDisabled => Wire::HeadlessRegistrationDisabled,

@@ -28,6 +28,7 @@ const ROWS: &[Row] = &[
     Row {
         name: "1 rules",
         rooms: &[
+            "captcha",
             "identity",
             "client",
             "verification",
@@ -40,12 +41,19 @@ const ROWS: &[Row] = &[
     // Whoever acts may count; a rule has nothing to count.
     Row {
         name: "2 effects, counted",
-        rooms: &["metrics"],
+        rooms: &["metrics", "outbound"],
         sideways: Sideways::Refused,
     },
     Row {
         name: "2 effects",
-        rooms: &["store", "delivery", "handler", "admission", "hashing"],
+        rooms: &[
+            "store",
+            "delivery",
+            "handler",
+            "admission",
+            "captcha/verifier",
+            "hashing",
+        ],
         sideways: Sideways::Refused,
     },
     Row {

@@ -15,8 +15,10 @@ use self::members::{Members, invalid};
 use crate::form::holds_unprintable;
 use crate::secret::Secret;
 
+pub use self::captcha::{CaptchaProof, RecaptchaEvent, TOKEN_LENGTH_MAX};
 pub use self::members::{NEVER_APPLIED, is_never_applied};
 
+mod captcha;
 mod members;
 #[cfg(test)]
 mod tests;
@@ -116,10 +118,8 @@ pub struct InitRegistration {
     pub customdata: Option<Map<String, Value>>,
     /// Developer name of a mail template.
     pub email_template: Option<String>,
-    /// reCAPTCHA v2 or v3 token.
-    pub recaptcha: Option<String>,
-    /// reCAPTCHA Enterprise event.
-    pub recaptcha_event: Option<RecaptchaEvent>,
+    /// `recaptcha` or `recaptchaevent`.
+    pub captcha: Option<CaptchaProof>,
 }
 
 /// What a registration says about the user. Known members hold no control characters and keep
@@ -142,19 +142,6 @@ pub struct UserData {
     pub phone: Option<String>,
     /// Everything else, for the registration handler. [`NEVER_APPLIED`] names are not in it.
     pub extra: Map<String, Value>,
-}
-
-/// A reCAPTCHA Enterprise event, `recaptchaevent`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RecaptchaEvent {
-    /// What the browser got from Google.
-    pub token: String,
-    /// `siteKey`
-    pub site_key: String,
-    /// `projectId`
-    pub project_id: String,
-    /// `expectedAction`
-    pub expected_action: Option<String>,
 }
 
 /// A body that is not as documented: `invalid_params` on the wire. Never holds a value.
@@ -190,15 +177,13 @@ impl InitRegistration {
         let userdata = body.object("userdata")?.ok_or(body.missing("userdata"))?;
         let userdata = UserData::parse(Members::new("userdata.", userdata))?;
         let password = body.required("password", usize::MAX)?;
-        let recaptcha_event = body.object("recaptchaevent")?;
         let registration = InitRegistration {
             userdata,
             password: Secret::from(password),
             verification_method: body.verification_method()?,
             customdata: body.object_or_text("customdata")?,
             email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
-            recaptcha: body.optional("recaptcha", TOKEN_LENGTH_MAX)?,
-            recaptcha_event: recaptcha_event.map(RecaptchaEvent::parse).transpose()?,
+            captcha: body.captcha()?,
         };
         if registration.verification_method == Some(VerificationMethod::Sms)
             && registration.phone_number().is_none()
@@ -264,18 +249,6 @@ impl UserData {
     }
 }
 
-impl RecaptchaEvent {
-    fn parse(members: Map<String, Value>) -> Result<RecaptchaEvent, InvalidParams> {
-        let mut members = Members::new("recaptchaevent.", members);
-        Ok(RecaptchaEvent {
-            token: members.required("token", TOKEN_LENGTH_MAX)?,
-            site_key: members.required("siteKey", NAME_LENGTH_MAX)?,
-            project_id: members.required("projectId", NAME_LENGTH_MAX)?,
-            expected_action: members.optional("expectedAction", NAME_LENGTH_MAX)?,
-        })
-    }
-}
-
 /// The answer to an accepted registration.
 ///
 /// Source: Headless Registration Flow, "Salesforce Receives the Information".
@@ -327,5 +300,3 @@ pub const PHONE_LENGTH_MAX: usize = 64;
 pub const LOCALE_LENGTH_MAX: usize = 40;
 /// Code points of a template's developer name with its folder.
 pub const TEMPLATE_LENGTH_MAX: usize = 255;
-/// Code points of a reCAPTCHA token, which are about two thousand characters today.
-pub const TOKEN_LENGTH_MAX: usize = 8192;

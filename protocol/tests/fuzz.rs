@@ -20,8 +20,8 @@ use vestibule_protocol::authorization::{
 use vestibule_protocol::basic::{BasicError, parse_bearer, parse_client, parse_user};
 use vestibule_protocol::form::{FormError, PARAMETERS_MAX, Parameters};
 use vestibule_protocol::headless::{
-    EMAIL_LENGTH_MAX, InitRegistration, NAME_LENGTH_MAX, NEVER_APPLIED, USERNAME_LENGTH_MAX,
-    VerificationMethod,
+    CaptchaProof, EMAIL_LENGTH_MAX, InitRegistration, NAME_LENGTH_MAX, NEVER_APPLIED,
+    USERNAME_LENGTH_MAX, VerificationMethod,
 };
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::strict_json::{self, JsonError};
@@ -288,15 +288,20 @@ fn print_registration(registration: &InitRegistration) -> String {
         members.insert("phone".into(), json!(userdata.phone));
     }
     members.insert("languageLocaleKey".into(), json!(userdata.locale));
+    let (token, event) = match &registration.captcha {
+        None => (None, None),
+        Some(CaptchaProof::Token(token)) => (Some(token.expose()), None),
+        Some(CaptchaProof::Event(event)) => (None, Some(event)),
+    };
     json!({
         "userdata": members,
         "password": registration.password.expose(),
         "verificationmethod": registration.verification_method.map(VerificationMethod::as_str),
         "customdata": registration.customdata,
         "emailtemplate": registration.email_template,
-        "recaptcha": registration.recaptcha,
-        "recaptchaevent": registration.recaptcha_event.as_ref().map(|event| json!({
-            "token": event.token,
+        "recaptcha": token,
+        "recaptchaevent": event.map(|event| json!({
+            "token": event.token.expose(),
             "siteKey": event.site_key,
             "projectId": event.project_id,
             "expectedAction": event.expected_action,

@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use vestibule_protocol::identifier::RecordId;
 
+use crate::captcha::verifier::Captcha;
 use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
@@ -31,6 +32,8 @@ pub use visit::Visit;
 
 /// Everything that a story may use.
 pub struct App {
+    /// Who verifies captcha tokens.
+    pub captcha: Captcha,
     /// Where messages go.
     pub channels: Channels,
     /// What time it is.
@@ -58,6 +61,8 @@ pub struct App {
 
 /// What an [`App`] is made of.
 pub struct Parts {
+    /// Who verifies captcha tokens.
+    pub captcha: Captcha,
     /// Where messages go.
     pub channels: Channels,
     /// What time it is.
@@ -86,6 +91,7 @@ impl App {
     pub async fn assemble(parts: Parts) -> Result<App, Fault> {
         let directory = Directory::load(&parts.store, &parts.keyring).await?;
         Ok(App {
+            captcha: parts.captcha,
             channels: parts.channels,
             clock: parts.clock,
             entropy: parts.entropy,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::place::{Exit, read_secret};
 use crate::app::{App, Parts};
+use crate::captcha::verifier::{Captcha, Verifiers};
 use crate::config::{Config, SmtpConfig};
 use crate::delivery::smtp::{SmtpRelay, SmtpSettings};
 use crate::delivery::{Channels, Gateway, Inbox};
@@ -34,7 +35,13 @@ pub async fn assemble(config: &Config, world: World) -> Result<Arc<App>, Exit> {
         Some(gateway) => gateway,
         None => fallback(&world.inbox),
     };
+    let verifiers = Verifiers {
+        // Only `vestibule dev` has an inbox, and only it works without people.
+        is_test_allowed: world.inbox.is_some(),
+        ..config.verifiers().map_err(Exit::refused)?
+    };
     let app = App::assemble(Parts {
+        captcha: Captcha::new(verifiers)?,
         channels: Channels {
             email,
             sms: fallback(&world.inbox),

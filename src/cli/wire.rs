@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use super::place::Exit;
+use crate::outbound;
 
 /// How long one answer may take; waiting for the inbox included.
 const TIMEOUT: Duration = Duration::from_secs(70);
@@ -26,21 +27,9 @@ pub struct Answer {
 impl Wire {
     /// A client.
     pub fn new() -> Result<Wire, Exit> {
-        let roots = webpki_roots::TLS_SERVER_ROOTS
-            .iter()
-            .cloned()
-            .collect::<rustls::RootCertStore>();
-        let tls = rustls::ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .no_proxy()
-            .build()
+        outbound::client(TIMEOUT)
             .map(Wire)
-            .map_err(|error| Exit::broken(format!("starting the HTTP client: {error}")))
+            .map_err(|fault| Exit::broken(fault.to_string()))
     }
 
     /// Asks.

@@ -2,7 +2,11 @@
 //! value repeats the value, and that may be a secret that was put in the wrong place.
 
 /// Section, key, what it takes.
-const KEYS: [(&str, &str, &str); 37] = [
+const KEYS: [(&str, &str, &str); 41] = [
+    ("captcha", "enterprise_url", TEXT),
+    ("captcha", "max_in_flight", WHOLE),
+    ("captcha", "siteverify_url", TEXT),
+    ("captcha", "timeout_ms", WHOLE),
     ("database", "connections", WHOLE),
     ("database", "synchronous", "\"full\" or \"normal\""),
     ("database", "url", TEXT),
@@ -131,6 +135,6 @@ mod tests {
         assert!(reason("otp.registration.tries").starts_with("[otp.registration] tries takes"));
         assert!(reason("limits.enabeld").ends_with("that section has enabled"));
         assert!(reason("limits").starts_with("[limits] is no key"));
-        assert!(reason("smpt.url").contains("the sections are database, hashing"));
+        assert!(reason("smpt.url").contains("the sections are captcha, database"));
     }
 }

@@ -42,6 +42,14 @@ trusted = []
 # timeout_seconds = 30
 # connections = 4
 
+[captcha]
+# Who verifies captcha tokens, in place of the providers' own servers.
+# siteverify_url = "https://www.google.com/recaptcha/api/siteverify"
+# enterprise_url = "https://recaptchaenterprise.googleapis.com"
+# How long one verification may take (3,000 at most), and how many run at once.
+timeout_ms = 3000
+max_in_flight = 64
+
 [otp]
 # Failed comparisons per user or address in 24 hours, over all codes, uses and nodes: 5 to 100.
 failures_per_day = 100

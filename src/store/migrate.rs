@@ -43,6 +43,11 @@ static MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0002_every_headless_flow.sql"),
     },
     Migration {
+        number: 3,
+        name: "captcha and text messages",
+        text: include_str!("migrations/0003_captcha_and_sms.sql"),
+    },
+    Migration {
         number: 6,
         name: "tallies",
         text: include_str!("migrations/0006_tallies.sql"),

@@ -21,6 +21,7 @@ mod statement;
 
 pub mod account;
 pub mod audit;
+pub mod captcha_token;
 pub mod challenge;
 pub mod client;
 pub mod code;
@@ -288,6 +289,7 @@ impl Transaction<'_> {
 static STATEMENTS: &[&[&Statement]] = &[
     account::STATEMENTS,
     audit::STATEMENTS,
+    captcha_token::STATEMENTS,
     challenge::STATEMENTS,
     client::STATEMENTS,
     code::STATEMENTS,

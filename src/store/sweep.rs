@@ -10,6 +10,8 @@ use crate::refusal::Fault;
 pub const ROWS_MAX: i64 = 500;
 
 statements! {
+    CAPTCHA_TOKENS = "DELETE FROM captcha_token WHERE token_hash IN
+        (SELECT token_hash FROM captcha_token WHERE expires_at < $1 LIMIT $2)";
     CHALLENGES = "DELETE FROM challenge WHERE identifier_hash IN
         (SELECT identifier_hash FROM challenge WHERE created_at < $1 LIMIT $2)";
     CODES = "DELETE FROM authorization_code WHERE code_hash IN
@@ -27,6 +29,8 @@ statements! {
 /// What may go: everything that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
+    /// Spent captcha tokens and what else says itself when it ends.
+    pub ended: Moment,
     /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
     /// budget and the turns go with them.
     pub challenges: Moment,
@@ -44,6 +48,7 @@ impl Horizon {
     pub fn at(at: Moment) -> Horizon {
         const HOUR: i64 = 3_600;
         Horizon {
+            ended: at,
             challenges: at.plus_seconds(-25 * HOUR),
             codes: at.plus_seconds(-25 * HOUR),
             tokens: at.plus_seconds(-HOUR),
@@ -64,6 +69,9 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .await?;
     count += tx
         .execute(&TURNS, bind![horizon.challenges, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&CAPTCHA_TOKENS, bind![horizon.ended, ROWS_MAX])
         .await?;
     let hour = tally::hour_of(horizon.challenges);
     count += tx.execute(&TALLIES, bind![hour, ROWS_MAX]).await?;

@@ -56,7 +56,8 @@ fn the_documented_sample_is_read() {
         registration.email_template.as_deref(),
         Some("unfiled$public/SalesNewCustomerEmail")
     );
-    assert_eq!(registration.recaptcha.as_deref(), Some("03AGdBq2"));
+    let token = CaptchaProof::Token(Secret::from("03AGdBq2".to_owned()));
+    assert_eq!(registration.captcha, Some(token));
     assert_eq!(
         registration.phone_number(),
         Some(("customdata.mobilePhone", "+15551234567"))
@@ -331,15 +332,15 @@ fn a_documented_name_in_another_case_is_not_taken_for_a_stranger() {
 
 #[test]
 fn an_enterprise_event_is_read_whole() {
-    let event = json!({"token": "t", "siteKey": "s", "projectId": "p"});
-    let registration = parse(&with("recaptchaevent", event)).unwrap();
-    let event = registration.recaptcha_event.unwrap();
-    assert_eq!((event.token.as_str(), event.expected_action), ("t", None));
-    let partial = json!({"token": "t", "siteKey": "s"});
-    assert_eq!(
-        refused(&with("recaptchaevent", partial)).0,
-        "recaptchaevent.projectId"
-    );
+    let mut body = sample();
+    body["recaptcha"] = json!(null);
+    body["recaptchaevent"] = json!({"token": "t", "siteKey": "s", "projectId": "p"});
+    let Some(CaptchaProof::Event(event)) = parse(&body).unwrap().captcha else {
+        panic!("an event")
+    };
+    assert_eq!((event.token.expose(), event.expected_action), ("t", None));
+    body["recaptchaevent"] = json!({"token": "t", "siteKey": "s"});
+    assert_eq!(refused(&body).0, "recaptchaevent.projectId");
 }
 
 #[test]
@@ -384,4 +385,21 @@ fn the_answer_has_its_three_members() {
         answer.to_json(),
         r#"{"status":"success","email":"janice.edwards@example.com","identifier":"0RX000000000001AAA"}"#
     );
+}
+
+#[test]
+fn cap_13_two_proofs_at_once_are_refused_and_none_is_picked() {
+    let event = json!({"token": "t", "siteKey": "s", "projectId": "p"});
+    assert_eq!(
+        refused(&with("recaptchaevent", event)),
+        (
+            "recaptchaevent".to_owned(),
+            "send either this or recaptcha, not both"
+        )
+    );
+    // What is null or empty was not sent.
+    let mut body = with("recaptchaevent", json!(null));
+    assert!(parse(&body).unwrap().captcha.is_some());
+    body["recaptcha"] = json!("");
+    assert_eq!(parse(&body).unwrap().captcha, None);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use vestibule::app::{App, Parts};
+use vestibule::captcha::verifier::Captcha;
 use vestibule::cli::seed::{self, Source};
 use vestibule::delivery::{Channels, Gateway};
 use vestibule::hashing::Hasher;
@@ -63,6 +64,7 @@ on_both_databases! {
         let fault = seed::installation(source).await.expect_err("the key is another");
         assert!(fault.to_string().contains("another master key"), "{fault}");
         let assembled = App::assemble(Parts {
+            captcha: Captcha::new(site.verifiers.clone()).expect("an HTTP client"),
             channels: Channels { email: Gateway::None, sms: Gateway::None },
             clock: site.clock.clone(),
             entropy,

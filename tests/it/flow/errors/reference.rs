@@ -54,7 +54,9 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::ProofMissing => R::RateLimited {
             retry_after_seconds: 1,
         },
-        R::RateLimited { .. } => R::RedirectUriChanged,
+        R::RateLimited { .. } => R::RecaptchaInvalid { response: None },
+        R::RecaptchaInvalid { .. } => R::RecaptchaMissing,
+        R::RecaptchaMissing => R::RedirectUriChanged,
         R::RedirectUriChanged => R::RedirectUriMismatch,
         R::RedirectUriMismatch => R::RedirectUriMissing,
         R::RedirectUriMissing => R::RegistrationDisabled,
@@ -95,6 +97,8 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::PasswordPolicy { .. }
         | R::ProofMissing
         | R::RateLimited { .. }
+        | R::RecaptchaInvalid { .. }
+        | R::RecaptchaMissing
         | R::TemplateNotAllowed
         | R::TemplateUnknown
         | R::TooBusy

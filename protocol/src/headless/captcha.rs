@@ -1,0 +1,81 @@
+//! The proof that a person is there: `recaptcha`, or `recaptchaevent`, of the three init bodies.
+//!
+//! Owns the form of the two members and that they are alternatives. Which of them a site's verifier
+//! works with, and whether it believes them, is left to the server.
+//!
+//! Follows Headless Forgot Password Flow, Initialize Password Reset, the rows `recaptcha` and
+//! `recaptchaevent`.
+
+use serde_json::{Map, Value};
+
+use super::members::{Members, invalid};
+use super::{InvalidParams, NAME_LENGTH_MAX};
+use crate::secret::Secret;
+
+/// What a body brings as the proof that a person is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CaptchaProof {
+    /// `recaptchaevent`
+    Event(RecaptchaEvent),
+    /// `recaptcha`
+    Token(Secret),
+}
+
+impl CaptchaProof {
+    /// The token itself, whichever way it came.
+    pub fn token(&self) -> &Secret {
+        match self {
+            CaptchaProof::Event(event) => &event.token,
+            CaptchaProof::Token(token) => token,
+        }
+    }
+}
+
+/// A reCAPTCHA Enterprise event, `recaptchaevent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecaptchaEvent {
+    /// What the browser got from Google.
+    pub token: Secret,
+    /// `siteKey`
+    pub site_key: String,
+    /// `projectId`
+    pub project_id: String,
+    /// `expectedAction`
+    pub expected_action: Option<String>,
+}
+
+impl RecaptchaEvent {
+    fn parse(members: Map<String, Value>) -> Result<RecaptchaEvent, InvalidParams> {
+        let mut members = Members::new("recaptchaevent.", members);
+        Ok(RecaptchaEvent {
+            token: Secret::from(members.required("token", TOKEN_LENGTH_MAX)?),
+            site_key: members.required("siteKey", NAME_LENGTH_MAX)?,
+            project_id: members.required("projectId", NAME_LENGTH_MAX)?,
+            expected_action: members.optional("expectedAction", NAME_LENGTH_MAX)?,
+        })
+    }
+}
+
+impl Members {
+    /// Takes `recaptcha` or `recaptchaevent` out.
+    ///
+    /// # Refusals
+    /// Both of them: a caller that sends two proofs would have to be told which one was not looked
+    /// at. And what is wrong with a member of the event.
+    pub(super) fn captcha(&mut self) -> Result<Option<CaptchaProof>, InvalidParams> {
+        let token = self.optional("recaptcha", TOKEN_LENGTH_MAX)?;
+        let event = self.object("recaptchaevent")?;
+        match (token, event) {
+            (Some(_), Some(_)) => Err(invalid(
+                "recaptchaevent",
+                "send either this or recaptcha, not both",
+            )),
+            (Some(token), None) => Ok(Some(CaptchaProof::Token(Secret::from(token)))),
+            (None, Some(event)) => Ok(Some(CaptchaProof::Event(RecaptchaEvent::parse(event)?))),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Code points of a reCAPTCHA token, which are about two thousand characters today.
+pub const TOKEN_LENGTH_MAX: usize = 8192;
