@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::{DEFAULT_RULES, Rule};
 use crate::captcha::verifier::Verifiers;
 use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
@@ -97,12 +98,17 @@ pub struct KeysConfig {
     pub master_key_file: Option<PathBuf>,
 }
 
-/// Limits.
+/// Limits. What a code and an account may have in failures is not switched off by any key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Whether codes per hour are counted. The tries of a code always are.
+    /// Whether the rules of the edge hold and codes per hour are counted.
     pub enabled: bool,
+    /// The rules of the edge; those of the config stand in place of all built-in ones.
+    pub rules: Vec<Rule>,
+    /// Whether the file or the environment says `enabled`.
+    #[serde(skip)]
+    pub is_enabled_named: bool,
 }
 
 /// Listeners.
@@ -202,7 +208,30 @@ impl Default for HashingConfig {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        LimitsConfig { enabled: true }
+        LimitsConfig {
+            enabled: true,
+            rules: DEFAULT_RULES.to_vec(),
+            is_enabled_named: false,
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// The limits of `vestibule dev`: on one machine everybody has one address, so the rules by
+    /// address hold only where the config says that limits are enabled.
+    pub fn without_addresses(mut self) -> LimitsConfig {
+        if !self.is_enabled_named {
+            self.rules.retain(|rule| !rule.per.is_by_address());
+        }
+        self
+    }
+
+    /// The rules that hold.
+    pub fn rules_in_force(&self) -> Vec<Rule> {
+        match self.enabled {
+            true => self.rules.clone(),
+            false => Vec::new(),
+        }
     }
 }
 
@@ -262,6 +291,10 @@ impl Config {
                         vestibule=debug, separated by commas"
                     .into(),
             );
+        }
+        for rule in &self.limits.rules {
+            rule.validate()
+                .map_err(|reason| format!("[limits] rules: {reason}"))?;
         }
         self.validate_numbers()?;
         self.verifiers()?;

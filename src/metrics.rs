@@ -46,6 +46,11 @@ struct OtpOutcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Limited {
+    surface: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Spray {
     site: String,
     kind: &'static str,
@@ -64,6 +69,7 @@ pub struct Metrics {
     hash_queue: Gauge,
     hash_seconds: Seconds,
     one_time_passwords: Family<OtpOutcome, Counter>,
+    limited: Family<Limited, Counter>,
     sprays: Family<Spray, Counter>,
     faults: Counter,
 }
@@ -98,6 +104,7 @@ impl Metrics {
                 "one_time_passwords",
                 "One-time passwords by purpose and outcome",
             ),
+            limited: all.counted("rate_limited", "Requests refused at the edge by surface"),
             sprays: all.counted("spray_detected", "Sprays by site and what is guessed at"),
             faults: all.counted("faults", "Faults of the server"),
             registry: all.0,
@@ -151,6 +158,11 @@ impl Metrics {
         self.one_time_passwords
             .get_or_create(&OtpOutcome { purpose, outcome })
             .inc();
+    }
+
+    /// A rule of the edge refused a request.
+    pub fn rate_limited(&self, surface: &'static str) {
+        self.limited.get_or_create(&Limited { surface }).inc();
     }
 
     /// The failures of a site (by its record id) became a spray in this hour: `otp`, `password`.

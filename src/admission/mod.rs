@@ -1,12 +1,20 @@
 //! Admission: who may even knock.
 //!
 //! The headless init endpoints ask for an integration user's access token with a scope of their
-//! own. The decision stands here as a rule over values; looking the token up is `App`'s. Where a
-//! captcha and rate limits by address join, they join here, before any transaction.
+//! own. The decision stands here as a rule over values; looking the token up is `App`'s. How many
+//! requests one caller may make is `limits`, over the rules of `rule`; where a captcha joins, it
+//! joins here, before any transaction.
+
+mod limits;
+mod prefix;
+mod rule;
 
 use vestibule_protocol::scope::ScopeSet;
 
 use crate::refusal::Refusal;
+pub use limits::{Edge, Keys};
+pub use prefix::prefix_of;
+pub use rule::{DEFAULT_RULES, Per, Rule, Surface};
 
 /// What a headless API asks of its callers.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +34,8 @@ pub enum Presented {
     Bad,
     /// A live one.
     Token {
+        /// The client that it was issued to.
+        client_id: String,
         /// What it is good for.
         scopes: ScopeSet,
         /// Whether it speaks for an integration user. A customer's token knocks for nobody else,
@@ -57,6 +67,7 @@ pub fn check(requirement: Requirement, presented: &Presented) -> Result<Trust, R
         Presented::Token {
             scopes,
             is_integration: true,
+            ..
         } if scopes.contains(requirement.scope) => Ok(Trust::Bearer),
         Presented::Token { .. } | Presented::Bad => Err(Refusal::IntegrationTokenInvalid),
         Presented::Nothing if requirement.is_authentication_required => {
@@ -73,6 +84,7 @@ mod tests {
     #[test]
     fn reg_01_02_only_an_integration_users_live_token_with_the_scope_is_let_in() {
         let token = |text: &str, is_integration| Presented::Token {
+            client_id: String::from("client"),
             scopes: ScopeSet::parse(text).unwrap(),
             is_integration,
         };

@@ -15,6 +15,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use vestibule_protocol::identifier::RecordId;
 
+use crate::admission::Edge;
 use crate::captcha::verifier::Captcha;
 use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
@@ -38,6 +39,8 @@ pub struct App {
     pub channels: Channels,
     /// What time it is.
     pub clock: Clock,
+    /// How many requests a caller may make.
+    pub edge: Edge,
     /// Where randomness comes from.
     pub entropy: Entropy,
     /// The threads that hash passwords.
@@ -94,6 +97,7 @@ impl App {
             captcha: parts.captcha,
             channels: parts.channels,
             clock: parts.clock,
+            edge: Edge::new(parts.limits.rules_in_force(), Arc::clone(&parts.metrics)),
             entropy: parts.entropy,
             hasher: parts.hasher,
             keyring: parts.keyring,

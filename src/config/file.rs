@@ -69,6 +69,9 @@ pub fn load(
         parse(&table).map_err(|_| wrong(keys::reason(&path)))?;
     }
     let mut config = parse(&table).expect("each part of it was checked");
+    config.limits.is_enabled_named = table
+        .get("limits")
+        .is_some_and(|limits| limits.get("enabled").is_some());
     if let Some(path) = &config.database.url_file {
         config.database.url = read_secret(path)?;
     }
@@ -225,6 +228,34 @@ mod tests {
         assert_eq!(config.otp.registration.length, 8);
         assert_eq!(config.smtp.url.as_deref(), Some("smtp://127.0.0.1:25"));
         assert_eq!(config.proxies.trusted.len(), 1);
+    }
+
+    #[test]
+    fn rules_of_a_config_stand_in_place_of_all_built_in_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vestibule.toml");
+        let rules = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            load(Some(&path), []).map(|config| config.limits.without_addresses().rules)
+        };
+        let built_in = crate::admission::DEFAULT_RULES.len();
+        let enabled = "[limits]\nenabled = true\n";
+        assert_eq!(rules(enabled).unwrap().len(), built_in);
+        assert!(rules("").unwrap().len() < built_in);
+        let row = "[[limits.rules]]\nsurface = \"any\"\nper = \"site\"\ncount = 5\nseconds = 1\n";
+        assert_eq!(rules(&format!("{row}{row}burst = 9\n")).unwrap().len(), 2);
+        assert_eq!(rules("[limits]\nrules = []\n").unwrap().len(), 0);
+        for wrong in [
+            row.replace("any", "every"),
+            row.replace("per = \"site\"\n", ""),
+            format!("{row}cuont = 5\n"),
+            row.replace("count = 5", "count = 0"),
+        ] {
+            let problem = rules(&wrong).unwrap_err().to_string();
+            assert!(problem.contains("[limits] rules"), "{problem}");
+        }
+        let variable = environment(&[("VESTIBULE_LIMITS__ENABLED", "true")]);
+        assert!(load(None, variable).unwrap().limits.is_enabled_named);
     }
 
     #[test]

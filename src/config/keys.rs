@@ -2,7 +2,7 @@
 //! value repeats the value, and that may be a secret that was put in the wrong place.
 
 /// Section, key, what it takes.
-const KEYS: [(&str, &str, &str); 41] = [
+const KEYS: &[(&str, &str, &str)] = &[
     ("captcha", "enterprise_url", TEXT),
     ("captcha", "max_in_flight", WHOLE),
     ("captcha", "siteverify_url", TEXT),
@@ -15,6 +15,11 @@ const KEYS: [(&str, &str, &str); 41] = [
     ("hashing", "threads", WHOLE),
     ("keys", "master_key_file", PATH),
     ("limits", "enabled", "true or false"),
+    (
+        "limits",
+        "rules",
+        "rows with surface, per, count, seconds and, if you like, burst",
+    ),
     ("listen", "management", ADDRESS),
     ("listen", "public", ADDRESS),
     ("listen", "tls_certificate_file", PATH),
@@ -133,7 +138,7 @@ mod tests {
             "[limits] enabled takes true or false"
         );
         assert!(reason("otp.registration.tries").starts_with("[otp.registration] tries takes"));
-        assert!(reason("limits.enabeld").ends_with("that section has enabled"));
+        assert!(reason("limits.enabeld").ends_with("that section has enabled, rules"));
         assert!(reason("limits").starts_with("[limits] is no key"));
         assert!(reason("smpt.url").contains("the sections are captcha, database"));
     }

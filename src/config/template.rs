@@ -78,8 +78,11 @@ tries = 5
 codes_per_hour = 5
 
 [limits]
-# Whether codes per hour are counted. The tries of a code always are.
-enabled = true
+# Whether the rules of the edge hold and codes per hour are counted. The tries of a code and the
+# failures of a user always are. `vestibule dev` leaves out the rules by address unless this is set.
+# enabled = true
+# Rows here stand in place of all built-in rules (docs/reference/limits.md).
+# rules = [{ surface = "init", per = "ip_prefix", count = 20, seconds = 60 }]
 
 [hashing]
 # Threads that hash passwords, 19 MiB each; 0 is one per core.

@@ -12,7 +12,8 @@ use vestibule_protocol::headless::{AuthRequestType, VerificationMethod};
 
 use super::answer::redirect;
 use super::arrival::Arrival;
-use super::{attempt, token};
+use super::{attempt, limited, token};
+use crate::admission::Surface;
 use crate::flow::{authorization, registration};
 use crate::refusal::{Failure, Refusal};
 
@@ -45,7 +46,11 @@ async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
     let answer = match request_type {
         Some(AuthRequestType::UserRegistration) => {
             let proof = proof(arrival, &request)?;
-            registration::complete(&arrival.app, &visit, &checked, proof).await?
+            let client = Some(checked.client.id.as_str());
+            let presenting = limited::presenting(arrival, Surface::Redeem, client, None)?;
+            let answer = registration::complete(&arrival.app, &visit, &checked, proof).await?;
+            presenting.succeeded();
+            answer
         }
         _ => return Err(Refusal::AuthRequestTypeUnknown.into()),
     };

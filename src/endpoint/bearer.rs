@@ -28,6 +28,7 @@ pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
     };
     match arrival.app.holder(&arrival.site, &token, arrival.at).await {
         Ok(holder) => Ok(Presented::Token {
+            client_id: holder.client_id,
             scopes: holder.scopes,
             is_integration: holder.user.is_integration,
         }),

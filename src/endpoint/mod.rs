@@ -13,6 +13,7 @@ mod discovery;
 mod echo;
 mod gate;
 mod identity;
+mod limited;
 mod listener;
 mod management;
 mod registration;

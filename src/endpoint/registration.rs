@@ -8,7 +8,7 @@ use vestibule_protocol::headless::{InitAnswer, InitRegistration};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, bearer};
+use super::{attempt, bearer, limited};
 use crate::flow;
 use crate::refusal::Failure;
 
@@ -21,6 +21,7 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 async fn init(arrival: &mut Arrival) -> Result<InitAnswer, Failure> {
     let body = arrival.body().await?;
     let presented = bearer::presented(arrival).await?;
+    limited::init(arrival, &presented)?;
     // The endpoint parses by what it is, not by the header: real clients send none.
     let request = InitRegistration::parse(&body);
     flow::registration::init(&arrival.app, &arrival.visit(), &presented, request).await

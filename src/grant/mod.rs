@@ -14,6 +14,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
 
+use crate::admission::{Keys, Surface};
 use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -34,11 +35,11 @@ pub async fn exchange(
 ) -> Result<TokenAnswer, Failure> {
     match request.grant() {
         GrantType::AuthorizationCode => {
-            let client = authenticate(app, &request, basic, IsSecretRequired::ByPolicy)?;
+            let client = authenticate(app, visit, &request, basic, IsSecretRequired::ByPolicy)?;
             authorization_code::exchange(app, visit, &client, request).await
         }
         GrantType::ClientCredentials => {
-            let client = authenticate(app, &request, basic, IsSecretRequired::Always)?;
+            let client = authenticate(app, visit, &request, basic, IsSecretRequired::Always)?;
             client_credentials::exchange(app, visit, &client, &request).await
         }
         _ => Err(Refusal::GrantTypeUnsupported.into()),
@@ -51,9 +52,34 @@ enum IsSecretRequired {
     ByPolicy,
 }
 
+/// Authenticates the client, and limits what is not authenticated: a client that has shown its
+/// secret speaks for all its users from one address, a public one and a stranger do not.
+fn authenticate(
+    app: &App,
+    visit: &Visit,
+    request: &TokenRequest,
+    basic: Option<BasicCredentials>,
+    is_secret_required: IsSecretRequired,
+) -> Result<Arc<Client>, Refusal> {
+    let has_secret = request.client_secret.is_some()
+        || basic.as_ref().is_some_and(|basic| !basic.right.is_empty());
+    let authenticated = identify(app, request, basic, is_secret_required);
+    let client = authenticated.as_ref().ok();
+    let is_proven = has_secret && client.is_some();
+    let keys = Keys {
+        ip: (!is_proven).then_some(visit.ip),
+        // Nobody uses up what belongs to a client by naming it with a wrong secret.
+        client: client.map(|client| client.id.as_str()),
+        site: Some(&visit.site.site.id),
+        target: None,
+    };
+    app.edge.take(Surface::Token, &keys, visit.at)?;
+    authenticated
+}
+
 /// Authenticates the client by one method: `client_secret_basic`, `client_secret_post` or `none`
 /// (RFC 6749 section 2.3). An unauthenticated caller never gets as far as spending a code.
-fn authenticate(
+fn identify(
     app: &App,
     request: &TokenRequest,
     basic: Option<BasicCredentials>,

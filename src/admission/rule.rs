@@ -1,0 +1,149 @@
+//! The rules of the edge as data: what is limited, by what, and how much of it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a request is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Surface {
+    /// In a rule: each of the others, in one bucket.
+    Any,
+    /// It asks for a code: the init endpoints, and the first step of a forgotten password.
+    Init,
+    /// It presents a username and a password.
+    Login,
+    /// It presents a code at authorize.
+    Redeem,
+    /// It presents a code with a new password.
+    Reset,
+    /// It asks for tokens.
+    Token,
+}
+
+impl Surface {
+    /// Its word in the config and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Surface::Any => "any",
+            Surface::Init => "init",
+            Surface::Login => "login",
+            Surface::Redeem => "redeem",
+            Surface::Reset => "reset",
+            Surface::Token => "token",
+        }
+    }
+}
+
+/// Who shares a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Per {
+    /// All requests that speak for one client.
+    #[serde(rename = "client")]
+    Client,
+    /// All requests from one network prefix.
+    #[serde(rename = "ip_prefix")]
+    IpPrefix,
+    /// All requests from one network prefix that speak for one client.
+    #[serde(rename = "ip_prefix+client")]
+    IpPrefixAndClient,
+    /// All requests from one network prefix that are about one username.
+    #[serde(rename = "ip_prefix+username")]
+    IpPrefixAndUsername,
+    /// All requests for codes to phone numbers that differ in their last four digits only.
+    #[serde(rename = "phone_range")]
+    PhoneRange,
+    /// All requests to one site.
+    #[serde(rename = "site")]
+    Site,
+    /// All requests that are about one username, mailbox or number.
+    #[serde(rename = "target")]
+    Target,
+}
+
+impl Per {
+    /// Whether the caller's address is part of it. A caller that has proved itself is exempt: a
+    /// backend speaks for all its users from one address.
+    pub fn is_by_address(self) -> bool {
+        matches!(
+            self,
+            Per::IpPrefix | Per::IpPrefixAndClient | Per::IpPrefixAndUsername
+        )
+    }
+}
+
+/// One limit: a bucket that holds `burst` requests and fills at `count` per `seconds`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// What is limited.
+    pub surface: Surface,
+    /// Who shares a bucket.
+    pub per: Per,
+    /// How many requests, 1 to 1,000,000.
+    pub count: u32,
+    /// In how many seconds, 1 to 86,400.
+    pub seconds: u32,
+    /// How many at once, 1 to 1,000,000; `count` without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<u32>,
+}
+
+/// The rules of a config that names none.
+pub const DEFAULT_RULES: [Rule; 11] = [
+    rule(Surface::Init, Per::IpPrefix, 20, 60),
+    rule(Surface::Init, Per::Client, 6_000, 60),
+    rule(Surface::Init, Per::Site, 6_000, 60),
+    rule(Surface::Init, Per::PhoneRange, 60, 3_600),
+    rule(Surface::Login, Per::IpPrefixAndUsername, 10, 60),
+    rule(Surface::Login, Per::IpPrefix, 60, 60),
+    rule(Surface::Login, Per::Target, 3_600, 3_600),
+    rule(Surface::Redeem, Per::IpPrefix, 30, 60),
+    rule(Surface::Reset, Per::IpPrefix, 20, 60),
+    rule(Surface::Reset, Per::Target, 60, 3_600),
+    rule(Surface::Token, Per::IpPrefixAndClient, 60, 60),
+];
+
+const fn rule(surface: Surface, per: Per, count: u32, seconds: u32) -> Rule {
+    Rule {
+        surface,
+        per,
+        count,
+        seconds,
+        burst: None,
+    }
+}
+
+impl Rule {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// The name of the number that is out of range, and the range.
+    pub fn validate(&self) -> Result<(), String> {
+        const MOST: u32 = 1_000_000;
+        for (name, value, high) in [
+            ("count", self.count, MOST),
+            ("seconds", self.seconds, 86_400),
+            ("burst", self.burst(), MOST),
+        ] {
+            if !(1..=high).contains(&value) {
+                return Err(format!("{name} must be between 1 and {high}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many requests may come at once.
+    pub fn burst(&self) -> u32 {
+        self.burst.unwrap_or(self.count)
+    }
+
+    /// Whether the rule is about this surface.
+    pub(super) fn covers(&self, surface: Surface) -> bool {
+        self.surface == surface || self.surface == Surface::Any
+    }
+
+    /// Microseconds until one more request is let in.
+    pub(super) fn interval_micros(&self) -> i64 {
+        i64::from(self.seconds) * 1_000_000 / i64::from(self.count.max(1))
+    }
+}
