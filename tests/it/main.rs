@@ -11,6 +11,7 @@
     reason = "these are tests"
 )]
 
+mod captcha;
 mod delivery;
 mod fixture;
 mod flow;

@@ -1,0 +1,112 @@
+//! The captcha verifier over the wire: what it is asked, what its answers come to, and that whatever
+//! keeps it from answering ends in `unknown_error` and hurts nobody else.
+
+mod outages;
+mod spending;
+mod wire;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vestibule::captcha::verifier::{Captcha, Verifiers};
+use vestibule::captcha::{CaptchaCheck, Provider, Verified};
+use vestibule::refusal::{Failure, Refusal};
+use vestibule_protocol::headless::{CaptchaProof, RecaptchaEvent};
+use vestibule_protocol::secret::Secret;
+
+use crate::fixture::START;
+use crate::fixture::remote::Remote;
+
+/// What a site has set, and what a caller has sent.
+struct Asked {
+    provider: Provider,
+    secret: Secret,
+    hostnames: Vec<String>,
+    expected_action: Option<&'static str>,
+    project_id: Option<&'static str>,
+    site_key: Option<&'static str>,
+    proof: CaptchaProof,
+}
+
+impl Asked {
+    fn of(provider: Provider, token: &str) -> Asked {
+        Asked {
+            provider,
+            secret: Secret::from("s3cret-key".to_owned()),
+            hostnames: Vec::new(),
+            expected_action: None,
+            project_id: Some("shop-7"),
+            site_key: Some("6Lc-site-key"),
+            proof: CaptchaProof::Token(Secret::from(token.to_owned())),
+        }
+    }
+
+    fn check(&self) -> CaptchaCheck<'_> {
+        CaptchaCheck {
+            provider: self.provider,
+            secret: &self.secret,
+            score_threshold: 0.5,
+            hostnames: &self.hostnames,
+            project_id: self.project_id,
+            site_key: self.site_key,
+            expected_action: self.expected_action,
+            proof: &self.proof,
+            ip: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7)),
+        }
+    }
+
+    async fn verify(&self, captcha: &Captcha) -> Result<Verified, Failure> {
+        captcha.verify(&self.check(), START).await
+    }
+}
+
+fn event(token: &str, site_key: &str, project_id: &str, action: Option<&str>) -> CaptchaProof {
+    CaptchaProof::Event(RecaptchaEvent {
+        token: Secret::from(token.to_owned()),
+        site_key: site_key.to_owned(),
+        project_id: project_id.to_owned(),
+        expected_action: action.map(str::to_owned),
+    })
+}
+
+/// Verifiers that all live at one address, with a deadline that a test can wait for.
+fn verifiers(remote: &Remote) -> Verifiers {
+    Verifiers {
+        siteverify_url: Some(remote.url.join("siteverify").unwrap()),
+        enterprise_url: Some(remote.url.clone()),
+        deadline: Duration::from_millis(300),
+        ..Verifiers::default()
+    }
+}
+
+fn captcha(remote: &Remote) -> Captcha {
+    Captcha::new(verifiers(remote)).unwrap()
+}
+
+fn yes() -> Value {
+    json!({
+        "success": true, "challenge_ts": "2026-01-05T09:59:30Z", "hostname": "app.example.com",
+        "score": 0.9, "action": "login",
+    })
+}
+
+#[track_caller]
+fn refused(outcome: Result<Verified, Failure>) -> Option<Value> {
+    match outcome {
+        Err(Failure::Refused(Refusal::RecaptchaInvalid { response })) => response,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The text of the fault; it is one whose answer is `unknown_error`.
+#[track_caller]
+fn broken(outcome: Result<Verified, Failure>) -> String {
+    match outcome {
+        Err(Failure::Broken(fault)) => {
+            assert_eq!(fault.kind, vestibule::refusal::FaultKind::Broken);
+            fault.to_string()
+        }
+        other => panic!("{other:?}"),
+    }
+}
