@@ -5,6 +5,7 @@
 //! (`access`).
 
 mod access;
+mod comparison;
 mod directory;
 mod guessing;
 mod visit;

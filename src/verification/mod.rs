@@ -8,6 +8,6 @@ mod challenge;
 mod guessing;
 mod rules;
 
-pub use challenge::{Attempt, Challenge, Opened, Purpose, Target};
+pub use challenge::{Attempt, Challenge, Opened, PresentedCode, Purpose, Target};
 pub use guessing::{GuessLimits, Guessed, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

@@ -97,46 +97,14 @@ struct Proven {
     draft: Draft,
 }
 
-/// (a) Spends a try and compares, in one write. **A wrong code commits**: the refusal is a value
-/// inside the write and becomes an error only after it (threat OTP-19).
+/// (a) Spends a try and compares, in one write of its own ([`App::compare`]).
 async fn attempt(app: &App, visit: &Visit, proof: Proof) -> Result<Proven, Failure> {
-    let identifier_hash = proof.identifier_hash;
-    let site_id = visit.site.site.id.clone();
-    let spent = app
-        .store
-        .write(
-            "challenge.attempt",
-            (identifier_hash, site_id, visit.at),
-            |tx, (hash, site_id, at)| {
-                Box::pin(store::challenge::spend_try(
-                    tx,
-                    hash,
-                    Purpose::Registration,
-                    site_id,
-                    *at,
-                ))
-            },
-        )
-        .await?;
-    let refused = |refusal: Refusal| {
-        app.metrics
-            .one_time_password(Purpose::Registration.as_str(), "refused");
-        Failure::from(refusal)
-    };
-    let challenge = spent.ok_or_else(|| refused(Refusal::ChallengeFailed))?;
-    if !challenge.is_channel(proof.channel) {
-        return Err(refused(Refusal::ChannelMismatch));
-    }
-    if !challenge.is_opened_by(&proof, &app.keyring) {
-        return Err(refused(Refusal::ChallengeFailed));
-    }
-    let payload = challenge
-        .payload
-        .ok_or_else(|| refused(Refusal::ChallengeFailed))?;
+    let challenge = app.compare(visit, Purpose::Registration, proof).await?;
+    let payload = challenge.payload.ok_or(Refusal::ChallengeFailed)?;
     let draft = serde_json::from_str(&payload)
         .map_err(|error| Fault::new("reading a registration", error))?;
     Ok(Proven {
-        identifier_hash,
+        identifier_hash: challenge.identifier_hash,
         channel: challenge.channel,
         draft,
     })
