@@ -5,7 +5,7 @@ use vestibule_protocol::headless::{
 };
 
 use super::draft::Draft;
-use crate::admission::{self, Presented, Requirement, Trust};
+use crate::admission::{self, Keys, Presented, Requirement, Surface, Trust};
 use crate::app::App;
 use crate::delivery::template::TemplateName;
 use crate::delivery::{self, Letter, Variables};
@@ -72,6 +72,11 @@ pub async fn open(
     if !app.channels.is_available(checked.channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
+    let keys = Keys {
+        target: Some(&checked.target.budget_key),
+        ..Keys::default()
+    };
+    app.edge.take(Surface::Init, &keys, visit.at)?;
     let is_own_account =
         is_taken_by_same_address(app, trust, checked.channel, &checked.draft).await?;
     within_budget(app, visit, &checked.target).await?;

@@ -3,6 +3,7 @@
 mod abuse;
 mod conformance;
 mod errors;
+mod limits;
 mod races;
 mod registration;
 mod settings;

@@ -1,0 +1,159 @@
+//! Guessing (threats OTP-08, OTP-09, LOCK-03, LOCK-09): what one user or address and what one site may
+//! have in failures, over new codes, nodes and restarts.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::abuse::{assert_refused, opened, other_code};
+use crate::fixture::{Site, on_both_databases, registration};
+
+const HOUR: Duration = Duration::from_secs(3_601);
+
+/// Failed comparisons that were counted for users and addresses.
+const FAILURES: &str =
+    "SELECT CAST(SUM(count) AS BIGINT) FROM tally WHERE subject LIKE 'guesses %'";
+
+/// Presents wrong codes until the tries of one request are spent.
+async fn guess_wrong(site: &Site, username: &str) {
+    let (identifier, code) = opened(site, username).await;
+    for _ in 0..5 {
+        let wrong = site.authorize_call(&identifier, &other_code(&code));
+        assert_refused(&site.send(wrong).await);
+    }
+}
+
+/// Whether the right code of a new request is taken.
+async fn is_right_taken(site: &Site, username: &str) -> bool {
+    let (identifier, code) = opened(site, username).await;
+    let answer = site.send(site.authorize_call(&identifier, &code)).await;
+    if answer.status != 302 {
+        assert_refused(&answer);
+    }
+    answer.status == 302
+}
+
+on_both_databases! {
+    async fn otp_08_a_hundred_failures_a_day_however_many_codes_and_nodes(site: Site) {
+        let other = site.another_node().await;
+        // Twenty codes of five tries, spread over hours, nodes and spellings.
+        for hour in 0..4 {
+            for number in 0..5 {
+                let node = if number % 2 == 0 { &site } else { &other };
+                let email = if number == 3 { "Victim@Example.com" } else { "victim@example.com" };
+                let mut body = registration(&format!("u{hour}{number}@example.com"));
+                body["userdata"]["email"] = json!(email);
+                let answer = node.init(&body).await.expect_ok().json();
+                let identifier = answer["identifier"].as_str().unwrap();
+                node.deliver().await;
+                node.inbox.clear();
+                for _ in 0..5 {
+                    assert_refused(&node.send(node.authorize_call(identifier, "!wrong")).await);
+                }
+            }
+            site.advance(HOUR);
+        }
+        assert_eq!(site.count(FAILURES).await, 100);
+        // The right code is not even looked at: neither here, nor there, nor after a restart.
+        for node in [&site, &other, &site.another_node().await] {
+            assert!(!is_right_taken(node, "victim@example.com").await);
+        }
+        guess_wrong(&site, "victim@example.com").await;
+        assert_eq!(site.count(FAILURES).await, 100, "what is not compared is not counted");
+        // Somebody else is not held up.
+        assert!(is_right_taken(&site, "other@example.com").await);
+        // A day after the first of them they leave the sum, hour by hour.
+        site.advance(Duration::from_secs(20 * 3_600 - 60));
+        assert!(!is_right_taken(&site, "victim@example.com").await, "23 hours and 59 minutes");
+        // The hour that they began in counts as a whole.
+        site.advance(HOUR);
+        assert!(!is_right_taken(&site, "victim@example.com").await, "24 hours and 59 minutes");
+        site.advance(HOUR);
+        assert!(is_right_taken(&site, "victim@example.com").await);
+    }
+}
+
+on_both_databases! {
+    async fn otp_08_parallel_guesses_at_many_requests_do_not_pass_the_limit(site: Site) {
+        // What is left of the day is seven; twenty guesses at four requests of one address come at once.
+        let mut requests = Vec::new();
+        for number in 0..4 {
+            let mut body = registration(&format!("u{number}@example.com"));
+            body["userdata"]["email"] = json!(format!("victim+{number}@example.com"));
+            let answer = site.init(&body).await.expect_ok().json();
+            requests.push(answer["identifier"].as_str().unwrap().to_owned());
+        }
+        site.deliver().await;
+        site.inbox.clear();
+        site.execute("UPDATE challenge SET target_key = 'victim@example.com'").await;
+        let hour = site.app.now().millis() / 3_600_000;
+        site.execute(format!("INSERT INTO tally (subject, hour, count)
+            VALUES ('guesses victim@example.com', {hour}, 93)")).await;
+        let guesses = (0..20).map(|number| {
+            let call = site.authorize_call(&requests[number % 4], "!wrong");
+            site.send(call)
+        });
+        for answer in futures_util::future::join_all(guesses).await {
+            assert_refused(&answer);
+        }
+        assert_eq!(site.count(FAILURES).await, 100);
+    }
+}
+
+on_both_databases! {
+    async fn otp_09_one_guess_at_each_of_many_is_a_spray(site: Site) {
+        site.update_settings(json!({"otpSprayThresholdPerHour": 10})).await;
+        let detected = |count: u32| {
+            let site_id = site.app.directory().sites()[0].site.id.clone();
+            let line = format!("vestibule_spray_detected_total{{site=\"{site_id}\",kind=\"otp\"}} {count}\n");
+            site.app.metrics.render().contains(&line)
+        };
+        let mut requests = Vec::new();
+        for number in 0..14 {
+            requests.push(opened(&site, &format!("u{number}@example.com")).await);
+        }
+        for (identifier, code) in &requests[..9] {
+            assert_refused(&site.send(site.authorize_call(identifier, &other_code(code))).await);
+        }
+        let (identifier, code) = &requests[13];
+        site.send(site.authorize_call(identifier, code)).await.expect_status(302);
+        assert!(!detected(1));
+        for (identifier, code) in &requests[9..12] {
+            assert_refused(&site.send(site.authorize_call(identifier, &other_code(code))).await);
+        }
+        assert!(detected(1), "{}", site.app.metrics.render());
+        assert_eq!(site.count(FAILURES).await, 10, "the other two were not compared");
+        // Until the hour ends nothing is compared, on any node.
+        let (identifier, code) = &requests[12];
+        let right = || site.authorize_call(identifier, code);
+        assert_refused(&site.send(right()).await);
+        assert_refused(&site.another_node().await.send(right()).await);
+        // In the next it is, and what is beyond the threshold is a spray again.
+        site.advance(HOUR);
+        assert!(is_right_taken(&site, "fresh@example.com").await);
+        for _ in 0..2 {
+            guess_wrong(&site, "late@example.com").await;
+        }
+        assert!(detected(2));
+    }
+}
+
+on_both_databases! {
+    async fn otp_09_a_site_may_want_to_be_told_only(site: Site) {
+        site.update_settings(json!({"otpSprayThresholdPerHour": 10, "otpSprayAction": "alert"})).await;
+        for number in 0..3 {
+            guess_wrong(&site, &format!("u{number}@example.com")).await;
+        }
+        assert!(site.app.metrics.render().contains("kind=\"otp\"} 1\n"));
+        assert!(is_right_taken(&site, "janice@example.com").await);
+    }
+}
+
+on_both_databases! {
+    async fn lock_09_a_clock_that_is_set_back_frees_nobody(site: Site) {
+        let hour = site.app.now().millis() / 3_600_000;
+        site.execute(format!("INSERT INTO tally (subject, hour, count)
+            VALUES ('guesses janice@example.com', {}, 100)", hour + 2)).await;
+        assert!(!is_right_taken(&site, "janice@example.com").await);
+    }
+}
