@@ -88,8 +88,9 @@ pub struct Rule {
     pub burst: Option<u32>,
 }
 
-/// The rules of a config that names none.
-pub const DEFAULT_RULES: [Rule; 11] = [
+/// The rules of a config that names none. The two by the hour keep one prefix from making a spray
+/// of a site by itself, and so from closing its door to everybody else.
+pub const DEFAULT_RULES: [Rule; 13] = [
     rule(Surface::Init, Per::IpPrefix, 20, 60),
     rule(Surface::Init, Per::Client, 6_000, 60),
     rule(Surface::Init, Per::Site, 6_000, 60),
@@ -98,7 +99,9 @@ pub const DEFAULT_RULES: [Rule; 11] = [
     rule(Surface::Login, Per::IpPrefix, 60, 60),
     rule(Surface::Login, Per::Target, 3_600, 3_600),
     rule(Surface::Redeem, Per::IpPrefix, 30, 60),
+    rule(Surface::Redeem, Per::IpPrefix, 200, 3_600),
     rule(Surface::Reset, Per::IpPrefix, 20, 60),
+    rule(Surface::Reset, Per::IpPrefix, 200, 3_600),
     rule(Surface::Reset, Per::Target, 60, 3_600),
     rule(Surface::Token, Per::IpPrefixAndClient, 60, 60),
 ];

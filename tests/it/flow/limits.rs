@@ -2,6 +2,7 @@
 //! catalogue. What a bucket does by itself is tested where it stands.
 
 mod guessing;
+mod page;
 
 use std::time::Duration;
 

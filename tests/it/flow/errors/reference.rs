@@ -88,6 +88,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::FormMalformed { .. }
         | R::HttpsRequired
         | R::MethodNotAllowed { .. }
+        | R::RateLimited { .. }
         | R::RegistrationDisabled
         | R::SiteUnknown => &[Shape::OAuth, Shape::Merged],
         R::ChannelUnavailable
@@ -96,7 +97,6 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::ParametersInvalid { .. }
         | R::PasswordPolicy { .. }
         | R::ProofMissing
-        | R::RateLimited { .. }
         | R::RecaptchaInvalid { .. }
         | R::RecaptchaMissing
         | R::TemplateNotAllowed
