@@ -8,6 +8,7 @@ mod file;
 mod keys;
 mod network;
 mod shown;
+mod sms;
 mod template;
 
 use std::net::SocketAddr;
@@ -18,11 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::{DEFAULT_RULES, Rule};
 use crate::captcha::verifier::Verifiers;
+use crate::identity::text_message::SmsPolicy;
 use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
 use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
 pub use network::Network;
+pub use sms::SmsConfig;
 pub use template::TEMPLATE;
 use vestibule_protocol::secret::Secret;
 
@@ -48,6 +51,8 @@ pub struct Config {
     pub otp: OtpConfig,
     /// `[proxies]`
     pub proxies: ProxiesConfig,
+    /// `[sms]`
+    pub sms: SmsConfig,
     /// `[smtp]`
     pub smtp: SmtpConfig,
 }
@@ -298,6 +303,7 @@ impl Config {
         }
         self.validate_numbers()?;
         self.verifiers()?;
+        self.sms.validate()?;
         if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
             return Err("[listen] tls_certificate_file and tls_key_file go together".into());
         }
@@ -390,6 +396,14 @@ impl Config {
             in_flight_max: self.captcha.max_in_flight,
             is_test_allowed: false,
         })
+    }
+
+    /// Where text messages may go and how many a day.
+    ///
+    /// # Errors
+    /// A country or a number is wrong.
+    pub fn sms_policy(&self) -> Result<SmsPolicy, String> {
+        self.sms.policy(self.limits.enabled)
     }
 
     /// How many threads hash passwords.

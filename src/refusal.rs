@@ -140,6 +140,8 @@ pub enum Refusal {
     TemplateNotAllowed,
     /// There is no such template.
     TemplateUnknown,
+    /// No text message is sent to that number, or the day's messages are used up.
+    TextMessageBlocked,
     /// The hashing queue is full.
     TooBusy,
     /// The user was disabled.
@@ -182,7 +184,7 @@ impl Refusal {
             R::BodyTooLarge => Wire::BodyTooLarge,
             R::ChallengeFailed | R::CredentialsMalformed => Wire::AuthenticationFailure,
             R::UserDisabled | R::UserLocked => Wire::AuthenticationFailure,
-            R::ChannelUnavailable => Wire::OtpGenerationFailed,
+            R::ChannelUnavailable | R::TextMessageBlocked => Wire::OtpGenerationFailed,
             R::ClientCredentialsFlowDisabled => Wire::GrantNotEnabled,
             R::ClientFlowDisabled | R::SiteFlowDisabled => Wire::FlowNotEnabled,
             R::ClientNotApproved => Wire::ClientNotApproved,

@@ -22,6 +22,7 @@ use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
 use crate::hashing::Hasher;
+use crate::identity::text_message::SmsPolicy;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy, Moment};
 use crate::refusal::Fault;
@@ -58,6 +59,8 @@ pub struct App {
     pub outbox_bell: Notify,
     /// The database.
     pub store: Store,
+    /// Which text messages may be sent.
+    pub sms_policy: SmsPolicy,
     /// The built-in message templates.
     pub templates: Templates,
     directory: ArcSwap<Directory>,
@@ -83,6 +86,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
+    /// Which text messages may be sent.
+    pub sms_policy: SmsPolicy,
     /// The database, with its schema in place.
     pub store: Store,
 }
@@ -106,6 +111,7 @@ impl App {
             metrics: parts.metrics,
             otp: parts.otp,
             outbox_bell: Notify::new(),
+            sms_policy: parts.sms_policy,
             store: parts.store,
             templates: Templates::new(),
             directory: ArcSwap::from_pointee(directory),

@@ -53,6 +53,7 @@ pub async fn assemble(config: &Config, world: World) -> Result<Arc<App>, Exit> {
         limits: config.limits.clone(),
         metrics: world.metrics,
         otp: config.otp.clone(),
+        sms_policy: config.sms_policy().map_err(Exit::refused)?,
         store: world.store,
     })
     .await?;

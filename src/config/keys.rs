@@ -47,6 +47,20 @@ const KEYS: &[(&str, &str, &str)] = &[
         "trusted",
         "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"]",
     ),
+    ("sms", "allowed_countries", PLACES),
+    ("sms", "connections", WHOLE),
+    ("sms", "cost_micros", BY_COUNTRY),
+    ("sms", "country_daily_caps", BY_COUNTRY),
+    ("sms", "daily_cap", WHOLE),
+    ("sms", "denied_countries", PLACES),
+    ("sms", "from", TEXT),
+    ("sms", "range_daily_cap", WHOLE),
+    ("sms", "timeout_ms", WHOLE),
+    ("sms", "twilio_account_sid", TEXT),
+    ("sms", "twilio_auth_token_file", PATH),
+    ("sms", "twilio_url", TEXT),
+    ("sms", "webhook_secret_file", PATH),
+    ("sms", "webhook_url", TEXT),
     ("smtp", "ca_file", PATH),
     ("smtp", "connections", WHOLE),
     ("smtp", "from", TEXT),
@@ -57,7 +71,9 @@ const KEYS: &[(&str, &str, &str)] = &[
 
 const ALPHABET: &str = "\"digits\" or \"alphanumeric\"";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
+const BY_COUNTRY: &str = "whole numbers by country, such as { DE = 500 }";
 const PATH: &str = "a path";
+const PLACES: &str = "a list of countries and calling codes, such as [\"DE\", \"+43\"]";
 const TEXT: &str = "text";
 const WHOLE: &str = "a whole number";
 
@@ -69,7 +85,11 @@ pub fn reason(path: &[String]) -> String {
         [sections @ .., last] => format!("[{}] {last}", sections.join(".")),
     };
     let whole = path.join(".");
-    let is_key = |section: &str, key: &str| whole == format!("{section}.{key}");
+    // A key that takes a table has names of the user's own below it.
+    let is_key = |section: &str, key: &str| {
+        let below = whole.strip_prefix(&format!("{section}.{key}"));
+        below.is_some_and(|below| below.is_empty() || below.starts_with('.'))
+    };
     if let Some((_, _, takes)) = KEYS.iter().find(|(section, key, _)| is_key(section, key)) {
         return format!("{shown} takes {takes}");
     }

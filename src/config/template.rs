@@ -42,6 +42,27 @@ trusted = []
 # timeout_seconds = 30
 # connections = 4
 
+[sms]
+# Who sends text messages: a service of your own, which gets signed JSON ...
+# webhook_url = "https://sms.example.com/messages"
+# webhook_secret_file = "/etc/vestibule/sms-secret"
+# ... or Twilio, or whoever speaks its API.
+# twilio_url = "https://api.twilio.com/2010-04-01"
+# twilio_account_sid = "AC00000000000000000000000000000000"
+# twilio_auth_token_file = "/etc/vestibule/twilio-token"
+# from = "+15550100"
+timeout_ms = 10000
+connections = 16
+# Where messages may go: countries and calling codes. An empty list is every country.
+allowed_countries = []
+denied_countries = []
+# Most messages a day: all, to numbers that differ in four digits only, and by country.
+daily_cap = 10000
+range_daily_cap = 100
+# country_daily_caps = { DE = 500, AT = 200 }
+# What a message costs, in millionths, for the metric.
+# cost_micros = { DE = 75000 }
+
 [captcha]
 # Who verifies captcha tokens, in place of the providers' own servers.
 # siteverify_url = "https://www.google.com/recaptcha/api/siteverify"

@@ -4,9 +4,11 @@
 //! password must meet. Nothing here asks the database or the clock; `store` loads and saves what
 //! is defined here. Usernames follow RFC 8265, addresses RFC 5321, phone numbers E.164.
 
+pub mod country;
 pub mod email;
 pub mod password;
 pub mod phone;
+pub mod text_message;
 pub mod username;
 
 mod account;

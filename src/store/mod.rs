@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod profile;
 pub mod signing_key;
 pub mod site;
+pub mod sms_count;
 pub mod sweep;
 pub mod tally;
 pub mod token;
@@ -298,6 +299,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     profile::STATEMENTS,
     signing_key::STATEMENTS,
     site::STATEMENTS,
+    sms_count::STATEMENTS,
     sweep::STATEMENTS,
     tally::STATEMENTS,
     token::STATEMENTS,

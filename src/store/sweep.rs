@@ -18,6 +18,8 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
+    SMS_COUNTS = "DELETE FROM sms_count WHERE name IN
+        (SELECT name FROM sms_count WHERE ends_at < $1 LIMIT $2)";
     TALLIES = "DELETE FROM tally WHERE (subject, hour) IN
         (SELECT subject, hour FROM tally WHERE hour < $1 LIMIT $2)";
     TURNS = "DELETE FROM turn WHERE name IN
@@ -29,7 +31,7 @@ statements! {
 /// What may go: everything that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// Spent captcha tokens and what else says itself when it ends.
+    /// Spent captcha tokens and the counts of text messages say themselves when they end.
     pub ended: Moment,
     /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
     /// budget and the turns go with them.
@@ -72,6 +74,9 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .await?;
     count += tx
         .execute(&CAPTCHA_TOKENS, bind![horizon.ended, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&SMS_COUNTS, bind![horizon.ended, ROWS_MAX])
         .await?;
     let hour = tally::hour_of(horizon.challenges);
     count += tx.execute(&TALLIES, bind![hour, ROWS_MAX]).await?;

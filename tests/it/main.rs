@@ -17,4 +17,5 @@ mod fixture;
 mod flow;
 mod process;
 mod rfc;
+mod sms;
 mod store;

@@ -73,6 +73,7 @@ on_both_databases! {
             limits: site.app.limits.clone(),
             metrics,
             otp: site.app.otp.clone(),
+            sms_policy: site.app.sms_policy.clone(),
             store,
         });
         let fault = assembled.await.err().map(|fault| fault.to_string()).unwrap_or_default();

@@ -67,7 +67,8 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::SiteFlowDisabled => R::SiteUnknown,
         R::SiteUnknown => R::TemplateNotAllowed,
         R::TemplateNotAllowed => R::TemplateUnknown,
-        R::TemplateUnknown => R::TooBusy,
+        R::TemplateUnknown => R::TextMessageBlocked,
+        R::TextMessageBlocked => R::TooBusy,
         R::TooBusy => R::UserDisabled,
         R::UserDisabled => R::UserLocked,
         R::UserLocked => R::UsernameTaken,
@@ -101,6 +102,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::RecaptchaMissing
         | R::TemplateNotAllowed
         | R::TemplateUnknown
+        | R::TextMessageBlocked
         | R::TooBusy
         | R::UsernameTaken => &[Shape::Merged],
         _ => &[Shape::OAuth],

@@ -1,0 +1,3 @@
+//! Text messages: how many a day, and the gateways over the wire.
+
+mod budget;
