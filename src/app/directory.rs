@@ -1,6 +1,6 @@
 //! The directory: everything that an administrator configures, as one snapshot in memory.
 //!
-//! Sites, clients, profiles and signing keys are read on every request and change seldom, so a
+//! Sites, clients, profiles, templates and signing keys are read on every request and change seldom, so a
 //! request reads them here. A change bumps the installation's version in the same write; each node
 //! polls that one number and loads a new snapshot within a second. Locks, revocations and codes are
 //! never here.
@@ -14,10 +14,11 @@ use vestibule_protocol::secret::Secret;
 
 use crate::algorithm::Algorithm;
 use crate::client::Client;
+use crate::delivery::template::{CustomTemplate, Templates};
 use crate::identity::Profile;
 use crate::refusal::{Fault, Refusal};
 use crate::sealing::{Keyring, Purpose};
-use crate::settings::{self, Choice, Settings, Site, TemplateFlow};
+use crate::settings::{self, Choice, Settings, Site, Template, TemplateFlow};
 use crate::store::{self, Store};
 use crate::token::KeySet;
 
@@ -87,6 +88,14 @@ pub struct Directory {
     sites: Vec<Arc<SiteEntry>>,
     clients: HashMap<String, Arc<Client>>,
     profiles: HashMap<String, Arc<Profile>>,
+    templates: HashMap<String, OwnTemplate>,
+}
+
+/// A mail template of an administrator's own, ready to use.
+struct OwnTemplate {
+    flow: TemplateFlow,
+    /// None when this version refuses what another one has saved.
+    compiled: Option<Arc<CustomTemplate>>,
 }
 
 /// A site with what is computed from it once.
@@ -116,11 +125,12 @@ impl Directory {
                     let sites = store::site::list(tx).await?;
                     let clients = store::client::list(tx).await?;
                     let profiles = store::profile::list(tx).await?;
-                    Ok((installation, keys, sites, clients, profiles))
+                    let templates = store::template::list(tx).await?;
+                    Ok((installation, keys, sites, clients, profiles, templates))
                 })
             })
             .await?;
-        let (installation, keys, sites, clients, profiles) = read;
+        let (installation, keys, sites, clients, profiles, templates) = read;
         let installation = installation.ok_or_else(|| {
             Fault::described(
                 "loading the directory",
@@ -151,6 +161,10 @@ impl Directory {
                 .into_iter()
                 .map(|client| client.open(keyring).map(|c| (c.id.clone(), Arc::new(c))))
                 .collect::<Result<_, _>>()?,
+            templates: templates
+                .into_iter()
+                .map(|template| (template.name.clone(), OwnTemplate::new(&template)))
+                .collect(),
             profiles: profiles
                 .into_iter()
                 .map(|p| (p.id.clone(), Arc::new(p)))
@@ -205,7 +219,17 @@ impl Directory {
         flow: TemplateFlow,
         named: Option<&str>,
     ) -> Result<Choice, Refusal> {
-        settings::choose(settings, flow, named, |_| None)
+        settings::choose(settings, flow, named, |name| {
+            self.templates.get(name).map(|template| template.flow)
+        })
+    }
+
+    /// An administrator's own template for the mails of a flow; none if there is no usable one of this name.
+    pub fn template(&self, name: &str, flow: TemplateFlow) -> Option<Arc<CustomTemplate>> {
+        let template = self.templates.get(name);
+        template
+            .filter(|template| template.flow == flow)
+            .and_then(|template| template.compiled.clone())
     }
 
     /// The profile with a record id.
@@ -218,6 +242,21 @@ impl Directory {
         self.profiles
             .get(id_or_name)
             .or_else(|| self.profiles.values().find(|p| p.name == id_or_name))
+    }
+}
+
+impl OwnTemplate {
+    fn new(template: &Template) -> OwnTemplate {
+        let (subject, text) = (&template.subject, &template.text);
+        let html = template.html.as_deref();
+        let compiled = Templates::compile_custom(&template.language, subject, text, html);
+        if let Err(problem) = &compiled {
+            tracing::error!(template = template.name, %problem, "the built-in one stands in");
+        }
+        OwnTemplate {
+            flow: template.flow,
+            compiled: compiled.ok().map(Arc::new),
+        }
     }
 }
 

@@ -66,7 +66,7 @@ pub fn check_relay(smtp: &SmtpConfig) -> Result<(), Exit> {
 }
 
 /// The mail relay of a config, if it names one.
-fn relay(smtp: &SmtpConfig) -> Result<Option<Gateway>, Exit> {
+pub fn relay(smtp: &SmtpConfig) -> Result<Option<Gateway>, Exit> {
     let (Some(url), Some(from)) = (&smtp.url, &smtp.from) else {
         return Ok(None);
     };

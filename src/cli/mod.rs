@@ -27,6 +27,7 @@ mod resolve;
 pub mod seed;
 mod serve;
 mod site;
+mod template;
 mod user;
 mod version;
 mod wire;
@@ -72,6 +73,8 @@ enum Command {
     Site(site::Arguments),
     /// Create and show client apps
     Client(client::Arguments),
+    /// Mail templates of your own: make, preview, try out
+    Template(template::Arguments),
     /// Kinds of users, and what their passwords must meet
     Profile(profile::Arguments),
     /// Create and show users
@@ -158,6 +161,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Config(arguments) => config::run(&place, arguments),
         Command::Site(arguments) => site::run(&place, arguments).await,
         Command::Client(arguments) => client::run(&place, arguments).await,
+        Command::Template(arguments) => template::run(&place, arguments).await,
         Command::Profile(arguments) => profile::run(&place, arguments).await,
         Command::User(arguments) => user::run(&place, arguments).await,
         Command::Perform(arguments) => perform::run(&place, arguments).await,

@@ -8,6 +8,7 @@ use crate::changes::Invalid;
 use crate::identity::username::Username;
 use crate::identity::{Profile, User};
 use crate::refusal::Fault;
+use crate::settings::Template;
 use crate::store;
 
 /// Why a name has no record id.
@@ -30,6 +31,16 @@ pub async fn profiles(installation: &Installation) -> Result<Vec<Profile>, Fault
         .store
         .read("profile.list", &(), |tx, ()| {
             Box::pin(store::profile::list(tx))
+        })
+        .await
+}
+
+/// All templates of administrators.
+pub async fn templates(installation: &Installation) -> Result<Vec<Template>, Fault> {
+    installation
+        .store
+        .read("template.list", &(), |tx, ()| {
+            Box::pin(store::template::list(tx))
         })
         .await
 }

@@ -12,7 +12,7 @@ use crate::changes::Invalid;
 use crate::identity::prefix;
 use crate::refusal::Fault;
 use crate::sealing::{Purpose, is_sealed_text};
-use crate::settings::{self, Settings, Site, check_base_url, line_of_key};
+use crate::settings::{self, Settings, Site, Template, check_base_url, line_of_key};
 use crate::store::{self, Transaction};
 use vestibule_protocol::identifier::RecordId;
 
@@ -111,7 +111,7 @@ async fn create(
 ) -> Result<(), Exit> {
     let at = installation.clock.now();
     let given = Given::read(installation, changes).await?;
-    let settings = with_changes(&Settings::default(), &given.map)
+    let settings = with_changes(&Settings::default(), &given.map, &given.templates)
         .map_err(|invalid| given.refuse(&invalid, &Settings::default()))?;
     let site = Site {
         id: RecordId::from_random(prefix::SITE, installation.entropy.bytes()).to_string(),
@@ -204,7 +204,8 @@ async fn write_change(
             return Ok(Err(Refused::Taken));
         }
     }
-    site.settings = match with_changes(&site.settings, &change.changes) {
+    let templates = store::template::list(tx).await?;
+    site.settings = match with_changes(&site.settings, &change.changes, &templates) {
         Ok(settings) => settings,
         Err(invalid) => return Ok(Err(Refused::Invalid(invalid, Box::new(site.settings)))),
     };
@@ -213,9 +214,16 @@ async fn write_change(
 }
 
 /// The settings with changes, all of them or none.
-fn with_changes(current: &Settings, changes: &Map<String, Value>) -> Result<Settings, Invalid> {
+fn with_changes(
+    current: &Settings,
+    changes: &Map<String, Value>,
+    templates: &[Template],
+) -> Result<Settings, Invalid> {
     let settings = current.updated(changes)?;
-    settings.check_templates(|_| None)?;
+    settings.check_templates(|name| {
+        let found = templates.iter().find(|template| template.name == name);
+        found.map(|template| template.flow)
+    })?;
     let default = settings.registration_user_default_profile.as_ref();
     let members = &settings.member_profiles;
     if let Some(default) = default
@@ -233,6 +241,8 @@ fn with_changes(current: &Settings, changes: &Map<String, Value>) -> Result<Sett
 struct Given {
     map: Map<String, Value>,
     file: Option<(PathBuf, String)>,
+    /// The templates that a setting may name.
+    templates: Vec<Template>,
 }
 
 impl Given {
@@ -242,6 +252,7 @@ impl Given {
             None => Given {
                 map: settings::parse_changes(&changes.set).map_err(Exit::refused)?,
                 file: None,
+                templates: Vec::new(),
             },
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -251,6 +262,7 @@ impl Given {
                 Given {
                     map,
                     file: Some((path.clone(), text)),
+                    templates: Vec::new(),
                 }
             }
         };
@@ -268,6 +280,7 @@ impl Given {
         }
         resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await?;
         self.seal(installation);
+        self.templates = resolve::templates(installation).await?;
         Ok(())
     }
 
@@ -314,7 +327,10 @@ impl Given {
         lines.sort();
         let is_to_blame = |member: &[&str]| {
             let without = without(&self.map, member);
-            with_changes(current, &without).err().as_ref() != Some(invalid)
+            with_changes(current, &without, &self.templates)
+                .err()
+                .as_ref()
+                != Some(invalid)
         };
         lines
             .iter()

@@ -11,7 +11,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use vestibule_protocol::secret::Secret;
 
 use super::message::{Rendered, single_line};
-use crate::settings::language_of;
+use crate::settings::{TemplateFlow, language_of};
 
 mod engine;
 mod grammar;
@@ -28,6 +28,7 @@ pub struct Templates {
 /// A template of the site's own, checked and compiled.
 pub struct CustomTemplate {
     environment: Environment<'static>,
+    language: Language,
     has_html: bool,
 }
 
@@ -183,12 +184,15 @@ impl Templates {
         Ok(line + &binding.unwrap_or_default())
     }
 
-    /// Checks and compiles a site's own template, and renders it once with sample values.
+    /// Checks and compiles a site's own template, and renders it with sample values. The language decides only
+    /// the words in `valid_for`, which speaks English where it does not know the language; the rest is as written.
     ///
     /// # Refusals
     /// [`TemplateProblem::Refused`] for anything but values, the filters `default`, `lower`, `trim`, `upper`,
-    /// and `{% if %}`; [`TemplateProblem::TooLarge`] for a source beyond 64 KiB.
+    /// and `{% if %}`, for a body that may leave out the code, and for a subject that shows it;
+    /// [`TemplateProblem::TooLarge`] for a source beyond 64 KiB.
     pub fn compile_custom(
+        language: &str,
         subject: &str,
         text: &str,
         html: Option<&str>,
@@ -201,20 +205,21 @@ impl Templates {
             if source.len() > PART_BYTES_MAX {
                 return Err(TemplateProblem::TooLarge);
             }
-            grammar::check(source).map_err(|(line, reason)| TemplateProblem::Refused {
-                part,
-                line,
-                reason,
-            })?;
+            let mut checked = grammar::check(source);
+            if part == HTML {
+                checked = checked.and_then(|()| grammar::check_places(source));
+            }
+            checked.map_err(|(line, reason)| TemplateProblem::Refused { part, line, reason })?;
             environment
                 .add_template_owned(part, source.to_owned())
                 .map_err(|error| problem(part, &error))?;
         }
         let template = CustomTemplate {
             environment,
+            language: Language::from_locale(language),
             has_html: html.is_some(),
         };
-        template.render(Language::English.tag(), &sample())?;
+        template.try_out()?;
         Ok(template)
     }
 }
@@ -226,18 +231,52 @@ impl Default for Templates {
 }
 
 impl CustomTemplate {
-    /// Renders the template. The locale decides only the words in `valid_for`; the rest is as written.
+    /// Renders the template.
     ///
     /// # Refusals
-    /// [`TemplateProblem::OutOfFuel`] and [`TemplateProblem::TooLarge`] when it exceeds its limits.
-    pub fn render(&self, locale: &str, values: &OtpContext) -> Result<Rendered, TemplateProblem> {
-        let language = Language::from_locale(locale);
-        let render = |part| render_part(&self.environment, part, part, language, values);
+    /// [`TemplateProblem::OutOfFuel`] and [`TemplateProblem::TooLarge`] when it exceeds its limits;
+    /// [`TemplateProblem::Refused`] if it leaves out the code or tells it in the subject.
+    pub fn render(&self, values: &OtpContext) -> Result<Rendered, TemplateProblem> {
+        let code = values.code.as_ref().ok_or(TemplateProblem::CodeMissing)?;
+        let render = |part| render_part(&self.environment, part, part, self.language, values);
+        let refuse = |part, reason: &str| {
+            Err(TemplateProblem::Refused {
+                part,
+                line: 1,
+                reason: reason.to_owned(),
+            })
+        };
+        let subject = render(SUBJECT)?;
+        if subject.is_empty() {
+            return refuse(SUBJECT, "a mail needs a subject");
+        }
+        if subject.contains(code.expose()) {
+            let reason = "leave the code out: relays write subjects into their logs";
+            return refuse(SUBJECT, reason);
+        }
+        let text = render(TEXT)?;
+        let html = self.has_html.then(|| render(HTML)).transpose()?;
+        for (part, body) in [(TEXT, Some(&text)), (HTML, html.as_ref())] {
+            if body.is_some_and(|body| !body.contains(code.expose())) {
+                let reason =
+                    "show the code, unchanged and whatever the other values are: {{ code }}";
+                return refuse(part, reason);
+            }
+        }
         Ok(Rendered {
-            subject: render(SUBJECT)?,
-            text: render(TEXT)?,
-            html: self.has_html.then(|| render(HTML)).transpose()?,
+            subject,
+            text,
+            html,
         })
+    }
+
+    /// Renders it for people with a name and without one.
+    fn try_out(&self) -> Result<(), TemplateProblem> {
+        let mut values = OtpContext::sample();
+        values.code = Some(Secret::from(UNLIKELY_CODE.to_owned()));
+        self.render(&values)?;
+        values.first_name = None;
+        self.render(&values).map(drop)
     }
 }
 
@@ -269,12 +308,19 @@ impl TemplateName {
             .find(|known| known.as_str() == name)
     }
 
+    /// The flow whose mail this is, where a site may have a template of its own for it.
+    pub fn flow(self) -> Option<TemplateFlow> {
+        match self {
+            TemplateName::AccountExists | TemplateName::PasswordChanged => None,
+            TemplateName::LoginOtp => Some(TemplateFlow::PasswordlessLogin),
+            TemplateName::PasswordResetOtp => Some(TemplateFlow::ForgotPassword),
+            TemplateName::RegistrationOtp => Some(TemplateFlow::Registration),
+        }
+    }
+
     /// Whether the mail carries a one-time password.
     pub fn has_code(self) -> bool {
-        !matches!(
-            self,
-            TemplateName::AccountExists | TemplateName::PasswordChanged
-        )
+        self.flow().is_some()
     }
 
     fn words(self, vocabulary: &'static Vocabulary) -> &'static Words {
@@ -362,12 +408,15 @@ fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3
     ]
 }
 
-fn sample() -> OtpContext {
-    OtpContext {
-        site_name: "Example".to_owned(),
-        code: Some(Secret::from("123456".to_owned())),
-        valid_minutes: 10,
-        first_name: Some("Ada".to_owned()),
+impl OtpContext {
+    /// Values to try a template with.
+    pub fn sample() -> OtpContext {
+        OtpContext {
+            site_name: "Example".to_owned(),
+            code: Some(Secret::from("123456".to_owned())),
+            valid_minutes: 10,
+            first_name: Some("Ada".to_owned()),
+        }
     }
 }
 
@@ -382,6 +431,8 @@ const HTML: &str = "html";
 
 /// Of a source and of a rendered part. Mail programs cut HTML off at about 100 KiB.
 const PART_BYTES_MAX: usize = 64 * 1024;
+/// A code that no template writes out by itself, and that small or capital letters would change.
+const UNLIKELY_CODE: &str = "Zq7xW2kP9v";
 /// One text message in the GSM alphabet.
 const SMS_CHARS_MAX: usize = 160;
 /// What the longest sentence leaves, with a code of ten characters.

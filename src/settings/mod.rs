@@ -8,6 +8,7 @@ mod account_rule;
 mod check;
 mod file;
 mod spray;
+mod template;
 mod template_choice;
 mod values;
 
@@ -17,6 +18,7 @@ use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use spray::SprayAction;
+pub use template::Template;
 pub use template_choice::{
     Choice, DefaultTemplate, TemplateFlow, choose, is_language, language_of,
 };

@@ -48,6 +48,11 @@ static MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0003_captcha_and_sms.sql"),
     },
     Migration {
+        number: 5,
+        name: "templates",
+        text: include_str!("migrations/0005_templates.sql"),
+    },
+    Migration {
         number: 6,
         name: "tallies",
         text: include_str!("migrations/0006_tallies.sql"),

@@ -33,6 +33,7 @@ pub mod site;
 pub mod sms_count;
 pub mod sweep;
 pub mod tally;
+pub mod template;
 pub mod token;
 pub mod turn;
 pub mod user;
@@ -302,6 +303,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     sms_count::STATEMENTS,
     sweep::STATEMENTS,
     tally::STATEMENTS,
+    template::STATEMENTS,
     token::STATEMENTS,
     turn::STATEMENTS,
     user::STATEMENTS,

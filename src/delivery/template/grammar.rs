@@ -32,6 +32,60 @@ pub(super) fn check(source: &str) -> Result<(), (usize, String)> {
     Ok(())
 }
 
+/// Checks where an HTML part shows the recipient's name. Escaping makes it harmless between tags; inside one it
+/// could still end an attribute without quotes or begin a `javascript:` link, and in a style it is not escaped at all.
+///
+/// # Refusals
+/// As [`check`], which has found every tag in order before.
+pub(super) fn check_places(source: &str) -> Result<(), (usize, String)> {
+    let lower = source.to_ascii_lowercase();
+    let line_of = |at: usize| source[..at].matches('\n').count() + 1;
+    if let Some(at) = lower.find("<script") {
+        return Err((line_of(at), "a mail holds no scripts".to_owned()));
+    }
+    let mut markup = Markup::Outside;
+    let mut at = 0;
+    while let Some((length, kind)) = next_tag(&source[at..]) {
+        let start = at + length;
+        markup = markup.after(&source[at..start]);
+        let inner = &source[start + 2..];
+        let end = inner.find(kind.end).unwrap_or(inner.len());
+        let is_name = kind.end == "}}" && inner[..end].contains("first_name");
+        let is_in_style = lower[..start].rfind("<style") > lower[..start].rfind("</style");
+        if is_name && (is_in_style || !matches!(markup, Markup::Outside)) {
+            let reason = "first_name may not stand inside a tag or a style";
+            return Err((line_of(start), reason.to_owned()));
+        }
+        at = (start + 2 + end + 2).min(source.len());
+    }
+    Ok(())
+}
+
+/// Where in HTML a place is.
+#[derive(Clone, Copy)]
+enum Markup {
+    Outside,
+    Tag,
+    Quoted(char),
+}
+
+impl Markup {
+    fn after(self, text: &str) -> Markup {
+        let mut next = text.chars().skip(1).map(Some).chain([None]);
+        text.chars().fold(self, |markup, c| {
+            let is_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!');
+            let is_opening = next.next().flatten().is_none_or(is_name);
+            match (markup, c) {
+                (Markup::Outside, '<') if is_opening => Markup::Tag,
+                (Markup::Tag, '>') => Markup::Outside,
+                (Markup::Tag, '"' | '\'') => Markup::Quoted(c),
+                (Markup::Quoted(quote), _) if c == quote => Markup::Tag,
+                _ => markup,
+            }
+        })
+    }
+}
+
 struct Tag {
     end: &'static str,
     is_statement: bool,

@@ -235,15 +235,16 @@ fn a_text_message_is_one_short_line_and_may_be_bound_to_a_domain() {
 #[test]
 fn a_custom_template_may_use_values_filters_and_conditions() {
     let template = Templates::compile_custom(
+        "en",
         "{{ site_name | upper }}: code",
         "{# greeting #}{% if first_name and language == \"en\" %}Hi {{ first_name }}{% else %}Hi{% endif %} {{ code }}",
-        Some("<b>{{- first_name | default('you') -}}</b>"),
+        Some("<b>{{- first_name | default('you') -}}</b><i>{{ code }}</i>"),
     )
     .unwrap();
-    let mail = template.render("en", &named("A<b>")).unwrap();
+    let mail = template.render(&named("A<b>")).unwrap();
     assert_eq!(mail.subject, "ÉCLAIR & SÖHNE: code");
     assert_eq!(mail.text, "Hi A<b> 482913");
-    assert_eq!(mail.html.as_deref(), Some("<b>A&lt;b&gt;</b>"));
+    assert_eq!(mail.html.as_deref(), Some("<b>A&lt;b&gt;</b><i>482913</i>"));
 }
 
 #[test]
@@ -272,7 +273,7 @@ fn a_custom_template_that_could_grow_or_reach_out_is_refused() {
         "{% if code %}",
         "{{ 'é\u{0}",
     ] {
-        let result = Templates::compile_custom("s", bad, None);
+        let result = Templates::compile_custom("en", "s", bad, None);
         assert!(
             matches!(result, Err(TemplateProblem::Refused { part: "text", .. })),
             "{bad}: {:?}",
@@ -281,14 +282,89 @@ fn a_custom_template_that_could_grow_or_reach_out_is_refused() {
     }
     let large = "x".repeat(PART_BYTES_MAX + 1);
     assert_eq!(
-        Templates::compile_custom("s", &large, None).err(),
+        Templates::compile_custom("en", "s", &large, None).err(),
         Some(TemplateProblem::TooLarge)
     );
 }
 
 #[test]
+fn a_custom_template_shows_the_code_to_everybody_and_never_in_the_subject() {
+    let code = "{{ code }}";
+    for (subject, text, html, part) in [
+        ("s", "no code", None, "text"),
+        (
+            "s",
+            "{% if first_name %}{{ code }}{% endif %}",
+            None,
+            "text",
+        ),
+        (
+            "s",
+            "{% if not first_name %}{{ code }}{% endif %}",
+            None,
+            "text",
+        ),
+        ("s", "{{ code | upper }}", None, "text"),
+        ("s", code, Some("<p>no code</p>"), "html"),
+        ("{{ code }}", code, None, "subject"),
+        (
+            "{% if first_name %}{{ code }}{% endif %}x",
+            code,
+            None,
+            "subject",
+        ),
+        ("{% if first_name %}x{% endif %}", code, None, "subject"),
+        ("", code, None, "subject"),
+    ] {
+        let result = Templates::compile_custom("en", subject, text, html);
+        assert!(
+            matches!(&result, Err(TemplateProblem::Refused { part: p, .. }) if *p == part),
+            "{subject} | {text} | {html:?}: {:?}",
+            result.err()
+        );
+    }
+    let html = Some("<b title=\"{{ site_name }}\">{{ code }}</b>");
+    assert!(Templates::compile_custom("en", "s", code, html).is_ok());
+}
+
+#[test]
+fn mail_06_a_name_stands_between_tags_of_a_custom_template_and_nowhere_else() {
+    for html in [
+        "{{ code }}<a href=\"{{ first_name }}\">x</a>",
+        "{{ code }}<p title={{ first_name }}>x</p>",
+        "{{ code }}<p title='a>b' class={{ first_name }}>x</p>",
+        "{{ code }}<p {{ first_name }}>x</p>",
+        "{{ code }}<style>p { color: {{ first_name }} }</style>",
+        "{{ code }}<p title='{% if first_name %}{{ first_name | trim }}{% endif %}'>x</p>",
+        "{{ code }}<script>x</script>",
+        "{{ code }}<SCRIPT>x</SCRIPT>",
+    ] {
+        let result = Templates::compile_custom("en", "s", "{{ code }}", Some(html));
+        let is_refused = matches!(result, Err(TemplateProblem::Refused { part: "html", .. }));
+        assert!(is_refused, "{html}: {:?}", result.err());
+    }
+    for html in [
+        "<style>p { color: red }</style><p title='a>b'>{{ first_name }}</p>{{ code }}",
+        "{% if first_name %}<p class=\"x\">1 < 2, {{ first_name }}</p>{% endif %}{{ code }}",
+    ] {
+        let template = Templates::compile_custom("en", "s", "{{ code }}", Some(html)).unwrap();
+        let mail = template.render(&named("\"><img src=x>")).unwrap();
+        assert!(!mail.html.unwrap().contains("<img"), "{html}");
+    }
+}
+
+#[test]
+fn a_custom_template_speaks_one_language() {
+    for (language, expected) in [("de", "482913: 10 Minuten"), ("fr", "482913: 10 minutes")] {
+        let text = "{{ code }}: {{ valid_for }}";
+        let template = Templates::compile_custom(language, "s", text, None).unwrap();
+        assert_eq!(template.render(&values()).unwrap().text, expected);
+    }
+}
+
+#[test]
 fn a_refusal_names_the_line() {
-    let problem = Templates::compile_custom("s", "one\ntwo\n{% for %}", None)
+    let problem = Templates::compile_custom("en", "s", "one\ntwo\n{% for %}", None)
         .err()
         .unwrap();
     assert_eq!(

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::delivery::channel::Gateway;
 use crate::delivery::inbox::InboxMessage;
-use crate::delivery::letter::{self, Contents, Variables};
+use crate::delivery::letter::{self, Contents};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::SendOutcome;
 use crate::delivery::template::{OtpContext, TemplateName};
@@ -26,11 +26,7 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         .as_deref()
         .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
         .and_then(|sealed| letter::open(&app.keyring, &message.id, sealed));
-    let Contents {
-        variables,
-        suppressed,
-        ..
-    } = match opened {
+    let contents = match opened {
         Ok(contents) => contents,
         Err(fault) => {
             return Settlement::Abandoned {
@@ -42,14 +38,14 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         "email" => &app.channels.email,
         _ => &app.channels.sms,
     };
-    if let Some(reason) = suppressed {
+    if let Some(reason) = contents.suppressed {
         if let Gateway::Inbox(inbox) = gateway {
             inbox.put(suppressed_in_the_inbox(message, reason, app.now()));
         }
         return Settlement::Suppressed { reason };
     }
-    match render(app, message, &variables) {
-        Ok(rendered) => send(app, message, gateway, variables, rendered).await,
+    match render(app, message, &contents) {
+        Ok(rendered) => send(app, message, gateway, contents, rendered).await,
         Err(reason) => Settlement::Abandoned { reason },
     }
 }
@@ -58,8 +54,8 @@ async fn send(
     app: &App,
     message: &ClaimedMessage,
     gateway: &Gateway,
-    variables: Variables,
-    rendered: Rendered,
+    contents: Contents,
+    rendered: Worded,
 ) -> Settlement {
     match gateway {
         Gateway::None => retry(
@@ -68,7 +64,7 @@ async fn send(
             format!("there is no gateway for {} messages", message.channel),
         ),
         Gateway::Inbox(inbox) => {
-            inbox.put(in_the_inbox(message, variables, rendered, app.now()));
+            inbox.put(in_the_inbox(message, contents, rendered, app.now()));
             Settlement::Sent
         }
         Gateway::Smtp { relay, from } => {
@@ -76,7 +72,7 @@ async fn send(
                 message_id: message.message_id.clone(),
                 to: message.recipient.clone(),
                 from: from.clone(),
-                rendered,
+                rendered: rendered.mail,
                 date_at_ms: message.created_at.millis(),
             };
             match timeout(send_limit(app), Box::pin(relay.send(&mail))).await {
@@ -91,21 +87,21 @@ async fn send(
 
 fn in_the_inbox(
     message: &ClaimedMessage,
-    variables: Variables,
-    rendered: Rendered,
+    contents: Contents,
+    rendered: Worded,
     at: Moment,
 ) -> InboxMessage {
     InboxMessage {
         id: message.id.clone(),
         to: message.recipient.clone(),
         channel: message.channel.clone(),
-        template: message.template.clone(),
-        subject: rendered.subject,
-        text: rendered.text,
-        html: rendered.html,
+        template: rendered.template,
+        subject: rendered.mail.subject,
+        text: rendered.mail.text,
+        html: rendered.mail.html,
         suppressed: (message.template == TemplateName::AccountExists.as_str())
             .then(|| String::from("the address already has an account")),
-        code: variables.code.map(|code| code.expose().to_owned()),
+        code: contents.variables.code.map(|code| code.expose().to_owned()),
         message_id: message.message_id.clone(),
         sent_at: at.millis(),
     }
@@ -132,9 +128,16 @@ fn suppressed_in_the_inbox(
     }
 }
 
-fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<Rendered, String> {
+/// A message's words, and the template that they come from.
+struct Worded {
+    template: String,
+    mail: Rendered,
+}
+
+fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Worded, String> {
     let name = TemplateName::parse(&message.template)
         .ok_or_else(|| format!("there is no template {:?}", message.template))?;
+    let variables = &contents.variables;
     let context = OtpContext {
         site_name: variables.site_name.clone(),
         code: variables.code.clone(),
@@ -142,9 +145,15 @@ fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<
         first_name: variables.first_name.clone(),
     };
     if message.channel == "email" {
-        return app
-            .templates
-            .render(name, &message.language, &context)
+        if let Some(custom) = render_custom(app, name, contents.custom.as_deref(), &context) {
+            return Ok(custom);
+        }
+        let rendered = app.templates.render(name, &message.language, &context);
+        return rendered
+            .map(|mail| Worded {
+                template: message.template.clone(),
+                mail,
+            })
             .map_err(|problem| problem.to_string());
     }
     let host = variables.host.split(':').next();
@@ -152,11 +161,40 @@ fn render(app: &App, message: &ClaimedMessage, variables: &Variables) -> Result<
         .templates
         .render_sms(name, &message.language, host, &context)
         .map_err(|problem| problem.to_string())?;
-    Ok(Rendered {
-        subject: String::new(),
-        text,
-        html: None,
+    Ok(Worded {
+        template: message.template.clone(),
+        mail: Rendered {
+            subject: String::new(),
+            text,
+            html: None,
+        },
     })
+}
+
+/// The words of an administrator's own template. The built-in one stands in where it is gone or fails: somebody
+/// waits for the code.
+fn render_custom(
+    app: &App,
+    name: TemplateName,
+    custom: Option<&str>,
+    context: &OtpContext,
+) -> Option<Worded> {
+    let (custom, flow) = (custom?, name.flow()?);
+    let template = app.directory().template(custom, flow);
+    let Some(template) = template else {
+        tracing::warn!(template = custom, "it is gone: the built-in one stands in");
+        return None;
+    };
+    match template.render(context) {
+        Ok(mail) => Some(Worded {
+            template: custom.to_owned(),
+            mail,
+        }),
+        Err(problem) => {
+            tracing::warn!(template = custom, %problem, "the built-in one stands in");
+            None
+        }
+    }
 }
 
 /// The pause doubles from one second and counts from now. There is no last try: the end of its code is

@@ -7,5 +7,6 @@ mod limits;
 mod races;
 mod registration;
 mod settings;
+mod templates;
 mod tokens;
 mod tolerance;

@@ -17,7 +17,7 @@ use super::serve::Installation;
 use crate::fixture::postgres;
 
 /// Every administrator's story runs on SQLite, and on PostgreSQL where there is one.
-async fn installations() -> Vec<Installation> {
+pub async fn installations() -> Vec<Installation> {
     let mut installations = vec![Installation::new("sqlite:vestibule.db", "")];
     installations.extend(
         postgres::database()
@@ -39,7 +39,7 @@ fn both(installation: &Installation, arguments: &[&str]) -> (Value, String) {
 }
 
 #[track_caller]
-fn expect_refused(ran: Ran, code: i32, words: &[&str]) {
+pub fn expect_refused(ran: Ran, code: i32, words: &[&str]) {
     assert_eq!(ran.code, code, "{ran:?}");
     assert_eq!(
         ran.stdout, "",

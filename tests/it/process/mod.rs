@@ -8,4 +8,5 @@ mod logs;
 mod profiles;
 mod running;
 mod serve;
+mod templates;
 pub mod wire;

@@ -1,0 +1,230 @@
+//! A mail that is tried out: shown with sample values, or sent with a sample code.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+use vestibule_protocol::headless::VerificationMethod;
+
+use super::find;
+use crate::cli::assembly;
+use crate::cli::place::{Exit, Installation, Place};
+use crate::delivery::message::{OutgoingMail, Rendered};
+use crate::delivery::smtp::{SendOutcome, SmtpRelay};
+use crate::delivery::template::{OtpContext, TemplateName, Templates};
+use crate::delivery::{self, Gateway, Letter, Variables};
+use crate::identity::email::EmailAddress;
+use crate::moment::Stopwatch;
+use crate::outgoing::QueuedMessage;
+use crate::settings::{Site, Template, TemplateFlow};
+use crate::store;
+
+/// A mail of a template, built in or not.
+pub struct Mail {
+    name: String,
+    kind: TemplateName,
+    language: String,
+    own: Option<Template>,
+}
+
+impl Mail {
+    /// The template of a developer name.
+    pub async fn find(
+        installation: &Installation,
+        name: &str,
+        language: &str,
+    ) -> Result<Mail, Exit> {
+        let own = match TemplateFlow::of_built_in(name) {
+            Some(_) => None,
+            None => Some(find(installation, name).await?),
+        };
+        let flow = own.as_ref().map(|own| own.flow);
+        let flow = flow.or_else(|| TemplateFlow::of_built_in(name));
+        let kind = TemplateName::ALL
+            .into_iter()
+            .find(|kind| kind.flow() == flow)
+            .expect("every flow has a mail");
+        Ok(Mail {
+            name: name.to_owned(),
+            kind,
+            language: own
+                .as_ref()
+                .map_or_else(|| language.to_owned(), |own| own.language.clone()),
+            own,
+        })
+    }
+
+    /// Prints it with sample values, and writes its HTML part into a file.
+    pub async fn preview(
+        &self,
+        place: &Place,
+        installation: &Installation,
+        html: Option<&Path>,
+    ) -> Result<(), Exit> {
+        let site = first_site(installation).await?;
+        let mail = self.rendered(&values(site.as_ref()))?;
+        if let Some(path) = html {
+            let page = mail
+                .html
+                .as_ref()
+                .ok_or_else(|| Exit::missing(format!("{:?} has no HTML part", self.name)))?;
+            std::fs::write(path, page)
+                .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))?;
+        }
+        let json = json!({
+            "name": self.name, "subject": mail.subject, "text": mail.text, "html": mail.html,
+        });
+        place.print(&json, format!("Subject: {}\n\n{}", mail.subject, mail.text))
+    }
+
+    /// Sends it: by the relay of the config, or else by a `vestibule dev` that runs, into its inbox.
+    pub async fn send(
+        &self,
+        place: &Place,
+        installation: &Installation,
+        to: &str,
+        seconds: u64,
+    ) -> Result<(), Exit> {
+        let to = EmailAddress::parse(to)
+            .map_err(|_| Exit::refused(format!("{to:?} is no address of a mail")))?;
+        let config = place.load_config()?;
+        let site = first_site(installation).await?;
+        let row = self.row(installation, site.as_ref(), to.as_str())?;
+        let told = match assembly::relay(&config.smtp)? {
+            Some(Gateway::Smtp { relay, from }) => {
+                let mail = OutgoingMail {
+                    message_id: row.message_id,
+                    to: row.recipient,
+                    from,
+                    rendered: self.rendered(&values(site.as_ref()))?,
+                    date_at_ms: installation.clock.now().millis(),
+                };
+                by_relay(&relay, &mail).await?
+            }
+            _ if place.data_dir().is_some() => by_server(installation, row, seconds).await?,
+            _ => {
+                let reason = "no mail relay is configured: set [smtp] url and from";
+                return Err(Exit::refused(reason));
+            }
+        };
+        let json = json!({"name": self.name, "to": to.as_str(), "outcome": told});
+        place.print(&json, format!("{to}: {told}"))
+    }
+
+    fn rendered(&self, values: &OtpContext) -> Result<Rendered, Exit> {
+        let rendered = match &self.own {
+            None => Templates::new().render(self.kind, &self.language, values),
+            Some(own) => {
+                let html = own.html.as_deref();
+                Templates::compile_custom(&own.language, &own.subject, &own.text, html)
+                    .and_then(|template| template.render(values))
+            }
+        };
+        rendered.map_err(|problem| Exit::refused(problem.to_string()))
+    }
+
+    /// The outbox row of the mail.
+    fn row(
+        &self,
+        installation: &Installation,
+        site: Option<&Site>,
+        to: &str,
+    ) -> Result<QueuedMessage, Exit> {
+        let values = values(site);
+        let host = site.map_or("localhost", Site::authority);
+        // A server knows a template that was just made after a second; before, it would send the built-in one.
+        let at = installation.clock.now().plus_seconds(1);
+        let letter = Letter {
+            channel: VerificationMethod::Email,
+            recipient: to.to_owned(),
+            template: self.kind,
+            custom: self.own.as_ref().map(|own| own.name.clone()),
+            locale: self.language.clone(),
+            site_id: site.map_or_else(String::new, |site| site.id.clone()),
+            host: host.to_owned(),
+            variables: Variables {
+                site_name: values.site_name,
+                host: host.to_owned(),
+                code: values.code,
+                valid_minutes: values.valid_minutes,
+                first_name: values.first_name,
+            },
+            suppressed: None,
+            expires_at: at.plus_seconds(LIFETIME_SECONDS),
+        };
+        let (entropy, keyring) = (&installation.entropy, &installation.keyring);
+        Ok(delivery::queue(&letter, at, entropy, keyring)?)
+    }
+}
+
+async fn by_relay(relay: &SmtpRelay, mail: &OutgoingMail) -> Result<String, Exit> {
+    match relay.send(mail).await {
+        SendOutcome::Sent { response } => Ok(format!("the relay took it over: {response}")),
+        SendOutcome::Retry { reason } | SendOutcome::Reject { reason } => {
+            Err(Exit::broken(format!("the relay did not take it: {reason}")))
+        }
+    }
+}
+
+/// Queues the mail and waits for a running server to settle it.
+async fn by_server(
+    installation: &Installation,
+    row: QueuedMessage,
+    seconds: u64,
+) -> Result<String, Exit> {
+    let (id, recipient) = (row.id.clone(), row.recipient.clone());
+    let insert = installation.store.write("outbox.insert", row, |tx, row| {
+        Box::pin(store::outbox::insert(tx, row))
+    });
+    insert.await?;
+    let stopwatch = Stopwatch::start();
+    loop {
+        let messages = installation
+            .store
+            .read("outbox.list", &recipient, |tx, recipient| {
+                Box::pin(store::outbox::list_recent(tx, recipient))
+            })
+            .await?;
+        let message = messages.into_iter().find(|message| message.id == id);
+        match message.map(|message| (message.status, message.last_reason)) {
+            Some((status, _)) if status == "sent" => {
+                return Ok(String::from("the running server sent it"));
+            }
+            Some((status, reason)) if !matches!(status.as_str(), "queued" | "sending") => {
+                let reason = reason.unwrap_or_default();
+                return Err(Exit::broken(format!("it was {status}: {reason}")));
+            }
+            _ => {}
+        }
+        if stopwatch.seconds() > seconds as f64 {
+            return Err(Exit::late(format!(
+                "no server took it in {seconds} seconds: it waits in the outbox, and a server that starts within \
+                 ten minutes sends it"
+            )));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn first_site(installation: &Installation) -> Result<Option<Site>, Exit> {
+    let sites = installation
+        .store
+        .read("site.list", &(), |tx, ()| Box::pin(store::site::list(tx)))
+        .await?;
+    Ok(sites.into_iter().next())
+}
+
+/// Sample values, under the name of the first site.
+fn values(site: Option<&Site>) -> OtpContext {
+    let sample = OtpContext::sample();
+    OtpContext {
+        site_name: site.map_or(sample.site_name, |site| site.display_name().to_owned()),
+        ..sample
+    }
+}
+
+/// How long the mail waits for a server.
+const LIFETIME_SECONDS: i64 = 600;
+
+/// Pause between two looks at the outbox.
+const PAUSE: Duration = Duration::from_millis(50);

@@ -1,0 +1,186 @@
+//! Mail templates of an administrator's own: which one a request gets, and what becomes of it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use vestibule::delivery::InboxMessage;
+use vestibule::settings::{Template, TemplateFlow};
+use vestibule::store;
+
+use crate::fixture::{START, Site, on_both_databases, on_sqlite, registration};
+
+const GERMAN: &str = "shop/WelcomeDe";
+const ENGLISH: &str = "shop/WelcomeEn";
+
+fn template(name: &str, language: &str, flow: TemplateFlow) -> Template {
+    Template {
+        name: name.into(),
+        flow,
+        language: language.into(),
+        subject: format!("{name} for {{{{ site_name }}}}"),
+        text: "{{ first_name }}: {{ code }}, {{ valid_for }}".into(),
+        html: Some("<p>{{ first_name }}</p><b>{{ code }}</b>".into()),
+        created_at: START,
+        updated_at: START,
+    }
+}
+
+/// Saves a template as `vestibule template create` and `update` do, and lets the app see it.
+async fn save(site: &Site, template: Template) {
+    let written = site
+        .app
+        .store
+        .write("template.create", template, |tx, template| {
+            Box::pin(async move {
+                store::installation::bump(tx).await?;
+                if !store::template::insert(tx, template).await? {
+                    assert!(store::template::update(tx, template).await?);
+                }
+                Ok(())
+            })
+        });
+    written.await.expect("it is saved");
+    site.app.refresh().await.expect("it is read again");
+}
+
+async fn delete(site: &Site, name: &str) {
+    let written = site
+        .app
+        .store
+        .write("template.delete", name.to_owned(), |tx, name| {
+            Box::pin(async move {
+                store::installation::bump(tx).await?;
+                store::template::delete(tx, name).await
+            })
+        });
+    assert!(written.await.expect("it is deleted"));
+    site.app.refresh().await.expect("it is read again");
+}
+
+/// The mail of a registration in a locale, which may name a template.
+async fn mail(site: &Site, username: &str, locale: &str, named: Option<&str>) -> Arc<InboxMessage> {
+    site.init(&request(username, locale, named))
+        .await
+        .expect_ok();
+    site.deliver().await;
+    let mut messages = site.inbox.list(Some(username));
+    site.inbox.clear();
+    messages.pop().expect("a mail")
+}
+
+fn request(username: &str, locale: &str, named: Option<&str>) -> Value {
+    let mut body = registration(username);
+    body["userdata"]["languageLocaleKey"] = json!(locale);
+    if let Some(named) = named {
+        body["emailtemplate"] = json!(named);
+    }
+    body
+}
+
+on_both_databases! {
+    async fn the_default_is_one_for_all_or_one_for_each_language(site: Site) {
+        for (name, language) in [(GERMAN, "de"), (ENGLISH, "en")] {
+            save(&site, template(name, language, TemplateFlow::Registration)).await;
+        }
+        for (number, (default, locale, expected)) in [
+            (json!(GERMAN), "en_US", Some((GERMAN, "10 Minuten"))),
+            (json!({"de": GERMAN, "en": ENGLISH}), "de_AT", Some((GERMAN, "10 Minuten"))),
+            (json!({"de": GERMAN, "en": ENGLISH}), "en_US", Some((ENGLISH, "10 minutes"))),
+            (json!({"de": GERMAN, "en": ENGLISH}), "fr_FR", Some((ENGLISH, "10 minutes"))),
+            (json!({"de": GERMAN}), "fr_FR", None),
+            (json!("vestibule$public/RegistrationOtp"), "de_DE", None),
+        ].into_iter().enumerate() {
+            site.update_settings(json!({"registrationEmailTemplate": default})).await;
+            let mail = mail(&site, &format!("p{number}@example.com"), locale, None).await;
+            let expected_name = expected.map_or("registration_otp", |(name, _)| name);
+            assert_eq!(mail.template, expected_name, "{default} {locale}");
+            if let Some((name, valid_for)) = expected {
+                assert_eq!(mail.subject, format!("{name} for Vestibule Demo"));
+                let code = mail.code.clone().expect("a code");
+                assert_eq!(mail.text, format!("Janice: {code}, {valid_for}"));
+                assert_eq!(mail.html, Some(format!("<p>Janice</p><b>{code}</b>")));
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn a_request_names_one_of_the_list_and_of_its_flow(site: Site) {
+        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
+        save(&site, template("shop/Login", "de", TemplateFlow::PasswordlessLogin)).await;
+        let refused = async |name: &str| {
+            let answer = site.init(&request("a@example.com", "en_US", Some(name))).await;
+            answer.expect_status(400).json()["status_code"].clone()
+        };
+        assert_eq!(refused(GERMAN).await, "not_allowed_template");
+        site.update_settings(json!({"isEmailTemplateAllowlistingEnabled": true})).await;
+        assert_eq!(refused(GERMAN).await, "not_allowed_template");
+        site.update_settings(json!({"emailTmplsAllowlist": [GERMAN, "shop/Login"]})).await;
+        assert_eq!(mail(&site, "a@example.com", "en_US", Some(GERMAN)).await.template, GERMAN);
+        assert_eq!(refused("shop/Login").await, "not_allowed_template");
+        assert_eq!(refused("shop/welcomede").await, "invalid_template");
+        assert_eq!(mail(&site, "b@example.com", "en_US", None).await.template, "registration_otp");
+        // It stops holding with the template.
+        delete(&site, GERMAN).await;
+        assert_eq!(refused(GERMAN).await, "invalid_template");
+    }
+}
+
+on_both_databases! {
+    async fn a_change_is_in_the_next_mail_and_a_template_that_is_gone_stops_no_code(site: Site) {
+        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
+        site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
+        let changed = Template {
+            text: "Neu: {{ code }}".into(),
+            html: None,
+            ..template(GERMAN, "de", TemplateFlow::Registration)
+        };
+        save(&site, changed).await;
+        let first = mail(&site, "a@example.com", "de_DE", None).await;
+        assert!(first.text.starts_with("Neu: ") && first.html.is_none(), "{}", first.text);
+        // Queued with the template, sent without it.
+        site.init(&request("b@example.com", "de_DE", None)).await.expect_ok();
+        delete(&site, GERMAN).await;
+        site.deliver().await;
+        let second = site.inbox.list(None).pop().expect("a mail");
+        site.inbox.clear();
+        assert_eq!(second.template, "registration_otp");
+        assert!(second.subject.starts_with("Ihr "), "in the language of its recipient: {}", second.subject);
+        assert!(second.code.is_some());
+    }
+}
+
+on_sqlite! {
+    async fn what_another_version_saved_and_this_one_refuses_stops_no_code(site: Site) {
+        let broken = Template {
+            text: "no code at all".into(),
+            ..template(GERMAN, "de", TemplateFlow::Registration)
+        };
+        save(&site, broken).await;
+        site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
+        assert_eq!(mail(&site, "a@example.com", "de_DE", None).await.template, "registration_otp");
+    }
+}
+
+on_sqlite! {
+    async fn mail_04_06_a_name_is_neither_template_nor_markup_in_a_template_of_one_s_own(site: Site) {
+        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
+        site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
+        for (number, name) in [
+            "{{ 7*7 }}", "{{ code }}", "{% include 'text' %}", "<script>x</script>", "\"><img src=x onerror=y>", "a & b",
+        ].into_iter().enumerate() {
+            let username = format!("u{number}@example.com");
+            let mut body = request(&username, "de_DE", None);
+            body["userdata"]["firstName"] = json!(name);
+            site.init(&body).await.expect_ok();
+            site.deliver().await;
+            let mail = site.inbox.list(None).pop().expect("a mail");
+            site.inbox.clear();
+            let code = mail.code.clone().expect("a code");
+            assert_eq!(mail.text, format!("{name}: {code}, 10 Minuten"));
+            let html = mail.html.clone().expect("an HTML part");
+            assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("a & b"), "{html}");
+            assert_eq!(html.matches(&code).count(), 1, "{html}");
+        }
+    }
+}
