@@ -3,9 +3,10 @@
 //! Every room of the server may use these words; none of them knows a database, a clock or a
 //! socket. Requests are parsed once here and refused here when they are not well formed; what a
 //! refusal looks like on the wire stands in one table, [`error::TABLE`]. The sources are the
-//! Headless Identity documents, OAuth 2.0 (RFC 6749, RFC 6750, RFC 7636), OpenID Connect Core and
+//! Headless Identity documents, OAuth 2.0 (RFC 6749, RFC 6750, RFC 7009, RFC 7636, RFC 7662), OpenID Connect Core and
 //! Discovery 1.0.
 
+pub mod auth_configuration;
 pub mod authorization;
 pub mod basic;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod identifier;
 pub mod identity;
 pub mod metadata;
 pub mod pkce;
+pub mod revocation;
 pub mod scope;
 pub mod secret;
 pub mod strict_json;

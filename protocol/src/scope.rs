@@ -127,6 +127,20 @@ impl ScopeSet {
         self.iter().all(|scope| other.contains(scope))
     }
 
+    /// The scopes of this list that the other grants, too, in this order and these words.
+    pub fn intersection(&self, other: &ScopeSet) -> ScopeSet {
+        let kept = self.0.iter().filter(|scope| other.contains(scope));
+        ScopeSet(kept.cloned().collect())
+    }
+
+    /// The list without a scope, whichever of its names it stands under.
+    pub fn without(&self, scope: &str) -> ScopeSet {
+        let kept = self
+            .iter()
+            .filter(|word| canonical(word) != canonical(scope));
+        ScopeSet(kept.map(str::to_owned).collect())
+    }
+
     /// The words that are not in the vocabulary. Where a client is registered they are an error;
     /// where a token is asked for, the client's own list already bounds them.
     pub fn unknown(&self) -> Vec<String> {
@@ -219,6 +233,16 @@ mod tests {
     fn lists_with_the_same_words_are_equal() {
         assert_eq!(scopes("openid api"), scopes("api openid"));
         assert_ne!(scopes("openid api"), scopes("openid"));
+    }
+
+    #[test]
+    fn a_list_is_narrowed_in_its_own_order_and_words() {
+        let granted = scopes("offline_access openid api");
+        let left = granted.intersection(&scopes("api web refresh_token"));
+        assert_eq!(left.to_string(), "offline_access api");
+        assert!(granted.intersection(&scopes("web")).is_empty());
+        assert_eq!(granted.without("refresh_token").to_string(), "openid api");
+        assert_eq!(granted.without("web").to_string(), granted.to_string());
     }
 
     #[test]
