@@ -47,6 +47,7 @@ pub struct Keyring {
     outbox_message: LessSafeKey,
     signing_key: LessSafeKey,
     one_time_password: hmac::Key,
+    refresh_token: hmac::Key,
     check: [u8; 16],
 }
 
@@ -61,15 +62,14 @@ impl Keyring {
         };
         let mut check = [0; 16];
         check.copy_from_slice(&derive(&root, b"check")[..16]);
+        let mac = |info: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, derive(&root, info).as_slice());
         Keyring {
             captcha_secret: aead(b"captcha secret"),
             client_secret: aead(b"client secret"),
             outbox_message: aead(b"outbox message"),
             signing_key: aead(b"signing key"),
-            one_time_password: hmac::Key::new(
-                hmac::HMAC_SHA256,
-                derive(&root, b"one-time password").as_slice(),
-            ),
+            one_time_password: mac(b"one-time password"),
+            refresh_token: mac(b"refresh token"),
             check,
         }
     }
@@ -175,6 +175,17 @@ impl Keyring {
         let mut mac = [0; 32];
         mac.copy_from_slice(context.sign().as_ref());
         mac
+    }
+
+    /// The secret of the refresh token that takes the place of another. It is found again only by
+    /// who has the master key, the salt and the token that is replaced.
+    pub fn refresh_token_successor(&self, salt: &[u8; 16], predecessor: &Secret) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.refresh_token);
+        context.update(salt);
+        context.update(predecessor.expose().as_bytes());
+        let mut secret = [0; 32];
+        secret.copy_from_slice(context.sign().as_ref());
+        secret
     }
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {

@@ -15,7 +15,9 @@ use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::sealing::sha256;
 pub use callback::check_callback;
-pub use policies::{AccessTokenFormat, PermittedUsers, Policies};
+pub use policies::{
+    AccessTokenFormat, PermittedUsers, Policies, RefreshTokenPolicyType, ValidityUnit,
+};
 
 /// An external client app.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use vestibule_protocol::scope::ScopeSet;
 use super::callback::check_callback;
 use crate::algorithm::Algorithm;
 use crate::changes::{self, Invalid, one_or_many};
+use crate::moment::Moment;
 
 /// What a client may do and what its tokens are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +46,41 @@ pub struct Policies {
     pub id_token_signing_alg: Algorithm,
     /// Lifetime of an id_token, 60 to 43,200 seconds.
     pub id_token_lifetime_seconds: i64,
+    /// "Require Secret for Refresh Token Flow"; where nothing is said, as for the code.
+    pub is_secret_required_for_refresh_token: Option<bool>,
+    /// "Enable Refresh Token Rotation": every refresh replaces the refresh token. Where nothing is
+    /// said, on for a client without a secret (RFC 9700 section 4.14.2) and else off.
+    pub is_refresh_token_rotation_enabled: Option<bool>,
+    /// "Refresh Token Policy".
+    pub refresh_token_policy_type: RefreshTokenPolicyType,
+    /// The period of the policies that have one: 1 to 1,000 of its unit.
+    pub refresh_token_validity_period: i64,
+    /// The unit of that period.
+    pub refresh_token_validity_unit: ValidityUnit,
+}
+
+/// "Refresh Token Policy": how long the refresh tokens of one login are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RefreshTokenPolicyType {
+    /// "Refresh token is valid until revoked".
+    Infinite,
+    /// "Expire refresh token if not used for" the period.
+    SpecificInactivity,
+    /// "Expire refresh token after" the period, however often it is used.
+    SpecificLifetime,
+    /// "Immediately expire refresh token": none is issued.
+    Zero,
+}
+
+/// The unit of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ValidityUnit {
+    /// Of 24 hours.
+    Days,
+    /// Of 60 minutes.
+    Hours,
+    /// Of 30 days.
+    Months,
 }
 
 /// "Permitted Users".
@@ -84,6 +120,11 @@ impl Default for Policies {
             access_token_signing_alg: Algorithm::RS256,
             id_token_signing_alg: Algorithm::RS256,
             id_token_lifetime_seconds: 120,
+            is_secret_required_for_refresh_token: None,
+            is_refresh_token_rotation_enabled: None,
+            refresh_token_policy_type: RefreshTokenPolicyType::Infinite,
+            refresh_token_validity_period: 30,
+            refresh_token_validity_unit: ValidityUnit::Days,
         }
     }
 }
@@ -108,6 +149,43 @@ impl Policies {
             })
     }
 
+    /// Whether the client must prove itself to refresh.
+    pub fn needs_secret_to_refresh(&self) -> bool {
+        self.is_secret_required_for_refresh_token
+            .unwrap_or(!self.is_consumer_secret_optional)
+    }
+
+    /// Whether every refresh replaces the refresh token.
+    pub fn rotates_refresh_tokens(&self) -> bool {
+        self.is_refresh_token_rotation_enabled
+            .unwrap_or(self.is_consumer_secret_optional)
+    }
+
+    /// Whether a login with these scopes gets a refresh token: the app still has the scope, and its
+    /// policy does not let the token expire at once.
+    pub fn issues_refresh_tokens(&self, granted: &ScopeSet) -> bool {
+        granted.contains("refresh_token")
+            && self.scopes.contains("refresh_token")
+            && self.refresh_token_policy_type != RefreshTokenPolicyType::Zero
+    }
+
+    /// When the refresh tokens of a login end, by when they were first issued and last used; `None`
+    /// when they are good until they are revoked.
+    pub fn refresh_tokens_end_at(&self, issued_at: Moment, last_used_at: Moment) -> Option<Moment> {
+        let unit_seconds = match self.refresh_token_validity_unit {
+            ValidityUnit::Days => 86_400,
+            ValidityUnit::Hours => 3_600,
+            ValidityUnit::Months => 30 * 86_400,
+        };
+        let seconds = self.refresh_token_validity_period * unit_seconds;
+        match self.refresh_token_policy_type {
+            RefreshTokenPolicyType::Infinite => None,
+            RefreshTokenPolicyType::SpecificInactivity => Some(last_used_at.plus_seconds(seconds)),
+            RefreshTokenPolicyType::SpecificLifetime => Some(issued_at.plus_seconds(seconds)),
+            RefreshTokenPolicyType::Zero => Some(issued_at),
+        }
+    }
+
     /// Checks what one field or two fields together rule out.
     ///
     /// # Errors
@@ -124,10 +202,6 @@ impl Policies {
         }
         if self.scopes.is_empty() {
             return Err(Invalid::new("scopes", "select at least one"));
-        }
-        if self.scopes.contains("refresh_token") {
-            let reason = "refresh tokens are not part of this version";
-            return Err(Invalid::new("scopes", reason));
         }
         if self.is_code_cred_flow_enabled && self.callback_url.is_empty() {
             return Err(Invalid::new(
@@ -166,6 +240,12 @@ impl Policies {
             self.id_token_lifetime_seconds,
             60,
             43_200,
+        )?;
+        within(
+            "refreshTokenValidityPeriod",
+            self.refresh_token_validity_period,
+            1,
+            1_000,
         )
     }
 }
@@ -211,8 +291,18 @@ mod tests {
             (json!({"isPkceRequired": "maybe"}), "isPkceRequired"),
             (json!({"scopes": "openid everything"}), "scopes"),
             (json!({"scopes": ""}), "scopes"),
-            (json!({"scopes": "openid refresh_token"}), "scopes"),
-            (json!({"scopes": "openid offline_access"}), "scopes"),
+            (
+                json!({"refreshTokenPolicyType": "Never"}),
+                "refreshTokenPolicyType",
+            ),
+            (
+                json!({"refreshTokenValidityPeriod": 0}),
+                "refreshTokenValidityPeriod",
+            ),
+            (
+                json!({"refreshTokenValidityUnit": "Weeks"}),
+                "refreshTokenValidityUnit",
+            ),
             (json!({"callbackUrl": "javascript:alert(1)"}), "callbackUrl"),
             (
                 json!({"isClientCredentialsFlowEnabled": true}),
@@ -229,6 +319,42 @@ mod tests {
             (json!({"idTokenSigningAlg": "none"}), "idTokenSigningAlg"),
         ] {
             assert_eq!(good.updated(&map(change)).unwrap_err().key, key);
+        }
+    }
+
+    #[test]
+    fn a_client_without_a_secret_rotates_and_needs_none_unless_told_otherwise() {
+        let mut policies = Policies::default();
+        assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
+        policies.is_consumer_secret_optional = true;
+        assert!(!policies.needs_secret_to_refresh() && policies.rotates_refresh_tokens());
+        policies.is_secret_required_for_refresh_token = Some(true);
+        policies.is_refresh_token_rotation_enabled = Some(false);
+        assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
+    }
+
+    #[test]
+    fn the_refresh_token_policy_says_when_a_login_ends() {
+        const HOUR: i64 = 3_600_000;
+        let at = Moment::from_millis;
+        for (policy, period, unit, end) in [
+            ("Infinite", 1, "Hours", None),
+            ("Zero", 1, "Hours", Some(0)),
+            ("SpecificLifetime", 2, "Hours", Some(2 * HOUR)),
+            ("SpecificLifetime", 2, "Days", Some(48 * HOUR)),
+            ("SpecificInactivity", 2, "Hours", Some(7 * HOUR)),
+            ("SpecificInactivity", 1, "Months", Some((5 + 720) * HOUR)),
+        ] {
+            let changes = map(json!({
+                "scopes": "openid refresh_token", "refreshTokenPolicyType": policy,
+                "refreshTokenValidityPeriod": period, "refreshTokenValidityUnit": unit,
+            }));
+            let policies = Policies::default().updated(&changes).unwrap();
+            let ends = policies.refresh_tokens_end_at(at(0), at(5 * HOUR));
+            assert_eq!(ends, end.map(at), "{policy} {period} {unit}");
+            let granted = policies.scopes.clone();
+            assert_eq!(policies.issues_refresh_tokens(&granted), policy != "Zero");
+            assert!(!policies.issues_refresh_tokens(&granted.without("offline_access")));
         }
     }
 

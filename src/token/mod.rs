@@ -1,12 +1,13 @@
 //! Tokens: what is minted at the end of a flow, as pure values.
 //!
-//! Opaque access tokens and authorization codes are random and rest as SHA-256; id_tokens and JWT
+//! Opaque access tokens, refresh tokens and authorization codes rest as SHA-256; id_tokens and JWT
 //! access tokens are signed with the installation's keys (RFC 7515, RFC 7519, OpenID Connect Core
 //! 1.0). Signing keys are made and read here; `store` keeps them sealed.
 
 mod claims;
 mod jwt;
 mod opaque;
+mod refresh;
 mod signature;
 mod signing_key;
 
@@ -15,6 +16,10 @@ pub use jwt::{JwtProblem, decode, encode};
 pub use opaque::{
     Minted, mint_access_token, mint_authorization_code, mint_client_id, mint_client_secret,
     mint_token_id,
+};
+pub use refresh::{
+    FamilyState, RETRY_SECONDS, Replaced, Salt, Standing, family_of, mint_refresh_token,
+    succeed_refresh_token,
 };
 pub use signature::identity_signature;
 pub use signing_key::{KeySet, KeyState, SigningKey};

@@ -18,7 +18,7 @@ pub struct Minted {
 }
 
 impl Minted {
-    fn new(text: String) -> Minted {
+    pub(super) fn new(text: String) -> Minted {
         Minted {
             hash: sha256(text.as_bytes()),
             text: Secret::from(text),
