@@ -1,5 +1,6 @@
 //! What settings rule out, one alone or several together.
 
+use super::origin::check_origin;
 use super::spray::validate_threshold;
 use super::{FieldTarget, Settings};
 use crate::changes::Invalid;
@@ -50,6 +51,9 @@ impl Settings {
             ),
         ] {
             validate_threshold(key, value)?;
+        }
+        for entry in &self.cors_allowed_origins {
+            check_origin(entry).map_err(|reason| Invalid::new("corsAllowedOrigins", reason))?;
         }
         self.validate_place()
     }

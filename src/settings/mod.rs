@@ -7,6 +7,7 @@
 mod account_rule;
 mod check;
 mod file;
+pub mod origin;
 mod spray;
 mod template;
 mod template_choice;
