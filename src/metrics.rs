@@ -71,6 +71,7 @@ pub struct Metrics {
     one_time_passwords: Family<OtpOutcome, Counter>,
     limited: Family<Limited, Counter>,
     sprays: Family<Spray, Counter>,
+    refreshes: Family<Outcome, Counter>,
     faults: Counter,
 }
 
@@ -106,6 +107,10 @@ impl Metrics {
             ),
             limited: all.counted("rate_limited", "Requests refused at the edge by surface"),
             sprays: all.counted("spray_detected", "Sprays by site and what is guessed at"),
+            refreshes: all.counted(
+                "refreshes",
+                "Refresh tokens that came, by what became of it",
+            ),
             faults: all.counted("faults", "Faults of the server"),
             registry: all.0,
         }
@@ -133,6 +138,12 @@ impl Metrics {
     /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`, `suppressed`.
     pub fn outbox_settled(&self, outcome: &'static str) {
         self.outbox.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A refresh token was used (`refreshed`), came again after a lost answer (`retried`), or was one
+    /// that had been replaced (`reused`), which ended its family.
+    pub fn refreshed(&self, outcome: &'static str) {
+        self.refreshes.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// How many messages wait.

@@ -121,6 +121,12 @@ pub enum Refusal {
     RedirectUriMismatch,
     /// No redirect URI.
     RedirectUriMissing,
+    /// The login of the refresh token is over: revoked, ended by policy, or its user is not active.
+    RefreshTokenEnded,
+    /// The refresh token was replaced before; its family is over now.
+    RefreshTokenReused,
+    /// There is no such refresh token for this client.
+    RefreshTokenUnknown,
     /// The site does not let people register themselves.
     RegistrationDisabled,
     /// The registration handler failed.
@@ -142,6 +148,8 @@ pub enum Refusal {
     TemplateUnknown,
     /// No text message is sent to that number, or the day's messages are used up.
     TextMessageBlocked,
+    /// The token is of a kind that cannot be revoked: a JWT that is not stored.
+    TokenTypeUnsupported,
     /// The hashing queue is full.
     TooBusy,
     /// The user was disabled.
@@ -215,6 +223,8 @@ impl Refusal {
             R::RecaptchaMissing => Wire::RecaptchaRequired,
             R::RedirectUriMismatch => Wire::RedirectUriMismatch,
             R::RedirectUriMissing => Wire::RedirectUriMissing,
+            R::RefreshTokenEnded | R::RefreshTokenReused => Wire::TokenExpired,
+            R::RefreshTokenUnknown => Wire::TokenExpired,
             R::RegistrationDisabled => Wire::HeadlessRegistrationDisabled,
             R::RegistrationFailed { .. } => Wire::RegistrationError,
             R::ResponseTypeUnsupported => Wire::ResponseTypeUnsupported,
@@ -222,6 +232,7 @@ impl Refusal {
             R::SiteUnknown => Wire::InvalidDomain,
             R::TemplateNotAllowed => Wire::TemplateNotAllowed,
             R::TemplateUnknown => Wire::TemplateInvalid,
+            R::TokenTypeUnsupported => Wire::TokenTypeUnsupported,
             R::TooBusy => Wire::TemporarilyUnavailable,
         }
     }

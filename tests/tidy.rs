@@ -94,8 +94,8 @@ enum Sideways {
     Refused,
 }
 
-/// The one part of a flow that other flows may call: the tail that they share.
-const SHARED_STORIES: &[&str] = &["flow::authorization"];
+/// The parts of a story that others may call: the tail that all flows share, and the head that all grants do.
+const SHARED_STORIES: &[&str] = &["flow::authorization", "grant::client_authentication"];
 
 /// Ambient time and randomness, by the name that code would use.
 const AMBIENT: &[&str] = &[

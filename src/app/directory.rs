@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use vestibule_protocol::auth_configuration::AuthConfiguration;
 use vestibule_protocol::metadata::{Offer, ProviderMetadata};
 use vestibule_protocol::secret::Secret;
 
@@ -23,7 +24,7 @@ use crate::store::{self, Store};
 use crate::token::KeySet;
 
 /// The scopes that do something in this version, in the order of the metadata.
-const SCOPES_SUPPORTED: [&str; 10] = [
+const SCOPES_SUPPORTED: [&str; 12] = [
     "openid",
     "profile",
     "email",
@@ -34,6 +35,8 @@ const SCOPES_SUPPORTED: [&str; 10] = [
     "user_registration_api",
     "web",
     "full",
+    "refresh_token",
+    "offline_access",
 ];
 
 /// The claims that userinfo and id_tokens may hold, and no other.
@@ -104,6 +107,8 @@ pub struct SiteEntry {
     pub site: Site,
     /// Its two metadata documents.
     pub metadata: Bytes,
+    /// What the mobile SDKs ask before a login.
+    pub auth_configuration: Bytes,
     /// The secret key of its captcha verifier, opened.
     pub recaptcha_secret: Option<Secret>,
 }
@@ -148,14 +153,14 @@ impl Directory {
             .map(|key| key.open(keyring).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let keys = KeySet::new(keys);
+        let org_id = installation.org_id;
         Ok(Directory {
-            org_id: installation.org_id,
             version: installation.version,
             jwks: Bytes::from(keys.jwks()),
             keys,
             sites: sites
                 .into_iter()
-                .map(|site| SiteEntry::open(site, keyring).map(Arc::new))
+                .map(|site| SiteEntry::open(site, &org_id, keyring).map(Arc::new))
                 .collect::<Result<_, _>>()?,
             clients: clients
                 .into_iter()
@@ -169,6 +174,7 @@ impl Directory {
                 .into_iter()
                 .map(|p| (p.id.clone(), Arc::new(p)))
                 .collect(),
+            org_id,
         })
     }
 
@@ -261,18 +267,18 @@ impl OwnTemplate {
 }
 
 impl SiteEntry {
-    fn open(site: Site, keyring: &Keyring) -> Result<SiteEntry, Fault> {
+    fn open(site: Site, org_id: &str, keyring: &Keyring) -> Result<SiteEntry, Fault> {
         let sealed = site.settings.recaptcha_secret_key.as_deref();
         let opened = sealed
             .map(|text| keyring.open_text(Purpose::CaptchaSecret, CAPTCHA_SECRET_OWNER, text))
             .transpose()?;
         Ok(SiteEntry {
             recaptcha_secret: opened,
-            ..SiteEntry::new(site)
+            ..SiteEntry::new(site, org_id)
         })
     }
 
-    fn new(site: Site) -> SiteEntry {
+    fn new(site: Site, org_id: &str) -> SiteEntry {
         let base = &site.base_url;
         // Only what works is listed (RFC 8414 section 2).
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -281,7 +287,7 @@ impl SiteEntry {
             Offer {
                 scopes: words(&SCOPES_SUPPORTED),
                 response_types: words(&["code_credentials"]),
-                grant_types: words(&["authorization_code", "client_credentials"]),
+                grant_types: words(&["authorization_code", "client_credentials", "refresh_token"]),
                 id_token_signing_algorithms: words(&Algorithm::ALL.map(Algorithm::as_str)),
                 token_endpoint_auth_methods: words(&[
                     "client_secret_post",
@@ -289,11 +295,14 @@ impl SiteEntry {
                     "none",
                 ]),
                 claims: words(&CLAIMS_SUPPORTED),
+                revocation: true,
                 ..Offer::default()
             },
         );
+        let auth_configuration = AuthConfiguration::new(org_id, base);
         SiteEntry {
             metadata: Bytes::from(metadata.to_json()),
+            auth_configuration: Bytes::from(auth_configuration.to_json()),
             recaptcha_secret: None,
             site,
         }
@@ -341,14 +350,15 @@ mod tests {
     use crate::moment::Moment;
 
     fn answers(base_url: &str, authority: &str) -> bool {
-        let entry = SiteEntry::new(Site {
+        let site = Site {
             id: "0DB000000000001AAA".into(),
             name: "site".into(),
             base_url: base_url.into(),
             settings: Settings::default(),
             activated_at: None,
             created_at: Moment::from_millis(0),
-        });
+        };
+        let entry = SiteEntry::new(site, "00D000000000001EAA");
         entry.answers_at(authority)
     }
 

@@ -155,7 +155,7 @@ fn end(exit: &Exit, is_json: bool) -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Exit> {
     let place = arguments.place;
     match arguments.command {
-        Command::Dev(arguments) => dev::run(&place, arguments).await,
+        Command::Dev(arguments) => Box::pin(dev::run(&place, arguments)).await,
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
         Command::Migrate(arguments) => migrate::run(&place, arguments).await,
         Command::Config(arguments) => config::run(&place, arguments),

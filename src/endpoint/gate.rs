@@ -12,15 +12,16 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
 use futures_util::FutureExt;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
-use http::{HeaderMap, Request};
+use http::{HeaderMap, Method, Request};
 use vestibule_protocol::format::Format;
 
 use super::answer::{finish, refuse, refuse_unplaced};
 use super::arrival::Arrival;
+use super::cors::Cors;
 use super::{Route, dispatch, route};
-use crate::app::App;
+use crate::app::{App, SiteEntry};
 use crate::config::Network;
 use crate::moment::{Entropy, Stopwatch};
 use crate::refusal::{Fault, Refusal};
@@ -73,11 +74,17 @@ pub(super) async fn serve(
     let request_id = gate.request_ids.next();
     let (parts, body) = request.into_parts();
     let is_secure = gate.is_tls || gate.is_forwarded_secure(peer.ip(), &parts.headers);
-    let (route, placed) = gate.place(peer, parts, body, is_secure, &request_id);
-    let mut response = match placed {
-        Ok(mut arrival) => answer(&mut arrival, &route).await,
+    let Placed {
+        route,
+        cors,
+        arrival,
+    } = gate.place(peer, parts, body, is_secure, &request_id);
+    let mut response = match arrival {
+        Ok(None) => cors.preflight(),
+        Ok(Some(mut arrival)) => answer(&mut arrival, &route).await,
         Err(refusal) => refuse_unplaced(&request_id, &refusal, route.shape),
     };
+    cors.apply(&mut response);
     finish(&mut response, &request_id, is_secure);
     let status = response.status().as_u16();
     gate.app
@@ -85,6 +92,14 @@ pub(super) async fn serve(
         .request_done(route.name, status, stopwatch.seconds());
     tracing::debug!(request = %request_id, endpoint = route.name, status, "answered");
     response
+}
+
+/// A request that found its place, or the reason why it has none.
+struct Placed {
+    route: Route,
+    cors: Cors,
+    /// A request, or nothing to answer but the browser's question whether it may ask.
+    arrival: Result<Option<Arrival>, Refusal>,
 }
 
 /// A panic is a defect of ours in one request; it must not take the others along.
@@ -107,7 +122,7 @@ impl Gate {
         body: Body,
         is_secure: bool,
         request_id: &str,
-    ) -> (Route, Result<Arrival, Refusal>) {
+    ) -> Placed {
         let (path, well_known) = without_insertion(parts.uri.path());
         let directory = self.app.directory();
         let site = directory.resolve(authority(&parts), path);
@@ -119,36 +134,62 @@ impl Gate {
                 .map_or_else(String::new, |at| path[at..].to_owned()),
         };
         let route = route(&path);
+        let cors = match &site {
+            Some((site, _)) => Cors::of(route.readers(), &site.site.settings, &parts.headers),
+            None => Cors::Silent,
+        };
+        let site = site.map(|(site, _)| Arc::clone(site));
+        let arrival = self
+            .check(&route, site, &parts, is_secure, request_id)
+            .map(|site| {
+                site.map(|site| Arrival {
+                    app: Arc::clone(&self.app),
+                    site,
+                    at: self.app.now(),
+                    ip: self.client_ip(peer.ip(), &parts.headers),
+                    request_id: request_id.to_owned(),
+                    path,
+                    query: parts.uri.query().map(str::to_owned),
+                    headers: parts.headers,
+                    body: Mutex::new(Some(body)),
+                })
+            });
+        Placed {
+            route,
+            cors,
+            arrival,
+        }
+    }
+
+    /// What a request must be before it is looked at; the site that it is for, or `None` for a
+    /// preflight, which is answered on every path of a site. It, too, must not come in clear: what it
+    /// asks for are credentials on the same way.
+    fn check(
+        &self,
+        route: &Route,
+        site: Option<Arc<SiteEntry>>,
+        parts: &Parts,
+        is_secure: bool,
+        request_id: &str,
+    ) -> Result<Option<Arc<SiteEntry>>, Refusal> {
         if !is_secure && !self.is_plain_allowed {
             if parts.headers.contains_key(AUTHORIZATION) {
                 // Whoever listened on the way has them now (threat HTTP-02).
                 tracing::warn!(request = %request_id, "credentials came in clear");
             }
-            return (route, Err(Refusal::HttpsRequired));
+            return Err(Refusal::HttpsRequired);
         }
-        if let Err(refusal) = route.check_method(&parts.method) {
-            return (route, Err(refusal));
+        let is_preflight = parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN);
+        if is_preflight && site.is_some() {
+            return Ok(None);
         }
+        route.check_method(&parts.method)?;
         // RFC 9112 section 3.2: two Host headers are refused, since a proxy may have read the other.
         if parts.headers.get_all(HOST).iter().count() > 1 {
             let reason = String::from("header sent twice: host");
-            return (route, Err(Refusal::FormMalformed { reason }));
+            return Err(Refusal::FormMalformed { reason });
         }
-        let Some((site, _)) = site else {
-            return (route, Err(Refusal::SiteUnknown));
-        };
-        let arrival = Arrival {
-            app: Arc::clone(&self.app),
-            site: Arc::clone(site),
-            at: self.app.now(),
-            ip: self.client_ip(peer.ip(), &parts.headers),
-            request_id: request_id.to_owned(),
-            path,
-            query: parts.uri.query().map(str::to_owned),
-            headers: parts.headers,
-            body: Mutex::new(Some(body)),
-        };
-        (route, Ok(arrival))
+        site.map(Some).ok_or(Refusal::SiteUnknown)
     }
 
     fn is_proxy(&self, ip: IpAddr) -> bool {

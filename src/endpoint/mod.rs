@@ -2,13 +2,15 @@
 //!
 //! This page shows every route. A request is first placed: which site is it for, did it come in
 //! clear, from where (`arrival`). Then its path below the site's prefix chooses a file, which parses,
-//! asks a story and writes the answer. What every answer has in common stands in `answer`.
+//! asks a story and writes the answer. What every answer has in common stands in `answer`, and which
+//! pages may read it in `cors`.
 
 mod acceptor;
 mod answer;
 mod arrival;
 mod authorize;
 mod bearer;
+mod cors;
 mod discovery;
 mod echo;
 mod gate;
@@ -17,6 +19,7 @@ mod limited;
 mod listener;
 mod management;
 mod registration;
+mod revoke;
 mod token;
 mod userinfo;
 
@@ -27,6 +30,7 @@ use vestibule_protocol::error::Shape;
 use crate::refusal::Refusal;
 use answer::refuse;
 use arrival::Arrival;
+use cors::Readers;
 pub use gate::{Gate, RequestIds};
 pub use listener::{Listeners, Started, router, start};
 
@@ -40,12 +44,14 @@ struct Route {
 
 #[derive(Clone, Copy)]
 enum Endpoint {
+    AuthConfiguration,
     Authorize,
     Echo,
     Identity,
     Keys,
     Metadata,
     Registration,
+    Revoke,
     Token,
     Unknown,
     Userinfo,
@@ -60,8 +66,15 @@ fn route(path: &str) -> Route {
         }
         "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
         "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
+        "/services/oauth2/revoke" => (Endpoint::Revoke, "revoke", "GET, POST", OAuth),
         "/services/oauth2/token" => (Endpoint::Token, "token", "POST", OAuth),
         "/services/oauth2/userinfo" => (Endpoint::Userinfo, "userinfo", "GET, POST", OAuth),
+        "/.well-known/auth-configuration" => (
+            Endpoint::AuthConfiguration,
+            "auth_configuration",
+            "GET, HEAD",
+            OAuth,
+        ),
         "/id/keys" => (Endpoint::Keys, "keys", "GET, HEAD", OAuth),
         "/.well-known/openid-configuration" | "/.well-known/oauth-authorization-server" => {
             (Endpoint::Metadata, "metadata", "GET, HEAD", OAuth)
@@ -78,6 +91,17 @@ fn route(path: &str) -> Route {
 }
 
 impl Route {
+    /// Whose pages may read the answers.
+    fn readers(&self) -> Readers {
+        match self.endpoint {
+            Endpoint::AuthConfiguration | Endpoint::Echo | Endpoint::Keys | Endpoint::Metadata => {
+                Readers::Everybody
+            }
+            Endpoint::Identity | Endpoint::Userinfo => Readers::Listed,
+            _ => Readers::ListedIfSwitchedOn,
+        }
+    }
+
     /// Refuses any method that is not the endpoint's. Where there is no endpoint any will do: the
     /// answer is a 404.
     fn check_method(&self, method: &Method) -> Result<(), Refusal> {
@@ -91,12 +115,14 @@ impl Route {
 
 async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
     match route.endpoint {
+        Endpoint::AuthConfiguration => discovery::auth_configuration(arrival),
         Endpoint::Authorize => authorize::answer(arrival).await,
         Endpoint::Echo => echo::answer(arrival),
         Endpoint::Identity => identity::answer(arrival).await,
         Endpoint::Keys => discovery::keys(arrival),
         Endpoint::Metadata => discovery::metadata(arrival),
         Endpoint::Registration => registration::answer(arrival).await,
+        Endpoint::Revoke => revoke::answer(arrival).await,
         Endpoint::Token => token::answer(arrival).await,
         Endpoint::Unknown => answer::not_found(),
         Endpoint::Userinfo => userinfo::answer(arrival).await,

@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use vestibule_protocol::basic::parse_client;
+use vestibule_protocol::basic::{BasicCredentials, parse_client};
 use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::{FormError, Parameters};
 use vestibule_protocol::format::Format;
@@ -40,12 +40,19 @@ async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
 
 async fn exchange(arrival: &Arrival, parameters: Parameters) -> Result<TokenAnswer, Failure> {
     let request = TokenRequest::parse(parameters);
-    // Here Basic is the client's, form-encoded inside (RFC 6749 section 2.3.1).
-    let basic = match arrival.header("authorization")? {
-        None => None,
-        Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader)?,
-    };
+    let basic = client_credentials(arrival)?;
     grant::exchange(&arrival.app, &arrival.visit(), request, basic).await
+}
+
+/// The client's Basic header, form-encoded inside (RFC 6749 section 2.3.1).
+///
+/// # Refusals
+/// `ClientSecretWrongInHeader` when it cannot be read.
+pub(super) fn client_credentials(arrival: &Arrival) -> Result<Option<BasicCredentials>, Refusal> {
+    match arrival.header("authorization")? {
+        None => Ok(None),
+        Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader),
+    }
 }
 
 /// A form that cannot be read.

@@ -15,7 +15,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
-use super::{Grant, MintedToken, answer};
+use super::{Grant, Login, MintedToken, answer, id_token};
 use crate::app::{App, Visit};
 use crate::client::Client;
 use crate::identity::User;
@@ -24,9 +24,10 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
 use crate::store::code::{AuthorizationCode, Spent};
+use crate::store::family::NewFamily;
 use crate::store::token::AccessToken;
 use crate::store::{self, Transaction};
-use crate::token::{IdClaims, at_hash, encode};
+use crate::token::mint_refresh_token;
 
 /// Redeems a code.
 ///
@@ -44,14 +45,17 @@ pub(super) async fn exchange(
         .ok_or(Refusal::ParameterMissing { name: "code" })?;
     let redirect_uri = request.redirect_uri.ok_or(Refusal::RedirectUriMissing)?;
     let token = MintedToken::new(app, client);
+    let code_hash = sha256(code.expose().as_bytes());
+    let refresh_token = mint_refresh_token(&code_hash, &app.entropy);
     let redemption = Redemption {
-        code_hash: sha256(code.expose().as_bytes()),
+        code_hash,
         client: client.clone(),
         site_id: visit.site.site.id.clone(),
         redirect_uri,
         verifier: request.code_verifier,
         token_hash: token.minted.hash,
         token_expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        refresh_token_hash: refresh_token.hash,
         event: AuditEvent {
             client_id: Some(client.id.clone()),
             ..visit.event(app.record_id("0AE"), "code.replayed")
@@ -71,11 +75,19 @@ pub(super) async fn exchange(
         unstored_as: None,
     };
     let text = token.into_text(app, visit, &grant)?;
+    let login = Login {
+        user_id: &code.user_id,
+        auth_at: code.auth_at,
+        amr: &code.amr,
+        nonce: code.nonce.as_deref(),
+    };
     let id_token = match scope.contains("openid") {
-        true => Some(id_token(app, visit, client, &code, text.expose())?),
+        true => Some(id_token(app, visit, client, &login, &text)?),
         false => None,
     };
+    let is_refreshable = client.policies.issues_refresh_tokens(&scope);
     let mut answer = answer(app, visit, client, &code.user_id, scope, text);
+    answer.refresh_token = is_refreshable.then_some(refresh_token.text);
     answer.id_token = id_token;
     answer.state = code.state;
     Ok(answer)
@@ -90,10 +102,11 @@ struct Redemption {
     verifier: Option<Secret>,
     token_hash: [u8; 32],
     token_expires_at: Moment,
+    refresh_token_hash: [u8; 32],
     event: AuditEvent,
 }
 
-/// Spends the code, asks whether it was rightly presented, and saves the token: one write. A wrong
+/// Spends the code, asks whether it was rightly presented, and saves the tokens: one write. A wrong
 /// verifier or redirect URI burns the code (threat PKCE-02).
 async fn redeem(
     tx: &mut Transaction<'_>,
@@ -109,7 +122,7 @@ async fn redeem(
     let code = match store::code::spend(tx, code_hash, &client.id, site_id, event.at).await? {
         Spent::Now(code) => code,
         Spent::Before => {
-            store::token::revoke_by_code(tx, code_hash, event.at).await?;
+            store::family::end(tx, code_hash, event.at).await?;
             store::audit::insert(tx, event).await?;
             return Ok(Err(Refusal::CodeSpent));
         }
@@ -132,7 +145,30 @@ async fn redeem(
         expires_at: redemption.token_expires_at,
     };
     store::token::insert(tx, &token).await?;
+    if let Some(family) = family(redemption, &code) {
+        store::family::insert(tx, &family).await?;
+    }
     Ok(Ok(code))
+}
+
+/// The family that begins with the code, if its client may refresh.
+fn family(redemption: &Redemption, code: &AuthorizationCode) -> Option<NewFamily> {
+    let policies = &redemption.client.policies;
+    let scope = ScopeSet::parse(&code.scope).unwrap_or_default();
+    let at = redemption.event.at;
+    policies.issues_refresh_tokens(&scope).then(|| NewFamily {
+        code_hash: code.code_hash,
+        client_id: code.client_id.clone(),
+        user_id: code.user_id.clone(),
+        site_id: code.site_id.clone(),
+        scope: code.scope.clone(),
+        auth_at: code.auth_at,
+        amr: code.amr.clone(),
+        session_generation: code.session_generation,
+        token_hash: redemption.refresh_token_hash,
+        created_at: at,
+        expires_at: policies.refresh_tokens_end_at(at, at),
+    })
 }
 
 fn check(
@@ -175,36 +211,6 @@ fn check_pkce(challenge: Option<&str>, verifier: Option<&Secret>) -> Result<(), 
     } else {
         Err(Refusal::PkceMismatch)
     }
-}
-
-fn id_token(
-    app: &App,
-    visit: &Visit,
-    client: &Client,
-    code: &AuthorizationCode,
-    access_token: &str,
-) -> Result<Secret, Fault> {
-    let directory = app.directory();
-    let algorithm = client.policies.id_token_signing_alg;
-    let claims = IdClaims {
-        iss: visit.site.site.base_url.clone(),
-        sub: visit.site.identity_url(&directory.org_id, &code.user_id),
-        aud: client.id.clone(),
-        azp: client.id.clone(),
-        exp: visit
-            .at
-            .plus_seconds(client.policies.id_token_lifetime_seconds)
-            .seconds(),
-        iat: visit.at.seconds(),
-        auth_time: code.auth_at.seconds(),
-        amr: code.amr.split(' ').map(str::to_owned).collect(),
-        at_hash: at_hash(access_token, algorithm),
-        nonce: code.nonce.clone(),
-    };
-    Ok(Secret::from(encode(
-        directory.keys.current(algorithm)?,
-        &claims,
-    )?))
 }
 
 #[cfg(test)]

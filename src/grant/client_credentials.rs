@@ -28,6 +28,11 @@ pub(super) async fn exchange(
         .filter(|_| client.policies.is_client_credentials_flow_enabled)
         .ok_or(Refusal::ClientCredentialsFlowDisabled)?;
     let scope = client.check_scope(request.scope.as_deref())?;
+    // Nobody's login is to be prolonged (RFC 6749 section 4.4.3).
+    let scope = scope.without("refresh_token");
+    if scope.is_empty() {
+        return Err(Refusal::ScopeNotAllowed.into());
+    }
     let user = app
         .store
         .read("user.find", &run_as, |tx, id| {

@@ -5,22 +5,26 @@
 //! one file per grant type does what lies between.
 
 mod authorization_code;
+mod client_authentication;
 mod client_credentials;
-
-use std::sync::Arc;
+mod refresh_token;
+mod revocation;
 
 use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
 
-use crate::admission::{Keys, Surface};
 use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
+use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::token::{
-    AccessClaims, Minted, encode, identity_signature, mint_access_token, mint_token_id,
+    AccessClaims, IdClaims, Minted, at_hash, encode, identity_signature, mint_access_token,
+    mint_token_id,
 };
+use client_authentication::ClientProof;
+pub use revocation::revoke;
 
 /// Exchanges a grant for tokens.
 ///
@@ -33,109 +37,24 @@ pub async fn exchange(
     request: TokenRequest,
     basic: Option<BasicCredentials>,
 ) -> Result<TokenAnswer, Failure> {
+    let proof = ClientProof::of_token_request(&request, basic);
     match request.grant() {
         GrantType::AuthorizationCode => {
-            let client = authenticate(app, visit, &request, basic, IsSecretRequired::ByPolicy)?;
+            let needs_secret = |client: &Client| !client.policies.is_consumer_secret_optional;
+            let client = proof.authenticate(app, visit, needs_secret)?;
             authorization_code::exchange(app, visit, &client, request).await
         }
         GrantType::ClientCredentials => {
-            let client = authenticate(app, visit, &request, basic, IsSecretRequired::Always)?;
+            let client = proof.authenticate(app, visit, |_| true)?;
             client_credentials::exchange(app, visit, &client, &request).await
+        }
+        GrantType::RefreshToken => {
+            let needs_secret = |client: &Client| client.policies.needs_secret_to_refresh();
+            let client = proof.authenticate(app, visit, needs_secret)?;
+            refresh_token::exchange(app, visit, &client, request).await
         }
         _ => Err(Refusal::GrantTypeUnsupported.into()),
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum IsSecretRequired {
-    Always,
-    ByPolicy,
-}
-
-/// Authenticates the client, and limits what is not authenticated: a client that has shown its
-/// secret speaks for all its users from one address, a public one and a stranger do not.
-fn authenticate(
-    app: &App,
-    visit: &Visit,
-    request: &TokenRequest,
-    basic: Option<BasicCredentials>,
-    is_secret_required: IsSecretRequired,
-) -> Result<Arc<Client>, Refusal> {
-    let has_secret = request.client_secret.is_some()
-        || basic.as_ref().is_some_and(|basic| !basic.right.is_empty());
-    let authenticated = identify(app, request, basic, is_secret_required);
-    let client = authenticated.as_ref().ok();
-    let is_proven = has_secret && client.is_some();
-    let keys = Keys {
-        ip: (!is_proven).then_some(visit.ip),
-        // Nobody uses up what belongs to a client by naming it with a wrong secret.
-        client: client.map(|client| client.id.as_str()),
-        site: Some(&visit.site.site.id),
-        target: None,
-    };
-    app.edge.take(Surface::Token, &keys, visit.at)?;
-    authenticated
-}
-
-/// Authenticates the client by one method: `client_secret_basic`, `client_secret_post` or `none`
-/// (RFC 6749 section 2.3). An unauthenticated caller never gets as far as spending a code.
-fn identify(
-    app: &App,
-    request: &TokenRequest,
-    basic: Option<BasicCredentials>,
-    is_secret_required: IsSecretRequired,
-) -> Result<Arc<Client>, Refusal> {
-    if request.secret_came_in_query {
-        return Err(Refusal::CredentialsMisplaced);
-    }
-    if request.client_assertion.is_some() {
-        let is_alone = basic.is_none() && request.client_secret.is_none();
-        // private_key_jwt is not offered; saying so beats treating the client as a public one.
-        let alone = Refusal::ClientSecretWrong;
-        return Err(if is_alone {
-            alone
-        } else {
-            Refusal::ClientAuthenticationAmbiguous
-        });
-    }
-    let is_header = basic.is_some();
-    let (id, secret) = match basic {
-        Some(basic) => {
-            let other_id = request
-                .client_id
-                .as_ref()
-                .is_some_and(|id| *id != basic.left);
-            if request.client_secret.is_some() || other_id {
-                return Err(Refusal::ClientAuthenticationAmbiguous);
-            }
-            (
-                basic.left,
-                Some(basic.right).filter(|secret| !secret.is_empty()),
-            )
-        }
-        None => {
-            let id = request.client_id.clone();
-            (
-                id.ok_or(Refusal::ParameterMissing { name: "client_id" })?,
-                request.client_secret.clone(),
-            )
-        }
-    };
-    let client = app.directory().client(&id).cloned();
-    let in_header = |refusal| {
-        if is_header {
-            Refusal::ClientSecretWrongInHeader
-        } else {
-            refusal
-        }
-    };
-    let client = client.ok_or_else(|| in_header(Refusal::ClientUnknown))?;
-    let is_required = is_secret_required == IsSecretRequired::Always
-        || !client.policies.is_consumer_secret_optional;
-    client
-        .authenticate(secret.as_ref(), is_required)
-        .map_err(in_header)?;
-    Ok(client)
 }
 
 /// An access token of which only the random part exists: its hash can be saved, and its text is
@@ -199,6 +118,44 @@ impl MintedToken {
         let key = directory.keys.current(policies.access_token_signing_alg)?;
         Ok(Secret::from(encode(key, &claims)?))
     }
+}
+
+/// A login, as an id_token tells of it.
+struct Login<'l> {
+    user_id: &'l str,
+    auth_at: Moment,
+    /// How (RFC 8176), separated by blanks.
+    amr: &'l str,
+    nonce: Option<&'l str>,
+}
+
+/// Signs the id_token that goes with an access token.
+fn id_token(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    login: &Login<'_>,
+    access_token: &Secret,
+) -> Result<Secret, Fault> {
+    let directory = app.directory();
+    let algorithm = client.policies.id_token_signing_alg;
+    let claims = IdClaims {
+        iss: visit.site.site.base_url.clone(),
+        sub: visit.site.identity_url(&directory.org_id, login.user_id),
+        aud: client.id.clone(),
+        azp: client.id.clone(),
+        exp: visit
+            .at
+            .plus_seconds(client.policies.id_token_lifetime_seconds)
+            .seconds(),
+        iat: visit.at.seconds(),
+        auth_time: login.auth_at.seconds(),
+        amr: login.amr.split(' ').map(str::to_owned).collect(),
+        at_hash: at_hash(access_token.expose(), algorithm),
+        nonce: login.nonce.map(str::to_owned),
+    };
+    let key = directory.keys.current(algorithm)?;
+    Ok(Secret::from(encode(key, &claims)?))
 }
 
 /// The members that every token answer has.

@@ -48,6 +48,11 @@ static MIGRATIONS: &[Migration] = &[
         text: include_str!("migrations/0003_captcha_and_sms.sql"),
     },
     Migration {
+        number: 4,
+        name: "token families",
+        text: include_str!("migrations/0004_token_families.sql"),
+    },
+    Migration {
         number: 5,
         name: "templates",
         text: include_str!("migrations/0005_templates.sql"),

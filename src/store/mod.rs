@@ -25,6 +25,7 @@ pub mod captcha_token;
 pub mod challenge;
 pub mod client;
 pub mod code;
+pub mod family;
 pub mod installation;
 pub mod outbox;
 pub mod profile;
@@ -295,6 +296,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     challenge::STATEMENTS,
     client::STATEMENTS,
     code::STATEMENTS,
+    family::STATEMENTS,
     installation::STATEMENTS,
     outbox::STATEMENTS,
     profile::STATEMENTS,

@@ -16,6 +16,8 @@ statements! {
         (SELECT identifier_hash FROM challenge WHERE created_at < $1 LIMIT $2)";
     CODES = "DELETE FROM authorization_code WHERE code_hash IN
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
+    FAMILIES = "DELETE FROM token_family WHERE code_hash IN
+        (SELECT code_hash FROM token_family WHERE expires_at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
     SMS_COUNTS = "DELETE FROM sms_count WHERE name IN
@@ -37,7 +39,7 @@ pub struct Horizon {
     /// budget and the turns go with them.
     pub challenges: Moment,
     /// Codes are kept for as long as any token that came from one may live, so that a replay is
-    /// recognised while there is something to revoke.
+    /// recognised while there is something to revoke. So are families that have ended.
     pub codes: Moment,
     /// Tokens are kept for an hour after their end.
     pub tokens: Moment,
@@ -65,6 +67,9 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])
         .await?;
     count += tx.execute(&CODES, bind![horizon.codes, ROWS_MAX]).await?;
+    count += tx
+        .execute(&FAMILIES, bind![horizon.codes, ROWS_MAX])
+        .await?;
     count += tx.execute(&TOKENS, bind![horizon.tokens, ROWS_MAX]).await?;
     count += tx
         .execute(&MESSAGES, bind![horizon.messages, ROWS_MAX])

@@ -16,6 +16,9 @@ statements! {
     INSERT = "INSERT INTO access_token (token_hash, code_hash, client_id, user_id, site_id, scope,
             session_generation, issued_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    REVOKE = "UPDATE access_token SET revoked_at = $3
+        WHERE token_hash = $1 AND site_id = $2 AND (client_id = $4 OR $4 IS NULL) AND revoked_at IS NULL
+        RETURNING client_id, user_id";
     REVOKE_BY_CODE = "UPDATE access_token SET revoked_at = $2 WHERE code_hash = $1 AND revoked_at IS NULL";
 }
 
@@ -59,6 +62,15 @@ pub struct LiveToken {
     pub user: User,
 }
 
+/// Whose token was revoked.
+#[derive(Debug)]
+pub struct RevokedToken {
+    /// The client that held it.
+    pub client_id: String,
+    /// The user that it spoke for.
+    pub user_id: String,
+}
+
 /// Saves a token.
 pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(), Fault> {
     let values = bind![
@@ -85,6 +97,19 @@ pub async fn find_live(
     tx.find(&FIND_LIVE, bind![token_hash, at]).await
 }
 
+/// Revokes one token of a site, and of a client if one is named: the client and the user of it, or
+/// `None` when there is no such token.
+pub async fn revoke(
+    tx: &mut Transaction<'_>,
+    token_hash: &[u8; 32],
+    site_id: &str,
+    client_id: Option<&str>,
+    at: Moment,
+) -> Result<Option<RevokedToken>, Fault> {
+    tx.find(&REVOKE, bind![token_hash, site_id, at, client_id])
+        .await
+}
+
 /// Revokes every token that came from a code; their number.
 pub async fn revoke_by_code(
     tx: &mut Transaction<'_>,
@@ -92,6 +117,15 @@ pub async fn revoke_by_code(
     at: Moment,
 ) -> Result<u64, Fault> {
     tx.execute(&REVOKE_BY_CODE, bind![code_hash, at]).await
+}
+
+impl Record for RevokedToken {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(RevokedToken {
+            client_id: row.next()?,
+            user_id: row.next()?,
+        })
+    }
 }
 
 impl Record for LiveToken {

@@ -2,11 +2,12 @@
 
 mod abuse;
 mod conformance;
+mod cors;
 mod errors;
 mod limits;
 mod races;
 mod registration;
 mod settings;
 mod templates;
-mod tokens;
+pub mod tokens;
 mod tolerance;

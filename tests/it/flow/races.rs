@@ -3,6 +3,7 @@
 //! Each test runs a few rounds; `VESTIBULE_TEST_ROUNDS` asks for more of them in a long run.
 
 mod codes;
+mod refreshes;
 mod registrations;
 
 use std::sync::Arc;

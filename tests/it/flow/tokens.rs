@@ -2,13 +2,15 @@
 //!
 //! What a code is good for, for whom, how often and how long (`codes`), PKCE (`pkce`), which redirect
 //! URIs are the registered one (`redirect_uris`), and tokens of both formats at the endpoints that
-//! take them (`bearers`, `jwt`). Ids in the names are those of the threat catalogue.
+//! take them (`bearers`, `jwt`), refreshing (`refresh`) and revoking (`revoke`). Ids in the names are those of the threat catalogue.
 
 mod bearers;
 mod codes;
 mod jwt;
 mod pkce;
 mod redirect_uris;
+mod refresh;
+mod revoke;
 
 use serde_json::{Value, json};
 use vestibule::cli::seed::{self, Source};
@@ -130,4 +132,36 @@ pub async fn code_with(site: &Site, username: &str, parameters: &[(&str, &str)])
 /// `accessTokenFormat=jwt`.
 pub fn jwt_format() -> Value {
     json!({"accessTokenFormat": "jwt"})
+}
+
+/// The policies of an app that refreshes and rotates.
+pub fn rotating() -> Value {
+    json!({"scopes": "openid api refresh_token", "isRefreshTokenRotationEnabled": true})
+}
+
+/// The refresh call of the private client.
+pub fn refresh_call(site: &Site, refresh_token: &str) -> Call {
+    Call::post("/services/oauth2/token")
+        .form("grant_type", "refresh_token")
+        .form("refresh_token", refresh_token)
+        .form("client_id", &site.client.id)
+        .form("client_secret", &site.client.secret)
+}
+
+/// Refreshes and expects to be granted.
+pub async fn refreshed(site: &Site, refresh_token: &str) -> Value {
+    let answer = site.send(refresh_call(site, refresh_token)).await;
+    answer.expect_ok().json()
+}
+
+/// The refusal of a refresh token, whatever is wrong with it.
+#[track_caller]
+pub fn assert_expired(answer: &Answer) {
+    assert_invalid_grant(answer);
+    let text = answer.json()["error_description"].clone();
+    assert_eq!(text, "expired access/refresh token", "{}", answer.body);
+}
+
+pub fn refresh_token(tokens: &Value) -> &str {
+    tokens["refresh_token"].as_str().expect("a refresh token")
 }

@@ -2,6 +2,7 @@
 //! counts of conditional statements are what the flows rely on.
 
 mod ending;
+mod families;
 mod outbox;
 mod people;
 mod settings;

@@ -672,7 +672,6 @@ pub fn token_rows(good: &Call, site: &Site) -> Vec<(Call, Row)> {
         Some(""),
         Some("password"),
         Some("implicit"),
-        Some("refresh_token"),
         Some("Authorization_Code"),
     ] {
         rows.push((good.clone().with("grant_type", grant), unsupported()));

@@ -1,0 +1,186 @@
+//! Cross-origin requests: which pages may read an answer (Fetch standard, CORS protocol).
+//!
+//! Every answer passes here on its way out, refusals and redirects too: a browser shows its page
+//! nothing of an answer that does not name the page's origin, and stops at a redirect that does not.
+//! Credentials in the sense of the protocol (cookies) are never allowed, because there are none.
+//!
+//! Source: Enable Cross-Origin Resource Sharing (CORS) for OAuth Endpoints.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, HeaderValue, ORIGIN,
+    VARY,
+};
+use http::{HeaderMap, StatusCode};
+
+use crate::settings::{Settings, origin};
+
+/// Who may read the answers of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// Every page: the answer is public, or says only what the page itself sent. That also holds
+    /// for the callback, which a browser reaches with `Origin: null` when the redirect crossed
+    /// origins.
+    Everybody,
+    /// The pages on the site's list: they hold a token already.
+    Listed,
+    /// The pages on the list, and only with the switch for OAuth endpoints.
+    ListedIfSwitchedOn,
+}
+
+/// What the answer to one request says about its reader.
+#[derive(Clone, Debug)]
+pub(super) enum Cors {
+    /// Nothing, because no site is asked.
+    Silent,
+    /// Any page may read it.
+    Open,
+    /// This origin may read it.
+    To(HeaderValue),
+    /// The origin may not read it, or none was named; another might.
+    Closed,
+}
+
+impl Cors {
+    /// Decides over a request by its `Origin`, which browsers send and pages cannot change.
+    pub(super) fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Cors {
+        let is_on = match readers {
+            Readers::Everybody => return Cors::Open,
+            Readers::Listed => true,
+            Readers::ListedIfSwitchedOn => settings.enable_oauth_cors_policy,
+        };
+        let mut origins = headers.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(value), None) if is_on => match value.to_str() {
+                Ok(text) if origin::allows(&settings.cors_allowed_origins, text) => {
+                    Cors::To(value.clone())
+                }
+                _ => Cors::Closed,
+            },
+            _ => Cors::Closed,
+        }
+    }
+
+    /// The answer to a preflight, on whatever path: may this page ask, and how. Where there is nothing
+    /// to find, the request itself is told so, in words that the page can read.
+    pub(super) fn preflight(&self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self, Cors::Open | Cors::To(_)) {
+            let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+            say(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+            say(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
+            say(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
+        }
+        response
+    }
+
+    /// Names the reader on an answer.
+    pub(super) fn apply(&self, response: &mut Response) {
+        let headers = response.headers_mut();
+        let reader = match self {
+            Cors::Silent => return,
+            Cors::Open => HeaderValue::from_static("*"),
+            Cors::To(origin) => origin.clone(),
+            Cors::Closed => {
+                headers.append(VARY, HeaderValue::from_static("Origin"));
+                return;
+            }
+        };
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, reader);
+        let exposed = HeaderValue::from_static(EXPOSED_HEADERS);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        if matches!(self, Cors::To(_)) {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+}
+
+const METHODS: &str = "GET, POST, OPTIONS";
+
+/// What pages send: the headers of the flows, those of attestation, and what the samples add.
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Auth-Request-Type, Auth-Verification-Type, \
+     Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP";
+
+/// What a page may read besides the body and the plainest headers.
+const EXPOSED_HEADERS: &str = "Retry-After, X-Request-Id, WWW-Authenticate";
+
+/// Two hours, the longest that any browser remembers.
+const MAX_AGE_SECONDS: &str = "7200";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "https://shop.example.com";
+
+    fn settings(is_on: bool) -> Settings {
+        Settings {
+            enable_oauth_cors_policy: is_on,
+            cors_allowed_origins: vec![PAGE.to_owned()],
+            ..Settings::default()
+        }
+    }
+
+    fn headers(origins: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for origin in origins {
+            headers.append(ORIGIN, origin.parse().unwrap());
+        }
+        headers
+    }
+
+    fn reader(readers: Readers, is_on: bool, origins: &[&str]) -> Option<String> {
+        let mut response = Response::new(Body::empty());
+        Cors::of(readers, &settings(is_on), &headers(origins)).apply(&mut response);
+        let headers = response.headers();
+        assert_eq!(
+            headers.contains_key(VARY),
+            readers != Readers::Everybody,
+            "a cache must know when another page would get another answer"
+        );
+        let reader = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN)?;
+        Some(reader.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn adm_03_a_page_reads_by_the_list_and_the_switch() {
+        use Readers::{Everybody, Listed, ListedIfSwitchedOn};
+        let page = Some(PAGE.to_owned());
+        for (readers, is_on, origins, expected) in [
+            (Everybody, false, &["null"][..], Some("*".to_owned())),
+            (Everybody, false, &[], Some("*".to_owned())),
+            (Listed, false, &[PAGE], page.clone()),
+            (Listed, true, &["https://evil.example"], None),
+            (Listed, true, &["null"], None),
+            (Listed, true, &[], None),
+            (Listed, true, &[PAGE, PAGE], None),
+            (ListedIfSwitchedOn, true, &[PAGE], page),
+            (ListedIfSwitchedOn, false, &[PAGE], None),
+            (ListedIfSwitchedOn, true, &["https://evil.example"], None),
+        ] {
+            assert_eq!(
+                reader(readers, is_on, origins),
+                expected,
+                "{readers:?} {origins:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_preflight_tells_only_a_reader_what_it_may_send() {
+        let closed = Cors::Closed.preflight();
+        assert_eq!(closed.status(), StatusCode::NO_CONTENT);
+        assert!(!closed.headers().contains_key(ACCESS_CONTROL_ALLOW_HEADERS));
+        let open = Cors::To(PAGE.parse().unwrap()).preflight();
+        let allowed = open.headers()[ACCESS_CONTROL_ALLOW_HEADERS]
+            .to_str()
+            .unwrap();
+        assert!(allowed.contains("Auth-Request-Type") && allowed.contains("Authorization"));
+        assert_eq!(open.headers()[ACCESS_CONTROL_MAX_AGE], "7200");
+    }
+}

@@ -1,0 +1,33 @@
+//! `GET|POST /services/oauth2/revoke` (RFC 7009). GET is for older SDKs.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue, PRAGMA};
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::format::Format;
+use vestibule_protocol::revocation::TokenQuestion;
+
+use super::arrival::Arrival;
+use super::attempt;
+use super::token::client_credentials;
+use super::userinfo::parameters;
+use crate::grant;
+use crate::refusal::Failure;
+
+/// Answers 200 without a body, whether there was such a token or not.
+pub(super) async fn answer(arrival: &mut Arrival) -> Response {
+    attempt!(arrival, Shape::OAuth, Format::Json, revoke(arrival).await);
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+async fn revoke(arrival: &mut Arrival) -> Result<(), Failure> {
+    let question = TokenQuestion::parse(parameters(arrival).await?);
+    let basic = client_credentials(arrival)?;
+    grant::revoke(&arrival.app, &arrival.visit(), question, basic).await
+}

@@ -1,0 +1,272 @@
+//! The refresh token grant (RFC 6749 section 6), also by its name `hybrid_refresh`.
+//!
+//! A client whose app rotates gets a successor with every refresh, and the token it came with is
+//! worth nothing any more. Because mobile networks lose answers, the token just replaced may come
+//! once more within ten seconds and gets the *same* successor; any other token of the family that is
+//! not the good one ends the family, and that is committed although the answer is an error: who
+//! cannot tell the thief from the owner must stop both.
+//!
+//! SDKs log the user out at 400, 401 and 403, so these say that the login is over, and nothing else
+//! does.
+
+use std::sync::Arc;
+
+use vestibule_protocol::scope::ScopeSet;
+use vestibule_protocol::secret::Secret;
+use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+
+use super::{Grant, Login, MintedToken, answer, id_token};
+use crate::app::{App, Visit};
+use crate::client::Client;
+use crate::moment::Moment;
+use crate::refusal::{Failure, Fault, FaultKind, Refusal};
+use crate::sealing::sha256;
+use crate::store::audit::AuditEvent;
+use crate::store::family::TokenFamily;
+use crate::store::token::AccessToken;
+use crate::store::{self, Transaction};
+use crate::token::{Minted, Replaced, Salt, Standing, family_of, succeed_refresh_token};
+
+/// Refreshes.
+///
+/// # Refusals
+/// `ParameterMissing`, `RefreshTokenUnknown`, `RefreshTokenEnded`, `RefreshTokenReused`,
+/// `ClientNotApproved`, `ScopeNotAllowed`.
+pub(super) async fn exchange(
+    app: &App,
+    visit: &Visit,
+    client: &Arc<Client>,
+    request: TokenRequest,
+) -> Result<TokenAnswer, Failure> {
+    let presented = request.refresh_token.ok_or(Refusal::ParameterMissing {
+        name: "refresh_token",
+    })?;
+    let family_name = family_of(presented.expose()).ok_or(Refusal::RefreshTokenUnknown)?;
+    let requested = match request.scope.as_deref().map(ScopeSet::parse) {
+        None => None,
+        Some(parsed) => Some(parsed.map_err(|_| Refusal::ScopeNotAllowed)?),
+    };
+    let token = MintedToken::new(app, client);
+    let successor = client.policies.rotates_refresh_tokens().then(|| {
+        let salt: Salt = app.entropy.bytes();
+        let minted = succeed_refresh_token(&presented, &family_name, &salt, &app.keyring);
+        (salt, minted)
+    });
+    let refresh = Refresh {
+        family_name,
+        presented_hash: sha256(presented.expose().as_bytes()),
+        client: client.clone(),
+        site_id: visit.site.site.id.clone(),
+        requested,
+        successor: successor
+            .as_ref()
+            .map(|(salt, minted)| (*salt, minted.hash)),
+        token_hash: token.minted.hash,
+        token_expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        event: AuditEvent {
+            client_id: Some(client.id.clone()),
+            ..visit.event(app.record_id("0AE"), "refresh_token.reused")
+        },
+    };
+    let done = app.store.write("token.refresh", refresh, |tx, refresh| {
+        Box::pin(refresh_within(tx, refresh))
+    });
+    let refreshed = done.await?.inspect_err(|refusal| {
+        if *refusal == Refusal::RefreshTokenReused {
+            app.metrics.refreshed("reused");
+        }
+    })?;
+    let outcome = if refreshed.repeats.is_some() {
+        "retried"
+    } else {
+        "refreshed"
+    };
+    app.metrics.refreshed(outcome);
+    let next = match refreshed.repeats {
+        Some(salt) => Some(succeed_refresh_token(
+            &presented,
+            &family_name,
+            &salt,
+            &app.keyring,
+        )),
+        None => successor.map(|(_, minted)| minted),
+    };
+    tokens(app, visit, client, token, refreshed, next)
+}
+
+/// What the write needs.
+struct Refresh {
+    family_name: [u8; 32],
+    presented_hash: [u8; 32],
+    client: Arc<Client>,
+    site_id: String,
+    requested: Option<ScopeSet>,
+    /// The salt and the hash of the token that takes the place of the presented one.
+    successor: Option<(Salt, [u8; 32])>,
+    token_hash: [u8; 32],
+    token_expires_at: Moment,
+    event: AuditEvent,
+}
+
+/// A refresh that was granted.
+struct Refreshed {
+    user_id: String,
+    scope: ScopeSet,
+    auth_at: Moment,
+    amr: String,
+    /// The salt of the successor that was given before, when the answer was lost.
+    repeats: Option<Salt>,
+}
+
+/// Asks what the token is to its family, moves the family on and saves the access token: one write.
+async fn refresh_within(
+    tx: &mut Transaction<'_>,
+    refresh: &Refresh,
+) -> Result<Result<Refreshed, Refusal>, Fault> {
+    let found = store::family::find(tx, &refresh.family_name, &refresh.site_id).await?;
+    // Another client's presentation leaves the family untouched (threat RT-05).
+    let Some(family) = found.filter(|family| family.client_id == refresh.client.id) else {
+        return Ok(Err(Refusal::RefreshTokenUnknown));
+    };
+    let at = refresh.event.at;
+    let standing = family.state.standing(&refresh.presented_hash, at);
+    match standing {
+        Standing::Ended => return Ok(Err(Refusal::RefreshTokenEnded)),
+        Standing::Reused => {
+            store::family::end(tx, &refresh.family_name, at).await?;
+            store::audit::insert(tx, &event(refresh, &family, "refresh_token.reused")).await?;
+            return Ok(Err(Refusal::RefreshTokenReused));
+        }
+        Standing::Current | Standing::JustReplaced(_) => {}
+    }
+    let scope = match check(refresh, &family) {
+        Ok(scope) => scope,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    if !move_on(tx, refresh, &family, standing).await? {
+        // Somebody else moved the family in between; what is true now shows at a second look.
+        let detail = String::from("another request moved the family on");
+        return Err(Fault::described("refreshing", detail).with_kind(FaultKind::Conflict));
+    }
+    let token = AccessToken {
+        token_hash: refresh.token_hash,
+        code_hash: Some(refresh.family_name),
+        client_id: family.client_id.clone(),
+        user_id: family.user.id.clone(),
+        site_id: refresh.site_id.clone(),
+        scope: scope.to_string(),
+        session_generation: family.session_generation,
+        issued_at: at,
+        expires_at: refresh.token_expires_at,
+    };
+    store::token::insert(tx, &token).await?;
+    Ok(Ok(Refreshed {
+        user_id: family.user.id,
+        scope,
+        auth_at: family.auth_at,
+        amr: family.amr,
+        repeats: match standing {
+            Standing::JustReplaced(salt) => Some(salt),
+            _ => None,
+        },
+    }))
+}
+
+/// Whether the login still holds, and which scopes are left of it: never more than it was granted
+/// and than the app has now (threats RT-06, RT-07). A narrower request narrows this answer alone.
+fn check(refresh: &Refresh, family: &TokenFamily) -> Result<ScopeSet, Refusal> {
+    let policies = &refresh.client.policies;
+    let granted = ScopeSet::parse(&family.scope).unwrap_or_default();
+    let end = policies.refresh_tokens_end_at(family.created_at, family.last_used_at);
+    let is_over = end.is_some_and(|end| end <= refresh.event.at)
+        || !policies.issues_refresh_tokens(&granted)
+        || family.user.check_active().is_err()
+        || family.user.session_generation != family.session_generation;
+    if is_over {
+        return Err(Refusal::RefreshTokenEnded);
+    }
+    refresh.client.check_permitted(&family.user.profile_id)?;
+    let asked = refresh.requested.as_ref().unwrap_or(&granted);
+    let left = asked.intersection(&policies.scopes);
+    if asked.is_subset_of(&granted) && !left.is_empty() {
+        Ok(left)
+    } else {
+        Err(Refusal::ScopeNotAllowed)
+    }
+}
+
+/// Changes the row of the family, by which many that come at once are told apart.
+async fn move_on(
+    tx: &mut Transaction<'_>,
+    refresh: &Refresh,
+    family: &TokenFamily,
+    standing: Standing,
+) -> Result<bool, Fault> {
+    let (name, presented) = (&refresh.family_name, &refresh.presented_hash);
+    let at = refresh.event.at;
+    if matches!(standing, Standing::JustReplaced(_)) {
+        store::audit::insert(tx, &event(refresh, family, "refresh_token.retried")).await?;
+        return store::family::note_repeat(tx, name, presented, at).await;
+    }
+    let policies = &refresh.client.policies;
+    let expires_at = policies.refresh_tokens_end_at(family.created_at, at);
+    match refresh.successor {
+        None => store::family::note_use(tx, name, presented, at, expires_at).await,
+        Some((salt, successor_hash)) => {
+            let replaced = Replaced {
+                token_hash: *presented,
+                salt,
+                at,
+            };
+            store::family::replace(tx, name, &replaced, &successor_hash, expires_at).await
+        }
+    }
+}
+
+fn event(refresh: &Refresh, family: &TokenFamily, name: &'static str) -> AuditEvent {
+    AuditEvent {
+        event: name,
+        user_id: Some(family.user.id.clone()),
+        ..refresh.event.clone()
+    }
+}
+
+/// The answer: as of a code, with a refresh token only if it was replaced, and no nonce (OpenID
+/// Connect Core 1.0 section 12.2).
+fn tokens(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    token: MintedToken,
+    refreshed: Refreshed,
+    next: Option<Minted>,
+) -> Result<TokenAnswer, Failure> {
+    let grant = Grant {
+        client,
+        user_id: &refreshed.user_id,
+        scope: &refreshed.scope,
+        unstored_as: None,
+    };
+    let text: Secret = token.into_text(app, visit, &grant)?;
+    let login = Login {
+        user_id: &refreshed.user_id,
+        auth_at: refreshed.auth_at,
+        amr: &refreshed.amr,
+        nonce: None,
+    };
+    let id_token = match refreshed.scope.contains("openid") {
+        true => Some(id_token(app, visit, client, &login, &text)?),
+        false => None,
+    };
+    let mut answer = answer(
+        app,
+        visit,
+        client,
+        &refreshed.user_id,
+        refreshed.scope,
+        text,
+    );
+    answer.refresh_token = next.map(|minted| minted.text);
+    answer.id_token = id_token;
+    Ok(answer)
+}
