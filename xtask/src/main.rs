@@ -24,6 +24,7 @@ mod outcome;
 mod postgres;
 mod step;
 mod test;
+mod timing;
 
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ Commands:
   test   Run every test, on SQLite and on PostgreSQL; this is the one test command
   ci     Run what continuous integration runs: format, links, lints, docs, licences, tests
   load   Start a release build of the server and measure it under load
+  timing Compare how long the server takes for users that exist and for users that do not
   fuzz   Run each fuzz target of the protocol crate for a long time
   help   Show this text
 
@@ -62,6 +64,7 @@ fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
         "ci" => ci::HELP,
         "load" => load::HELP,
         "fuzz" => fuzz::HELP,
+        "timing" => timing::HELP,
         _ => HELP,
     };
     if args.flag("--help") || args.flag("-h") || matches!(command, "help" | "--help" | "-h") {
@@ -73,6 +76,7 @@ fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
         "ci" => ci::run(args),
         "load" => load::run(args),
         "fuzz" => fuzz::run(args),
+        "timing" => timing::run(args),
         unknown => {
             Err(format!("there is no such command `{unknown}`; try `cargo xtask help`").into())
         }

@@ -5,12 +5,12 @@
 //! its meters, [`http`] the client, [`flow`] what is asked and checked, [`drive`] the workers, [`report`] the result.
 
 mod drive;
-mod encode;
+pub mod encode;
 mod flow;
-mod http;
+pub mod http;
 mod installation;
 mod report;
-mod server;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -124,7 +124,8 @@ fn read_request(mut args: Args) -> Outcome<Request> {
     })
 }
 
-fn build() -> Outcome<PathBuf> {
+/// Builds the server as it is released; the path of the binary.
+pub fn build() -> Outcome<PathBuf> {
     eprintln!("building: cargo build --release --locked --bin vestibule");
     let mut command = step::cargo(&["build", "--release", "--locked", "--bin", "vestibule"]);
     // Standard output belongs to the report.

@@ -1,0 +1,267 @@
+//! A stranger: an app without a token, at the public site. It knows names and guesses the rest.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::load::encode;
+use crate::load::http::{Answer, Base, Client};
+use crate::outcome::{Context, Outcome};
+
+/// Users of each kind. Each may have a hundred wrong codes a day, and is asked about in turn.
+const USERS: usize = 60;
+
+/// Passes at the provider `test`.
+const RECAPTCHA: &str = "test-pass";
+
+const PASSWORD: &str = "correct horse battery 42 Staple!";
+const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
+/// The challenge of RFC 7636 appendix B.
+const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// Whom a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// A user with a verified address.
+    Known,
+    /// The same, locked by an administrator.
+    Locked,
+    /// Nobody.
+    Unknown,
+}
+
+impl Who {
+    /// In words.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Who::Known => "a user",
+            Who::Locked => "a locked user",
+            Who::Unknown => "nobody",
+        }
+    }
+
+    /// One of their usernames; all are of one length.
+    fn username(self, number: usize) -> String {
+        let kind = match self {
+            Who::Known => "user",
+            Who::Locked => "shut",
+            Who::Unknown => "none",
+        };
+        format!("{kind}-{:02}@example.com", number % USERS)
+    }
+}
+
+/// The app.
+// No Debug: it holds what opens the management listener.
+pub struct Stranger {
+    base: Base,
+    site: Client,
+    management: Client,
+    management_path: String,
+    admin: String,
+    client_id: String,
+    redirect_uri: String,
+}
+
+impl Stranger {
+    /// Connects, turns off what would end the measurement early, and makes the users.
+    pub fn arrive(ready: &Value, binary: &Path, data: &Path) -> Outcome<Stranger> {
+        let text = |pointer: &str| -> Outcome<String> {
+            match ready.pointer(pointer).and_then(Value::as_str) {
+                Some(text) => Ok(text.to_owned()),
+                None => Err(format!("the ready file has no {pointer}").into()),
+            }
+        };
+        let base = Base::parse(&text("/sites/public/base_url")?)?;
+        let management = Base::parse(&text("/management_url")?)?;
+        let mut stranger = Stranger {
+            site: Client::new(&base),
+            base,
+            management: Client::new(&management),
+            management_path: management.path,
+            admin: format!("Bearer {}", text("/admin_token")?),
+            client_id: text("/sites/public/client/client_id")?,
+            redirect_uri: text("/sites/public/client/redirect_uri")?,
+        };
+        let vestibule = |words: &[&str]| command(binary, data, words);
+        let spray = ["otpSprayThresholdPerHour", "passwordSprayThresholdPerHour"];
+        for setting in spray {
+            let change = format!("{setting}=1000000");
+            vestibule(&["site", "update", "public", "--set", &change])?;
+        }
+        for number in 0..USERS {
+            for who in [Who::Known, Who::Locked] {
+                stranger.register(&who.username(number))?;
+            }
+            vestibule(&["user", "lock", &Who::Locked.username(number)])?;
+        }
+        // A change from outside takes effect within a second.
+        std::thread::sleep(Duration::from_millis(1_500));
+        Ok(stranger)
+    }
+
+    /// Asks to register a name.
+    pub fn init_registration(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let (taken, _) = self.ask_registration(&who.username(number))?;
+        Ok(taken)
+    }
+
+    /// Asks for a code to log in with.
+    pub fn init_passwordless(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let (taken, _) = self.ask_passwordless(&who.username(number))?;
+        Ok(taken)
+    }
+
+    /// Asks for a code to choose a new password with.
+    pub fn forgot(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let body = json!({"username": who.username(number), "recaptcha": RECAPTCHA});
+        let (taken, _) = self.ask("/services/auth/headless/forgot_password", &body, 200)?;
+        Ok(taken)
+    }
+
+    /// Presents a wrong code and a new password.
+    pub fn reset(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        self.forgot(who, number)?;
+        settle();
+        let body =
+            json!({"username": who.username(number), "otp": "!wrong", "newpassword": PASSWORD});
+        let (taken, _) = self.ask("/services/auth/headless/forgot_password", &body, 400)?;
+        Ok(taken)
+    }
+
+    /// Presents a wrong password.
+    pub fn log_in(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let header = [("Auth-Request-Type", "Named-User")];
+        let (taken, _) = self.authorize(&header, &who.username(number), "wrong Pa55word", 400)?;
+        Ok(taken)
+    }
+
+    /// Presents a wrong code.
+    pub fn redeem(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let (_, answer) = self.ask_passwordless(&who.username(number))?;
+        settle();
+        let identifier = identifier(&answer)?;
+        let headers = [
+            ("Auth-Request-Type", "passwordless-login"),
+            ("Auth-Verification-Type", "email"),
+        ];
+        let (taken, _) = self.authorize(&headers, &identifier, "!wrong", 400)?;
+        Ok(taken)
+    }
+
+    /// A whole registration, so that the address is verified.
+    fn register(&mut self, username: &str) -> Outcome {
+        let (_, answer) = self.ask_registration(username)?;
+        let code = self.read_code(username)?;
+        let headers = [
+            ("Auth-Request-Type", "user-registration"),
+            ("Auth-Verification-Type", "email"),
+        ];
+        self.authorize(&headers, &identifier(&answer)?, &code, 302)?;
+        Ok(())
+    }
+
+    fn ask_registration(&mut self, username: &str) -> Outcome<(Duration, Answer)> {
+        let body = json!({
+            "userdata": {"firstName": "Janice", "lastName": "Edwards", "email": username, "username": username},
+            "password": PASSWORD, "verificationmethod": "email", "recaptcha": RECAPTCHA,
+        });
+        self.ask("/services/auth/headless/init/registration", &body, 200)
+    }
+
+    fn ask_passwordless(&mut self, username: &str) -> Outcome<(Duration, Answer)> {
+        let body =
+            json!({"username": username, "verificationmethod": "email", "recaptcha": RECAPTCHA});
+        self.ask(
+            "/services/auth/headless/init/passwordless/login",
+            &body,
+            200,
+        )
+    }
+
+    fn ask(&mut self, path: &str, body: &Value, status: u16) -> Outcome<(Duration, Answer)> {
+        let path = format!("{}{path}", self.base.path);
+        let body = body.to_string();
+        let since = Instant::now();
+        let headers = [("Content-Type", "application/json")];
+        let answer = self.site.post(&path, &headers, &body)?;
+        expect(since.elapsed(), answer, status)
+    }
+
+    fn authorize(
+        &mut self,
+        kind: &[(&str, &str)],
+        left: &str,
+        right: &str,
+        status: u16,
+    ) -> Outcome<(Duration, Answer)> {
+        let basic = encode::base64(format!("{left}:{right}").as_bytes());
+        let basic = format!("Basic {basic}");
+        let body = encode::form(&[
+            ("response_type", "code_credentials"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_challenge", CODE_CHALLENGE),
+        ]);
+        let path = format!("{}/services/oauth2/authorize", self.base.path);
+        let mut headers = vec![FORM, ("Authorization", basic.as_str())];
+        headers.extend_from_slice(kind);
+        let since = Instant::now();
+        let answer = self.site.post(&path, &headers, &body)?;
+        expect(since.elapsed(), answer, status)
+    }
+
+    fn read_code(&mut self, address: &str) -> Outcome<String> {
+        let address = encode::query(address);
+        let path = format!(
+            "{}/_emulator/v1/inbox?to={address}&wait_ms=5000",
+            self.management_path
+        );
+        let headers = [("Authorization", self.admin.as_str())];
+        let answer = self.management.get(&path, &headers)?.json()?;
+        let messages = answer["messages"].as_array();
+        let code = messages.and_then(|messages| messages.last()?["code"].as_str());
+        match code {
+            Some(code) => Ok(code.to_owned()),
+            None => Err(format!("no code in the inbox: {answer}").into()),
+        }
+    }
+}
+
+fn identifier(answer: &Answer) -> Outcome<String> {
+    let json = answer.json()?;
+    match json["identifier"].as_str() {
+        Some(identifier) => Ok(identifier.to_owned()),
+        None => Err(format!("no identifier: {json}").into()),
+    }
+}
+
+fn expect(taken: Duration, answer: Answer, status: u16) -> Outcome<(Duration, Answer)> {
+    if answer.status == status {
+        return Ok((taken, answer));
+    }
+    let (found, said) = (answer.status, answer.excerpt());
+    Err(format!("answered {found} instead of {status}: {said}").into())
+}
+
+/// Lets what a request has set going in the background end.
+fn settle() {
+    std::thread::sleep(Duration::from_millis(2));
+}
+
+fn command(binary: &Path, data: &Path, words: &[&str]) -> Outcome {
+    let output = Command::new(binary)
+        .args(words)
+        .arg("--data-dir")
+        .arg(data)
+        .stdin(Stdio::null())
+        .output()
+        .context(format!("could not start {}", binary.display()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`vestibule {}`: {}", words.join(" "), said.trim()).into())
+}
