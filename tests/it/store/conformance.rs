@@ -6,6 +6,7 @@ mod families;
 mod outbox;
 mod people;
 mod settings;
+mod tallies;
 mod writes;
 
 /// Runs one body as a write and expects it to be kept.
