@@ -19,6 +19,8 @@ pub enum Scenario {
     ClientCredentialsOpaque,
     /// One read of the signing keys.
     Jwks,
+    /// One refresh that replaces the refresh token, with an opaque access token and an id_token.
+    Refresh,
     /// Init, code from the inbox, authorize, token: a new user each time.
     Registration,
     /// One read of a user's claims with an opaque token.
@@ -27,11 +29,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them, cheap ones first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Jwks,
         Self::ClientCredentials,
         Self::ClientCredentialsOpaque,
         Self::Userinfo,
+        Self::Refresh,
         Self::Registration,
     ];
 
@@ -41,8 +44,18 @@ impl Scenario {
             Self::ClientCredentials => "client_credentials",
             Self::ClientCredentialsOpaque => "client_credentials_opaque",
             Self::Jwks => "jwks",
+            Self::Refresh => "refresh",
             Self::Registration => "registration",
             Self::Userinfo => "userinfo",
+        }
+    }
+
+    /// The scopes of the app whose users are driven.
+    pub fn scopes(self) -> &'static str {
+        if self == Self::Refresh {
+            "openid api id profile email refresh_token"
+        } else {
+            "openid api id profile email"
         }
     }
 
@@ -67,6 +80,8 @@ pub struct Worker<'a> {
     /// `Bearer …` of the integration user and of this worker's own user.
     integration: String,
     user: String,
+    /// The refresh token that is good now.
+    refresh_token: String,
     /// The parts of the latest iteration and how long each took.
     pub laps: Vec<(&'static str, Duration)>,
 }
@@ -88,9 +103,13 @@ impl<'a> Worker<'a> {
             management: Client::new(&to.management),
             integration: String::new(),
             user: String::new(),
+            refresh_token: String::new(),
             laps: Vec::new(),
         };
-        if matches!(scenario, Scenario::Registration | Scenario::Userinfo) {
+        if matches!(
+            scenario,
+            Scenario::Refresh | Scenario::Registration | Scenario::Userinfo
+        ) {
             worker.integration = format!("Bearer {}", worker.client_credentials("opaque")?);
             worker.user = format!("Bearer {}", worker.registration()?);
         }
@@ -105,6 +124,7 @@ impl<'a> Worker<'a> {
                 self.client_credentials(scenario.token_format()).map(drop)
             }
             Scenario::Jwks => self.jwks(),
+            Scenario::Refresh => self.refresh(),
             Scenario::Registration => self.registration().map(drop),
             Scenario::Userinfo => self.userinfo(),
         }
@@ -262,7 +282,28 @@ impl<'a> Worker<'a> {
         let path = format!("{}/services/oauth2/token", self.to.site.path);
         let token = check_token(&self.site.post(&path, &[FORM], &body)?)?;
         check_alg(text(&token, "id_token")?, self.alg)?;
+        if let Some(refresh_token) = token["refresh_token"].as_str() {
+            refresh_token.clone_into(&mut self.refresh_token);
+        }
         Ok(text(&token, "access_token")?.to_owned())
+    }
+
+    fn refresh(&mut self) -> Outcome {
+        let body = encode::form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &self.refresh_token),
+            ("client_id", &self.to.client_id),
+            ("client_secret", &self.to.client_secret),
+        ]);
+        let path = format!("{}/services/oauth2/token", self.to.site.path);
+        let token = check_token(&self.site.post(&path, &[FORM], &body)?)?;
+        check_alg(text(&token, "id_token")?, self.alg)?;
+        let next = text(&token, "refresh_token")?;
+        if next == self.refresh_token {
+            return Err("the refresh token was not replaced".into());
+        }
+        next.clone_into(&mut self.refresh_token);
+        Ok(())
     }
 
     fn address(&self, count: u64) -> String {

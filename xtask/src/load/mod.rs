@@ -32,7 +32,7 @@ Start a release build of the server on a fresh data directory and measure it und
 Usage: cargo xtask load [options]
 
   --scenario NAME     jwks, client_credentials (JWT), client_credentials_opaque, userinfo (opaque token),
-                      registration (init, code, authorize, token) or all (all)
+                      refresh (rotating), registration (init, code, authorize, token) or all (all)
   --connections N     Workers, each with a connection and users of its own (16)
   --seconds N         Measured time of each scenario, after one second of warm-up (10)
   --alg ALG           How tokens are signed: ES256 or RS256 (ES256)
@@ -187,32 +187,28 @@ fn measure(request: &Request, folder: &Path) -> Outcome<Report> {
 fn configure(request: &Request, folder: &Path, to: &Installation, scenario: Scenario) -> Outcome {
     let data = server::data_directory(folder);
     for client_id in [&to.integration_id, &to.client_id] {
-        configure_algorithm(
-            &request.binary,
-            &data,
-            client_id,
-            &request.plan.alg,
-            scenario.token_format(),
-        )?;
+        let alg = &request.plan.alg;
+        let mut policies = vec![
+            format!("idTokenSigningAlg={alg}"),
+            format!("accessTokenFormat={}", scenario.token_format()),
+            format!("accessTokenSigningAlg={alg}"),
+        ];
+        if client_id == &to.client_id {
+            policies.push(format!("scopes={}", scenario.scopes()));
+            policies.push(String::from("isRefreshTokenRotationEnabled=true"));
+        }
+        update_client(&request.binary, &data, client_id, &policies)?;
     }
     // A change from outside takes effect within a second.
     std::thread::sleep(Duration::from_millis(1200));
     Ok(())
 }
 
-fn configure_algorithm(
-    binary: &Path,
-    data: &Path,
-    client_id: &str,
-    alg: &str,
-    token_format: &str,
-) -> Outcome {
+fn update_client(binary: &Path, data: &Path, client_id: &str, policies: &[String]) -> Outcome {
     let output = Command::new(binary)
         .args(["client", "update", client_id, "--data-dir"])
         .arg(data)
-        .args(["--set", &format!("idTokenSigningAlg={alg}")])
-        .args(["--set", &format!("accessTokenFormat={token_format}")])
-        .args(["--set", &format!("accessTokenSigningAlg={alg}")])
+        .args(policies.iter().flat_map(|policy| ["--set", policy]))
         .stdin(Stdio::null())
         .output()
         .context(format!("could not start {}", binary.display()))?;
