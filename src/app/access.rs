@@ -21,6 +21,10 @@ pub struct Holder {
     pub client_id: String,
     /// What it is good for.
     pub scopes: ScopeSet,
+    /// When the token was issued.
+    pub issued_at: Moment,
+    /// When it ends.
+    pub expires_at: Moment,
     /// The user that it speaks for, who is neither locked nor disabled.
     pub user: User,
 }
@@ -73,6 +77,8 @@ impl App {
         Ok(Holder {
             client_id: found.client_id,
             scopes: ScopeSet::parse(&found.scope).unwrap_or_default(),
+            issued_at: found.issued_at,
+            expires_at: found.expires_at,
             user: found.user,
         })
     }
@@ -113,6 +119,8 @@ impl App {
         Ok(Holder {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
+            issued_at: Moment::from_millis(claims.iat.saturating_mul(1_000)),
+            expires_at: Moment::from_millis(claims.exp.saturating_mul(1_000)),
             user,
         })
     }

@@ -295,6 +295,7 @@ impl SiteEntry {
                     "none",
                 ]),
                 claims: words(&CLAIMS_SUPPORTED),
+                introspection: true,
                 revocation: true,
                 ..Offer::default()
             },

@@ -15,6 +15,7 @@ mod discovery;
 mod echo;
 mod gate;
 mod identity;
+mod introspect;
 mod limited;
 mod listener;
 mod management;
@@ -48,6 +49,7 @@ enum Endpoint {
     Authorize,
     Echo,
     Identity,
+    Introspect,
     Keys,
     Metadata,
     Registration,
@@ -66,6 +68,7 @@ fn route(path: &str) -> Route {
         }
         "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
         "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
+        "/services/oauth2/introspect" => (Endpoint::Introspect, "introspect", "POST", OAuth),
         "/services/oauth2/revoke" => (Endpoint::Revoke, "revoke", "GET, POST", OAuth),
         "/services/oauth2/token" => (Endpoint::Token, "token", "POST", OAuth),
         "/services/oauth2/userinfo" => (Endpoint::Userinfo, "userinfo", "GET, POST", OAuth),
@@ -119,6 +122,7 @@ async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
         Endpoint::Authorize => authorize::answer(arrival).await,
         Endpoint::Echo => echo::answer(arrival),
         Endpoint::Identity => identity::answer(arrival).await,
+        Endpoint::Introspect => introspect::answer(arrival).await,
         Endpoint::Keys => discovery::keys(arrival),
         Endpoint::Metadata => discovery::metadata(arrival),
         Endpoint::Registration => registration::answer(arrival).await,

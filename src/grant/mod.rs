@@ -7,6 +7,7 @@
 mod authorization_code;
 mod client_authentication;
 mod client_credentials;
+mod introspection;
 mod refresh_token;
 mod revocation;
 
@@ -19,11 +20,13 @@ use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
+use crate::store::family::TokenFamily;
 use crate::token::{
     AccessClaims, IdClaims, Minted, at_hash, encode, identity_signature, mint_access_token,
     mint_token_id,
 };
 use client_authentication::ClientProof;
+pub use introspection::introspect;
 pub use revocation::revoke;
 
 /// Exchanges a grant for tokens.
@@ -118,6 +121,24 @@ impl MintedToken {
         let key = directory.keys.current(policies.access_token_signing_alg)?;
         Ok(Secret::from(encode(key, &claims)?))
     }
+}
+
+/// Whether a login that has a refresh token still holds: by the policy of its app as it is now, and by
+/// its user.
+fn is_login_live(client: &Client, family: &TokenFamily, at: Moment) -> bool {
+    let policies = &client.policies;
+    let granted = ScopeSet::parse(&family.scope).unwrap_or_default();
+    let end = policies.refresh_tokens_end_at(family.created_at, family.last_used_at);
+    end.is_none_or(|end| end > at)
+        && policies.issues_refresh_tokens(&granted)
+        && family.user.check_active().is_ok()
+        && family.user.session_generation == family.session_generation
+}
+
+/// The scopes of a login that its app still has.
+fn remaining_scope(client: &Client, family: &TokenFamily) -> ScopeSet {
+    let granted = ScopeSet::parse(&family.scope).unwrap_or_default();
+    granted.intersection(&client.policies.scopes)
 }
 
 /// A login, as an id_token tells of it.

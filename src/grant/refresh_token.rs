@@ -15,7 +15,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
-use super::{Grant, Login, MintedToken, answer, id_token};
+use super::{Grant, Login, MintedToken, answer, id_token, is_login_live, remaining_scope};
 use crate::app::{App, Visit};
 use crate::client::Client;
 use crate::moment::Moment;
@@ -175,20 +175,17 @@ async fn refresh_within(
 /// Whether the login still holds, and which scopes are left of it: never more than it was granted
 /// and than the app has now (threats RT-06, RT-07). A narrower request narrows this answer alone.
 fn check(refresh: &Refresh, family: &TokenFamily) -> Result<ScopeSet, Refusal> {
-    let policies = &refresh.client.policies;
-    let granted = ScopeSet::parse(&family.scope).unwrap_or_default();
-    let end = policies.refresh_tokens_end_at(family.created_at, family.last_used_at);
-    let is_over = end.is_some_and(|end| end <= refresh.event.at)
-        || !policies.issues_refresh_tokens(&granted)
-        || family.user.check_active().is_err()
-        || family.user.session_generation != family.session_generation;
-    if is_over {
+    if !is_login_live(&refresh.client, family, refresh.event.at) {
         return Err(Refusal::RefreshTokenEnded);
     }
     refresh.client.check_permitted(&family.user.profile_id)?;
-    let asked = refresh.requested.as_ref().unwrap_or(&granted);
-    let left = asked.intersection(&policies.scopes);
-    if asked.is_subset_of(&granted) && !left.is_empty() {
+    let remaining = remaining_scope(&refresh.client, family);
+    let Some(requested) = &refresh.requested else {
+        return Ok(remaining);
+    };
+    let granted = ScopeSet::parse(&family.scope).unwrap_or_default();
+    let left = requested.intersection(&remaining);
+    if requested.is_subset_of(&granted) && !left.is_empty() {
         Ok(left)
     } else {
         Err(Refusal::ScopeNotAllowed)

@@ -6,9 +6,10 @@ use serde_json::json;
 use crate::fixture::{Answer, Call, Database, Setup, Site, on_sqlite};
 
 const PAGE: &str = "https://shop.example.com";
-const OAUTH: [&str; 4] = [
+const OAUTH: [&str; 5] = [
     "/services/oauth2/authorize",
     "/services/oauth2/token",
+    "/services/oauth2/introspect",
     "/services/oauth2/revoke",
     "/services/auth/headless/init/registration",
 ];

@@ -1,0 +1,112 @@
+//! Introspection (RFC 7662): what a client may know of a token that it holds.
+//!
+//! A client must prove itself and is told of its own tokens only: of another's, as of one that is
+//! unknown or over, it hears that it is not active (threat TOK-08).
+
+use vestibule_protocol::basic::BasicCredentials;
+use vestibule_protocol::revocation::{Introspection, TokenQuestion};
+use vestibule_protocol::secret::Secret;
+
+use super::client_authentication::ClientProof;
+use super::{is_login_live, remaining_scope};
+use crate::app::{App, Visit};
+use crate::client::Client;
+use crate::refusal::{Failure, Refusal};
+use crate::sealing::sha256;
+use crate::store;
+use crate::token::{Standing, family_of};
+
+/// Says what a token is.
+///
+/// # Refusals
+/// `ParameterMissing`; `ClientSecretWrongInHeader` for every client that does not prove itself,
+/// because RFC 7662 section 2.3 wants a 401; and what client authentication refuses otherwise.
+pub async fn introspect(
+    app: &App,
+    visit: &Visit,
+    question: TokenQuestion,
+    basic: Option<BasicCredentials>,
+) -> Result<Introspection, Failure> {
+    let proof = ClientProof::of_question(&question, basic);
+    let client = proof
+        .authenticate(app, visit, |_| true)
+        .map_err(unauthorized)?;
+    let token = question
+        .token
+        .ok_or(Refusal::ParameterMissing { name: "token" })?;
+    match family_of(token.expose()) {
+        Some(name) => of_refresh_token(app, visit, &client, &token, name).await,
+        None => of_access_token(app, visit, &client, &token).await,
+    }
+}
+
+fn unauthorized(refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::ClientSecretMissing
+        | Refusal::ClientSecretWrong
+        | Refusal::ClientUnknown
+        | Refusal::ParameterMissing { .. } => Refusal::ClientSecretWrongInHeader,
+        other => other,
+    }
+}
+
+async fn of_access_token(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    token: &Secret,
+) -> Result<Introspection, Failure> {
+    let holder = match app.holder(&visit.site, token, visit.at).await {
+        Ok(holder) if holder.client_id == client.id => holder,
+        Ok(_) | Err(Failure::Refused(_)) => return Ok(Introspection::default()),
+        Err(fault) => return Err(fault),
+    };
+    let org_id = &app.directory().org_id;
+    Ok(Introspection {
+        active: true,
+        scope: Some(holder.scopes.to_string()),
+        client_id: Some(client.id.clone()),
+        sub: Some(visit.site.identity_url(org_id, &holder.user.id)),
+        username: Some(holder.user.username),
+        token_type: Some("access_token"),
+        exp: Some(holder.expires_at.seconds()),
+        iat: Some(holder.issued_at.seconds()),
+        nbf: Some(holder.issued_at.seconds()),
+    })
+}
+
+/// A token that was replaced is not active, though its client may come with it once more.
+async fn of_refresh_token(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    token: &Secret,
+    name: [u8; 32],
+) -> Result<Introspection, Failure> {
+    let key = (name, visit.site.site.id.clone());
+    let found = app.store.read("family.find", &key, |tx, (name, site_id)| {
+        Box::pin(store::family::find(tx, name, site_id))
+    });
+    let hash = sha256(token.expose().as_bytes());
+    let family = found.await?.filter(|family| {
+        family.client_id == client.id
+            && family.state.standing(&hash, visit.at) == Standing::Current
+            && is_login_live(client, family, visit.at)
+            && client.check_permitted(&family.user.profile_id).is_ok()
+    });
+    let Some(family) = family else {
+        return Ok(Introspection::default());
+    };
+    let org_id = &app.directory().org_id;
+    Ok(Introspection {
+        active: true,
+        scope: Some(remaining_scope(client, &family).to_string()),
+        client_id: Some(client.id.clone()),
+        sub: Some(visit.site.identity_url(org_id, &family.user.id)),
+        username: Some(family.user.username),
+        token_type: Some("refresh_token"),
+        exp: family.state.expires_at.map(|end| end.seconds()),
+        iat: Some(family.created_at.seconds()),
+        nbf: Some(family.created_at.seconds()),
+    })
+}
