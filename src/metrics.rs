@@ -136,8 +136,10 @@ impl Metrics {
     }
 
     /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`, `suppressed`.
-    pub fn outbox_settled(&self, outcome: &'static str) {
-        self.outbox.get_or_create(&Outcome { outcome }).inc();
+    pub fn outbox_settled(&self, outcome: &'static str, count: u64) {
+        self.outbox
+            .get_or_create(&Outcome { outcome })
+            .inc_by(count);
     }
 
     /// A refresh token was used (`refreshed`), came again after a lost answer (`retried`), or was one

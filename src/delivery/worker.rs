@@ -76,18 +76,23 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 
 /// Claims as many messages as there are free hands, and starts sending them.
 async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
-    let free = hands(app).saturating_sub(in_hand.len());
-    match claim(app, app.now(), free).await {
-        Ok(claimed) => {
-            for message in claimed {
-                let app = Arc::clone(app);
-                in_hand.spawn(async move {
-                    let settlement = deliver(&app, &message).await;
-                    (message, settlement)
-                });
-            }
+    loop {
+        let free = hands(app).saturating_sub(in_hand.len());
+        let due = match claim(app, app.now(), free).await {
+            Ok(due) => due,
+            Err(fault) => return report_fault(app, &fault),
+        };
+        for message in due.claimed {
+            let app = Arc::clone(app);
+            in_hand.spawn(async move {
+                let settlement = deliver(&app, &message).await;
+                (message, settlement)
+            });
         }
-        Err(fault) => report_fault(app, &fault),
+        // A full batch of expired ones means that there may be more, and they are only to be marked.
+        if due.expired < outbox::EXPIRED_MAX.unsigned_abs() {
+            return;
+        }
     }
 }
 
@@ -131,22 +136,29 @@ async fn settle_ended(app: &App, first: Result<Done, JoinError>, in_hand: &mut J
     }
 }
 
-/// Sends what is due at an instant, up to a handful, and settles it; how many messages it claimed.
+/// Sends what is due at an instant, up to a handful, and settles it; of how many messages it took care.
 ///
 /// # Faults
 /// The database is away. What was sent and could not be settled is sent again after its lease,
 /// under the same Message-ID.
 pub async fn run_due(app: &App, at: Moment) -> Result<usize, Fault> {
-    let claimed = claim(app, at, IN_HAND_MAX).await?;
-    let count = claimed.len();
-    let settlements = join_all(claimed.iter().map(|message| deliver(app, message))).await;
-    settle(app, claimed.into_iter().zip(settlements).collect()).await?;
+    let due = claim(app, at, IN_HAND_MAX).await?;
+    let count = due.claimed.len() + usize::try_from(due.expired).unwrap_or(usize::MAX);
+    let settlements = join_all(due.claimed.iter().map(|message| deliver(app, message))).await;
+    settle(app, due.claimed.into_iter().zip(settlements).collect()).await?;
     Ok(count)
 }
 
-async fn claim(app: &App, at: Moment, limit: usize) -> Result<Vec<ClaimedMessage>, Fault> {
+/// What was due: messages to send, and how many were of no use any more.
+#[derive(Default)]
+struct Due {
+    claimed: Vec<ClaimedMessage>,
+    expired: u64,
+}
+
+async fn claim(app: &App, at: Moment, limit: usize) -> Result<Due, Fault> {
     if limit == 0 {
-        return Ok(Vec::new());
+        return Ok(Due::default());
     }
     // A look before the claim: an idle server writes nothing.
     let next = app
@@ -154,17 +166,29 @@ async fn claim(app: &App, at: Moment, limit: usize) -> Result<Vec<ClaimedMessage
         .read("outbox.next", &(), |tx, ()| Box::pin(outbox::next_due(tx)))
         .await?;
     if next.is_none_or(|due_at| due_at > at) {
-        return Ok(Vec::new());
+        return Ok(Due::default());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let lease = send_limit(app).as_secs().cast_signed() + LEASE_MARGIN_SECONDS;
-    app.store
+    let (expired, claimed) = app
+        .store
         .write(
             "outbox.claim",
             (at, at.plus_seconds(lease), limit),
-            |tx, (at, leased_until, limit)| Box::pin(outbox::claim(tx, *at, *leased_until, *limit)),
+            |tx, (at, leased_until, limit)| {
+                Box::pin(async move {
+                    let expired = outbox::expire(tx, *at).await?;
+                    let claimed = outbox::claim(tx, *at, *leased_until, *limit).await?;
+                    Ok((expired, claimed))
+                })
+            },
         )
-        .await
+        .await?;
+    if expired > 0 {
+        app.metrics.outbox_settled("expired", expired);
+        tracing::warn!(count = expired, "not sent: their codes have expired");
+    }
+    Ok(Due { claimed, expired })
 }
 
 async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
@@ -235,23 +259,23 @@ fn report(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
     let id = &message.id;
     match settlement {
         Settlement::Sent => {
-            app.metrics.outbox_settled("sent");
+            app.metrics.outbox_settled("sent", 1);
             tracing::debug!(outbox = %id, "sent");
         }
         Settlement::Suppressed { reason } => {
-            app.metrics.outbox_settled("suppressed");
+            app.metrics.outbox_settled("suppressed", 1);
             tracing::debug!(outbox = %id, reason = reason.as_str(), "suppressed");
         }
         Settlement::Expired => {
-            app.metrics.outbox_settled("expired");
+            app.metrics.outbox_settled("expired", 1);
             tracing::warn!(outbox = %id, "not sent: its code has expired");
         }
         Settlement::Retry { reason, .. } => {
-            app.metrics.outbox_settled("retried");
+            app.metrics.outbox_settled("retried", 1);
             tracing::warn!(outbox = %id, attempt = message.attempts, reason, "not sent yet");
         }
         Settlement::Abandoned { reason } => {
-            app.metrics.outbox_settled("abandoned");
+            app.metrics.outbox_settled("abandoned", 1);
             tracing::error!(outbox = %id, attempt = message.attempts, reason, "given up");
         }
     }

@@ -13,13 +13,18 @@ use crate::refusal::Fault;
 statements! {
     CLAIM = "UPDATE outbox SET status = 'sending', leased_until = $2, attempts = attempts + 1
         WHERE id IN (SELECT id FROM outbox
-                WHERE status IN ('queued', 'sending') AND due_at <= $1
+                WHERE status IN ('queued', 'sending') AND due_at <= $1 AND expires_at > $1
                     AND (leased_until IS NULL OR leased_until <= $1)
-                ORDER BY CASE WHEN expires_at > $1 THEN 0 ELSE 1 END, due_at LIMIT $3)
+                ORDER BY CASE WHEN expires_at > $4 THEN 0 ELSE 1 END, expires_at, due_at LIMIT $3)
             AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)
         RETURNING id, channel, template, language, recipient, site_id, message_id, sealed, attempts,
             expires_at, created_at";
     COUNT_WAITING = "SELECT COUNT(*) FROM outbox WHERE status IN ('queued', 'sending')";
+    EXPIRE = "UPDATE outbox SET status = 'expired', settled_at = $1, sealed = NULL, leased_until = NULL
+        WHERE id IN (SELECT id FROM outbox
+                WHERE status IN ('queued', 'sending') AND expires_at <= $1
+                    AND (leased_until IS NULL OR leased_until <= $1) LIMIT $2)
+            AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)";
     INSERT = "INSERT INTO outbox (id, channel, template, language, recipient, site_id, message_id,
             sealed, status, attempts, due_at, expires_at, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $9)";
@@ -54,15 +59,29 @@ pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result
     Ok(())
 }
 
-/// Claims up to `limit` messages that are due and that no live lease holds, those whose code still
-/// lives first: after an outage they must not wait for the many that are only to be marked.
+/// Marks up to [`EXPIRED_MAX`] messages that are of no use any more and that no live lease holds; how many
+/// there were. After an outage there may be thousands, and none of them is worth a claim.
+pub async fn expire(tx: &mut Transaction<'_>, at: Moment) -> Result<u64, Fault> {
+    tx.execute(&EXPIRE, bind![at, EXPIRED_MAX]).await
+}
+
+/// Most messages that one write marks as expired: other writers wait for it.
+pub const EXPIRED_MAX: i64 = 500;
+
+/// What is left to live of a code that its reader can hardly use any more.
+const TOO_LATE_SECONDS: i64 = 30;
+
+/// Claims up to `limit` messages that are due, of use, and held by no live lease. Whose end is nearest goes
+/// first, so that after an outage every code that can still be used is sent in time, and before notices that
+/// have a day. Those that would hardly be read in time come last: they must not cost the others theirs.
 pub async fn claim(
     tx: &mut Transaction<'_>,
     at: Moment,
     leased_until: Moment,
     limit: i64,
 ) -> Result<Vec<ClaimedMessage>, Fault> {
-    tx.list(&CLAIM, bind![at, leased_until, limit]).await
+    let late = at.plus_seconds(TOO_LATE_SECONDS);
+    tx.list(&CLAIM, bind![at, leased_until, limit, late]).await
 }
 
 /// Ends every lease; how many there were. Only for a server that is the only one.

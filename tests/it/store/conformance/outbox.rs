@@ -125,6 +125,41 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn what_has_ended_is_marked_and_wiped_unless_a_worker_holds_it(site: Site) {
+        let expire = async |at: Moment| {
+            in_write!(site, at, |tx, at| store::outbox::expire(tx, *at).await)
+        };
+        queue(&site, "a", START).await;
+        queue(&site, "b", START.plus_seconds(1)).await;
+        let end = START.plus_seconds(600);
+        assert_eq!(expire(Moment::from_millis(end.millis() - 1)).await, 0);
+        assert_eq!(expire(end).await, 1);
+        let ended = state(&site, "a").await;
+        assert_eq!((ended.status.as_str(), ended.is_wiped), ("expired", true));
+        assert_eq!(ids(&claim(&site, end, 10).await), ["b"]);
+        let leased_until = end.plus_seconds(LEASE_SECONDS);
+        assert_eq!(expire(end.plus_seconds(1)).await, 0, "it may be on its way");
+        assert_eq!(expire(leased_until).await, 1, "its worker died");
+        assert!(claim(&site, leased_until, 10).await.is_empty());
+    }
+}
+
+on_both_databases! {
+    async fn whose_end_is_nearest_goes_first_but_for_those_that_come_too_late(site: Site) {
+        for (id, lifetime) in [("day", 86_400), ("new", 600), ("old", 60), ("late", 29)] {
+            let mut saved = message(id, START);
+            saved.expires_at = START.plus_seconds(lifetime);
+            in_write!(site, saved, |tx, message| {
+                store::outbox::insert(tx, message).await
+            });
+        }
+        for expected in ["old", "new", "day", "late"] {
+            assert_eq!(ids(&claim(&site, START, 1).await), [expected]);
+        }
+    }
+}
+
+on_both_databases! {
     async fn a_settled_message_is_wiped_and_never_claimed_again(site: Site) {
         let reason = || String::from("no such mailbox");
         let settlements = [("a", Settlement::Sent, "sent", None), ("b", Settlement::Expired, "expired", None),
