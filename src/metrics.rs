@@ -56,6 +56,17 @@ struct Spray {
     kind: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TextMessage {
+    country: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Country {
+    country: &'static str,
+}
+
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
@@ -73,6 +84,8 @@ pub struct Metrics {
     sprays: Family<Spray, Counter>,
     refreshes: Family<Outcome, Counter>,
     faults: Counter,
+    text_messages: Family<TextMessage, Counter>,
+    text_message_cost: Family<Country, Counter>,
 }
 
 impl Metrics {
@@ -112,6 +125,14 @@ impl Metrics {
                 "Refresh tokens that came, by what became of it",
             ),
             faults: all.counted("faults", "Faults of the server"),
+            text_messages: all.counted(
+                "text_messages",
+                "Tries to send a text message by country and what became of them",
+            ),
+            text_message_cost: all.counted(
+                "text_message_cost_micros",
+                "What text messages have cost by country, in millionths",
+            ),
             registry: all.0,
         }
     }
@@ -182,6 +203,18 @@ impl Metrics {
     pub fn spray_detected(&self, site: &str, kind: &'static str) {
         let site = site.to_owned();
         self.sprays.get_or_create(&Spray { site, kind }).inc();
+    }
+
+    /// A text message was tried: in which country, with which documented status, and what it cost.
+    pub fn text_message(&self, country: &'static str, status: &'static str, cost_micros: u64) {
+        self.text_messages
+            .get_or_create(&TextMessage { country, status })
+            .inc();
+        if cost_micros > 0 {
+            self.text_message_cost
+                .get_or_create(&Country { country })
+                .inc_by(cost_micros);
+        }
     }
 
     /// Something broke.

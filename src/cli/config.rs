@@ -85,6 +85,11 @@ fn check(place: &Place) -> Result<(), Exit> {
             &config.listen.tls_certificate_file,
         ),
         ("[listen] tls_key_file", &config.listen.tls_key_file),
+        (
+            "[sms] twilio_auth_token_file",
+            &config.sms.twilio_auth_token_file,
+        ),
+        ("[sms] webhook_secret_file", &config.sms.webhook_secret_file),
         ("[smtp] password_file", &config.smtp.password_file),
         ("[smtp] ca_file", &config.smtp.ca_file),
     ];
@@ -95,6 +100,7 @@ fn check(place: &Place) -> Result<(), Exit> {
         }
     }
     super::assembly::check_relay(&config.smtp)?;
+    super::assembly::check_sms(&config.sms)?;
     if !place.has_config() {
         output::tell("note: no config file is named: these are the defaults of `vestibule dev`\n");
     } else if let Some(note) = lacks_relay(&config) {

@@ -1,10 +1,12 @@
 //! Channels: one gateway for mail and one for text messages, chosen when the server starts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vestibule_protocol::headless::VerificationMethod;
 
 use super::inbox::Inbox;
+use super::sms::SmsGateway;
 use super::smtp::SmtpRelay;
 
 /// Where the messages of a channel go.
@@ -13,6 +15,8 @@ pub enum Gateway {
     Inbox(Arc<Inbox>),
     /// Nowhere: the channel is not configured, and what needs it is refused.
     None,
+    /// To a provider of text messages.
+    Sms(Box<SmsGateway>),
     /// To a mail relay.
     Smtp {
         /// The relay.
@@ -28,6 +32,26 @@ pub struct Channels {
     pub email: Gateway,
     /// Text messages.
     pub sms: Gateway,
+}
+
+impl Gateway {
+    /// How long one message may take on its way; the inbox takes no time.
+    pub fn deadline(&self) -> Duration {
+        match self {
+            Gateway::Inbox(_) | Gateway::None => Duration::ZERO,
+            Gateway::Sms(gateway) => gateway.deadline(),
+            Gateway::Smtp { relay, .. } => Duration::from_secs(relay.settings().timeout_seconds),
+        }
+    }
+
+    /// Most messages at once, where that is bounded.
+    pub fn connections(&self) -> Option<usize> {
+        match self {
+            Gateway::Inbox(_) | Gateway::None => None,
+            Gateway::Sms(gateway) => Some(gateway.connections()),
+            Gateway::Smtp { relay, .. } => Some(relay.settings().pool_max.max(1)),
+        }
+    }
 }
 
 impl Channels {

@@ -96,13 +96,14 @@ async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
     }
 }
 
-/// As many messages as the relay takes at once: what would only wait for a connection waits in the
+/// As many messages as either gateway takes at once: what would only wait for a connection waits in the
 /// database, where another node can take it and a crash does not delay it.
 fn hands(app: &App) -> usize {
-    match &app.channels.email {
-        Gateway::Smtp { relay, .. } => relay.settings().pool_max.max(1),
-        Gateway::Inbox(_) | Gateway::None => IN_HAND_MAX,
-    }
+    [&app.channels.email, &app.channels.sms]
+        .into_iter()
+        .filter_map(Gateway::connections)
+        .min()
+        .unwrap_or(IN_HAND_MAX)
 }
 
 /// An embedded database has one server. What it had in hand when it was killed is nobody's now, and

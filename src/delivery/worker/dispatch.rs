@@ -9,8 +9,12 @@ use crate::delivery::channel::Gateway;
 use crate::delivery::inbox::InboxMessage;
 use crate::delivery::letter::{self, Contents};
 use crate::delivery::message::{OutgoingMail, Rendered};
+use crate::delivery::sms::{SmsGateway, SmsOutcome, TextMessage};
 use crate::delivery::smtp::SendOutcome;
 use crate::delivery::template::{OtpContext, TemplateName};
+use crate::identity::country::Country;
+use crate::identity::phone::PhoneNumber;
+use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
 use crate::outgoing::{ClaimedMessage, Settlement, Suppression};
 use crate::refusal::Fault;
@@ -65,8 +69,12 @@ async fn send(
         ),
         Gateway::Inbox(inbox) => {
             inbox.put(in_the_inbox(message, contents, rendered, app.now()));
+            if message.channel == "sms" {
+                count_text_message(app, message, SmsStatus::Success);
+            }
             Settlement::Sent
         }
+        Gateway::Sms(gateway) => send_text(app, message, gateway, rendered.mail.text).await,
         Gateway::Smtp { relay, from } => {
             let mail = OutgoingMail {
                 message_id: message.message_id.clone(),
@@ -83,6 +91,42 @@ async fn send(
             }
         }
     }
+}
+
+async fn send_text(
+    app: &App,
+    message: &ClaimedMessage,
+    gateway: &SmsGateway,
+    text: String,
+) -> Settlement {
+    let text = TextMessage {
+        message_id: message.message_id.clone(),
+        to: message.recipient.clone(),
+        text,
+        site_id: message.site_id.clone(),
+        template: message.template.clone(),
+        language: message.language.clone(),
+    };
+    let (status, settlement) = match gateway.send(&text, app.now()).await {
+        SmsOutcome::Sent => (SmsStatus::Success, Settlement::Sent),
+        SmsOutcome::Retry { status, reason } => (status, retry(app, message, reason)),
+        SmsOutcome::Reject { status, reason } => (status, Settlement::Abandoned { reason }),
+    };
+    count_text_message(app, message, status);
+    settlement
+}
+
+/// Counts a try by country and status, and what it cost if it went out.
+fn count_text_message(app: &App, message: &ClaimedMessage, status: SmsStatus) {
+    let number = PhoneNumber::parse(&message.recipient).ok();
+    let country = number.and_then(|number| Country::of(&number));
+    let cost_micros = match (status, country) {
+        (SmsStatus::Success, Some(country)) => app.sms_policy.cost_micros(country),
+        _ => 0,
+    };
+    let country = country.map_or("unknown", Country::as_str);
+    app.metrics
+        .text_message(country, status.as_str(), cost_micros);
 }
 
 fn in_the_inbox(
@@ -210,11 +254,8 @@ fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
 /// How long a message may take: a conversation with the relay, and its wait for a free connection. It is
 /// shorter than the lease, so that no other worker claims a message that is still being sent.
 pub(super) fn send_limit(app: &App) -> Duration {
-    let conversation = match &app.channels.email {
-        Gateway::Smtp { relay, .. } => relay.settings().timeout_seconds,
-        Gateway::Inbox(_) | Gateway::None => 0,
-    };
-    Duration::from_secs(conversation) + WAIT_LIMIT
+    let channels = &app.channels;
+    channels.email.deadline().max(channels.sms.deadline()) + WAIT_LIMIT
 }
 
 /// How long a message may wait for a free connection.

@@ -717,7 +717,7 @@ async fn site_without_gateways(like: &Site) -> Site {
     };
     let setup = Setup {
         email: Some(Gateway::None),
-        sms_is_available: false,
+        sms: Some(Gateway::None),
         ..Setup::default()
     };
     Site::open_with(database, setup).await

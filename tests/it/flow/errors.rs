@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vestibule::delivery::Gateway;
 use vestibule::hashing::Hasher;
 
 use self::rows::{INIT, Row, merged, oauth};
@@ -237,7 +238,7 @@ async fn http_03_a_host_that_is_no_site_is_refused_in_the_shape_of_its_endpoint(
 #[tokio::test]
 async fn a_text_message_without_a_gateway_is_otp_generation_failed() {
     let setup = Setup {
-        sms_is_available: false,
+        sms: Some(Gateway::None),
         ..Setup::default()
     };
     let site = Site::open_with(Database::Sqlite, setup).await;

@@ -1,3 +1,4 @@
 //! Text messages: how many a day, and the gateways over the wire.
 
 mod budget;
+mod gateways;
