@@ -62,6 +62,12 @@ pub enum Refusal {
     CredentialsMisplaced,
     /// No Basic header where the flow needs one.
     CredentialsMissing,
+    /// The client takes the user's credentials in the body of a POST and nowhere else.
+    CredentialsMustBePosted,
+    /// The username or the password is wrong, or the account cannot be entered by this door now.
+    CredentialsWrong,
+    /// The site does not let people choose a new password.
+    ForgotPasswordDisabled,
     /// The form cannot be read, or repeats a parameter with another value.
     FormMalformed {
         /// A sentence without any value of the request.
@@ -94,11 +100,15 @@ pub enum Refusal {
         /// What about it, without its value.
         reason: String,
     },
+    /// The password is right and older than the policy allows.
+    PasswordExpired,
     /// The password does not meet the policy of the profile.
     PasswordPolicy {
         /// Which rule, for the caller that is trusted; never the password.
         reason: String,
     },
+    /// The site does not offer passwordless login.
+    PasswordlessLoginDisabled,
     /// The verifier is missing, not wanted, malformed or does not match.
     PkceMismatch,
     /// Nothing proves that the caller may knock: neither a token nor a captcha.
@@ -152,8 +162,12 @@ pub enum Refusal {
     TokenTypeUnsupported,
     /// The hashing queue is full.
     TooBusy,
+    /// The code of a password reset has no tries left.
+    TriesSpent,
     /// The user was disabled.
     UserDisabled,
+    /// The user was disabled, for a caller who may know.
+    UserInactive,
     /// The user was locked by an administrator.
     UserLocked,
     /// The username belongs to somebody.
@@ -190,8 +204,11 @@ impl Refusal {
             R::AccessTokenMissing | R::IntegrationTokenMissing => Wire::AuthenticationRequired,
             R::AccessTokenScopeMissing => Wire::InsufficientScope,
             R::BodyTooLarge => Wire::BodyTooLarge,
+            R::ChallengeFailed if shape != Shape::OAuth => Wire::InvalidOtp,
             R::ChallengeFailed | R::CredentialsMalformed => Wire::AuthenticationFailure,
-            R::UserDisabled | R::UserLocked => Wire::AuthenticationFailure,
+            R::CredentialsWrong | R::UserDisabled => Wire::AuthenticationFailure,
+            R::UserLocked if shape != Shape::OAuth => Wire::UserAccountLocked,
+            R::UserLocked => Wire::AuthenticationFailure,
             R::ChannelUnavailable | R::TextMessageBlocked => Wire::OtpGenerationFailed,
             R::ClientCredentialsFlowDisabled => Wire::GrantNotEnabled,
             R::ClientFlowDisabled | R::SiteFlowDisabled => Wire::FlowNotEnabled,
@@ -209,12 +226,16 @@ impl Refusal {
             R::AuthRequestTypeUnknown | R::ChannelMismatch => Wire::InvalidRequest,
             R::ClientAuthenticationAmbiguous | R::CredentialsMisplaced => Wire::InvalidRequest,
             R::CredentialsMissing | R::FormMalformed { .. } => Wire::InvalidRequest,
+            R::CredentialsMustBePosted => Wire::InvalidRequest,
+            R::ForgotPasswordDisabled => Wire::ForgotPasswordDisabled,
             R::FormatUnknown | R::ParameterMissing { .. } => Wire::InvalidRequest,
             R::GrantTypeUnsupported => Wire::GrantTypeUnsupported,
             R::HttpsRequired => Wire::HttpsRequired,
             R::IntegrationTokenInvalid => Wire::InvalidAuthorization,
             R::MethodNotAllowed { .. } => Wire::PostRequired,
             R::ParametersInvalid { .. } | R::UsernameTaken => Wire::InvalidParameters,
+            R::PasswordExpired => Wire::PasswordExpired,
+            R::PasswordlessLoginDisabled => Wire::PasswordlessLoginDisabled,
             R::PasswordPolicy { .. } => Wire::PasswordPolicyCheckFailure,
             R::PkceMismatch => Wire::CodeVerifierInvalid,
             R::ProofMissing => Wire::MissingAuthParameters,
@@ -234,11 +255,17 @@ impl Refusal {
             R::TemplateUnknown => Wire::TemplateInvalid,
             R::TokenTypeUnsupported => Wire::TokenTypeUnsupported,
             R::TooBusy => Wire::TemporarilyUnavailable,
+            R::TriesSpent => Wire::RegenerateOtp,
+            R::UserInactive => Wire::UserInactive,
         }
     }
 
     /// Words that are more exact than those of the row.
     fn description(&self, shape: Shape) -> Option<String> {
+        // Forgot password has a published table, and its words are answered to the letter.
+        if shape == Shape::Headless {
+            return None;
+        }
         Some(match self {
             Refusal::AuthRequestTypeUnknown => {
                 String::from("missing or unknown Auth-Request-Type header")
@@ -253,6 +280,9 @@ impl Refusal {
                 String::from("send credentials once, and never in the URL")
             }
             Refusal::CredentialsMissing => String::from("missing Basic authorization header"),
+            Refusal::CredentialsMustBePosted => {
+                String::from("send username and password in the body of a POST")
+            }
             Refusal::FormMalformed { reason } if shape == Shape::OAuth => reason.clone(),
             Refusal::FormMalformed { reason } => format!("invalid parameters: {reason}"),
             Refusal::FormatUnknown => String::from("format must be json, urlencoded or xml"),

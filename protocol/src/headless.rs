@@ -16,10 +16,14 @@ use crate::form::holds_unprintable;
 use crate::secret::Secret;
 
 pub use self::captcha::{CaptchaProof, RecaptchaEvent, TOKEN_LENGTH_MAX};
+pub use self::forgot_password::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 pub use self::members::{NEVER_APPLIED, is_never_applied};
+pub use self::passwordless_login::{InitPasswordlessLogin, PasswordlessAnswer};
 
 mod captcha;
+mod forgot_password;
 mod members;
+mod passwordless_login;
 #[cfg(test)]
 mod tests;
 
@@ -298,5 +302,8 @@ pub const EMAIL_LENGTH_MAX: usize = 254;
 pub const PHONE_LENGTH_MAX: usize = 64;
 /// Code points of a locale such as `zh_Hant_TW`.
 pub const LOCALE_LENGTH_MAX: usize = 40;
+/// Code points of what a user is named by, whatever that is: longer than any username, so that one
+/// that is too long is nobody's and not a mistake of the caller.
+pub const HINT_LENGTH_MAX: usize = 10_240;
 /// Code points of a template's developer name with its folder.
 pub const TEMPLATE_LENGTH_MAX: usize = 255;

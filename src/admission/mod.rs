@@ -1,9 +1,9 @@
 //! Admission: who may even knock.
 //!
-//! The headless init endpoints ask for an integration user's access token with a scope of their
-//! own. The decision stands here as a rule over values; looking the token up is `App`'s. How many
-//! requests one caller may make is `limits`, over the rules of `rule`; where a captcha joins, it
-//! joins here, before any transaction.
+//! The headless endpoints ask for an integration user's access token with a scope of their own, for a
+//! captcha, or for both. The decision stands here as a rule over values; looking the token up and
+//! having the captcha verified is `App`'s, before any transaction. How many requests one caller may
+//! make is `limits`, over the rules of `rule`.
 
 mod limits;
 mod prefix;
@@ -21,8 +21,40 @@ pub use rule::{DEFAULT_RULES, Per, Rule, Surface};
 pub struct Requirement {
     /// "Require authentication to access this API".
     pub is_authentication_required: bool,
+    /// "Require reCAPTCHA to access this API".
+    pub captcha: CaptchaRule,
     /// The scope that the token must hold.
     pub scope: &'static str,
+}
+
+/// What an API makes of captchas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptchaRule {
+    /// None is asked for.
+    Off,
+    /// One is asked for.
+    Required,
+    /// The site asks for one and this step does without: somebody who passed asked for the code that
+    /// is presented now.
+    Waived,
+}
+
+impl CaptchaRule {
+    /// What a setting says.
+    pub fn required_if(is_required: bool) -> CaptchaRule {
+        match is_required {
+            true => CaptchaRule::Required,
+            false => CaptchaRule::Off,
+        }
+    }
+
+    /// The same for a step that asks for none.
+    pub fn waived_if(is_required: bool) -> CaptchaRule {
+        match is_required {
+            true => CaptchaRule::Waived,
+            false => CaptchaRule::Off,
+        }
+    }
 }
 
 /// The token that a caller presents.
@@ -44,6 +76,20 @@ pub enum Presented {
     },
 }
 
+impl Presented {
+    /// Whether a backend shows its integration user's token; it speaks for all its users from one
+    /// address.
+    pub fn is_backend(&self) -> bool {
+        matches!(
+            self,
+            Presented::Token {
+                is_integration: true,
+                ..
+            }
+        )
+    }
+}
+
 /// How far a caller is trusted. A trusted caller gets the documented errors; a stranger never
 /// learns whether an account exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,26 +100,43 @@ pub enum Trust {
     Stranger,
 }
 
-/// Decides whether a caller may knock.
+/// Decides whether a caller may knock. Whether the captcha that came along holds is still to be
+/// asked, of its verifier, when the rule requires one.
 ///
 /// A token that is sent is checked even where none is required: a bad one is a mistake worth
 /// telling, not a stranger.
 ///
 /// # Refusals
-/// `ProofMissing` when nothing at all is required or shown (no site can be saved like that, and
-/// none may be open by accident), `IntegrationTokenMissing`, `IntegrationTokenInvalid`.
-pub fn check(requirement: Requirement, presented: &Presented) -> Result<Trust, Refusal> {
-    match presented {
+/// `IntegrationTokenInvalid`; `ProofMissing` when both proofs are required and neither came, or when
+/// nothing at all is required (no site can be saved like that, and none may be open by accident);
+/// `IntegrationTokenMissing`; `RecaptchaMissing`.
+pub fn check(
+    requirement: Requirement,
+    presented: &Presented,
+    is_captcha_sent: bool,
+) -> Result<Trust, Refusal> {
+    let is_captcha_missing = requirement.captcha == CaptchaRule::Required && !is_captcha_sent;
+    let trust = match presented {
         Presented::Token {
             scopes,
             is_integration: true,
             ..
-        } if scopes.contains(requirement.scope) => Ok(Trust::Bearer),
-        Presented::Token { .. } | Presented::Bad => Err(Refusal::IntegrationTokenInvalid),
+        } if scopes.contains(requirement.scope) => Trust::Bearer,
+        Presented::Token { .. } | Presented::Bad => return Err(Refusal::IntegrationTokenInvalid),
         Presented::Nothing if requirement.is_authentication_required => {
-            Err(Refusal::IntegrationTokenMissing)
+            return Err(match is_captcha_missing {
+                true => Refusal::ProofMissing,
+                false => Refusal::IntegrationTokenMissing,
+            });
         }
-        Presented::Nothing => Err(Refusal::ProofMissing),
+        Presented::Nothing if requirement.captcha == CaptchaRule::Off => {
+            return Err(Refusal::ProofMissing);
+        }
+        Presented::Nothing => Trust::Stranger,
+    };
+    match is_captcha_missing {
+        true => Err(Refusal::RecaptchaMissing),
+        false => Ok(trust),
     }
 }
 
@@ -82,49 +145,118 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reg_01_02_only_an_integration_users_live_token_with_the_scope_is_let_in() {
+    fn reg_01_02_cap_01_each_proof_that_is_required_must_be_shown() {
+        use CaptchaRule::{Off, Required, Waived};
         let token = |text: &str, is_integration| Presented::Token {
             client_id: String::from("client"),
             scopes: ScopeSet::parse(text).unwrap(),
             is_integration,
         };
-        let scopes = |text: &str| token(text, true);
-        let open = Requirement {
-            is_authentication_required: false,
-            scope: "user_registration_api",
-        };
-        let closed = Requirement {
-            is_authentication_required: true,
-            ..open
-        };
+        let good = || token("api user_registration_api", true);
+        let nothing = || Presented::Nothing;
         let cases = [
+            // Authentication alone.
             (
-                closed,
-                Presented::Nothing,
+                true,
+                Off,
+                nothing(),
+                false,
                 Err(Refusal::IntegrationTokenMissing),
             ),
             (
-                closed,
+                true,
+                Off,
+                nothing(),
+                true,
+                Err(Refusal::IntegrationTokenMissing),
+            ),
+            (
+                true,
+                Off,
                 Presented::Bad,
+                false,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
-            (closed, scopes("api"), Err(Refusal::IntegrationTokenInvalid)),
             (
-                closed,
-                scopes("api user_registration_api"),
-                Ok(Trust::Bearer),
+                true,
+                Off,
+                token("api", true),
+                false,
+                Err(Refusal::IntegrationTokenInvalid),
             ),
             (
-                closed,
+                true,
+                Off,
                 token("user_registration_api", false),
+                false,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
-            (open, Presented::Nothing, Err(Refusal::ProofMissing)),
-            (open, Presented::Bad, Err(Refusal::IntegrationTokenInvalid)),
-            (open, scopes("user_registration_api"), Ok(Trust::Bearer)),
+            (true, Off, good(), false, Ok(Trust::Bearer)),
+            // A captcha alone.
+            (
+                false,
+                Required,
+                nothing(),
+                false,
+                Err(Refusal::RecaptchaMissing),
+            ),
+            (false, Required, nothing(), true, Ok(Trust::Stranger)),
+            (
+                false,
+                Required,
+                Presented::Bad,
+                true,
+                Err(Refusal::IntegrationTokenInvalid),
+            ),
+            (
+                false,
+                Required,
+                good(),
+                false,
+                Err(Refusal::RecaptchaMissing),
+            ),
+            (false, Required, good(), true, Ok(Trust::Bearer)),
+            (false, Waived, nothing(), false, Ok(Trust::Stranger)),
+            // Both.
+            (true, Required, nothing(), false, Err(Refusal::ProofMissing)),
+            (
+                true,
+                Required,
+                nothing(),
+                true,
+                Err(Refusal::IntegrationTokenMissing),
+            ),
+            (
+                true,
+                Required,
+                good(),
+                false,
+                Err(Refusal::RecaptchaMissing),
+            ),
+            (true, Required, good(), true, Ok(Trust::Bearer)),
+            (
+                true,
+                Waived,
+                nothing(),
+                false,
+                Err(Refusal::IntegrationTokenMissing),
+            ),
+            (true, Waived, good(), false, Ok(Trust::Bearer)),
+            // Neither, which no site can be saved with.
+            (false, Off, nothing(), true, Err(Refusal::ProofMissing)),
+            (false, Off, good(), false, Ok(Trust::Bearer)),
         ];
-        for (requirement, presented, expected) in cases {
-            assert_eq!(check(requirement, &presented), expected, "{presented:?}");
+        for (is_authentication_required, captcha, presented, is_captcha_sent, expected) in cases {
+            let requirement = Requirement {
+                is_authentication_required,
+                captcha,
+                scope: "user_registration_api",
+            };
+            let found = check(requirement, &presented, is_captcha_sent);
+            assert_eq!(
+                found, expected,
+                "{requirement:?} {presented:?} {is_captcha_sent}"
+            );
         }
     }
 }

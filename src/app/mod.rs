@@ -5,7 +5,7 @@
 //! (`access`).
 
 mod access;
-mod comparison;
+mod admit;
 mod directory;
 mod guessing;
 mod visit;
@@ -28,8 +28,10 @@ use crate::moment::{Clock, Entropy, Moment};
 use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::{self, Store};
+use crate::verification::{OtpRules, Purpose};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::Holder;
+pub use admit::{Admitted, Knock};
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry};
 pub use visit::Visit;
 
@@ -146,6 +148,15 @@ impl App {
     /// A fresh record id.
     pub fn record_id(&self, prefix: &str) -> String {
         RecordId::from_random(prefix, self.entropy.bytes()).to_string()
+    }
+
+    /// The numbers of the codes of a purpose.
+    pub fn otp_rules(&self, purpose: Purpose) -> &OtpRules {
+        match purpose {
+            Purpose::ForgotPassword => &self.otp.forgot_password,
+            Purpose::PasswordlessLogin => &self.otp.passwordless_login,
+            Purpose::Registration => &self.otp.registration,
+        }
     }
 
     /// The present instant.

@@ -27,7 +27,22 @@ pub struct Ready {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReadySites {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<ReadyPublicSite>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub private: Option<ReadyPrivateSite>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadyPublicSite {
+    pub site_id: String,
+    pub base_url: String,
+    pub client: ReadyPublicClient,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadyPublicClient {
+    pub client_id: String,
+    pub redirect_uri: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,31 +77,42 @@ impl Ready {
                 .find(|client| client.name == name)
                 .cloned()
         };
-        let site = directory
-            .sites()
-            .iter()
-            .find(|entry| entry.site.name == seed::PRIVATE);
-        let private = match (site, named(seed::PRIVATE), named(seed::INTEGRATION)) {
-            (Some(entry), Some(client), Some(integration)) => Some(ReadyPrivateSite {
-                site_id: entry.site.id.clone(),
-                base_url: entry.site.base_url.clone(),
-                client: ReadyClient {
-                    client_id: client.id.clone(),
-                    client_secret: client.secret.expose().to_owned(),
-                    redirect_uri: echo_of(&entry.site.base_url),
-                },
-                integration: ReadyIntegration {
-                    client_id: integration.id.clone(),
-                    client_secret: integration.secret.expose().to_owned(),
-                },
-            }),
-            _ => None,
+        let site = |name: &str| {
+            directory
+                .sites()
+                .iter()
+                .find(|entry| entry.site.name == name)
         };
+        let public = site(seed::PUBLIC).zip(named(seed::PUBLIC));
+        let public = public.map(|(entry, client)| ReadyPublicSite {
+            site_id: entry.site.id.clone(),
+            base_url: entry.site.base_url.clone(),
+            client: ReadyPublicClient {
+                client_id: client.id.clone(),
+                redirect_uri: echo_of(&entry.site.base_url),
+            },
+        });
+        let private = site(seed::PRIVATE)
+            .zip(named(seed::PRIVATE))
+            .zip(named(seed::INTEGRATION));
+        let private = private.map(|((entry, client), integration)| ReadyPrivateSite {
+            site_id: entry.site.id.clone(),
+            base_url: entry.site.base_url.clone(),
+            client: ReadyClient {
+                client_id: client.id.clone(),
+                client_secret: client.secret.expose().to_owned(),
+                redirect_uri: echo_of(&entry.site.base_url),
+            },
+            integration: ReadyIntegration {
+                client_id: integration.id.clone(),
+                client_secret: integration.secret.expose().to_owned(),
+            },
+        });
         Ready {
             management_url,
             admin_token,
             org_id: directory.org_id.clone(),
-            sites: ReadySites { private },
+            sites: ReadySites { public, private },
         }
     }
 
@@ -99,21 +125,25 @@ impl Ready {
 
     /// Writes the object as shell variables.
     pub fn write_env(&self, path: &Path) -> Result<(), Exit> {
-        let Some(private) = &self.sites.private else {
-            return Ok(());
-        };
-        let lines = [
-            ("VESTIBULE_BASE_URL", &private.base_url),
-            ("VESTIBULE_MANAGEMENT_URL", &self.management_url),
-            ("VESTIBULE_CLIENT_ID", &private.client.client_id),
-            ("VESTIBULE_CLIENT_SECRET", &private.client.client_secret),
-            ("VESTIBULE_REDIRECT_URI", &private.client.redirect_uri),
-            ("VESTIBULE_INTEGRATION_ID", &private.integration.client_id),
-            (
-                "VESTIBULE_INTEGRATION_SECRET",
-                &private.integration.client_secret,
-            ),
-        ];
+        let mut lines = vec![("VESTIBULE_MANAGEMENT_URL", &self.management_url)];
+        if let Some(private) = &self.sites.private {
+            let integration = &private.integration;
+            lines.extend([
+                ("VESTIBULE_BASE_URL", &private.base_url),
+                ("VESTIBULE_CLIENT_ID", &private.client.client_id),
+                ("VESTIBULE_CLIENT_SECRET", &private.client.client_secret),
+                ("VESTIBULE_REDIRECT_URI", &private.client.redirect_uri),
+                ("VESTIBULE_INTEGRATION_ID", &integration.client_id),
+                ("VESTIBULE_INTEGRATION_SECRET", &integration.client_secret),
+            ]);
+        }
+        if let Some(public) = &self.sites.public {
+            lines.extend([
+                ("VESTIBULE_PUBLIC_BASE_URL", &public.base_url),
+                ("VESTIBULE_PUBLIC_CLIENT_ID", &public.client.client_id),
+                ("VESTIBULE_PUBLIC_REDIRECT_URI", &public.client.redirect_uri),
+            ]);
+        }
         let text: String = lines
             .iter()
             .map(|(name, value)| format!("export {name}='{value}'\n"))

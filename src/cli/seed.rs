@@ -1,8 +1,9 @@
 //! Seed: what a fresh database is given.
 //!
 //! [`installation`] makes what every installation has: the organisation, its signing keys and two
-//! profiles. [`demo`] adds what `vestibule dev` shows: the private site, as the documents advise for
-//! a client with a backend, its app, and the integration app for the headless APIs.
+//! profiles. [`demo`] adds what `vestibule dev` shows, as the documents advise for the two kinds of
+//! client: the public site with an app that holds no secret, and the private site with an app that
+//! has a backend, and the integration app by which the backend calls the headless APIs.
 
 use serde_json::json;
 use vestibule_protocol::identifier::RecordId;
@@ -26,13 +27,15 @@ use crate::token::{SigningKey, mint_client_id, mint_client_secret};
 pub const CUSTOMER_PROFILE: &str = "Customer";
 /// The profile of services.
 pub const INTEGRATION_PROFILE: &str = "Integration";
-/// The demo's site and its app bear this name.
+/// The demo's site for clients with a backend, and its app, bear this name.
 pub const PRIVATE: &str = "private";
+/// The demo's site for clients that can keep nothing secret, and its app, bear this name.
+pub const PUBLIC: &str = "public";
 /// The demo's integration app.
 pub const INTEGRATION: &str = "integration";
 /// The demo's integration user.
 pub const INTEGRATION_USERNAME: &str = "integration@vestibule.example";
-/// The path of the demo's site.
+/// The path of the demo's private site; the public one has none.
 pub const PRIVATE_PATH: &str = "/backend";
 
 /// What the seed draws from.
@@ -139,7 +142,7 @@ fn profile(source: Source<'_>, name: &str, user_type: UserType) -> Profile {
     }
 }
 
-/// Makes the demo: the integration user, the private site and the two apps. Call it once, on a
+/// Makes the demo: the integration user, the two sites and the three apps. Call it once, on a
 /// database that [`installation`] has made.
 ///
 /// # Faults
@@ -157,40 +160,39 @@ pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
             .map(|profile| profile.id.clone())
             .unwrap_or_default()
     };
+    let customers = profile_id(CUSTOMER_PROFILE);
     let user = integration_user(source, profile_id(INTEGRATION_PROFILE));
-    let base_url = format!("{origin}{PRIVATE_PATH}");
-    let site = Site {
-        id: source.record_id(prefix::SITE),
-        name: String::from(PRIVATE),
-        settings: Settings {
-            is_headless_user_registration_allowed: true,
-            does_registration_require_auth: true,
-            registration_user_default_profile: Some(profile_id(CUSTOMER_PROFILE)),
-            registration_execution_user: Some(user.id.clone()),
-            member_profiles: vec![profile_id(CUSTOMER_PROFILE)],
-            display_name: Some(String::from("Vestibule Demo")),
-            ..Settings::default()
-        },
-        base_url: base_url.clone(),
-        activated_at: Some(source.at),
-        created_at: source.at,
-    };
-    let private = new_client(
-        source,
-        PRIVATE,
-        private_policies(&base_url, profile_id(CUSTOMER_PROFILE)),
-    );
-    let policies = integration_policies(&user.id, profile_id(INTEGRATION_PROFILE));
-    let integration = new_client(source, INTEGRATION, policies);
+    let private_url = format!("{origin}{PRIVATE_PATH}");
+    let every_flow = every_flow(&customers, &user.id);
+    let sites = [
+        site(
+            source,
+            PRIVATE,
+            &private_url,
+            private_settings(every_flow.clone()),
+        ),
+        site(source, PUBLIC, origin, public_settings(every_flow)),
+    ];
+    let clients = [
+        (PRIVATE, private_policies(&private_url, customers.clone())),
+        (PUBLIC, public_policies(origin, customers)),
+        (
+            INTEGRATION,
+            integration_policies(&user.id, profile_id(INTEGRATION_PROFILE)),
+        ),
+    ]
+    .map(|(name, policies)| new_client(source, name, policies).1);
     source
         .store
         .write(
             "demo.seed",
-            (user, site, [private.1, integration.1]),
-            |tx, (user, site, clients)| {
+            (user, sites, clients),
+            |tx, (user, sites, clients)| {
                 Box::pin(async move {
                     store::user::insert(tx, user).await?;
-                    store::site::insert(tx, site).await?;
+                    for site in sites {
+                        store::site::insert(tx, site).await?;
+                    }
                     for client in clients {
                         store::client::insert(tx, client).await?;
                     }
@@ -199,6 +201,65 @@ pub async fn demo(source: Source<'_>, origin: &str) -> Result<(), Fault> {
             },
         )
         .await
+}
+
+fn site(source: Source<'_>, name: &str, base_url: &str, settings: Settings) -> Site {
+    Site {
+        id: source.record_id(prefix::SITE),
+        name: name.to_owned(),
+        base_url: base_url.to_owned(),
+        settings,
+        activated_at: Some(source.at),
+        created_at: source.at,
+    }
+}
+
+/// What both sites have: every flow is on.
+fn every_flow(customers: &str, run_as: &str) -> Settings {
+    Settings {
+        is_headless_user_registration_allowed: true,
+        is_pwdless_login_allowed: true,
+        is_forgot_pwd_allowed: true,
+        registration_user_default_profile: Some(customers.to_owned()),
+        registration_execution_user: Some(run_as.to_owned()),
+        member_profiles: vec![customers.to_owned()],
+        display_name: Some(String::from("Vestibule Demo")),
+        ..Settings::default()
+    }
+}
+
+/// Behind a backend: a token is asked for, and no captcha.
+fn private_settings(every_flow: Settings) -> Settings {
+    Settings {
+        does_registration_require_auth: true,
+        does_pwdless_login_require_auth: true,
+        does_forgot_password_require_auth: true,
+        ..every_flow
+    }
+}
+
+/// For anybody: a captcha is asked for, and no token; pages of this machine may read the answers.
+fn public_settings(every_flow: Settings) -> Settings {
+    Settings {
+        is_recaptcha_required_rgstr: true,
+        is_recaptcha_required_pwdless_login: true,
+        is_recaptcha_required_forgot_pwd: true,
+        recaptcha_provider: String::from("test"),
+        ..every_flow
+    }
+}
+
+/// The app of a page or a phone: no secret, so PKCE.
+fn public_policies(base_url: &str, profile_id: String) -> Policies {
+    Policies {
+        callback_url: vec![format!("{base_url}/services/oauth2/echo")],
+        scopes: scopes("openid api id profile email"),
+        is_code_cred_flow_enabled: true,
+        is_consumer_secret_optional: true,
+        is_pkce_required: true,
+        permitted_profiles: vec![profile_id],
+        ..Policies::default()
+    }
 }
 
 /// The app of a client with a backend: a secret, no captcha, no need of PKCE.

@@ -119,7 +119,7 @@ async fn create(place: &Place, installation: &Installation, create: Create) -> R
                         return Ok(false);
                     }
                     if let Some(phc) = phc {
-                        store::user::insert_credential(tx, &user.id, phc, user.created_at).await?;
+                        store::credential::insert(tx, &user.id, phc, user.created_at).await?;
                     }
                     store::audit::insert(tx, event).await?;
                     Ok(true)

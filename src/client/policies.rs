@@ -21,6 +21,8 @@ pub struct Policies {
     pub scopes: ScopeSet,
     /// "Enable Authorization Code and Credentials Flow".
     pub is_code_cred_flow_enabled: bool,
+    /// "Require user credentials in the POST body for Authorization Code and Credentials Flow".
+    pub is_code_cred_post_only: bool,
     /// "Enable Client Credentials Flow".
     pub is_client_credentials_flow_enabled: bool,
     /// The user that the client credentials flow runs as: a username or a record id.
@@ -108,6 +110,7 @@ impl Default for Policies {
             callback_url: Vec::new(),
             scopes: ScopeSet::default(),
             is_code_cred_flow_enabled: false,
+            is_code_cred_post_only: false,
             is_client_credentials_flow_enabled: false,
             client_credentials_flow_user: None,
             is_consumer_secret_optional: false,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use http::header::{ACCEPT, CONTENT_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::timeout;
 use vestibule_protocol::format::Format;
 
@@ -29,6 +29,7 @@ pub struct Arrival {
     pub at: Moment,
     pub ip: IpAddr,
     pub request_id: String,
+    pub method: Method,
     /// Below the site's prefix.
     pub path: String,
     pub query: Option<String>,

@@ -3,7 +3,10 @@
 //! A headless request is always answered in JSON or with the redirect, never with a page.
 
 use axum::response::Response;
-use vestibule_protocol::authorization::{AuthorizationRequest, redirect_location};
+use http::Method;
+use vestibule_protocol::authorization::{
+    AuthorizationAnswer, AuthorizationRequest, redirect_location,
+};
 use vestibule_protocol::basic::{BasicCredentials, parse_user};
 use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
@@ -14,7 +17,9 @@ use super::answer::redirect;
 use super::arrival::Arrival;
 use super::{attempt, limited, token};
 use crate::admission::Surface;
-use crate::flow::{authorization, registration};
+use crate::flow::authorization::{self, Checked};
+use crate::flow::username_password::Credentials;
+use crate::flow::{Visit, addressee, passwordless_login, registration, username_password};
 use crate::refusal::{Failure, Refusal};
 
 /// Answers.
@@ -43,21 +48,85 @@ async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
     let request_type = arrival
         .header("auth-request-type")?
         .and_then(AuthRequestType::parse);
-    let answer = match request_type {
-        Some(AuthRequestType::UserRegistration) => {
-            let proof = proof(arrival, &request)?;
-            let client = Some(checked.client.id.as_str());
-            let presenting = limited::presenting(arrival, Surface::Redeem, client, None)?;
-            let answer = registration::complete(&arrival.app, &visit, &checked, proof).await?;
-            presenting.succeeded();
-            answer
-        }
-        _ => return Err(Refusal::AuthRequestTypeUnknown.into()),
-    };
+    let answer = log_in(arrival, &visit, &checked, request, request_type).await?;
     Ok(redirect(&redirect_location(
         &checked.redirect_uri,
         &answer,
     ))?)
+}
+
+/// Asks the story that the request type names.
+async fn log_in(
+    arrival: &Arrival,
+    visit: &Visit,
+    checked: &Checked,
+    request: AuthorizationRequest,
+    request_type: Option<AuthRequestType>,
+) -> Result<AuthorizationAnswer, Failure> {
+    let app = &arrival.app;
+    let client = Some(checked.client.id.as_str());
+    match request_type {
+        Some(AuthRequestType::NamedUser) => {
+            let credentials = credentials(arrival, checked, request)?;
+            let target = addressee::compared(&credentials.username);
+            let presenting = limited::presenting(arrival, Surface::Login, client, Some(&target))?;
+            let answer = username_password::log_in(app, visit, checked, credentials).await?;
+            presenting.succeeded();
+            Ok(answer)
+        }
+        Some(AuthRequestType::PasswordlessLogin) => {
+            let proof = proof(arrival, &request)?;
+            // Unlike a registration's, this channel must always be named.
+            if proof.channel.is_none() {
+                return Err(Refusal::ChannelMismatch.into());
+            }
+            let presenting = limited::presenting(arrival, Surface::Redeem, client, None)?;
+            let answer = passwordless_login::complete(app, visit, checked, proof).await?;
+            presenting.succeeded();
+            Ok(answer)
+        }
+        Some(AuthRequestType::UserRegistration) => {
+            let proof = proof(arrival, &request)?;
+            let presenting = limited::presenting(arrival, Surface::Redeem, client, None)?;
+            let answer = registration::complete(app, visit, checked, proof).await?;
+            presenting.succeeded();
+            Ok(answer)
+        }
+        _ => Err(Refusal::AuthRequestTypeUnknown.into()),
+    }
+}
+
+/// Username and password, from the Basic header or from the body of a POST, and from one of them.
+fn credentials(
+    arrival: &Arrival,
+    checked: &Checked,
+    request: AuthorizationRequest,
+) -> Result<Credentials, Refusal> {
+    let is_in_body = request.username.is_some() || request.password.is_some();
+    let is_in_header = arrival.header("authorization")?.is_some();
+    if is_in_body && is_in_header {
+        return Err(Refusal::CredentialsMisplaced);
+    }
+    let is_posted = is_in_body && arrival.method == Method::POST;
+    if checked.client.policies.is_code_cred_post_only && !is_posted {
+        return Err(Refusal::CredentialsMustBePosted);
+    }
+    if !is_in_body && request.login_hint.is_some() && !is_in_header {
+        // Only a discovery handler could tell whom a hint means.
+        return Err(Refusal::ParameterMissing { name: "username" });
+    }
+    if is_in_body {
+        let missing = |name| Refusal::ParameterMissing { name };
+        return Ok(Credentials {
+            username: request.username.ok_or(missing("username"))?,
+            password: request.password.ok_or(missing("password"))?,
+        });
+    }
+    let BasicCredentials { left, right } = user_credentials(arrival)?;
+    Ok(Credentials {
+        username: left,
+        password: right,
+    })
 }
 
 /// The request identifier and the one-time password of the Basic header, and the channel that the

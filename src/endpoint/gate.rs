@@ -148,6 +148,7 @@ impl Gate {
                     at: self.app.now(),
                     ip: self.client_ip(peer.ip(), &parts.headers),
                     request_id: request_id.to_owned(),
+                    method: parts.method.clone(),
                     path,
                     query: parts.uri.query().map(str::to_owned),
                     headers: parts.headers,

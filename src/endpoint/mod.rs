@@ -13,12 +13,14 @@ mod bearer;
 mod cors;
 mod discovery;
 mod echo;
+mod forgot_password;
 mod gate;
 mod identity;
 mod introspect;
 mod limited;
 mod listener;
 mod management;
+mod passwordless_login;
 mod registration;
 mod revoke;
 mod token;
@@ -48,10 +50,12 @@ enum Endpoint {
     AuthConfiguration,
     Authorize,
     Echo,
+    ForgotPassword,
     Identity,
     Introspect,
     Keys,
     Metadata,
+    PasswordlessLogin,
     Registration,
     Revoke,
     Token,
@@ -61,11 +65,23 @@ enum Endpoint {
 
 /// Every public path, below the site's prefix.
 fn route(path: &str) -> Route {
-    use Shape::{Merged, OAuth};
+    use Shape::{Headless, Merged, OAuth};
     let (endpoint, name, allow, shape) = match path {
         "/services/auth/headless/init/registration" => {
             (Endpoint::Registration, "init_registration", "POST", Merged)
         }
+        "/services/auth/headless/init/passwordless/login" => (
+            Endpoint::PasswordlessLogin,
+            "init_passwordless_login",
+            "POST",
+            Merged,
+        ),
+        "/services/auth/headless/forgot_password" => (
+            Endpoint::ForgotPassword,
+            "forgot_password",
+            "POST",
+            Headless,
+        ),
         "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
         "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
         "/services/oauth2/introspect" => (Endpoint::Introspect, "introspect", "POST", OAuth),
@@ -121,10 +137,12 @@ async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
         Endpoint::AuthConfiguration => discovery::auth_configuration(arrival),
         Endpoint::Authorize => authorize::answer(arrival).await,
         Endpoint::Echo => echo::answer(arrival),
+        Endpoint::ForgotPassword => forgot_password::answer(arrival).await,
         Endpoint::Identity => identity::answer(arrival).await,
         Endpoint::Introspect => introspect::answer(arrival).await,
         Endpoint::Keys => discovery::keys(arrival),
         Endpoint::Metadata => discovery::metadata(arrival),
+        Endpoint::PasswordlessLogin => passwordless_login::answer(arrival).await,
         Endpoint::Registration => registration::answer(arrival).await,
         Endpoint::Revoke => revoke::answer(arrival).await,
         Endpoint::Token => token::answer(arrival).await,

@@ -4,7 +4,7 @@ use axum::response::Response;
 use http::StatusCode;
 use vestibule_protocol::error::Shape;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{InitAnswer, InitRegistration};
+use vestibule_protocol::headless::{CaptchaProof, InitAnswer, InitRegistration};
 
 use super::answer::private;
 use super::arrival::Arrival;
@@ -24,5 +24,10 @@ async fn init(arrival: &mut Arrival) -> Result<InitAnswer, Failure> {
     limited::init(arrival, &presented)?;
     // The endpoint parses by what it is, not by the header: real clients send none.
     let request = InitRegistration::parse(&body);
-    flow::registration::init(&arrival.app, &arrival.visit(), &presented, request).await
+    let captcha = match &request {
+        Ok(request) => request.captcha.clone(),
+        Err(_) => CaptchaProof::of_body(&body),
+    };
+    let (app, visit) = (&arrival.app, arrival.visit());
+    flow::registration::init(app, &visit, &presented, captcha.as_ref(), request).await
 }

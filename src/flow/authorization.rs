@@ -126,27 +126,36 @@ fn sufficient_pkce(
 pub struct IssuedCode {
     /// The text.
     pub text: Secret,
-    /// The row.
-    pub row: AuthorizationCode,
+    /// The row, which nobody's name stands in yet.
+    pub row: UnownedCode,
 }
 
-/// Mints the code of a checked request for a user who has proven who they are. The caller saves the
-/// row in the same write that spends the proof.
-pub fn issue_code(
-    app: &App,
-    visit: &Visit,
-    checked: &Checked,
-    user: &User,
-    amr: &str,
-) -> IssuedCode {
+/// A code's row before it is known whom it speaks for; some flows learn that inside their write.
+#[derive(Clone, Debug)]
+pub struct UnownedCode(AuthorizationCode);
+
+impl UnownedCode {
+    /// The row for a user who has proven who they are.
+    pub fn of(&self, user: &User) -> AuthorizationCode {
+        AuthorizationCode {
+            user_id: user.id.clone(),
+            session_generation: user.session_generation,
+            ..self.0.clone()
+        }
+    }
+}
+
+/// Mints the code of a checked request. The caller saves the row in the same write that spends the
+/// proof. `amr` says how the user proves who they are (RFC 8176).
+pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> IssuedCode {
     let minted = mint_authorization_code(&app.entropy);
     let lifetime = checked.client.policies.authorization_code_lifetime_seconds;
     IssuedCode {
         text: minted.text,
-        row: AuthorizationCode {
+        row: UnownedCode(AuthorizationCode {
             code_hash: minted.hash,
             client_id: checked.client.id.clone(),
-            user_id: user.id.clone(),
+            user_id: String::new(),
             site_id: visit.site.site.id.clone(),
             redirect_uri: checked.redirect_uri.clone(),
             code_challenge: checked.code_challenge.clone(),
@@ -155,10 +164,33 @@ pub fn issue_code(
             nonce: checked.nonce.clone(),
             auth_at: visit.at,
             amr: amr.to_owned(),
-            session_generation: user.session_generation,
+            session_generation: 0,
             expires_at: visit.at.plus_seconds(lifetime),
-        },
+        }),
     }
+}
+
+/// The username of a request that names a user by it, or by a hint that only a discovery handler
+/// could read.
+///
+/// # Refusals
+/// `ParametersInvalid` when there is a hint alone, and no handler to read it.
+pub fn named_user<'r>(
+    username: Option<&'r str>,
+    login_hint: Option<&str>,
+) -> Result<&'r str, Refusal> {
+    let (field, reason) = match (username, login_hint) {
+        (Some(username), _) => return Ok(username),
+        (None, Some(_)) => (
+            "login_hint",
+            "needs a user discovery handler; send username",
+        ),
+        (None, None) => ("username", "missing"),
+    };
+    Err(Refusal::ParametersInvalid {
+        field: field.to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 /// The parameters of the redirect, exactly four: `code`, `sfdc_community_url`, `sfdc_community_id`

@@ -2,9 +2,15 @@
 //!
 //! A story gets parsed requests and values, asks `App` for effects, and returns an answer or a
 //! refusal. Nothing remote happens inside a transaction. Stories never import each other; what they
-//! share is the tail, [`authorization`], which turns a proven user into a code.
+//! share is the head ([`addressee`], whom a username names, and [`one_time_password`], which sends a
+//! code and compares it) and the tail, [`authorization`], which turns a proven user into a code.
 
+pub mod addressee;
 pub mod authorization;
+pub mod forgot_password;
+pub mod one_time_password;
+pub mod passwordless_login;
 pub mod registration;
+pub mod username_password;
 
 pub use crate::app::Visit;

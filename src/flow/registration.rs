@@ -14,4 +14,4 @@ mod draft;
 mod init;
 
 pub use complete::{Proof, complete};
-pub use init::{init, open};
+pub use init::init;

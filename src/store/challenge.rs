@@ -16,6 +16,10 @@ statements! {
         WHERE budget_key = $1 AND purpose = $2 AND created_at > $3";
     END_OLDER = "UPDATE challenge SET closed_at = $5, payload = NULL
         WHERE budget_key = $1 AND purpose = $2 AND target_key = $3 AND site_id = $4 AND closed_at IS NULL";
+    FIND_NEWEST = "SELECT identifier_hash, tries_left FROM challenge
+        WHERE budget_key = $1 AND purpose = $2 AND target_key = $3 AND site_id = $4
+            AND closed_at IS NULL AND expires_at > $5
+        ORDER BY created_at DESC LIMIT 1";
     INSERT = "INSERT INTO challenge (identifier_hash, purpose, site_id, channel, is_channel_named,
             target_key, budget_key, code_mac, tries_left, payload, created_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
@@ -84,6 +88,42 @@ pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u6
     tx.execute(&END_OLDER, values).await
 }
 
+/// The open challenge of a purpose for a target: the hash of its identifier and the tries it has left.
+pub async fn find_newest(
+    tx: &mut Transaction<'_>,
+    purpose: Purpose,
+    target: &Target,
+    site_id: &str,
+    at: Moment,
+) -> Result<Option<Newest>, Fault> {
+    let values = bind![
+        &target.budget_key,
+        purpose.as_str(),
+        &target.key,
+        site_id,
+        at
+    ];
+    tx.find(&FIND_NEWEST, values).await
+}
+
+/// What [`find_newest`] finds.
+#[derive(Debug)]
+pub struct Newest {
+    /// SHA-256 of the identifier.
+    pub identifier_hash: [u8; 32],
+    /// Comparisons that are left.
+    pub tries_left: i64,
+}
+
+impl Record for Newest {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Newest {
+            identifier_hash: hash(row.next()?)?,
+            tries_left: row.next()?,
+        })
+    }
+}
+
 /// How many challenges a mailbox or number has had since an instant, and when the first was.
 pub async fn count_since(
     tx: &mut Transaction<'_>,
@@ -115,9 +155,9 @@ impl Record for Challenge {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
         Ok(Challenge {
             identifier_hash: hash(row.next()?)?,
-            purpose: match row.next::<String>()?.as_str() {
-                "registration" => Purpose::Registration,
-                other => return Err(unknown("purpose", other)),
+            purpose: {
+                let word: String = row.next()?;
+                Purpose::parse(&word).ok_or_else(|| unknown("purpose", &word))?
             },
             site_id: row.next()?,
             channel: match row.next::<String>()?.as_str() {

@@ -25,8 +25,10 @@ pub mod captcha_token;
 pub mod challenge;
 pub mod client;
 pub mod code;
+pub mod credential;
 pub mod family;
 pub mod installation;
+pub mod login;
 pub mod outbox;
 pub mod profile;
 pub mod signing_key;
@@ -296,8 +298,10 @@ static STATEMENTS: &[&[&Statement]] = &[
     challenge::STATEMENTS,
     client::STATEMENTS,
     code::STATEMENTS,
+    credential::STATEMENTS,
     family::STATEMENTS,
     installation::STATEMENTS,
+    login::STATEMENTS,
     outbox::STATEMENTS,
     profile::STATEMENTS,
     signing_key::STATEMENTS,

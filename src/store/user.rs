@@ -1,4 +1,4 @@
-//! Users and their credentials. A username is unique by constraint, not by looking first.
+//! Users. A username is unique by constraint, not by looking first.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -59,17 +59,17 @@ macro_rules! user_columns {
 pub(super) use user_columns;
 
 statements! {
+    END_SESSIONS = "UPDATE app_user SET session_generation = session_generation + 1, updated_at = $2
+        WHERE id = $1";
     FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
     FIND_BY_USERNAME =
         concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE username_key = $1");
-    FIND_CREDENTIAL = "SELECT phc FROM credential WHERE user_id = $1";
     INSERT = "INSERT INTO app_user (id, username, username_key, email, email_key, phone, first_name,
             last_name, profile_id, account_id, locale, timezone, attributes, is_integration,
             email_verified_at, phone_verified_at, locked_at, disabled_at, session_generation, created_at,
             updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         ON CONFLICT DO NOTHING";
-    INSERT_CREDENTIAL = "INSERT INTO credential (user_id, phc, history, set_at) VALUES ($1, $2, '[]', $3)";
     SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
     // The comparison stands first because PostgreSQL takes a parameter's type from its first use.
     LIST = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
@@ -106,15 +106,13 @@ pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault
     Ok(tx.execute(&INSERT, values).await? == 1)
 }
 
-/// Saves the first password of a user, as a PHC string.
-pub async fn insert_credential(
+/// Ends every session of a user: no code and no token that was issued until now is good any more.
+pub async fn end_sessions(
     tx: &mut Transaction<'_>,
     user_id: &str,
-    phc: &str,
     at: Moment,
 ) -> Result<(), Fault> {
-    tx.execute(&INSERT_CREDENTIAL, bind![user_id, phc, at])
-        .await?;
+    tx.execute(&END_SESSIONS, bind![user_id, at]).await?;
     Ok(())
 }
 
@@ -126,14 +124,6 @@ pub async fn set_account(
 ) -> Result<(), Fault> {
     tx.execute(&SET_ACCOUNT, bind![user_id, account_id]).await?;
     Ok(())
-}
-
-/// The PHC string of a user.
-pub async fn find_credential(
-    tx: &mut Transaction<'_>,
-    user_id: &str,
-) -> Result<Option<String>, Fault> {
-    tx.find(&FIND_CREDENTIAL, bind![user_id]).await
 }
 
 /// The user with a record id.

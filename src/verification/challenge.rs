@@ -16,6 +16,10 @@ const IDENTIFIER_CHARACTERS: usize = 32;
 /// What a challenge was opened for. A code is compared only within its own purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// Headless forgot password.
+    ForgotPassword,
+    /// Headless passwordless login.
+    PasswordlessLogin,
     /// Headless registration.
     Registration,
 }
@@ -24,15 +28,29 @@ impl Purpose {
     /// Its word in the database.
     pub fn as_str(self) -> &'static str {
         match self {
+            Purpose::ForgotPassword => "forgot_password",
+            Purpose::PasswordlessLogin => "passwordless_login",
             Purpose::Registration => "registration",
         }
     }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Purpose> {
+        [
+            Purpose::ForgotPassword,
+            Purpose::PasswordlessLogin,
+            Purpose::Registration,
+        ]
+        .into_iter()
+        .find(|purpose| purpose.as_str() == word)
+    }
 }
 
-/// An address or number in the two forms in which it is compared.
+/// Whom a code is about, in the two forms in which that is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The address or number itself: a newer request for it ends the older.
+    /// The user, or, where there is none yet, the address or number: a newer request for it ends the
+    /// older, and its failed comparisons are counted together over all purposes.
     pub key: String,
     /// The mailbox behind it, without a plus tag: what the hourly budget counts (threat MAIL-08).
     pub budget_key: String,
@@ -132,17 +150,20 @@ impl Challenge {
 
     /// Compares a code in constant time. The stored hash is keyed and bound to the identifier, so
     /// the comparison tells nothing about the digits (threat OTP-24).
-    pub fn is_opened_by(&self, code: &PresentedCode) -> bool {
+    pub fn is_opened_by(&self, presented: &Presented) -> bool {
         let stored = self.code_mac.unwrap_or([0; 32]);
-        bool::from(code.0.ct_eq(&stored)) & self.code_mac.is_some()
+        bool::from(presented.code_mac.ct_eq(&stored)) & self.code_mac.is_some()
     }
 
     /// Whether the channel that the authorization request names is the challenge's: it must be
     /// named there if the init call named it, and it must never contradict.
-    pub fn is_channel(&self, named: Option<VerificationMethod>) -> bool {
+    pub fn is_channel(&self, named: ChannelNamed) -> bool {
         match named {
-            Some(named) => named == self.channel,
-            None => !self.is_channel_named && self.channel == VerificationMethod::Email,
+            ChannelNamed::Implied => true,
+            ChannelNamed::AsByHeader(Some(named)) => named == self.channel,
+            ChannelNamed::AsByHeader(None) => {
+                !self.is_channel_named && self.channel == VerificationMethod::Email
+            }
         }
     }
 }
@@ -152,7 +173,7 @@ impl Challenge {
 pub struct Attempt {
     /// SHA-256 of the identifier as presented.
     pub identifier_hash: [u8; 32],
-    /// The code: outer ASCII blanks removed and letters capitalised, nothing else (threat OTP-21).
+    /// The code, normalised.
     pub code: Secret,
     /// The channel that the request names.
     pub channel: Option<VerificationMethod>,
@@ -161,25 +182,47 @@ pub struct Attempt {
 impl Attempt {
     /// Reads what the Basic header carries.
     pub fn new(identifier: &str, code: &Secret, channel: Option<VerificationMethod>) -> Attempt {
-        let code = code.expose().trim_matches(' ').to_ascii_uppercase();
         Attempt {
             identifier_hash: sha256(identifier.as_bytes()),
-            code: Secret::from(code),
+            code: normalised_code(code),
             channel,
+        }
+    }
+
+    /// The code as it is compared.
+    pub fn present(&self, keyring: &Keyring) -> Presented {
+        Presented {
+            identifier_hash: self.identifier_hash,
+            code_mac: keyring.one_time_password_mac(&self.identifier_hash, self.code.expose()),
+            channel: ChannelNamed::AsByHeader(self.channel),
         }
     }
 }
 
-/// A presented code as it is compared: under the key, bound to the identifier that came with it.
-/// It is made before the write that compares it, where no key is at hand.
-#[derive(Clone)]
-pub struct PresentedCode([u8; 32]);
+/// A code as it was meant: outer ASCII blanks removed and letters capitalised, nothing else (threat
+/// OTP-21).
+pub fn normalised_code(code: &Secret) -> Secret {
+    Secret::from(code.expose().trim_matches(' ').to_ascii_uppercase())
+}
 
-impl Attempt {
-    /// The code in the form in which it is compared.
-    pub fn presented_code(&self, keyring: &Keyring) -> PresentedCode {
-        PresentedCode(keyring.one_time_password_mac(&self.identifier_hash, self.code.expose()))
-    }
+/// A code in the form in which it is compared, inside a write.
+#[derive(Clone)]
+pub struct Presented {
+    /// SHA-256 of the identifier.
+    pub identifier_hash: [u8; 32],
+    /// Keyed hash of the code.
+    pub code_mac: [u8; 32],
+    /// The channel that the request names.
+    pub channel: ChannelNamed,
+}
+
+/// What a request says about the channel that its code came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelNamed {
+    /// What the `Auth-Verification-Type` header says.
+    AsByHeader(Option<VerificationMethod>),
+    /// The flow has one channel, and nothing to name it by.
+    Implied,
 }
 
 #[cfg(test)]
@@ -209,17 +252,11 @@ mod tests {
     fn a_challenge_opens_for_its_own_code_only() {
         let (opened, keyring) = opened(None);
         let right = Attempt::new(&opened.identifier, &opened.code, None);
-        assert!(
-            opened
-                .challenge
-                .is_opened_by(&right.presented_code(&keyring))
-        );
+        assert!(opened.challenge.is_opened_by(&right.present(&keyring)));
         for wrong in ["", "000000", "١٢٣٤٥٦", "+12345", "12 3456"] {
             let attempt = Attempt::new(&opened.identifier, &Secret::from(wrong.to_owned()), None);
             assert!(
-                !opened
-                    .challenge
-                    .is_opened_by(&attempt.presented_code(&keyring)),
+                !opened.challenge.is_opened_by(&attempt.present(&keyring)),
                 "{wrong}"
             );
         }
@@ -242,11 +279,7 @@ mod tests {
         let (opened, keyring) = opened(None);
         let blank = Secret::from(format!("  {} ", opened.code.expose()));
         let attempt = Attempt::new(&opened.identifier, &blank, None);
-        assert!(
-            opened
-                .challenge
-                .is_opened_by(&attempt.presented_code(&keyring))
-        );
+        assert!(opened.challenge.is_opened_by(&attempt.present(&keyring)));
     }
 
     #[test]
@@ -254,25 +287,39 @@ mod tests {
         let (mut opened, keyring) = opened(None);
         let right = Attempt::new(&opened.identifier, &opened.code, None);
         opened.challenge.code_mac = None;
-        assert!(
-            !opened
-                .challenge
-                .is_opened_by(&right.presented_code(&keyring))
-        );
+        assert!(!opened.challenge.is_opened_by(&right.present(&keyring)));
     }
 
     #[test]
     fn otp_05_a_named_channel_must_be_named_again() {
         use VerificationMethod::{Email, Sms};
         let (unnamed, _) = opened(None);
-        assert!(unnamed.challenge.is_channel(None));
-        assert!(unnamed.challenge.is_channel(Some(Email)));
-        assert!(!unnamed.challenge.is_channel(Some(Sms)));
+        assert!(unnamed.challenge.is_channel(ChannelNamed::AsByHeader(None)));
+        assert!(
+            unnamed
+                .challenge
+                .is_channel(ChannelNamed::AsByHeader(Some(Email)))
+        );
+        assert!(
+            !unnamed
+                .challenge
+                .is_channel(ChannelNamed::AsByHeader(Some(Sms)))
+        );
         let (named, _) = opened(Some(Email));
-        assert!(!named.challenge.is_channel(None));
-        assert!(named.challenge.is_channel(Some(Email)));
+        assert!(!named.challenge.is_channel(ChannelNamed::AsByHeader(None)));
+        assert!(
+            named
+                .challenge
+                .is_channel(ChannelNamed::AsByHeader(Some(Email)))
+        );
         let (sms, _) = opened(Some(Sms));
-        assert!(!sms.challenge.is_channel(Some(Email)));
-        assert!(sms.challenge.is_channel(Some(Sms)));
+        assert!(
+            !sms.challenge
+                .is_channel(ChannelNamed::AsByHeader(Some(Email)))
+        );
+        assert!(
+            sms.challenge
+                .is_channel(ChannelNamed::AsByHeader(Some(Sms)))
+        );
     }
 }

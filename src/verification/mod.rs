@@ -8,6 +8,8 @@ mod challenge;
 mod guessing;
 mod rules;
 
-pub use challenge::{Attempt, Challenge, Opened, PresentedCode, Purpose, Target};
+pub use challenge::{
+    Attempt, Challenge, ChannelNamed, Opened, Presented, Purpose, Target, normalised_code,
+};
 pub use guessing::{GuessLimits, Guessed, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

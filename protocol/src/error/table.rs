@@ -25,7 +25,6 @@ const AUTHORIZATION_ERRORS: &str = "OAuth Authorization Errors";
 const ANALOGY: &str = "by analogy with Headless Forgot Password";
 
 const HEADLESS: &[Shape] = &[Shape::Headless, Shape::Merged];
-const MERGED: &[Shape] = &[Shape::Merged];
 const MERGED_AND_OAUTH: &[Shape] = &[Shape::OAuth, Shape::Merged];
 const OAUTH: &[Shape] = &[Shape::OAuth];
 const EVERYWHERE: &[Shape] = &[Shape::Headless, Shape::OAuth, Shape::Merged];
@@ -360,7 +359,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         )
     },
     Row {
-        shapes: MERGED,
+        shapes: MERGED_AND_OAUTH,
         ..headless(
             WireError::PasswordlessLoginDisabled,
             "headless_passwordless_login_disabled",

@@ -22,6 +22,11 @@ pub enum CaptchaProof {
 }
 
 impl CaptchaProof {
+    /// The proof of a body that cannot be taken for another reason; nothing when it is the reason.
+    pub fn of_body(body: &[u8]) -> Option<CaptchaProof> {
+        Members::of_body(body, &[]).ok()?.captcha().ok()?
+    }
+
     /// The token itself, whichever way it came.
     pub fn token(&self) -> &Secret {
         match self {

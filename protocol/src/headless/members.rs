@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{InvalidParams, VerificationMethod};
 use crate::form::{holds_unprintable, is_noncharacter, public_name};
+use crate::secret::Secret;
 use crate::strict_json;
 
 /// The members of an object that are still to be read, and where the object stands.
@@ -125,6 +126,33 @@ impl Members {
                 .map(Some)
                 .ok_or(self.invalid(name, "unknown")),
             Some(_) => Err(self.invalid(name, "not a string")),
+        }
+    }
+
+    /// A text that is nobody's to see, and that cannot be empty.
+    pub(super) fn secret(&mut self, name: &str) -> Result<Option<Secret>, InvalidParams> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Err(self.invalid(name, "empty")),
+            Some(Value::String(text)) if holds_unprintable(&text) => {
+                Err(self.invalid(name, "control character"))
+            }
+            Some(Value::String(text)) => Ok(Some(Secret::from(text))),
+            Some(_) => Err(self.invalid(name, "not a string")),
+        }
+    }
+
+    /// Refuses a member that is none of those documented. One that is `null` was not sent.
+    pub(super) fn refuse_unknown(&self, documented: &[&str]) -> Result<(), InvalidParams> {
+        let unknown = |(name, value): &(&String, &Value)| {
+            !value.is_null() && !documented.contains(&name.as_str())
+        };
+        match self.members.iter().find(unknown) {
+            None => Ok(()),
+            Some((name, _)) => Err(InvalidParams {
+                field: public_name(name),
+                reason: "there is no such member",
+            }),
         }
     }
 

@@ -7,6 +7,7 @@ use super::draft::{Draft, default_profile};
 use crate::app::App;
 use crate::flow::Visit;
 use crate::flow::authorization::{self, Checked};
+use crate::flow::one_time_password::{self, Comparison};
 use crate::handler::{self, AccountLink, HandlerError, NewUser, Registrant};
 use crate::identity::{Account, User, prefix};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -48,7 +49,7 @@ pub async fn complete(
         Err(error) => return give_up(app, visit, &proven, &error).await,
     };
     let user = user(app, visit, &proven, &profile.id, &created);
-    let code = authorization::issue_code(app, visit, checked, &user, AMR);
+    let code = authorization::issue_code(app, visit, checked, AMR);
     let completion = Completion {
         identifier_hash: proven.identifier_hash,
         account: new_account(app, visit, &created.account),
@@ -66,8 +67,8 @@ pub async fn complete(
             .to_string(),
             ..visit.event(app.record_id("0AE"), "user.registered")
         },
+        code: code.row.of(&user),
         user,
-        code: code.row,
     };
     let completed = app
         .store
@@ -82,8 +83,7 @@ pub async fn complete(
             Ok(authorization::answer(visit, checked, code.text))
         }
         Made::ByAnother => {
-            app.metrics
-                .one_time_password(Purpose::Registration.as_str(), "refused");
+            one_time_password::report_failure(app, visit, Purpose::Registration, false);
             Err(Refusal::ChallengeFailed.into())
         }
         Made::Not(error) => Err(failed(visit, &error).into()),
@@ -97,9 +97,11 @@ struct Proven {
     draft: Draft,
 }
 
-/// (a) Spends a try and compares, in one write of its own ([`App::compare`]).
+/// (a) Spends a try and compares, in one write of its own.
 async fn attempt(app: &App, visit: &Visit, proof: Proof) -> Result<Proven, Failure> {
-    let challenge = app.compare(visit, Purpose::Registration, proof).await?;
+    let presented = proof.present(&app.keyring);
+    let comparison = Comparison::new(app, visit, Purpose::Registration, presented);
+    let challenge = one_time_password::attempt(app, visit, comparison).await?;
     let payload = challenge.payload.ok_or(Refusal::ChallengeFailed)?;
     let draft = serde_json::from_str(&payload)
         .map_err(|error| Fault::new("reading a registration", error))?;
@@ -232,7 +234,7 @@ async fn make_user(tx: &mut Transaction<'_>, completion: &Completion) -> Result<
         store::account::insert(tx, account).await?;
         store::user::set_account(tx, &user.id, &account.id).await?;
     }
-    store::user::insert_credential(tx, &user.id, &completion.phc, at).await?;
+    store::credential::insert(tx, &user.id, &completion.phc, at).await?;
     store::code::insert(tx, &completion.code).await?;
     store::audit::insert(tx, &completion.event).await?;
     Ok(Made::Whole)

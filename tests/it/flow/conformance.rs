@@ -6,7 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, BASE_URL, Call, Database, PASSWORD, Setup, Site, on_sqlite, registration,
+    Answer, BASE_URL, Call, Database, PASSWORD, PUBLIC_URL, Setup, Site, on_sqlite, registration,
 };
 
 const INIT: &str = "/services/auth/headless/init/registration";
@@ -262,7 +262,8 @@ on_sqlite! {
         }
         documents.dedup();
         assert_eq!(documents.len(), 1, "one document");
-        site.send(Call::get("").at("/.well-known/openid-configuration")).await.expect_status(404);
+        let at_the_root = site.send(Call::get("").at("/.well-known/openid-configuration")).await.expect_ok();
+        assert_eq!(at_the_root.json()["issuer"], PUBLIC_URL, "the other site's");
     }
 }
 

@@ -79,7 +79,7 @@ pub async fn add_site(site: &Site, name: &str, base_url: &str) {
         id: site.app.record_id("0DB"),
         name: name.to_owned(),
         base_url: base_url.to_owned(),
-        ..site.app.directory().sites()[0].site.clone()
+        ..site.entry("private").site.clone()
     };
     let written = site.app.store.write("site.create", other, |tx, other| {
         Box::pin(async move {

@@ -136,8 +136,8 @@ on_both_databases! {
         site.send(site.authorize_call(&identifier, &code)).await.expect_status(302);
         let user = site.user("victim@example.com").await.unwrap();
         let phc = site.app.store.read("credential.find", &user.id, |tx, id| {
-            Box::pin(vestibule::store::user::find_credential(tx, id))
-        }).await.unwrap().unwrap();
+            Box::pin(vestibule::store::credential::find(tx, id))
+        }).await.unwrap().unwrap().phc;
         let is_victims = |password: &str| site.app.hasher.verify(password.to_owned().into(), phc.clone());
         assert!(is_victims(PASSWORD).await.unwrap().matches);
         assert!(!is_victims("Attackers-Pa55word").await.unwrap().matches);

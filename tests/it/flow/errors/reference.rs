@@ -36,7 +36,10 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::ContentEncodingUnsupported => R::CredentialsMalformed,
         R::CredentialsMalformed => R::CredentialsMisplaced,
         R::CredentialsMisplaced => R::CredentialsMissing,
-        R::CredentialsMissing => R::FormMalformed { reason: text() },
+        R::CredentialsMissing => R::CredentialsMustBePosted,
+        R::CredentialsMustBePosted => R::CredentialsWrong,
+        R::CredentialsWrong => R::ForgotPasswordDisabled,
+        R::ForgotPasswordDisabled => R::FormMalformed { reason: text() },
         R::FormMalformed { .. } => R::FormatUnknown,
         R::FormatUnknown => R::GrantTypeUnsupported,
         R::GrantTypeUnsupported => R::HttpsRequired,
@@ -48,8 +51,10 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
             field: text(),
             reason: text(),
         },
-        R::ParametersInvalid { .. } => R::PasswordPolicy { reason: text() },
-        R::PasswordPolicy { .. } => R::PkceMismatch,
+        R::ParametersInvalid { .. } => R::PasswordExpired,
+        R::PasswordExpired => R::PasswordPolicy { reason: text() },
+        R::PasswordPolicy { .. } => R::PasswordlessLoginDisabled,
+        R::PasswordlessLoginDisabled => R::PkceMismatch,
         R::PkceMismatch => R::ProofMissing,
         R::ProofMissing => R::RateLimited {
             retry_after_seconds: 1,
@@ -73,8 +78,10 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::TemplateUnknown => R::TextMessageBlocked,
         R::TextMessageBlocked => R::TokenTypeUnsupported,
         R::TokenTypeUnsupported => R::TooBusy,
-        R::TooBusy => R::UserDisabled,
-        R::UserDisabled => R::UserLocked,
+        R::TooBusy => R::TriesSpent,
+        R::TriesSpent => R::UserDisabled,
+        R::UserDisabled => R::UserInactive,
+        R::UserInactive => R::UserLocked,
         R::UserLocked => R::UsernameTaken,
         R::UsernameTaken => return None,
     })
@@ -94,8 +101,13 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::HttpsRequired
         | R::MethodNotAllowed { .. }
         | R::RateLimited { .. }
-        | R::RegistrationDisabled
-        | R::SiteUnknown => &[Shape::OAuth, Shape::Merged],
+        | R::SiteUnknown
+        | R::TooBusy => &[Shape::OAuth, Shape::Merged, Shape::Headless],
+        R::ChallengeFailed => &[Shape::OAuth, Shape::Headless],
+        R::ForgotPasswordDisabled | R::TriesSpent => &[Shape::Headless],
+        R::PasswordlessLoginDisabled | R::RegistrationDisabled => &[Shape::Merged, Shape::OAuth],
+        R::UserLocked => &[Shape::Merged, Shape::Headless, Shape::OAuth],
+        R::UsernameTaken => &[Shape::Merged],
         R::ChannelUnavailable
         | R::IntegrationTokenInvalid
         | R::IntegrationTokenMissing
@@ -106,9 +118,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::RecaptchaMissing
         | R::TemplateNotAllowed
         | R::TemplateUnknown
-        | R::TextMessageBlocked
-        | R::TooBusy
-        | R::UsernameTaken => &[Shape::Merged],
+        | R::TextMessageBlocked => &[Shape::Merged, Shape::Headless],
         _ => &[Shape::OAuth],
     }
 }

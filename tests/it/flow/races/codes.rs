@@ -70,7 +70,7 @@ on_both_databases! {
         let nodes = two_nodes(site).await;
         let identifier = nodes[0].pending("a@example.com").await;
         nodes[0].code_to("a@example.com").await;
-        let site_id = nodes[0].app.directory().sites()[0].site.id.clone();
+        let site_id = nodes[0].entry("private").site.id.clone();
         let hash = vestibule::sealing::sha256(identifier.as_bytes());
         let spends = (0..WIDTH).map(|number| {
             let (node, input) = (nodes[number % 2].clone(), (hash, site_id.clone(), nodes[0].app.now()));

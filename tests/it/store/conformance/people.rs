@@ -122,20 +122,20 @@ on_both_databases! {
     async fn a_credential_belongs_to_one_user_and_is_set_once(site: Site) {
         let saved = user(&site, "005000000000001AAA", "janice@example.com").await;
         in_write!(site, saved.clone(), |tx, user| store::user::insert(tx, user).await);
-        assert_eq!(in_read!(site, &saved.id, |tx, id| store::user::find_credential(tx, id).await), None);
+        assert!(in_read!(site, &saved.id, |tx, id| store::credential::find(tx, id).await).is_none());
         in_write!(site, saved.id.clone(), |tx, id| {
-            store::user::insert_credential(tx, id, "$argon2id$…", START).await
+            store::credential::insert(tx, id, "$argon2id$…", START).await
         });
-        let found = in_read!(site, &saved.id, |tx, id| store::user::find_credential(tx, id).await);
-        assert_eq!(found.as_deref(), Some("$argon2id$…"));
+        let found = in_read!(site, &saved.id, |tx, id| store::credential::find(tx, id).await);
+        assert_eq!(found.unwrap().phc, "$argon2id$…");
         for id in [saved.id.as_str(), "005000000000099AAA"] {
             let written = site.app.store.write("test.write", id.to_owned(), |tx, id| {
-                Box::pin(store::user::insert_credential(tx, id, "$other", START))
+                Box::pin(store::credential::insert(tx, id, "$other", START))
             });
             written.await.expect_err("a second credential, or one of nobody");
         }
-        let found = in_read!(site, &saved.id, |tx, id| store::user::find_credential(tx, id).await);
-        assert_eq!(found.as_deref(), Some("$argon2id$…"));
+        let found = in_read!(site, &saved.id, |tx, id| store::credential::find(tx, id).await);
+        assert_eq!(found.unwrap().phc, "$argon2id$…");
     }
 }
 

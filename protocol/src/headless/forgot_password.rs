@@ -1,0 +1,184 @@
+//! The two bodies of a password reset, told apart by what they hold, and their answers.
+//!
+//! Follows Headless Forgot Password Flow.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::members::{Members, invalid};
+use super::{CaptchaProof, HINT_LENGTH_MAX, InvalidParams, TEMPLATE_LENGTH_MAX};
+use crate::secret::Secret;
+
+/// The body of `POST /services/auth/headless/forgot_password`.
+///
+/// ```
+/// use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordPhase};
+/// let first = ForgotPassword::parse(br#"{"username": "jedwards@myapp.com", "otp": null}"#)?;
+/// assert!(matches!(first.phase, ForgotPasswordPhase::Ask { .. }));
+/// let second = ForgotPassword::parse(
+///     br#"{"username": "jedwards@myapp.com", "otp": "123abc", "newpassword": "N3w-password"}"#)?;
+/// assert!(matches!(second.phase, ForgotPasswordPhase::Choose { .. }));
+/// # Ok::<(), vestibule_protocol::headless::InvalidParams>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct ForgotPassword {
+    /// The exact username.
+    pub username: Option<String>,
+    /// Whatever the discovery handler recognises a user by.
+    pub login_hint: Option<String>,
+    /// For the discovery handler.
+    pub customdata: Option<Map<String, Value>>,
+    /// Which of the two.
+    pub phase: ForgotPasswordPhase,
+}
+
+/// What a body asks for.
+#[derive(Clone, PartialEq)]
+pub enum ForgotPasswordPhase {
+    /// The first: a code.
+    Ask {
+        /// Developer name of a mail template.
+        email_template: Option<String>,
+        /// `recaptcha` or `recaptchaevent`.
+        captcha: Option<CaptchaProof>,
+    },
+    /// The second: a new password for the code. A captcha may come along and is not looked at.
+    Choose {
+        /// The code.
+        otp: Secret,
+        /// The new password, untouched.
+        new_password: Secret,
+    },
+}
+
+impl fmt::Debug for ForgotPassword {
+    /// Nothing about the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            ForgotPasswordPhase::Ask { .. } => "ask",
+            ForgotPasswordPhase::Choose { .. } => "choose",
+        };
+        f.debug_struct("ForgotPassword")
+            .field("phase", &phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ForgotPassword {
+    /// Reads the body, whatever its `Content-Type`. A member that is `null` is absent, which is what
+    /// serialisers make of the second phase's members in the first. Only documented names are taken,
+    /// any of them in either phase.
+    ///
+    /// # Refusals
+    /// [`InvalidParams`]: not one JSON object; an unknown member; neither `username` nor
+    /// `login_hint`; one of `otp` and `newpassword` without the other, or empty; a wrong type; too
+    /// long; a control character outside the new password.
+    pub fn parse(body: &[u8]) -> Result<ForgotPassword, InvalidParams> {
+        let mut body = Members::of_body(body, &BODY_MEMBERS)?;
+        body.refuse_unknown(&BODY_MEMBERS)?;
+        let username = body.optional("username", HINT_LENGTH_MAX)?;
+        let login_hint = body.optional("login_hint", HINT_LENGTH_MAX)?;
+        let customdata = body.object_or_text("customdata")?;
+        let otp = body.secret("otp")?;
+        let new_password = body.secret("newpassword")?;
+        if username.is_none() && login_hint.is_none() {
+            return Err(invalid("username", "missing"));
+        }
+        let phase = match (otp, new_password) {
+            (None, None) => ForgotPasswordPhase::Ask {
+                email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
+                captcha: body.captcha()?,
+            },
+            (Some(otp), Some(new_password)) => ForgotPasswordPhase::Choose { otp, new_password },
+            (Some(_), None) => return Err(invalid("newpassword", "missing")),
+            (None, Some(_)) => return Err(invalid("otp", "missing")),
+        };
+        Ok(ForgotPassword {
+            username,
+            login_hint,
+            customdata,
+            phase,
+        })
+    }
+}
+
+/// The members of the body.
+const BODY_MEMBERS: [&str; 8] = [
+    "customdata",
+    "emailtemplate",
+    "login_hint",
+    "newpassword",
+    "otp",
+    "recaptcha",
+    "recaptchaevent",
+    "username",
+];
+
+/// What a phase is answered when it went well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForgotPasswordAnswer {
+    /// The first: a code was sent, if there is somebody to send it to.
+    OtpSent,
+    /// The second: the password is the new one.
+    Success,
+}
+
+impl ForgotPasswordAnswer {
+    /// The JSON body.
+    pub fn to_json(self) -> String {
+        String::from(match self {
+            ForgotPasswordAnswer::OtpSent => r#"{"status":"success","status_code":"otp_sent"}"#,
+            ForgotPasswordAnswer::Success => r#"{"status":"success","status_code":"success"}"#,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(body: Value) -> Result<ForgotPassword, InvalidParams> {
+        ForgotPassword::parse(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn the_phase_is_told_by_the_code_and_the_password() {
+        let named = |otp: Value, new_password: Value| json!({"username": "a@b.example", "otp": otp, "newpassword": new_password});
+        let phase =
+            |body| parse(body).map(|body| matches!(body.phase, ForgotPasswordPhase::Ask { .. }));
+        assert_eq!(phase(named(Value::Null, Value::Null)), Ok(true));
+        assert_eq!(phase(named(json!("123abc"), json!("N3w-pass"))), Ok(false));
+        for (otp, new_password, field) in [
+            (json!("123abc"), Value::Null, "newpassword"),
+            (Value::Null, json!("N3w-pass"), "otp"),
+            (json!(""), json!(""), "otp"),
+            (json!("123abc"), json!(""), "newpassword"),
+            (json!(123_456), json!("N3w-pass"), "otp"),
+        ] {
+            assert_eq!(phase(named(otp, new_password)).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn only_documented_names_are_taken_any_of_them_in_either_phase() {
+        assert_eq!(
+            parse(json!({"username": "a@b.example", "newPassword": "x"}))
+                .unwrap_err()
+                .field,
+            "newPassword"
+        );
+        assert_eq!(
+            parse(json!({"username": "a@b.example", "userId": "005"}))
+                .unwrap_err()
+                .field,
+            "userId"
+        );
+        let second = json!({"username": "a@b.example", "otp": "123456", "newpassword": "N3w-pass",
+            "recaptcha": "left over", "recaptchaevent": null, "emailtemplate": null});
+        assert!(parse(second).is_ok());
+        assert_eq!(parse(json!({"otp": null})).unwrap_err().field, "username");
+    }
+}

@@ -1,0 +1,168 @@
+//! The body that starts a passwordless login, and its answer.
+//!
+//! Follows Headless Passwordless Login Flow, "Your App Headlessly Sends the User Information".
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::members::{Members, invalid};
+use super::{
+    CaptchaProof, HINT_LENGTH_MAX, InvalidParams, TEMPLATE_LENGTH_MAX, VerificationMethod,
+};
+
+/// The body of `POST /services/auth/headless/init/passwordless/login`.
+///
+/// ```
+/// use vestibule_protocol::headless::{InitPasswordlessLogin, VerificationMethod};
+/// let login = InitPasswordlessLogin::parse(
+///     br#"{"verificationmethod": "sms", "username": "jedwards@myapp.com"}"#)?;
+/// assert_eq!(login.verification_method, VerificationMethod::Sms);
+/// assert_eq!(login.username.as_deref(), Some("jedwards@myapp.com"));
+/// # Ok::<(), vestibule_protocol::headless::InvalidParams>(())
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct InitPasswordlessLogin {
+    /// How the code travels; required here.
+    pub verification_method: VerificationMethod,
+    /// The exact username.
+    pub username: Option<String>,
+    /// Whatever the discovery handler recognises a user by.
+    pub login_hint: Option<String>,
+    /// For the discovery handler.
+    pub customdata: Option<Map<String, Value>>,
+    /// Developer name of a mail template.
+    pub email_template: Option<String>,
+    /// `recaptcha` or `recaptchaevent`.
+    pub captcha: Option<CaptchaProof>,
+}
+
+impl fmt::Debug for InitPasswordlessLogin {
+    /// Nothing about the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitPasswordlessLogin")
+            .field("verification_method", &self.verification_method)
+            .field("email_template", &self.email_template)
+            .finish_non_exhaustive()
+    }
+}
+
+impl InitPasswordlessLogin {
+    /// Reads the body, whatever its `Content-Type`, by the rules of
+    /// [`InitRegistration::parse`](super::InitRegistration::parse). Whether a `username` or a
+    /// `login_hint` is wanted depends on the site and is decided there; one of them must be.
+    ///
+    /// # Refusals
+    /// [`InvalidParams`]: not one JSON object; no `verificationmethod`, or another than `email` and
+    /// `sms`; neither `username` nor `login_hint`; a wrong type; too long; a control character.
+    pub fn parse(body: &[u8]) -> Result<InitPasswordlessLogin, InvalidParams> {
+        let mut body = Members::of_body(body, &BODY_MEMBERS)?;
+        let verification_method = body
+            .verification_method()?
+            .ok_or_else(|| invalid("verificationmethod", "missing"))?;
+        let login = InitPasswordlessLogin {
+            verification_method,
+            username: body.optional("username", HINT_LENGTH_MAX)?,
+            login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,
+            customdata: body.object_or_text("customdata")?,
+            email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
+            captcha: body.captcha()?,
+        };
+        if login.username.is_none() && login.login_hint.is_none() {
+            return Err(invalid("username", "missing"));
+        }
+        Ok(login)
+    }
+}
+
+/// The members of the body that are read.
+const BODY_MEMBERS: [&str; 7] = [
+    "customdata",
+    "emailtemplate",
+    "login_hint",
+    "recaptcha",
+    "recaptchaevent",
+    "username",
+    "verificationmethod",
+];
+
+/// The answer to a passwordless login that was begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordlessAnswer {
+    /// An address that the caller may know: the one on file for a trusted caller, else what the
+    /// caller itself sent.
+    pub email: Option<String>,
+    /// Names the pending request; free of colons.
+    pub identifier: String,
+}
+
+impl PasswordlessAnswer {
+    /// Writes the JSON body.
+    pub fn to_json(&self) -> String {
+        match &self.email {
+            Some(email) => {
+                json!({"status": "success", "email": email, "identifier": self.identifier})
+            }
+            None => json!({"status": "success", "identifier": self.identifier}),
+        }
+        .to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: Value) -> Result<InitPasswordlessLogin, InvalidParams> {
+        InitPasswordlessLogin::parse(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn the_method_is_required_and_so_is_somebody() {
+        for (body, field) in [
+            (json!({"username": "a@b.example"}), "verificationmethod"),
+            (
+                json!({"username": "a@b.example", "verificationmethod": null}),
+                "verificationmethod",
+            ),
+            (
+                json!({"username": "a@b.example", "verificationmethod": "fax"}),
+                "verificationmethod",
+            ),
+            (json!({"verificationmethod": "email"}), "username"),
+            (
+                json!({"verificationmethod": "email", "username": 7}),
+                "username",
+            ),
+            (
+                json!({"verificationMethod": "email", "username": "a@b.example"}),
+                "verificationMethod",
+            ),
+        ] {
+            assert_eq!(parse(body).unwrap_err().field, field);
+        }
+    }
+
+    #[test]
+    fn custom_data_is_an_object_or_its_text() {
+        for customdata in [json!({"a": 1}), json!("{\"a\":1}")] {
+            let body = json!({"verificationmethod": "email", "login_hint": "ORDER-1",
+                "customdata": customdata, "somethingElse": true});
+            let login = parse(body).unwrap();
+            assert_eq!(login.customdata.unwrap()["a"], 1);
+            assert_eq!(login.login_hint.as_deref(), Some("ORDER-1"));
+        }
+    }
+
+    #[test]
+    fn an_answer_without_an_address_has_two_members() {
+        let answer = PasswordlessAnswer {
+            email: None,
+            identifier: "0RX1".into(),
+        };
+        assert_eq!(
+            answer.to_json(),
+            r#"{"status":"success","identifier":"0RX1"}"#
+        );
+    }
+}

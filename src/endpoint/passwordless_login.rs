@@ -1,0 +1,32 @@
+//! `POST /services/auth/headless/init/passwordless/login`.
+
+use axum::response::Response;
+use http::StatusCode;
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::format::Format;
+use vestibule_protocol::headless::{CaptchaProof, InitPasswordlessLogin, PasswordlessAnswer};
+
+use super::answer::private;
+use super::arrival::Arrival;
+use super::{attempt, bearer, limited};
+use crate::flow;
+use crate::refusal::Failure;
+
+/// Answers.
+pub(super) async fn answer(arrival: &mut Arrival) -> Response {
+    let answer = attempt!(arrival, Shape::Merged, Format::Json, init(arrival).await);
+    private(StatusCode::OK, Format::Json, answer.to_json())
+}
+
+async fn init(arrival: &mut Arrival) -> Result<PasswordlessAnswer, Failure> {
+    let body = arrival.body().await?;
+    let presented = bearer::presented(arrival).await?;
+    limited::init(arrival, &presented)?;
+    let request = InitPasswordlessLogin::parse(&body);
+    let captcha = match &request {
+        Ok(request) => request.captcha.clone(),
+        Err(_) => CaptchaProof::of_body(&body),
+    };
+    let (app, visit) = (&arrival.app, arrival.visit());
+    flow::passwordless_login::init(app, &visit, &presented, captcha.as_ref(), request).await
+}

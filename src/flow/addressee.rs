@@ -1,0 +1,150 @@
+//! The addressee: whom a username names, and whether a code may be sent to them.
+//!
+//! There is always one: of a name that nobody has, of a locked, a disabled or an unverified user it
+//! is somebody to whom nothing is sent, and the flow goes on in the same way.
+
+use vestibule_protocol::headless::VerificationMethod;
+
+use super::Visit;
+use crate::app::App;
+use crate::identity::User;
+use crate::identity::email::EmailAddress;
+use crate::identity::username::{Username, unknown_subject};
+use crate::outgoing::Suppression;
+use crate::refusal::{Fault, Refusal};
+use crate::settings::Settings;
+use crate::store;
+use crate::verification::Target;
+
+/// Whom a username names.
+pub struct Addressee {
+    /// The user, if there is one.
+    pub user: Option<User>,
+    /// Whom the code is about.
+    pub target: Target,
+    /// Why nothing is sent to them, if nothing is.
+    pub suppressed: Option<Suppression>,
+    /// Address or number; empty when there is nobody.
+    pub recipient: String,
+    /// Their locale, or the site's.
+    pub locale: String,
+    /// Their given name.
+    pub first_name: Option<String>,
+}
+
+impl Addressee {
+    /// Finds whom a username names, for a code that travels by a channel.
+    ///
+    /// # Faults
+    /// The database is away.
+    pub async fn find(
+        app: &App,
+        visit: &Visit,
+        username: &str,
+        channel: VerificationMethod,
+    ) -> Result<Addressee, Fault> {
+        let key = compared(username);
+        let user = app
+            .store
+            .read("user.find", &key, |tx, key| {
+                Box::pin(store::user::find_by_username(tx, key))
+            })
+            .await?;
+        let settings = &visit.site.site.settings;
+        Ok(match user {
+            Some(user) => Addressee::somebody(user, settings, channel),
+            None => Addressee::nobody(&key, settings),
+        })
+    }
+
+    fn somebody(user: User, settings: &Settings, channel: VerificationMethod) -> Addressee {
+        let suppressed = why_not(&user, settings, channel);
+        let (recipient, budget_key) = match channel {
+            VerificationMethod::Email => {
+                let budget_key = EmailAddress::parse(&user.email)
+                    .map_or_else(|_| user.email_key.clone(), |email| email.budget_key());
+                (user.email.clone(), budget_key)
+            }
+            VerificationMethod::Sms => match &user.phone {
+                Some(phone) => (phone.clone(), phone.clone()),
+                None => (String::new(), user.id.clone()),
+            },
+        };
+        Addressee {
+            target: Target {
+                key: user.id.clone(),
+                budget_key,
+            },
+            suppressed,
+            recipient,
+            locale: user.locale.clone(),
+            first_name: user.first_name.clone(),
+            user: Some(user),
+        }
+    }
+
+    fn nobody(key: &str, settings: &Settings) -> Addressee {
+        let subject = unknown_subject(key);
+        Addressee {
+            user: None,
+            target: Target {
+                key: subject.clone(),
+                budget_key: subject,
+            },
+            suppressed: Some(Suppression::UserUnknown),
+            recipient: String::new(),
+            locale: settings.default_locale.clone(),
+            first_name: None,
+        }
+    }
+
+    /// What a caller who may know is told of a user who may not come in.
+    ///
+    /// # Refusals
+    /// `UserLocked`.
+    pub fn check_unlocked(&self) -> Result<(), Refusal> {
+        match self.suppressed {
+            Some(Suppression::UserLocked) => Err(Refusal::UserLocked),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The compared form of a username; what cannot be one is nobody's.
+pub fn compared(username: &str) -> String {
+    match Username::parse(username) {
+        Ok(username) => username.key().to_owned(),
+        Err(_) => username.to_lowercase(),
+    }
+}
+
+/// Whether a user's profile is a member of the site; a site that lists none takes all.
+pub fn is_member(settings: &Settings, user: &User) -> bool {
+    settings.member_profiles.is_empty() || settings.member_profiles.contains(&user.profile_id)
+}
+
+/// Why a user is not sent a code by a channel; nothing if they are.
+pub fn why_not(
+    user: &User,
+    settings: &Settings,
+    channel: VerificationMethod,
+) -> Option<Suppression> {
+    if user.disabled_at.is_some() {
+        return Some(Suppression::UserDisabled);
+    }
+    if user.locked_at.is_some() {
+        return Some(Suppression::UserLocked);
+    }
+    if !is_member(settings, user) {
+        return Some(Suppression::NotAMember);
+    }
+    match channel {
+        VerificationMethod::Email if user.email_verified_at.is_none() => {
+            Some(Suppression::AddressUnverified)
+        }
+        VerificationMethod::Sms if user.phone.is_none() || user.phone_verified_at.is_none() => {
+            Some(Suppression::NumberUnverified)
+        }
+        _ => None,
+    }
+}

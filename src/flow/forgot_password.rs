@@ -1,0 +1,84 @@
+//! Headless forgot password.
+//!
+//! ① The app names a user. If their address has proven itself, a code is sent to it; if not, or if
+//! there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns
+//! the code with a new password: a try is spent and the code compared; then the password is checked
+//! against the policy and the history and hashed; then one write closes the challenge, sets the
+//! password, ends every session and queues the notice. A password that the policy refuses costs a
+//! try, and the code stays.
+//!
+//! Source: Headless Forgot Password Flow; Set Password Policies.
+
+mod ask;
+mod choose;
+
+use vestibule_protocol::headless::{
+    CaptchaProof, ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase, InvalidParams,
+};
+
+use super::Visit;
+use super::authorization;
+use crate::admission::{CaptchaRule, Presented, Requirement};
+use crate::app::{App, Knock};
+use crate::refusal::{Failure, Refusal};
+use crate::verification::Purpose;
+
+const PURPOSE: Purpose = Purpose::ForgotPassword;
+
+/// The day of "resets per day", in seconds.
+const DAY_SECONDS: i64 = 86_400;
+
+/// Self-service resets of one user in 24 hours.
+const RESETS_PER_DAY: i64 = 5;
+
+/// Either phase.
+///
+/// # Refusals
+/// `ForgotPasswordDisabled`, those of [`App::admit`], `ParametersInvalid`. In the first phase
+/// `TemplateUnknown`, `TemplateNotAllowed`, `RateLimited`, and `UserLocked` to callers who may know;
+/// in the second `ChallengeFailed`, `TriesSpent`, `PasswordPolicy`, `TooBusy`, and `UserLocked` to
+/// callers who may know.
+pub async fn forgot_password(
+    app: &App,
+    visit: &Visit,
+    presented: &Presented,
+    captcha: Option<&CaptchaProof>,
+    request: Result<ForgotPassword, InvalidParams>,
+) -> Result<ForgotPasswordAnswer, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_forgot_pwd_allowed {
+        return Err(Refusal::ForgotPasswordDisabled.into());
+    }
+    let is_second = request
+        .as_ref()
+        .is_ok_and(|request| matches!(request.phase, ForgotPasswordPhase::Choose { .. }));
+    let is_required = settings.is_recaptcha_required_forgot_pwd;
+    let knock = Knock {
+        requirement: Requirement {
+            is_authentication_required: settings.does_forgot_password_require_auth,
+            captcha: match is_second {
+                true => CaptchaRule::waived_if(is_required),
+                false => CaptchaRule::required_if(is_required),
+            },
+            scope: "forgot_password",
+        },
+        presented,
+        captcha,
+    };
+    let (admitted, request) = app.admit(visit, &knock, request).await?;
+    let username =
+        authorization::named_user(request.username.as_deref(), request.login_hint.as_deref())?;
+    match &request.phase {
+        ForgotPasswordPhase::Ask { email_template, .. } => {
+            ask::ask(app, visit, admitted, username, email_template.as_deref()).await
+        }
+        ForgotPasswordPhase::Choose { otp, new_password } => {
+            choose::choose(app, visit, admitted.trust, username, otp, new_password).await
+        }
+    }
+}
+
+/// What the resets of a user are counted under.
+fn resets_of(user_id: &str) -> String {
+    format!("resets {user_id}")
+}

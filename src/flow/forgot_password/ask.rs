@@ -1,0 +1,89 @@
+//! ① A code for somebody who forgot their password.
+
+use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
+
+use super::{DAY_SECONDS, PURPOSE, RESETS_PER_DAY, resets_of};
+use crate::app::{Admitted, App};
+use crate::delivery::template::TemplateName;
+use crate::flow::Visit;
+use crate::flow::addressee::Addressee;
+use crate::flow::one_time_password::{self, Order};
+use crate::outgoing::Suppression;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::TemplateFlow;
+use crate::store;
+use crate::verification::OtpRules;
+
+/// Sends a code, or does the same work for nobody.
+pub(super) async fn ask(
+    app: &App,
+    visit: &Visit,
+    admitted: Admitted,
+    username: &str,
+    template: Option<&str>,
+) -> Result<ForgotPasswordAnswer, Failure> {
+    let settings = &visit.site.site.settings;
+    let channel = VerificationMethod::Email;
+    let choice =
+        app.directory()
+            .choose_template(settings, TemplateFlow::ForgotPassword, template)?;
+    if !app.channels.is_available(channel) {
+        return Err(Refusal::ChannelUnavailable.into());
+    }
+    let mut addressee = Addressee::find(app, visit, username, channel).await?;
+    let may_know = app.may_know(visit, admitted.trust);
+    if may_know {
+        addressee.check_unlocked()?;
+    }
+    if has_had_enough(app, visit, &addressee).await? {
+        if may_know {
+            return Err(Refusal::RateLimited {
+                retry_after_seconds: DAY_SECONDS,
+            }
+            .into());
+        }
+        addressee
+            .suppressed
+            .get_or_insert(Suppression::TooManyResets);
+    }
+    let order = Order {
+        purpose: PURPOSE,
+        rules: &rules(app, visit),
+        method: Some(channel),
+        target: addressee.target,
+        payload: String::from("{}"),
+        is_decoy: addressee.suppressed.is_some(),
+        suppressed: addressee.suppressed,
+        recipient: addressee.recipient,
+        locale: addressee.locale,
+        first_name: addressee.first_name,
+        template: TemplateName::PasswordResetOtp,
+        choice: &choice,
+        captcha: admitted.captcha,
+    };
+    one_time_password::open(app, visit, "forgot_password.init", order).await?;
+    Ok(ForgotPasswordAnswer::OtpSent)
+}
+
+/// The numbers of the code: the site's setting says how often it may be tried.
+fn rules(app: &App, visit: &Visit) -> OtpRules {
+    OtpRules {
+        tries: visit.site.site.settings.max_password_reset_attempts,
+        ..app.otp.forgot_password.clone()
+    }
+}
+
+/// Whether as many passwords were chosen today as may be. It is asked for nobody, too.
+async fn has_had_enough(app: &App, visit: &Visit, addressee: &Addressee) -> Result<bool, Fault> {
+    let sought = (
+        resets_of(&addressee.target.key),
+        visit.at.plus_seconds(-DAY_SECONDS),
+    );
+    let count = app
+        .store
+        .read("resets.count", &sought, |tx, (subject, since)| {
+            Box::pin(store::tally::sum_since(tx, subject, *since))
+        })
+        .await?;
+    Ok(count >= RESETS_PER_DAY)
+}

@@ -1,0 +1,263 @@
+//! ③ The code comes back with a new password.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
+use vestibule_protocol::secret::Secret;
+
+use super::{DAY_SECONDS, PURPOSE, RESETS_PER_DAY, resets_of};
+use crate::admission::Trust;
+use crate::app::{App, SiteEntry};
+use crate::delivery::template::TemplateName;
+use crate::delivery::{self, Letter, Variables};
+use crate::flow::Visit;
+use crate::flow::addressee::{self, Addressee};
+use crate::flow::one_time_password::{self, Comparison};
+use crate::hashing::SALT_BYTES;
+use crate::identity::User;
+use crate::identity::password::{self, PasswordPolicy, PasswordProblem};
+use crate::moment::Moment;
+use crate::outgoing::QueuedMessage;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::store::audit::AuditEvent;
+use crate::store::credential::{self, Credential};
+use crate::store::turn::Turn;
+use crate::store::{self, Transaction};
+use crate::verification::{ChannelNamed, Presented, normalised_code};
+
+/// How long a notice that the password was changed is worth sending.
+const NOTICE_SECONDS: i64 = DAY_SECONDS;
+
+const CHANNEL: VerificationMethod = VerificationMethod::Email;
+
+/// Sets the new password.
+pub(super) async fn choose(
+    app: &App,
+    visit: &Visit,
+    trust: Trust,
+    username: &str,
+    otp: &Secret,
+    new_password: &Secret,
+) -> Result<ForgotPasswordAnswer, Failure> {
+    let addressee = Addressee::find(app, visit, username, CHANNEL).await?;
+    if app.may_know(visit, trust) {
+        addressee.check_unlocked()?;
+    }
+    let identifier_hash = compare(app, visit, &addressee, otp).await?;
+    // Locked, disabled or unverified since the code was sent: the code opens nothing any more.
+    let user = addressee
+        .user
+        .filter(|_| addressee.suppressed.is_none())
+        .ok_or(Refusal::ChallengeFailed)?;
+    let phc = new_hash(app, visit, &user, new_password).await?;
+    reset(app, visit, identifier_hash, user, phc).await?;
+    app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
+    Ok(ForgotPasswordAnswer::Success)
+}
+
+/// Finds the challenge of whom the username names, spends a try and compares.
+async fn compare(
+    app: &App,
+    visit: &Visit,
+    addressee: &Addressee,
+    otp: &Secret,
+) -> Result<[u8; 32], Failure> {
+    let site_id = visit.site.site.id.clone();
+    let newest = app
+        .store
+        .read(
+            "challenge.find",
+            &(addressee.target.clone(), site_id, visit.at),
+            |tx, (target, site_id, at)| {
+                Box::pin(store::challenge::find_newest(
+                    tx, PURPOSE, target, site_id, *at,
+                ))
+            },
+        )
+        .await?
+        .ok_or(Refusal::ChallengeFailed)?;
+    if newest.tries_left == 0 {
+        one_time_password::report_failure(app, visit, PURPOSE, false);
+        return Err(Refusal::TriesSpent.into());
+    }
+    let code = normalised_code(otp);
+    let presented = Presented {
+        identifier_hash: newest.identifier_hash,
+        code_mac: app
+            .keyring
+            .one_time_password_mac(&newest.identifier_hash, code.expose()),
+        channel: ChannelNamed::Implied,
+    };
+    let comparison = Comparison::new(app, visit, PURPOSE, presented);
+    let challenge = one_time_password::attempt(app, visit, comparison).await?;
+    Ok(challenge.identifier_hash)
+}
+
+/// The hash of a password that the policy takes and that is none of the last ones.
+async fn new_hash(
+    app: &App,
+    visit: &Visit,
+    user: &User,
+    new_password: &Secret,
+) -> Result<String, Failure> {
+    let policy = app
+        .directory()
+        .profile(&user.profile_id)
+        .map_or_else(PasswordPolicy::default, |profile| {
+            profile.password_policy.clone()
+        });
+    let refused = |problem: PasswordProblem| Refusal::PasswordPolicy {
+        reason: problem.to_string(),
+    };
+    let names = [
+        user.first_name.as_deref().unwrap_or_default(),
+        user.last_name.as_str(),
+        "vestibule",
+    ];
+    policy
+        .check(new_password.expose(), &user.username, &names)
+        .map_err(refused)?;
+    let prepared = password::prepare(new_password.expose())
+        .map_err(refused)?
+        .into_secret();
+    let credential = app
+        .store
+        .read("credential.find", &user.id, |tx, id| {
+            Box::pin(credential::find(tx, id))
+        })
+        .await?;
+    if let Some(credential) = &credential {
+        check_age(&policy, credential, visit.at)?;
+        check_history(app, &policy, credential, &prepared).await?;
+    }
+    let salt = app.entropy.bytes::<SALT_BYTES>();
+    let hashed = app.hasher.hash(prepared, salt).await;
+    app.metrics
+        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
+    Ok(hashed.map_err(|_| Refusal::TooBusy)?)
+}
+
+/// "Require a minimum 1 day password lifetime".
+fn check_age(policy: &PasswordPolicy, credential: &Credential, at: Moment) -> Result<(), Refusal> {
+    if policy.has_minimum_lifetime && credential.set_at.plus_seconds(DAY_SECONDS) > at {
+        return Err(Refusal::PasswordPolicy {
+            reason: String::from("the password was changed less than a day ago"),
+        });
+    }
+    Ok(())
+}
+
+/// The present password and the ones before it, as many as the policy remembers.
+async fn check_history(
+    app: &App,
+    policy: &PasswordPolicy,
+    credential: &Credential,
+    prepared: &Secret,
+) -> Result<(), Refusal> {
+    let remembered = std::iter::once(&credential.phc).chain(&credential.history);
+    for phc in remembered.take(usize::from(policy.history)) {
+        let compared = app.hasher.verify(prepared.clone(), phc.clone()).await;
+        if compared.map_err(|_| Refusal::TooBusy)?.matches {
+            return Err(Refusal::PasswordPolicy {
+                reason: String::from("the password was used before"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What the write needs.
+struct Reset {
+    identifier_hash: [u8; 32],
+    user: User,
+    phc: String,
+    notice: QueuedMessage,
+    event: AuditEvent,
+    site: Arc<SiteEntry>,
+}
+
+async fn reset(
+    app: &App,
+    visit: &Visit,
+    identifier_hash: [u8; 32],
+    user: User,
+    phc: String,
+) -> Result<(), Failure> {
+    let reset = Reset {
+        identifier_hash,
+        phc,
+        notice: notice(app, visit, &user)?,
+        event: AuditEvent {
+            user_id: Some(user.id.clone()),
+            detail: json!({"by": "otp", "channel": CHANNEL.as_str()}).to_string(),
+            ..visit.event(app.record_id("0AE"), "password.reset")
+        },
+        site: Arc::clone(&visit.site),
+        user,
+    };
+    let saved = app
+        .store
+        .write("forgot_password.complete", reset, |tx, reset| {
+            Box::pin(save(tx, reset))
+        })
+        .await?;
+    saved.inspect_err(|_| one_time_password::report_failure(app, visit, PURPOSE, false))?;
+    app.outbox_bell.notify_one();
+    Ok(())
+}
+
+/// The closed challenge, the password, the end of all sessions and of a hold, the notice: all of it
+/// or nothing. Of many that come with the right code, one closes and the others have lost.
+async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refusal>, Fault> {
+    let (user, event) = (&reset.user, &reset.event);
+    let at = event.at;
+    if !store::challenge::close(tx, &reset.identifier_hash, at).await? {
+        return Ok(Err(Refusal::ChallengeFailed));
+    }
+    let subject = resets_of(&user.id);
+    store::turn::take(tx, Turn::Guesses(&subject), at).await?;
+    let since = at.plus_seconds(-DAY_SECONDS);
+    if store::tally::sum_since(tx, &subject, since).await? >= RESETS_PER_DAY {
+        return Ok(Err(Refusal::ChallengeFailed));
+    }
+    store::tally::add(tx, &subject, at).await?;
+    let now = store::user::find_by_id(tx, &user.id).await?;
+    let settings = &reset.site.site.settings;
+    let is_same = now.is_some_and(|now| {
+        addressee::why_not(&now, settings, CHANNEL).is_none() && now.email_key == user.email_key
+    });
+    if !is_same {
+        return Ok(Err(Refusal::ChallengeFailed));
+    }
+    credential::set(tx, &user.id, &reset.phc, at).await?;
+    store::user::end_sessions(tx, &user.id, at).await?;
+    store::login::unhold(tx, &user.id).await?;
+    store::outbox::insert(tx, &reset.notice).await?;
+    store::audit::insert(tx, event).await?;
+    Ok(Ok(()))
+}
+
+/// The notice to the owner of the account: no secret, and nothing to click.
+fn notice(app: &App, visit: &Visit, user: &User) -> Result<QueuedMessage, Fault> {
+    let site = &visit.site.site;
+    let letter = Letter {
+        channel: CHANNEL,
+        recipient: user.email.clone(),
+        template: TemplateName::PasswordChanged,
+        custom: None,
+        suppressed: None,
+        locale: user.locale.clone(),
+        site_id: site.id.clone(),
+        host: site.authority().to_owned(),
+        variables: Variables {
+            site_name: site.display_name().to_owned(),
+            host: site.authority().to_owned(),
+            code: None,
+            valid_minutes: 0,
+            first_name: user.first_name.clone(),
+        },
+        expires_at: visit.at.plus_seconds(NOTICE_SECONDS),
+    };
+    delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)
+}

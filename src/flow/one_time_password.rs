@@ -1,0 +1,311 @@
+//! What the flows with a one-time password have in common: the head, in which a challenge is opened
+//! and its message queued, and the comparison of a code that comes back.
+//!
+//! Both are one write each, named after the flow. Nothing here depends on whether there is anybody:
+//! a decoy is a challenge that no code opens, with a message that is never sent, made by the same
+//! statements (`docs/reference/enumeration.md`).
+
+use vestibule_protocol::headless::VerificationMethod;
+
+use super::Visit;
+use crate::app::App;
+use crate::captcha::{self, Verified};
+use crate::delivery::template::TemplateName;
+use crate::delivery::{self, Letter, Variables};
+use crate::moment::Moment;
+use crate::outgoing::{QueuedMessage, Suppression};
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::Choice;
+use crate::store::turn::Turn;
+use crate::store::{self, Transaction};
+use crate::verification::{Challenge, GuessLimits, Opened, OtpRules, Presented, Purpose, Target};
+
+/// The hour of "codes per hour".
+const BUDGET_SECONDS: i64 = 3_600;
+
+/// What a story orders: a code for somebody.
+pub struct Order<'o> {
+    /// What the code is for.
+    pub purpose: Purpose,
+    /// Its numbers.
+    pub rules: &'o OtpRules,
+    /// The way it travels, if the request names one.
+    pub method: Option<VerificationMethod>,
+    /// Whom it is about.
+    pub target: Target,
+    /// What the flow needs to go on.
+    pub payload: String,
+    /// Whether the code opens nothing.
+    pub is_decoy: bool,
+    /// Why the message is not sent, if it is not.
+    pub suppressed: Option<Suppression>,
+    /// Address or number; empty when there is nobody.
+    pub recipient: String,
+    /// The recipient's locale.
+    pub locale: String,
+    /// The recipient's given name.
+    pub first_name: Option<String>,
+    /// The built-in words.
+    pub template: TemplateName,
+    /// The words that the request or the site chose.
+    pub choice: &'o Choice,
+    /// The captcha to be spent.
+    pub captcha: Option<Verified>,
+}
+
+/// Looks whether a mailbox or number has a code left this hour. Whether it gets one is decided by
+/// [`open`], which counts again; a story asks here first when it has costly work to do in between.
+///
+/// # Refusals
+/// `RateLimited`.
+pub async fn check_budget(
+    app: &App,
+    visit: &Visit,
+    purpose: Purpose,
+    target: &Target,
+) -> Result<(), Failure> {
+    let Some(budget) = budget(app, purpose) else {
+        return Ok(());
+    };
+    let sought = (target.clone(), purpose, budget, visit.at);
+    let has_left = app
+        .store
+        .read(
+            "challenge.count",
+            &sought,
+            |tx, (target, purpose, budget, at)| {
+                Box::pin(has_budget(tx, target, *purpose, *budget, *at))
+            },
+        )
+        .await?;
+    Ok(has_left.inspect_err(|_| app.metrics.one_time_password(purpose.as_str(), "limited"))?)
+}
+
+/// Opens a challenge: the row, the end of older ones, the message and the spent captcha, in one
+/// write named `name`. Returns the request identifier.
+///
+/// # Refusals
+/// `RateLimited`, `RecaptchaInvalid` for a captcha that was spent before.
+pub async fn open(
+    app: &App,
+    visit: &Visit,
+    name: &'static str,
+    order: Order<'_>,
+) -> Result<String, Failure> {
+    let purpose = order.purpose;
+    let mut opened = Challenge::open(
+        purpose,
+        &visit.site.site.id,
+        order.method,
+        order.target.clone(),
+        order.payload.clone(),
+        order.rules,
+        visit.at,
+        &app.entropy,
+        &app.keyring,
+    );
+    let message = message(app, visit, &order, &opened)?;
+    if order.is_decoy {
+        opened.challenge.code_mac = None;
+    }
+    let opening = Opening {
+        challenge: opened.challenge,
+        message,
+        budget: budget(app, purpose),
+        captcha: order.captcha,
+    };
+    let saved = app
+        .store
+        .write(name, opening, |tx, opening| Box::pin(save(tx, opening)))
+        .await?;
+    if let Err(refusal) = saved {
+        app.metrics.one_time_password(purpose.as_str(), "limited");
+        return Err(refusal.into());
+    }
+    app.outbox_bell.notify_one();
+    app.metrics.one_time_password(purpose.as_str(), "issued");
+    Ok(opened.identifier)
+}
+
+/// Codes of one hour, if they are counted at all.
+fn budget(app: &App, purpose: Purpose) -> Option<i64> {
+    let codes_per_hour = app.otp_rules(purpose).codes_per_hour;
+    app.limits.enabled.then_some(codes_per_hour)
+}
+
+struct Opening {
+    challenge: Challenge,
+    message: QueuedMessage,
+    budget: Option<i64>,
+    captcha: Option<Verified>,
+}
+
+async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), Refusal>, Fault> {
+    let challenge = &opening.challenge;
+    let (target, at) = (&challenge.target, challenge.created_at);
+    if let Some(captcha) = &opening.captcha
+        && !store::captcha_token::spend(tx, captcha).await?
+    {
+        return Ok(Err(captcha::spent_before()));
+    }
+    // Of requests that come at once for one mailbox, each counts those before it, and each ends
+    // those before it.
+    store::turn::take(tx, Turn::Budget(&target.budget_key), at).await?;
+    if let Some(budget) = opening.budget
+        && let Err(refusal) = has_budget(tx, target, challenge.purpose, budget, at).await?
+    {
+        return Ok(Err(refusal));
+    }
+    store::challenge::end_older(tx, challenge).await?;
+    store::challenge::insert(tx, challenge).await?;
+    store::outbox::insert(tx, &opening.message).await?;
+    Ok(Ok(()))
+}
+
+async fn has_budget(
+    tx: &mut Transaction<'_>,
+    target: &Target,
+    purpose: Purpose,
+    budget: i64,
+    at: Moment,
+) -> Result<Result<(), Refusal>, Fault> {
+    let since = at.plus_seconds(-BUDGET_SECONDS);
+    let (count, first_at) =
+        store::challenge::count_since(tx, &target.budget_key, purpose, since).await?;
+    if count < budget {
+        return Ok(Ok(()));
+    }
+    let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
+    Ok(Err(Refusal::RateLimited {
+        // Rounded up: who comes back at the second that was named is let in.
+        retry_after_seconds: (free_at - at).saturating_add(999).div_euclid(1000).max(1),
+    }))
+}
+
+fn message(
+    app: &App,
+    visit: &Visit,
+    order: &Order<'_>,
+    opened: &Opened,
+) -> Result<QueuedMessage, Fault> {
+    let site = &visit.site.site;
+    let has_code = order.template != TemplateName::AccountExists;
+    let letter = Letter {
+        channel: opened.challenge.channel,
+        recipient: order.recipient.clone(),
+        template: order.template,
+        custom: order.choice.custom(&order.locale).filter(|_| has_code),
+        suppressed: order.suppressed,
+        locale: order.locale.clone(),
+        site_id: site.id.clone(),
+        host: site.authority().to_owned(),
+        variables: Variables {
+            site_name: site.display_name().to_owned(),
+            host: site.authority().to_owned(),
+            code: has_code.then(|| opened.code.clone()),
+            valid_minutes: u32::try_from(order.rules.lifetime_seconds / 60).unwrap_or(1),
+            first_name: order.first_name.clone(),
+        },
+        expires_at: opened.challenge.expires_at,
+    };
+    delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)
+}
+
+/// A code that came back, and what it is compared by.
+pub struct Comparison {
+    /// What it must be for.
+    pub purpose: Purpose,
+    /// The site that it was presented at.
+    pub site_id: String,
+    /// The code.
+    pub presented: Presented,
+    /// What limits guessing.
+    pub limits: GuessLimits,
+    /// The present instant.
+    pub at: Moment,
+}
+
+/// What came of a comparison. It is a value, because a wrong code commits: the try is spent and the
+/// failure counted although the answer is an error (threat OTP-19).
+pub enum Compared {
+    /// The code opens the challenge, which is still to be closed.
+    Right(Box<Challenge>),
+    /// It does not.
+    Wrong {
+        /// What is said.
+        refusal: Refusal,
+        /// Whether this failure was the one that made a spray of the site's.
+        is_spray: bool,
+    },
+}
+
+impl Comparison {
+    /// A comparison at the site of a visit.
+    pub fn new(app: &App, visit: &Visit, purpose: Purpose, presented: Presented) -> Comparison {
+        Comparison {
+            purpose,
+            site_id: visit.site.site.id.clone(),
+            presented,
+            limits: app.guess_limits(&visit.site),
+            at: visit.at,
+        }
+    }
+
+    /// Spends a try and compares, inside a write.
+    pub async fn make(&self, tx: &mut Transaction<'_>) -> Result<Compared, Fault> {
+        let wrong = |refusal, is_spray| Ok(Compared::Wrong { refusal, is_spray });
+        let (hash, at) = (&self.presented.identifier_hash, self.at);
+        let spent = store::challenge::spend_try(tx, hash, self.purpose, &self.site_id, at).await?;
+        let Some(challenge) = spent else {
+            return wrong(Refusal::ChallengeFailed, false);
+        };
+        if !challenge.is_channel(self.presented.channel) {
+            return wrong(Refusal::ChannelMismatch, false);
+        }
+        let key = &challenge.target.key;
+        let (site_id, limits) = (&self.site_id, &self.limits);
+        if !store::tally::may_compare(tx, key, site_id, limits, at).await? {
+            return wrong(Refusal::ChallengeFailed, false);
+        }
+        if !challenge.is_opened_by(&self.presented) {
+            let is_spray = store::tally::comparison_failed(tx, key, site_id, limits, at).await?;
+            return wrong(Refusal::ChallengeFailed, is_spray);
+        }
+        Ok(Compared::Right(Box::new(challenge)))
+    }
+}
+
+/// Compares in a write of its own, for a flow that has something to do between the comparison and
+/// its end.
+///
+/// # Refusals
+/// `ChallengeFailed`, `ChannelMismatch`.
+pub async fn attempt(
+    app: &App,
+    visit: &Visit,
+    comparison: Comparison,
+) -> Result<Box<Challenge>, Failure> {
+    let purpose = comparison.purpose;
+    let compared = app
+        .store
+        .write("challenge.attempt", comparison, |tx, comparison| {
+            Box::pin(comparison.make(tx))
+        })
+        .await?;
+    match compared {
+        Compared::Right(challenge) => Ok(challenge),
+        Compared::Wrong { refusal, is_spray } => {
+            report_failure(app, visit, purpose, is_spray);
+            Err(refusal.into())
+        }
+    }
+}
+
+/// Counts a code that was refused, and tells the operator when it made a spray. Called after the
+/// commit.
+pub fn report_failure(app: &App, visit: &Visit, purpose: Purpose, is_spray: bool) {
+    app.metrics.one_time_password(purpose.as_str(), "refused");
+    if is_spray {
+        app.report_spray(&visit.site, &app.guess_limits(&visit.site).spray);
+    }
+}

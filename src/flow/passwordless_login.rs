@@ -1,0 +1,259 @@
+//! Headless passwordless login.
+//!
+//! ① The app names a user and a channel. If the user's address or number there has proven itself, a
+//! code is sent to it; if not, or if there is no such user, the same happens without anybody being
+//! sent anything. ② The worker sends the message. ③ The app returns the code at authorize: in one
+//! write a try is spent, the code compared, the challenge closed and the authorization code saved.
+//!
+//! Source: Headless Passwordless Login Flow for Public Clients.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use vestibule_protocol::authorization::AuthorizationAnswer;
+use vestibule_protocol::headless::{
+    CaptchaProof, InitPasswordlessLogin, InvalidParams, PasswordlessAnswer, VerificationMethod,
+};
+
+use super::Visit;
+use super::addressee::{self, Addressee};
+use super::authorization::{self, Checked, UnownedCode};
+use super::one_time_password::{self, Compared, Comparison, Order};
+use crate::admission::{CaptchaRule, Presented, Requirement, Trust};
+use crate::app::{Admitted, App, Knock, SiteEntry};
+use crate::client::Client;
+use crate::delivery::template::TemplateName;
+use crate::identity::User;
+use crate::identity::email::EmailAddress;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::TemplateFlow;
+use crate::store::audit::AuditEvent;
+use crate::store::{self, Transaction};
+use crate::verification::{Attempt, Challenge, Purpose};
+
+/// How the user proved who they are (RFC 8176): by a one-time password.
+const AMR: &str = "otp";
+
+const PURPOSE: Purpose = Purpose::PasswordlessLogin;
+
+/// What waits in the challenge: who logs in, and the address or number that the code went to. It is
+/// empty in a decoy.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    user_id: String,
+    contact: String,
+}
+
+/// Begins a login.
+///
+/// # Refusals
+/// `PasswordlessLoginDisabled`, those of [`App::admit`], `ParametersInvalid`, `TemplateUnknown`,
+/// `TemplateNotAllowed`, `ChannelUnavailable`, `UserLocked` (to callers who may know), `RateLimited`.
+pub async fn init(
+    app: &App,
+    visit: &Visit,
+    presented: &Presented,
+    captcha: Option<&CaptchaProof>,
+    request: Result<InitPasswordlessLogin, InvalidParams>,
+) -> Result<PasswordlessAnswer, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_pwdless_login_allowed {
+        return Err(Refusal::PasswordlessLoginDisabled.into());
+    }
+    let knock = Knock {
+        requirement: Requirement {
+            is_authentication_required: settings.does_pwdless_login_require_auth,
+            captcha: CaptchaRule::required_if(settings.is_recaptcha_required_pwdless_login),
+            scope: "pwdless_login_api",
+        },
+        presented,
+        captcha,
+    };
+    let (admitted, request) = app.admit(visit, &knock, request).await?;
+    open(app, visit, admitted, &request).await
+}
+
+async fn open(
+    app: &App,
+    visit: &Visit,
+    admitted: Admitted,
+    request: &InitPasswordlessLogin,
+) -> Result<PasswordlessAnswer, Failure> {
+    let Admitted { trust, captcha } = admitted;
+    let username =
+        authorization::named_user(request.username.as_deref(), request.login_hint.as_deref())?;
+    let choice = app.directory().choose_template(
+        &visit.site.site.settings,
+        TemplateFlow::PasswordlessLogin,
+        request.email_template.as_deref(),
+    )?;
+    let channel = request.verification_method;
+    if !app.channels.is_available(channel) {
+        return Err(Refusal::ChannelUnavailable.into());
+    }
+    let addressee = Addressee::find(app, visit, username, channel).await?;
+    if app.may_know(visit, trust) {
+        addressee.check_unlocked()?;
+    }
+    let email = email_in_answer(trust, username, &addressee);
+    let order = Order {
+        purpose: PURPOSE,
+        rules: &app.otp.passwordless_login,
+        method: Some(channel),
+        payload: pending(&addressee, channel)?,
+        target: addressee.target,
+        is_decoy: addressee.suppressed.is_some(),
+        suppressed: addressee.suppressed,
+        recipient: addressee.recipient,
+        locale: addressee.locale,
+        first_name: addressee.first_name,
+        template: TemplateName::LoginOtp,
+        choice: &choice,
+        captcha,
+    };
+    let identifier = one_time_password::open(app, visit, "passwordless_login.init", order).await?;
+    Ok(PasswordlessAnswer { email, identifier })
+}
+
+/// The address of the answer. A trusted caller gets the one on file. A stranger gets back what it
+/// sent, if that is an address, whoever it belongs to (threat ENU-09).
+fn email_in_answer(trust: Trust, username: &str, addressee: &Addressee) -> Option<String> {
+    let on_file = addressee
+        .user
+        .as_ref()
+        .filter(|_| trust == Trust::Bearer)
+        .map(|user| user.email.clone());
+    on_file.or_else(|| {
+        EmailAddress::parse(username)
+            .is_ok()
+            .then(|| username.to_owned())
+    })
+}
+
+fn pending(addressee: &Addressee, channel: VerificationMethod) -> Result<String, Fault> {
+    let pending = Pending {
+        user_id: addressee.target.key.clone(),
+        contact: addressee
+            .user
+            .as_ref()
+            .map_or_else(String::new, |user| contact(user, channel)),
+    };
+    serde_json::to_string(&pending).map_err(|error| Fault::new("writing a login", error))
+}
+
+fn contact(user: &User, channel: VerificationMethod) -> String {
+    match channel {
+        VerificationMethod::Email => user.email_key.clone(),
+        VerificationMethod::Sms => user.phone.clone().unwrap_or_default(),
+    }
+}
+
+/// Completes a login: `Auth-Request-Type: passwordless-login` at authorize.
+///
+/// # Refusals
+/// `PasswordlessLoginDisabled`, `ChallengeFailed`, `ChannelMismatch`, `ClientNotApproved`.
+pub async fn complete(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    proof: Attempt,
+) -> Result<AuthorizationAnswer, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_pwdless_login_allowed {
+        return Err(Refusal::PasswordlessLoginDisabled.into());
+    }
+    let presented = proof.present(&app.keyring);
+    let code = authorization::issue_code(app, visit, checked, AMR);
+    let completion = Completion {
+        comparison: Comparison::new(app, visit, PURPOSE, presented),
+        site: Arc::clone(&visit.site),
+        client: Arc::clone(&checked.client),
+        code: code.row,
+        event: AuditEvent {
+            client_id: Some(checked.client.id.clone()),
+            ..visit.event(app.record_id("0AE"), "user.logged_in")
+        },
+    };
+    let completed = app
+        .store
+        .write(
+            "passwordless_login.complete",
+            completion,
+            |tx, completion| Box::pin(log_in(tx, completion)),
+        )
+        .await?;
+    match completed {
+        Ok(()) => {
+            app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
+            Ok(authorization::answer(visit, checked, code.text))
+        }
+        Err(NotIn { refusal, is_spray }) => {
+            one_time_password::report_failure(app, visit, PURPOSE, is_spray);
+            Err(refusal.into())
+        }
+    }
+}
+
+/// Everything that the write needs.
+struct Completion {
+    comparison: Comparison,
+    site: Arc<SiteEntry>,
+    client: Arc<Client>,
+    code: UnownedCode,
+    event: AuditEvent,
+}
+
+/// Why nobody was logged in. It is a value: the try that was spent stays spent.
+struct NotIn {
+    refusal: Refusal,
+    is_spray: bool,
+}
+
+/// Compares, closes, and saves the authorization code. A right code is spent even when its user may
+/// not come in any more: it has been shown.
+async fn log_in(
+    tx: &mut Transaction<'_>,
+    completion: &Completion,
+) -> Result<Result<(), NotIn>, Fault> {
+    let not_in = |refusal, is_spray| Ok(Err(NotIn { refusal, is_spray }));
+    let challenge = match completion.comparison.make(tx).await? {
+        Compared::Right(challenge) => challenge,
+        Compared::Wrong { refusal, is_spray } => return not_in(refusal, is_spray),
+    };
+    let at = completion.event.at;
+    if !store::challenge::close(tx, &challenge.identifier_hash, at).await? {
+        return not_in(Refusal::ChallengeFailed, false);
+    }
+    let Some(user) = whose(tx, completion, &challenge).await? else {
+        return not_in(Refusal::ChallengeFailed, false);
+    };
+    if let Err(refusal) = completion.client.check_permitted(&user.profile_id) {
+        return not_in(refusal, false);
+    }
+    store::code::insert(tx, &completion.code.of(&user)).await?;
+    let event = AuditEvent {
+        detail: serde_json::json!({"by": AMR, "channel": challenge.channel.as_str()}).to_string(),
+        user_id: Some(user.id),
+        ..completion.event.clone()
+    };
+    store::audit::insert(tx, &event).await?;
+    Ok(Ok(()))
+}
+
+/// The user that a challenge was opened for, if they may still come in, by the same address or
+/// number as then.
+async fn whose(
+    tx: &mut Transaction<'_>,
+    completion: &Completion,
+    challenge: &Challenge,
+) -> Result<Option<User>, Fault> {
+    let payload = challenge.payload.as_deref().unwrap_or_default();
+    let pending: Pending =
+        serde_json::from_str(payload).map_err(|error| Fault::new("reading a login", error))?;
+    let user = store::user::find_by_id(tx, &pending.user_id).await?;
+    let settings = &completion.site.site.settings;
+    Ok(user.filter(|user| {
+        addressee::why_not(user, settings, challenge.channel).is_none()
+            && contact(user, challenge.channel) == pending.contact
+    }))
+}
