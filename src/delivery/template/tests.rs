@@ -93,7 +93,7 @@ fn a_lifetime_is_told_in_its_largest_whole_unit() {
 }
 
 #[test]
-fn template_syntax_in_a_name_stays_literal() {
+fn mail_04_template_syntax_in_a_name_stays_literal() {
     for name in [
         "{{ 7*7 }}",
         "{% include 'x' %}",
@@ -113,7 +113,7 @@ fn template_syntax_in_a_name_stays_literal() {
 }
 
 #[test]
-fn html_in_a_name_is_escaped_in_the_html_part_and_literal_in_the_text_part() {
+fn mail_06_html_in_a_name_is_escaped_in_the_html_part_and_literal_in_the_text_part() {
     let mail = registration(&named("<script>alert('1')</script>"));
     let html = mail.html.unwrap();
     assert!(
@@ -147,7 +147,7 @@ fn a_name_that_is_an_advertisement_is_not_greeted() {
 }
 
 #[test]
-fn a_long_or_broken_name_stays_one_short_line() {
+fn mail_01_a_long_or_broken_name_stays_one_short_line() {
     let mail = registration(&named(&format!(
         "A\r\nBcc: x\u{2028}{}",
         "b".repeat(10_000)
@@ -248,7 +248,7 @@ fn a_custom_template_may_use_values_filters_and_conditions() {
 }
 
 #[test]
-fn a_custom_template_that_could_grow_or_reach_out_is_refused() {
+fn mail_05_a_custom_template_that_could_grow_or_reach_out_is_refused() {
     for bad in [
         "{% for i in range(1000000000) %}x{% endfor %}",
         "{% for i in code %}x{% endfor %}",
@@ -354,6 +354,21 @@ fn mail_06_a_name_stands_between_tags_of_a_custom_template_and_nowhere_else() {
 }
 
 #[test]
+fn mail_10_no_mail_has_a_link_that_a_scanner_could_follow() {
+    let templates = Templates::new();
+    for name in TemplateName::ALL {
+        for locale in ["en_US", "de_DE"] {
+            let mail = templates.render(name, locale, &values()).unwrap();
+            for part in [mail.text, mail.html.unwrap()] {
+                for link in ["://", "href", "src=", "url(", "<form", "mailto:"] {
+                    assert!(!part.contains(link), "{name:?} {locale}: {link}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_custom_template_speaks_one_language() {
     for (language, expected) in [("de", "482913: 10 Minuten"), ("fr", "482913: 10 minutes")] {
         let text = "{{ code }}: {{ valid_for }}";
@@ -374,7 +389,7 @@ fn a_refusal_names_the_line() {
 }
 
 #[test]
-fn fuel_and_size_stop_what_the_grammar_does_not() {
+fn mail_05_fuel_and_size_stop_what_the_grammar_does_not() {
     let mut environment = environment();
     let loops =
         "{% for a in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10] %}".repeat(9) + &"{% endfor %}".repeat(9);

@@ -125,7 +125,7 @@ async fn a_mail_arrives_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn a_body_cannot_smuggle_a_second_message() {
+async fn mail_03_a_body_cannot_smuggle_a_second_message() {
     let sink = SmtpSink::start().await;
     let relay = relay(&sink);
     let evil =
@@ -158,7 +158,7 @@ async fn a_body_cannot_smuggle_a_second_message() {
 }
 
 #[tokio::test]
-async fn a_hostile_subject_adds_neither_header_nor_recipient() {
+async fn mail_01_a_hostile_subject_adds_neither_header_nor_recipient() {
     let sink = SmtpSink::start().await;
     let relay = relay(&sink);
     let long = "ä".repeat(10_000);
@@ -181,7 +181,7 @@ async fn a_hostile_subject_adds_neither_header_nor_recipient() {
 }
 
 #[tokio::test]
-async fn a_recipient_that_is_not_one_address_is_rejected_before_any_connection() {
+async fn mail_02_a_recipient_that_is_not_one_address_is_rejected_before_any_connection() {
     let sink = SmtpSink::start().await;
     let mail = OutgoingMail {
         to: "a@b.example>,<c@d.example".into(),
@@ -215,7 +215,7 @@ async fn mail_goes_over_tls_with_a_login() {
 }
 
 #[tokio::test]
-async fn a_relay_with_an_unknown_certificate_gets_nothing() {
+async fn mail_11_a_relay_with_an_unknown_certificate_gets_nothing() {
     for tls in [SinkTls::Implicit, SinkTls::StartTls] {
         let sink = SmtpSink::start_with(options(tls)).await;
         let mut settings = settings(&sink, Some("hunter2"));
@@ -227,7 +227,7 @@ async fn a_relay_with_an_unknown_certificate_gets_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_required_starttls_nothing_is_sent() {
+async fn mail_11_without_the_required_starttls_nothing_is_sent() {
     let sink = SmtpSink::start().await;
     let mut settings = settings(&sink, None);
     settings.security = vestibule::delivery::smtp::Security::StartTls;
@@ -240,7 +240,7 @@ async fn without_the_required_starttls_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn answers_injected_before_tls_are_never_read_after_it() {
+async fn mail_11_answers_injected_before_tls_are_never_read_after_it() {
     let injected = "250-sink.test\r\n250 AUTH PLAIN\r\n235 2.7.0 welcome\r\n250 ok\r\n";
     let with_injection = SinkOptions {
         inject_after_starttls: Some(injected),
@@ -348,7 +348,7 @@ async fn a_reason_never_repeats_the_code_that_the_relay_quotes() {
 }
 
 #[tokio::test]
-async fn silence_at_any_point_ends_at_the_deadline_and_spoils_nothing() {
+async fn mail_11_silence_at_any_point_ends_at_the_deadline_and_spoils_nothing() {
     let stages = [
         Stage::Banner,
         Stage::Ehlo,
@@ -400,7 +400,7 @@ async fn a_kept_connection_that_hangs_costs_a_moment_and_not_the_mail() {
 }
 
 #[tokio::test]
-async fn a_connection_lost_before_its_250_gives_a_duplicate_with_the_same_message_id() {
+async fn mail_12_a_connection_lost_before_its_250_gives_a_duplicate_with_the_same_message_id() {
     let sink = SmtpSink::start().await;
     let relay = relay(&sink);
     sink.fault(Fault::Close {
@@ -418,7 +418,7 @@ async fn a_connection_lost_before_its_250_gives_a_duplicate_with_the_same_messag
 }
 
 #[tokio::test]
-async fn a_connection_lost_at_any_earlier_point_is_retried() {
+async fn mail_11_a_connection_lost_at_any_earlier_point_is_retried() {
     for stage in [
         Stage::Banner,
         Stage::Ehlo,
@@ -497,7 +497,7 @@ async fn connections_are_reused_also_after_a_refused_recipient() {
 }
 
 #[tokio::test]
-async fn no_more_conversations_than_allowed_run_at_once() {
+async fn mail_13_no_more_conversations_than_allowed_run_at_once() {
     let sink = SmtpSink::start().await;
     let mut settings = settings(&sink, None);
     settings.pool_max = 2;
@@ -516,7 +516,7 @@ async fn no_more_conversations_than_allowed_run_at_once() {
 }
 
 #[tokio::test]
-async fn a_relay_that_knows_only_ascii_still_gets_every_language() {
+async fn mail_11_a_relay_that_knows_only_ascii_still_gets_every_language() {
     let sink = SmtpSink::start_with(SinkOptions {
         ascii_only: true,
         ..SinkOptions::default()
@@ -541,7 +541,7 @@ async fn a_relay_that_knows_only_ascii_still_gets_every_language() {
 }
 
 #[tokio::test]
-async fn a_recipient_outside_ascii_goes_where_smtputf8_is_known() {
+async fn mail_02_a_recipient_outside_ascii_goes_where_smtputf8_is_known() {
     let sink = SmtpSink::start().await;
     let mail = OutgoingMail {
         to: "jürgen@example.com".into(),

@@ -1,10 +1,11 @@
-//! Messages (threats MAIL-01, 04, 06, 07, 08).
+//! Messages (threats MAIL-01, 02, 04, 06, 07, 08, 10).
 
+use http::Method;
 use serde_json::json;
 use vestibule::delivery::InboxMessage;
 
-use super::{assert_init_refused, rounds};
-use crate::fixture::{Site, on_both_databases, on_sqlite, registration};
+use super::{INIT, assert_init_refused, opened, rounds};
+use crate::fixture::{Call, Site, on_both_databases, on_sqlite, registration};
 
 /// The message to somebody who registers with these names.
 async fn message_of(site: &Site, username: &str, first_name: &str) -> std::sync::Arc<InboxMessage> {
@@ -32,6 +33,50 @@ on_sqlite! {
             assert!(!message.subject.contains('\n') && !message.subject.contains('\r'));
             assert!(!message.subject.contains("x@example.com"));
         }
+    }
+}
+
+on_sqlite! {
+    async fn mail_02_an_address_is_one_address_or_refused(site: Site) {
+        for bad in [
+            "a@b>,<c@d.example", "a@x.example,b@x.example", "a@x.example b@x.example", "a@x.example;b@x.example",
+            "\"a,b\"@x.example", "a@x.example\r\nRCPT TO:<b@x.example>", "<a@x.example>", "A <a@x.example>",
+            "a@x.example\u{0}", "a@b@x.example", "a@x.example(b@x.example)", "grp: a@x.example, b@x.example;",
+            "jörg@x.example", "a\u{ff0c}b@x.example",
+        ] {
+            let mut body = registration("someone@example.com");
+            body["userdata"]["email"] = json!(bad);
+            assert_init_refused(&site, &body, "invalid_params").await;
+        }
+        for (number, (odd, to)) in [
+            ("O'Neil+shop@X.example", "O'Neil+shop@x.example"), ("a@bücher.example", "a@xn--bcher-kva.example"),
+        ].into_iter().enumerate() {
+            let mut body = registration(&format!("u{number}@example.com"));
+            body["userdata"]["email"] = json!(odd);
+            site.init(&body).await.expect_ok();
+            site.deliver().await;
+            let messages = site.inbox.list(None);
+            site.inbox.clear();
+            assert_eq!(messages.iter().map(|message| message.to.as_str()).collect::<Vec<_>>(), [to]);
+        }
+    }
+}
+
+on_sqlite! {
+    async fn mail_10_what_a_scanner_fetches_costs_no_try_and_no_code(site: Site) {
+        let (identifier, code) = opened(&site, "janice@example.com").await;
+        let query = format!(
+            "?response_type=code_credentials&client_id={}&redirect_uri={}&identifier={identifier}&code={code}&otp={code}",
+            site.client.id, site.redirect_uri
+        );
+        for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+            for path in ["/services/oauth2/authorize", INIT, "/services/oauth2/token", "/services/oauth2/echo"] {
+                let answer = site.send(Call::new(method.clone(), &format!("{path}{query}"))).await;
+                let location = answer.header("location").unwrap_or_default();
+                assert!(!location.contains("code="), "{method} {path}: {location}");
+            }
+        }
+        site.send(site.authorize_call(&identifier, &code)).await.expect_status(302);
     }
 }
 
