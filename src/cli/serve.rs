@@ -68,6 +68,9 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     if let Some(note) = lacks_relay(&config) {
         tracing::warn!("{note}");
     }
+    if config.sms.webhook_url.is_some() && config.sms.webhook_secret_file.is_none() {
+        tracing::warn!("[sms] webhook_secret_file is not set: text messages leave unsigned");
+    }
     let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     let (public, management) = listeners.addresses()?;
     let running = process::start(app, &config, listeners, false, axum::Router::new()).await?;

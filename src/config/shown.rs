@@ -4,14 +4,25 @@ use std::fmt;
 
 use url::Url;
 
-use super::{Config, DatabaseConfig};
+use super::{Config, DatabaseConfig, SmsConfig};
 
 impl Config {
     /// The same config with URLs that hold no secret any more. It can be printed, not used.
     pub fn shown(mut self) -> Config {
         self.database.url = shown_database(&self.database.url);
         self.smtp.url = self.smtp.url.as_deref().map(shown_relay);
+        self.sms.webhook_url = self.sms.webhook_url.as_deref().map(shown_webhook);
         self
+    }
+}
+
+impl fmt::Debug for SmsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let webhook_url = self.webhook_url.as_deref().map(shown_webhook);
+        f.debug_struct("SmsConfig")
+            .field("webhook_url", &webhook_url)
+            .field("twilio_url", &self.twilio_url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -23,6 +34,14 @@ impl fmt::Debug for DatabaseConfig {
             .field("synchronous", &self.synchronous)
             .field("connections", &self.connections)
             .finish()
+    }
+}
+
+/// Of a webhook only the server is shown: its path is often what lets a caller in.
+fn shown_webhook(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) if url.host_str().is_some() => format!("{}/…", url.origin().ascii_serialization()),
+        _ => String::from("…"),
     }
 }
 
@@ -121,9 +140,25 @@ mod tests {
     }
 
     #[test]
+    fn of_a_webhook_only_the_server_is_shown() {
+        for (url, shown) in [
+            ("https://hooks.example/T0/s3cret", "https://hooks.example/…"),
+            (
+                "https://hooks.example:8443/?key=s3cret",
+                "https://hooks.example:8443/…",
+            ),
+            ("https://x:s3cret@hooks.example/", "https://hooks.example/…"),
+            ("s3cret", "…"),
+        ] {
+            assert_eq!(shown_webhook(url), shown, "{url}");
+        }
+    }
+
+    #[test]
     fn a_config_does_not_tell_its_password_to_debug() {
         let mut config = Config::default();
         config.database.url = String::from("postgres://shop:s3cret@db.example/shop");
+        config.sms.webhook_url = Some(String::from("https://hooks.example/s3cret"));
         let text = format!("{config:?}");
         assert!(
             text.contains("db.example") && !text.contains("s3cret"),

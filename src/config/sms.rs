@@ -10,7 +10,8 @@ use crate::identity::text_message::{Destination, SmsPolicy};
 use crate::outbound::check_url;
 
 /// The provider of text messages.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A webhook's URL may hold a secret, and is not told to Debug.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmsConfig {
     /// A service of the operator's own, which gets each message as signed JSON.
