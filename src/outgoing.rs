@@ -16,6 +16,8 @@ pub enum Suppression {
     NotAMember,
     /// The user's number was never verified, or there is none.
     NumberUnverified,
+    /// No text message is sent to the number, or the day's messages are used up.
+    TextMessageBlocked,
     /// The user has had as many password resets today as there may be.
     TooManyResets,
     /// The user is disabled.
@@ -28,10 +30,11 @@ pub enum Suppression {
 
 impl Suppression {
     /// Every reason.
-    pub const ALL: [Suppression; 7] = [
+    pub const ALL: [Suppression; 8] = [
         Suppression::AddressUnverified,
         Suppression::NotAMember,
         Suppression::NumberUnverified,
+        Suppression::TextMessageBlocked,
         Suppression::TooManyResets,
         Suppression::UserDisabled,
         Suppression::UserLocked,
@@ -44,6 +47,7 @@ impl Suppression {
             Suppression::AddressUnverified => "the address is not verified",
             Suppression::NotAMember => "the user is not a member of the site",
             Suppression::NumberUnverified => "the number is not verified",
+            Suppression::TextMessageBlocked => "no text message may be sent to the number today",
             Suppression::TooManyResets => "the user has had all password resets of today",
             Suppression::UserDisabled => "the user is disabled",
             Suppression::UserLocked => "the user is locked",

@@ -12,6 +12,8 @@ use crate::app::App;
 use crate::captcha::{self, Verified};
 use crate::delivery::template::TemplateName;
 use crate::delivery::{self, Letter, Variables};
+use crate::identity::phone::PhoneNumber;
+use crate::identity::text_message::SmsBudget;
 use crate::moment::Moment;
 use crate::outgoing::{QueuedMessage, Suppression};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -51,6 +53,9 @@ pub struct Order<'o> {
     pub choice: &'o Choice,
     /// The captcha to be spent.
     pub captcha: Option<Verified>,
+    /// Whether the caller is told that no text message may be sent to the number: who named it
+    /// itself, or may know. Anybody else is answered as if it had been sent.
+    pub is_block_told: bool,
 }
 
 /// Looks whether a mailbox or number has a code left this hour. Whether it gets one is decided by
@@ -85,14 +90,15 @@ pub async fn check_budget(
 /// write named `name`. Returns the request identifier.
 ///
 /// # Refusals
-/// `RateLimited`, `RecaptchaInvalid` for a captcha that was spent before.
+/// `RateLimited`, `RecaptchaInvalid` for a captcha that was spent before, `TextMessageBlocked`.
 pub async fn open(
     app: &App,
     visit: &Visit,
     name: &'static str,
-    order: Order<'_>,
+    mut order: Order<'_>,
 ) -> Result<String, Failure> {
     let purpose = order.purpose;
+    let texts = texts(app, visit, &mut order)?;
     let mut opened = Challenge::open(
         purpose,
         &visit.site.site.id,
@@ -105,6 +111,15 @@ pub async fn open(
         &app.keyring,
     );
     let message = message(app, visit, &order, &opened)?;
+    let unsent = match (&texts, order.is_block_told) {
+        (Some(_), false) => {
+            order
+                .suppressed
+                .get_or_insert(Suppression::TextMessageBlocked);
+            Some(self::message(app, visit, &order, &opened)?)
+        }
+        _ => None,
+    };
     if order.is_decoy {
         opened.challenge.code_mac = None;
     }
@@ -113,6 +128,8 @@ pub async fn open(
         message,
         budget: budget(app, purpose),
         captcha: order.captcha,
+        texts,
+        unsent,
     };
     let saved = app
         .store
@@ -127,6 +144,47 @@ pub async fn open(
     Ok(opened.identifier)
 }
 
+/// Whether text messages may be sent to a number at all; mail always may.
+///
+/// # Refusals
+/// `TextMessageBlocked`.
+pub fn check_number(
+    app: &App,
+    channel: VerificationMethod,
+    recipient: &str,
+) -> Result<(), Refusal> {
+    let number = PhoneNumber::parse(recipient).ok();
+    match (channel, number) {
+        (VerificationMethod::Sms, Some(number)) => app
+            .sms_policy
+            .check(&number)
+            .map(|_| ())
+            .map_err(|_| Refusal::TextMessageBlocked),
+        _ => Ok(()),
+    }
+}
+
+/// What a text message takes of the day's messages, if it is one. Where there is no number to count
+/// for, or none that may get messages, nobody's messages are counted, by the same statements.
+fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBudget>, Refusal> {
+    if order.method != Some(VerificationMethod::Sms) {
+        return Ok(None);
+    }
+    let number = PhoneNumber::parse(&order.recipient).ok();
+    let policy = &app.sms_policy;
+    let budget = match number.map(|number| (policy.check(&number), number)) {
+        Some((Ok(country), number)) => policy.budget(&number, country, visit.at),
+        Some((Err(_), _)) if order.is_block_told => return Err(Refusal::TextMessageBlocked),
+        Some((Err(_), _)) => {
+            let reason = Suppression::TextMessageBlocked;
+            order.suppressed.get_or_insert(reason);
+            policy.budget_of_nobody(visit.at)
+        }
+        None => policy.budget_of_nobody(visit.at),
+    };
+    Ok(Some(budget))
+}
+
 /// Codes of one hour, if they are counted at all.
 fn budget(app: &App, purpose: Purpose) -> Option<i64> {
     let codes_per_hour = app.otp_rules(purpose).codes_per_hour;
@@ -138,6 +196,10 @@ struct Opening {
     message: QueuedMessage,
     budget: Option<i64>,
     captcha: Option<Verified>,
+    /// What is taken of the day's text messages.
+    texts: Option<SmsBudget>,
+    /// What is queued in place of the message when they are used up; none if the caller is told.
+    unsent: Option<QueuedMessage>,
 }
 
 async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), Refusal>, Fault> {
@@ -156,9 +218,18 @@ async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), 
     {
         return Ok(Err(refusal));
     }
+    let mut message = &opening.message;
+    if let Some(texts) = &opening.texts
+        && !store::sms_count::take(tx, texts).await?
+    {
+        match &opening.unsent {
+            Some(unsent) => message = unsent,
+            None => return Ok(Err(Refusal::TextMessageBlocked)),
+        }
+    }
     store::challenge::end_older(tx, challenge).await?;
     store::challenge::insert(tx, challenge).await?;
-    store::outbox::insert(tx, &opening.message).await?;
+    store::outbox::insert(tx, message).await?;
     Ok(Ok(()))
 }
 

@@ -110,6 +110,7 @@ async fn open(
         template: TemplateName::LoginOtp,
         choice: &choice,
         captcha,
+        is_block_told: app.may_know(visit, trust),
     };
     let identifier = one_time_password::open(app, visit, "passwordless_login.init", order).await?;
     Ok(PasswordlessAnswer { email, identifier })

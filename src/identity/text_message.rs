@@ -142,7 +142,20 @@ impl SmsPolicy {
                 .into_iter()
                 .filter_map(|(name, cap)| Some((name, cap?)))
                 .collect(),
-            ends_at: Moment::from_millis(0).plus_seconds((day + 1) * DAY_SECONDS),
+            ends_at: end_of(day),
+        }
+    }
+
+    /// What a message to nobody takes: nothing of the day's messages, by as many statements.
+    pub fn budget_of_nobody(&self, at: Moment) -> SmsBudget {
+        let day = at.seconds().div_euclid(DAY_SECONDS);
+        let caps = [("all", self.daily_cap), ("range", self.range_daily_cap)];
+        SmsBudget {
+            lines: caps
+                .into_iter()
+                .filter_map(|(name, cap)| cap.map(|_| (format!("{day} nobody {name}"), i64::MAX)))
+                .collect(),
+            ends_at: end_of(day),
         }
     }
 
@@ -160,6 +173,10 @@ pub struct SmsBudget {
     pub lines: Vec<(String, i64)>,
     /// The end of the day.
     pub ends_at: Moment,
+}
+
+fn end_of(day: i64) -> Moment {
+    Moment::from_millis(0).plus_seconds((day + 1) * DAY_SECONDS)
 }
 
 const DAY_SECONDS: i64 = 86_400;

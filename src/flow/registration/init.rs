@@ -68,6 +68,7 @@ async fn open(
     if !app.channels.is_available(checked.channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
+    one_time_password::check_number(app, checked.channel, &checked.recipient)?;
     let keys = Keys {
         target: Some(&checked.target.budget_key),
         ..Keys::default()
@@ -103,6 +104,7 @@ async fn open(
         },
         choice: &template,
         captcha,
+        is_block_told: true,
     };
     let identifier = one_time_password::open(app, visit, "registration.init", order).await?;
     Ok(InitAnswer {
