@@ -5,8 +5,6 @@ mod commands;
 mod crash;
 mod dev;
 mod logs;
-mod profiles;
 mod running;
 mod serve;
-mod templates;
 pub mod wire;

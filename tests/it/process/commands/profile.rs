@@ -3,7 +3,7 @@
 use serde_json::json;
 use tempfile::tempdir;
 
-use super::binary::{Launch, run};
+use crate::process::binary::{Launch, run};
 
 #[test]
 fn a_policy_that_is_set_holds_at_the_next_registration() {

@@ -5,11 +5,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::binary::{Launch, Ran, eventually, run};
-use super::commands::{expect_refused, installations};
-use super::serve::Installation;
-use super::wire::registration;
+use super::{expect_refused, installations};
 use crate::delivery::smtp_sink::SmtpSink;
+use crate::process::binary::{Launch, Ran, eventually, run};
+use crate::process::serve::Installation;
+use crate::process::wire::registration;
 
 const NAME: &str = "unfiled$public/Welcome";
 const SOURCE: &str = "flow = \"registration\"\nlanguage = \"de\"\nsubject = \"Willkommen bei {{ site_name }}\"\n\

@@ -1,0 +1,109 @@
+//! Client apps by command: their secret is shown once, and a wrong policy changes nothing.
+
+use serde_json::json;
+
+use super::{both, expect_refused, installations};
+
+#[tokio::test]
+async fn a_client_shows_its_secret_once_and_a_wrong_policy_changes_nothing() {
+    for installation in installations().await {
+        let create = [
+            "client",
+            "create",
+            "shop",
+            "--json",
+            "--set",
+            "callbackUrl=https://app.example.com/cb",
+            "--set",
+            "isCodeCredFlowEnabled=true",
+            "--set",
+            "permittedProfiles=Customer",
+            "--set",
+            "scopes=openid api",
+        ];
+        let made = installation.run(&create).json();
+        let secret = made["client_secret"].as_str().unwrap();
+        let id = made["client_id"].as_str().unwrap();
+        assert!(secret.len() >= 32 && id.len() >= 32, "{made}");
+        assert_eq!(
+            made["policies"]["callbackUrl"],
+            json!(["https://app.example.com/cb"])
+        );
+        let (listed, text) = both(&installation, &["client", "list"]);
+        assert_eq!(
+            listed["clients"],
+            json!([{"client_id": id, "name": "shop"}])
+        );
+        let (shown, show_text) = both(&installation, &["client", "show", "shop"]);
+        assert_eq!(shown["policies"], made["policies"]);
+        assert_eq!(
+            installation.run(&["client", "show", id, "--json"]).json(),
+            shown
+        );
+        let update = ["client", "update", "shop", "--set", "isPkceRequired=false"];
+        let (updated, update_text) = both(&installation, &update);
+        assert_eq!(updated["policies"]["isPkceRequired"], false);
+        for printed in [
+            text,
+            show_text,
+            update_text,
+            shown.to_string(),
+            listed.to_string(),
+            updated.to_string(),
+        ] {
+            assert!(
+                !printed.contains(secret) && !printed.contains("client_secret"),
+                "{printed}"
+            );
+        }
+        let rotated = installation
+            .run(&["client", "rotate-secret", "shop", "--json"])
+            .json();
+        assert_ne!(rotated["client_secret"], made["client_secret"]);
+        assert!(rotated["client_secret"].is_string());
+
+        let before = installation
+            .run(&["client", "show", "shop", "--json"])
+            .json();
+        for (set, word) in [
+            ("callbackUrl=javascript:alert(1)", "callbackUrl"),
+            ("colour=red", "colour: there is no such policy"),
+            (
+                "authorizationCodeLifetimeSeconds=601",
+                "authorizationCodeLifetimeSeconds",
+            ),
+            ("permittedProfiles=Nobody", "Nobody"),
+            (
+                "clientCredentialsFlowUser=nobody@example.com",
+                "nobody@example.com",
+            ),
+            ("idTokenSigningAlg=none", "idTokenSigningAlg"),
+        ] {
+            let ran = installation.run(&[
+                "client",
+                "update",
+                "shop",
+                "--set",
+                "isPkceRequired=true",
+                "--set",
+                set,
+            ]);
+            expect_refused(ran, 3, &[word]);
+            assert_eq!(
+                installation
+                    .run(&["client", "show", "shop", "--json"])
+                    .json(),
+                before,
+                "{set}"
+            );
+        }
+        expect_refused(installation.run(&create), 3, &["exists already"]);
+        for missing in [
+            &["client", "show", "x"][..],
+            &["client", "rotate-secret", "x"],
+            &["client", "update", "x", "--set", "isPkceRequired=true"],
+        ] {
+            expect_refused(installation.run(missing), 4, &["\"x\""]);
+        }
+    }
+}

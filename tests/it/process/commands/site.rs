@@ -1,0 +1,230 @@
+//! Sites by command: made, listed, shown and changed, and a wrong setting is named by its line.
+
+use serde_json::json;
+
+use super::{both, expect_refused, installations};
+
+#[tokio::test]
+async fn a_site_is_made_listed_shown_and_changed() {
+    for installation in installations().await {
+        let base = "https://id.example.com/shop";
+        let made = installation
+            .run(&[
+                "site",
+                "create",
+                "shop",
+                "--base-url",
+                &format!("{base}/"),
+                "--json",
+            ])
+            .json();
+        assert_eq!(made["base_url"], base);
+        let (listed, text) = both(&installation, &["site", "list"]);
+        assert_eq!(
+            listed["sites"],
+            json!([{"id": made["id"], "name": "shop", "base_url": base}])
+        );
+        assert!(text.contains(base));
+        let (shown, text) = both(&installation, &["site", "show", "shop"]);
+        assert_eq!(shown, made);
+        assert!(
+            text.contains("isHeadlessUserRegistrationAllowed = false"),
+            "{text}"
+        );
+        let by_id = installation
+            .run(&["site", "show", made["id"].as_str().unwrap(), "--json"])
+            .json();
+        assert_eq!(by_id, made);
+
+        let change = [
+            "site",
+            "update",
+            "shop",
+            "--json",
+            "--set",
+            "defaultLocale=de_DE",
+            "--base-url",
+            "https://id.example.com",
+        ];
+        let changed = installation.run(&change).json();
+        assert_eq!(changed["settings"]["defaultLocale"], "de_DE");
+        assert_eq!(changed["base_url"], "https://id.example.com");
+        assert_eq!(
+            installation.run(&["site", "show", "shop", "--json"]).json(),
+            changed
+        );
+
+        expect_refused(
+            installation.run(&["site", "show", "shoe"]),
+            4,
+            &["shoe", "shop"],
+        );
+        let again = [
+            "site",
+            "create",
+            "shop",
+            "--base-url",
+            "https://other.example.com",
+        ];
+        expect_refused(installation.run(&again), 3, &["exists already"]);
+        for wrong in [
+            "id.example.com",
+            "ftp://id.example.com",
+            "https://id.example.com/services",
+        ] {
+            let ran = installation.run(&["site", "create", "other", "--base-url", wrong]);
+            expect_refused(ran, 3, &[wrong]);
+        }
+        let base = ["--base-url", "https://second.example.com"];
+        installation
+            .run(&[&["site", "create", "second"], &base[..]].concat())
+            .expect_code(0);
+        let clash = installation.run(&[&["site", "update", "shop"], &base[..]].concat());
+        expect_refused(clash, 3, &["base URL"]);
+        assert_eq!(
+            installation.run(&["site", "show", "shop", "--json"]).json(),
+            changed
+        );
+        assert_eq!(
+            installation.run(&["site", "list", "--json"]).json()["sites"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
+    for installation in installations().await {
+        installation
+            .run(&[
+                "site",
+                "create",
+                "shop",
+                "--base-url",
+                "https://id.example.com",
+            ])
+            .expect_code(0);
+        let before = installation.run(&["site", "show", "shop", "--json"]).json();
+        let file = installation.path("settings.toml");
+        for (text, line, word) in [
+            (
+                "defaultLocale = \"de_DE\"\n\n# a comment\nisHeadlessUserRegistrationAlowed = true\n",
+                4,
+                "isHeadlessUserRegistrationAlowed",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\ndefaultTimezone = \"Mars/Base\"\n",
+                2,
+                "Mars/Base",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\ndoesRegistrationRequireAuth = \"yes\"\n",
+                2,
+                "doesRegistrationRequireAuth",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\nregistrationUserDefaultProfile = \"Customers\"\n",
+                2,
+                "Customers",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\nregistrationExecutionUser = \"nobody@example.com\"\n",
+                2,
+                "nobody@example.com",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\n[registrationFieldMapping]\na = \"profileId\"\n",
+                3,
+                "profileId",
+            ),
+            (
+                "# Accounts\ndefaultLocale = \"de_DE\"\n\n[registrationAccount]\nrule = \"customdata\"\nmemebr = \"company\"\n",
+                6,
+                "memebr",
+            ),
+            (
+                "[registrationAccount]\ncreate = true\nrule = \"shared\"\n",
+                3,
+                "name",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\nregistrationAccount = { rule = \"own\",\n  create = 7 }\n",
+                3,
+                "registrationAccount",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\n\nisHeadlessUserRegistrationAllowed = true\n",
+                3,
+                "doesRegistrationRequireAuth",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\nemailTmplsAllowlist = [\"nope\"]\n",
+                2,
+                "nope",
+            ),
+            (
+                "defaultLocale = \"de_DE\"\noAuthCdCrdtFlowEnable = \n",
+                2,
+                "",
+            ),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let ran = installation.run(&["site", "update", "shop", "--from", "settings.toml"]);
+            expect_refused(ran, 3, &[&format!("settings.toml, line {line}"), word]);
+            assert_eq!(
+                installation.run(&["site", "show", "shop", "--json"]).json(),
+                before,
+                "{text}"
+            );
+        }
+        for (set, word) in [
+            ("defaultLocale", "KEY=VALUE"),
+            ("nothing=1", "nothing"),
+            (
+                "isHeadlessUserRegistrationAllowed=true",
+                "doesRegistrationRequireAuth",
+            ),
+        ] {
+            let ran = installation.run(&[
+                "site",
+                "update",
+                "shop",
+                "--set",
+                "defaultLocale=de_DE",
+                "--set",
+                set,
+            ]);
+            expect_refused(ran, 3, &[word]);
+            assert_eq!(
+                installation.run(&["site", "show", "shop", "--json"]).json(),
+                before,
+                "{set}"
+            );
+        }
+        expect_refused(
+            installation.run(&["site", "update", "shop", "--from", "gone.toml"]),
+            3,
+            &["gone.toml"],
+        );
+        std::fs::write(
+            &file,
+            "defaultLocale = \"de_DE\"\ndefaultTimezone = \"Europe/Berlin\"\n",
+        )
+        .unwrap();
+        let after = installation
+            .run(&[
+                "site",
+                "update",
+                "shop",
+                "--from",
+                "settings.toml",
+                "--json",
+            ])
+            .json();
+        assert_eq!(after["settings"]["defaultTimezone"], "Europe/Berlin");
+        assert_eq!(after["settings"]["defaultLocale"], "de_DE");
+    }
+}

@@ -1,0 +1,211 @@
+//! Users by command: made with a password from standard input, and shown without it.
+
+use serde_json::Value;
+
+use super::{both, expect_refused, installations};
+use crate::process::binary::run_with_input;
+use crate::process::serve::Installation;
+
+#[tokio::test]
+async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it() {
+    const PASSWORD: &str = "Quiet-Lantern-42";
+    for installation in installations().await {
+        let create = [
+            "user",
+            "create",
+            "Jo@Example.com",
+            "--last-name",
+            "Doe",
+            "--first-name",
+            "Jo",
+            "--phone",
+            "+49 170 1234567",
+            "--email-verified",
+            "--password-file",
+            "-",
+            "--json",
+        ];
+        let made = installation.run_with_input(&create, PASSWORD);
+        assert!(
+            !made.stdout.contains(PASSWORD) && !made.stderr.contains(PASSWORD),
+            "{made:?}"
+        );
+        let made = made.json();
+        assert_eq!(made["username"], "Jo@Example.com");
+        assert_eq!(made["phone"], "+491701234567");
+        assert_ne!(made["email_verified_at"], Value::Null);
+        assert_eq!(made["phone_verified_at"], Value::Null);
+        for name in [
+            "jo@example.com",
+            "JO@EXAMPLE.COM",
+            made["id"].as_str().unwrap(),
+        ] {
+            let (shown, text) = both(&installation, &["user", "show", name]);
+            assert_eq!(shown["id"], made["id"]);
+            assert_eq!(shown["events"][0]["event"], "user.created");
+            for word in [PASSWORD, "argon2", "phc"] {
+                assert!(
+                    !text.contains(word) && !shown.to_string().contains(word),
+                    "{text}"
+                );
+            }
+        }
+        expect_refused(
+            installation.run_with_input(&create, PASSWORD),
+            3,
+            &["in use"],
+        );
+        std::fs::write(installation.path("password"), "Other-Lantern-42\n").unwrap();
+        let from_file = [
+            "user",
+            "create",
+            "ada@example.com",
+            "--last-name",
+            "L",
+            "--password-file",
+            "password",
+        ];
+        installation.run(&from_file).expect_code(0);
+        for (arguments, input, word) in [
+            (
+                &[
+                    "user",
+                    "create",
+                    "weak@example.com",
+                    "--last-name",
+                    "W",
+                    "--password-file",
+                    "-",
+                ][..],
+                "short",
+                "password",
+            ),
+            (
+                &[
+                    "user",
+                    "create",
+                    "weak@example.com",
+                    "--last-name",
+                    "W",
+                    "--password-file",
+                    "-",
+                ],
+                "",
+                "password",
+            ),
+            (
+                &["user", "create", "weak", "--last-name", "W"],
+                "",
+                "username",
+            ),
+            (
+                &[
+                    "user",
+                    "create",
+                    "weak@example.com",
+                    "--last-name",
+                    "W",
+                    "--email",
+                    "x",
+                ],
+                "",
+                "email",
+            ),
+            (
+                &[
+                    "user",
+                    "create",
+                    "weak@example.com",
+                    "--last-name",
+                    "W",
+                    "--phone",
+                    "12",
+                ],
+                "",
+                "phone",
+            ),
+            (
+                &[
+                    "user",
+                    "create",
+                    "weak@example.com",
+                    "--last-name",
+                    "W",
+                    "--password-file",
+                    "gone",
+                ],
+                "",
+                "gone",
+            ),
+        ] {
+            expect_refused(installation.run_with_input(arguments, input), 3, &[word]);
+        }
+        let nowhere = [
+            "user",
+            "create",
+            "weak@example.com",
+            "--last-name",
+            "W",
+            "--profile",
+            "Kings",
+        ];
+        expect_refused(installation.run(&nowhere), 4, &["Kings"]);
+        expect_refused(
+            installation.run(&["user", "show", "weak@example.com"]),
+            4,
+            &["weak@example.com"],
+        );
+        let (listed, _) = both(&installation, &["user", "list"]);
+        let names: Vec<_> = listed["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["username"].clone())
+            .collect();
+        assert_eq!(
+            names,
+            ["ada@example.com", "Jo@Example.com"],
+            "in order of the keys"
+        );
+        let rest = installation
+            .run(&[
+                "user",
+                "list",
+                "--after",
+                "ADA@example.com",
+                "--limit",
+                "1",
+                "--json",
+            ])
+            .json();
+        assert_eq!(rest["users"][0]["username"], "Jo@Example.com");
+        let unreadable = ["user", "list", "--after", "nobody"];
+        expect_refused(installation.run(&unreadable), 3, &["--after"]);
+    }
+}
+
+#[test]
+fn a_password_is_read_to_its_last_character_but_the_line_break() {
+    let installation = Installation::new("sqlite:vestibule.db", "");
+    installation.run(&["migrate", "up"]).expect_code(0);
+    let create = |name: &str, input: &str| {
+        let arguments = [
+            "user",
+            "create",
+            name,
+            "--last-name",
+            "D",
+            "--password-file",
+            "-",
+            "--config",
+            "vestibule.toml",
+        ];
+        run_with_input(installation.directory.path(), &arguments, input).code
+    };
+    assert_eq!(create("a@example.com", "Quiet-Lantern-42\r\n"), 0);
+    assert_eq!(
+        create("b@example.com", "Quiet-Lantern-42 \n"),
+        3,
+        "white space at the end is told, not trimmed"
+    );
+}
