@@ -1,8 +1,5 @@
 //! `vestibule inbox list|wait`: the messages that `vestibule dev` has sent.
 
-use std::collections::HashSet;
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
@@ -11,10 +8,6 @@ use super::output;
 use super::place::{Exit, Place};
 use super::ready::Ready;
 use super::wire::{Wire, form};
-use crate::moment::Stopwatch;
-
-/// Pause between two looks into an inbox that holds older messages.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads the messages of a running `vestibule dev`.
 #[derive(Args)]
@@ -52,7 +45,8 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let wire = Wire::new()?;
     match arguments.action {
         Action::List { to } => {
-            let messages = messages(&wire, &ready, to.as_deref(), 0).await?;
+            let parameters: Vec<_> = to.iter().map(|to| ("to", to.as_str())).collect();
+            let messages = messages(&wire, &ready, &parameters).await?;
             let lines: Vec<String> = messages.iter().map(line).collect();
             place.print(
                 &serde_json::json!({ "messages": messages }),
@@ -83,15 +77,15 @@ pub struct Watch<'w> {
     wire: &'w Wire,
     ready: &'w Ready,
     to: &'w str,
-    before: HashSet<String>,
+    after: Option<String>,
 }
 
 impl<'w> Watch<'w> {
     /// Notes what is there: only what comes later counts.
     pub async fn start(wire: &'w Wire, ready: &'w Ready, to: &'w str) -> Result<Watch<'w>, Exit> {
         let mut watch = Watch::from_the_beginning(wire, ready, to);
-        let there = messages(wire, ready, Some(to), 0).await?;
-        watch.before = there.iter().map(|m| member(m, "id").to_owned()).collect();
+        let there = messages(wire, ready, &[("to", to)]).await?;
+        watch.after = there.last().map(|m| member(m, "id").to_owned());
         Ok(watch)
     }
 
@@ -100,42 +94,29 @@ impl<'w> Watch<'w> {
             wire,
             ready,
             to,
-            before: HashSet::new(),
+            after: None,
         }
     }
 
     /// The newest message that counts, waiting for one; `None` when none came in time.
     pub async fn newest(&self, seconds: u64) -> Result<Option<Value>, Exit> {
-        let stopwatch = Stopwatch::start();
-        loop {
-            let left_ms = (seconds as f64 - stopwatch.seconds()).max(0.0) * 1000.0;
-            // The inbox itself waits for the first message; for a later one it is asked again.
-            let there = messages(self.wire, self.ready, Some(self.to), left_ms as u64).await?;
-            let newest = there
-                .into_iter()
-                .rfind(|message| !self.before.contains(member(message, "id")));
-            if newest.is_some() || left_ms <= 0.0 {
-                return Ok(newest);
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
+        let wait_ms = (seconds * 1000).to_string();
+        let mut parameters = vec![("to", self.to), ("wait_ms", wait_ms.as_str())];
+        parameters.extend(self.after.as_deref().map(|after| ("after", after)));
+        Ok(messages(self.wire, self.ready, &parameters).await?.pop())
     }
 }
 
-/// The messages to an address, newest last, waiting for the first.
+/// The messages that the inbox lists for these parameters, newest last.
 async fn messages(
     wire: &Wire,
     ready: &Ready,
-    to: Option<&str>,
-    wait_ms: u64,
+    parameters: &[(&str, &str)],
 ) -> Result<Vec<Value>, Exit> {
-    let wait_ms = wait_ms.to_string();
-    let mut parameters = vec![("wait_ms", wait_ms.as_str())];
-    parameters.extend(to.map(|to| ("to", to)));
     let url = format!(
         "{}/_emulator/v1/inbox?{}",
         ready.management_url,
-        form(&parameters)
+        form(parameters)
     );
     let token = format!("Bearer {}", ready.admin_token);
     let answer = wire

@@ -105,15 +105,30 @@ impl Inbox {
         }
     }
 
+    /// The same, beyond the message with the id `after`; all of them when there is none such.
+    fn list_after(&self, to: Option<&str>, after: Option<&str>) -> Vec<Arc<InboxMessage>> {
+        let mut messages = self.list(to);
+        let known = after.and_then(|after| messages.iter().rposition(|m| m.id == after));
+        match known {
+            Some(known) => messages.split_off(known + 1),
+            None => messages,
+        }
+    }
+
     /// The same, but waits until there is one, at most for `wait`.
-    pub async fn wait(&self, to: Option<&str>, wait: Duration) -> Vec<Arc<InboxMessage>> {
+    pub async fn wait(
+        &self,
+        to: Option<&str>,
+        after: Option<&str>,
+        wait: Duration,
+    ) -> Vec<Arc<InboxMessage>> {
         let arrived = async {
             loop {
                 let own = to.map(|to| self.lock().bell_of(&to.to_lowercase()));
                 let mut rung = pin!(own.as_deref().unwrap_or(&self.bell).notified());
                 // Listening begins before the look, so that no arrival falls between the two.
                 rung.as_mut().enable();
-                let messages = self.list(to);
+                let messages = self.list_after(to, after);
                 if !messages.is_empty() {
                     return messages;
                 }
@@ -193,12 +208,14 @@ mod tests {
         let waiting: Vec<_> = ["Ada@example.com", "ada@example.com"]
             .map(|to| {
                 let inbox = Arc::clone(&inbox);
-                tokio::spawn(async move { inbox.wait(Some(to), Duration::from_secs(30)).await })
+                tokio::spawn(
+                    async move { inbox.wait(Some(to), None, Duration::from_secs(30)).await },
+                )
             })
             .into();
         let any = {
             let inbox = Arc::clone(&inbox);
-            tokio::spawn(async move { inbox.wait(None, Duration::from_secs(30)).await })
+            tokio::spawn(async move { inbox.wait(None, None, Duration::from_secs(30)).await })
         };
         tokio::task::yield_now().await;
         inbox.put(message(1, "bob@example.com"));
@@ -210,7 +227,7 @@ mod tests {
         }
         assert!(
             inbox
-                .wait(Some("eve@example.com"), Duration::ZERO)
+                .wait(Some("eve@example.com"), None, Duration::ZERO)
                 .await
                 .is_empty()
         );

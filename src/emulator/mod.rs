@@ -1,7 +1,7 @@
 //! The emulator API: what `vestibule dev` adds to the management listener so that people and tests
 //! can read the mail that the server sends. `vestibule serve` has none of these routes.
 //!
-//! `GET /_emulator/v1/inbox?to=ADDRESS&wait_ms=2000` lists messages, waiting for the first;
+//! `GET /_emulator/v1/inbox?to=ADDRESS&after=ID&wait_ms=2000` lists messages, waiting for the first;
 //! `DELETE /_emulator/v1/inbox` empties it. The listener is on the loopback; a request that names
 //! another host, or that a web page sent, is refused, because a page in the developer's browser must
 //! not read codes. A token is not needed, and one that is sent must be right.
@@ -67,7 +67,7 @@ async fn list(
     let to = parameters.get("to");
     let messages = emulator
         .inbox
-        .wait(to, Duration::from_millis(wait_ms))
+        .wait(to, parameters.get("after"), Duration::from_millis(wait_ms))
         .await;
     let messages: Vec<&InboxMessage> = messages.iter().map(Arc::as_ref).collect();
     answer(StatusCode::OK, &json!({ "messages": messages }))

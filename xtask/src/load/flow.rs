@@ -19,6 +19,12 @@ pub enum Scenario {
     ClientCredentialsOpaque,
     /// One read of the signing keys.
     Jwks,
+    /// Username and password at authorize, and the token: one password hash each.
+    PasswordLogin,
+    /// One begun passwordless login: a code is made and its message queued.
+    PasswordlessInit,
+    /// Init, code from the inbox, authorize, token, for a user who exists.
+    PasswordlessLogin,
     /// One refresh that replaces the refresh token, with an opaque access token and an id_token.
     Refresh,
     /// Init, code from the inbox, authorize, token: a new user each time.
@@ -29,12 +35,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them, cheap ones first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Jwks,
         Self::ClientCredentials,
         Self::ClientCredentialsOpaque,
         Self::Userinfo,
         Self::Refresh,
+        Self::PasswordlessInit,
+        Self::PasswordlessLogin,
+        Self::PasswordLogin,
         Self::Registration,
     ];
 
@@ -44,6 +53,9 @@ impl Scenario {
             Self::ClientCredentials => "client_credentials",
             Self::ClientCredentialsOpaque => "client_credentials_opaque",
             Self::Jwks => "jwks",
+            Self::PasswordLogin => "password_login",
+            Self::PasswordlessInit => "passwordless_init",
+            Self::PasswordlessLogin => "passwordless_login",
             Self::Refresh => "refresh",
             Self::Registration => "registration",
             Self::Userinfo => "userinfo",
@@ -82,6 +94,8 @@ pub struct Worker<'a> {
     user: String,
     /// The refresh token that is good now.
     refresh_token: String,
+    /// The message that was read last.
+    last_message: String,
     /// The parts of the latest iteration and how long each took.
     pub laps: Vec<(&'static str, Duration)>,
 }
@@ -104,11 +118,12 @@ impl<'a> Worker<'a> {
             integration: String::new(),
             user: String::new(),
             refresh_token: String::new(),
+            last_message: String::new(),
             laps: Vec::new(),
         };
-        if matches!(
+        if !matches!(
             scenario,
-            Scenario::Refresh | Scenario::Registration | Scenario::Userinfo
+            Scenario::ClientCredentials | Scenario::ClientCredentialsOpaque | Scenario::Jwks
         ) {
             worker.integration = format!("Bearer {}", worker.client_credentials("opaque")?);
             worker.user = format!("Bearer {}", worker.registration()?);
@@ -124,6 +139,9 @@ impl<'a> Worker<'a> {
                 self.client_credentials(scenario.token_format()).map(drop)
             }
             Scenario::Jwks => self.jwks(),
+            Scenario::PasswordLogin => self.password_login(),
+            Scenario::PasswordlessInit => self.init_login().map(drop),
+            Scenario::PasswordlessLogin => self.passwordless_login(),
             Scenario::Refresh => self.refresh(),
             Scenario::Registration => self.registration().map(drop),
             Scenario::Userinfo => self.userinfo(),
@@ -183,11 +201,54 @@ impl<'a> Worker<'a> {
         let since = self.lap("init", since);
         let otp = self.read_code(&address)?;
         let since = self.lap("inbox", since);
-        let code = self.authorize(&identifier, &otp)?;
+        let code = self.authorize("user-registration", &identifier, &otp)?;
         let since = self.lap("authorize", since);
         let access_token = self.exchange(&code)?;
         self.lap("token", since);
         Ok(access_token)
+    }
+
+    /// Begins a login of this worker's own user.
+    fn init_login(&mut self) -> Outcome<String> {
+        let address = self.address(1);
+        let body = format!(r#"{{"verificationmethod":"email","username":"{address}"}}"#);
+        let path = format!(
+            "{}/services/auth/headless/init/passwordless/login",
+            self.to.site.path
+        );
+        let headers = [
+            ("Authorization", self.integration.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let answer = expect(self.site.post(&path, &headers, &body)?, 200)?.json()?;
+        if text(&answer, "status")? != "success" || text(&answer, "email")? != address {
+            return Err(format!("init did not succeed: {answer}").into());
+        }
+        Ok(text(&answer, "identifier")?.to_owned())
+    }
+
+    fn passwordless_login(&mut self) -> Outcome {
+        let address = self.address(1);
+        let since = Instant::now();
+        let identifier = self.init_login()?;
+        let since = self.lap("init", since);
+        let otp = self.read_code(&address)?;
+        let since = self.lap("inbox", since);
+        let code = self.authorize("passwordless-login", &identifier, &otp)?;
+        let since = self.lap("authorize", since);
+        self.exchange(&code)?;
+        self.lap("token", since);
+        Ok(())
+    }
+
+    fn password_login(&mut self) -> Outcome {
+        let address = self.address(1);
+        let since = Instant::now();
+        let code = self.authorize("Named-User", &address, PASSWORD)?;
+        let since = self.lap("authorize", since);
+        self.exchange(&code)?;
+        self.lap("token", since);
+        Ok(())
     }
 
     fn init(&mut self, address: &str) -> Outcome<String> {
@@ -211,9 +272,10 @@ impl<'a> Worker<'a> {
 
     fn read_code(&mut self, address: &str) -> Outcome<String> {
         let path = format!(
-            "{}/_emulator/v1/inbox?to={}&wait_ms=2000",
+            "{}/_emulator/v1/inbox?to={}&after={}&wait_ms=2000",
             self.to.management.path,
-            encode::query(address)
+            encode::query(address),
+            self.last_message
         );
         let bearer = format!("Bearer {}", self.to.admin_token);
         for _ in 0..INBOX_TRIES {
@@ -226,21 +288,24 @@ impl<'a> Worker<'a> {
                 .as_array()
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            // The address is new, so there is one message; should there be more, the latest counts.
+            // One message came since the last; should there be more, the latest counts.
             let newest = messages
                 .iter()
                 .max_by_key(|message| message["sent_at"].to_string());
-            if let Some(code) = newest.and_then(|message| message["code"].as_str()) {
+            let code = newest
+                .and_then(|message| Some((message["id"].as_str()?, message["code"].as_str()?)));
+            if let Some((id, code)) = code {
+                id.clone_into(&mut self.last_message);
                 return Ok(code.to_owned());
             }
         }
         Err(format!("no code for {address} in the inbox").into())
     }
 
-    fn authorize(&mut self, identifier: &str, otp: &str) -> Outcome<String> {
+    fn authorize(&mut self, request_type: &str, left: &str, right: &str) -> Outcome<String> {
         let basic = format!(
             "Basic {}",
-            encode::base64(format!("{identifier}:{otp}").as_bytes())
+            encode::base64(format!("{left}:{right}").as_bytes())
         );
         let body = encode::form(&[
             ("response_type", "code_credentials"),
@@ -251,7 +316,7 @@ impl<'a> Worker<'a> {
         let path = format!("{}/services/oauth2/authorize", self.to.site.path);
         let headers = [
             FORM,
-            ("Auth-Request-Type", "user-registration"),
+            ("Auth-Request-Type", request_type),
             ("Auth-Verification-Type", "email"),
             ("Authorization", basic.as_str()),
         ];
