@@ -77,16 +77,16 @@ pub enum Presented {
 }
 
 impl Presented {
-    /// Whether a backend shows its integration user's token; it speaks for all its users from one
-    /// address.
-    pub fn is_backend(&self) -> bool {
-        matches!(
-            self,
+    /// The client of a backend: of a caller that showed a live token of an integration user.
+    pub fn backend(&self) -> Option<&str> {
+        match self {
             Presented::Token {
+                client_id,
                 is_integration: true,
                 ..
-            }
-        )
+            } => Some(client_id),
+            _ => None,
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use vestibule_protocol::headless::{
 use super::answer::private;
 use super::arrival::Arrival;
 use super::{attempt, bearer, limited};
-use crate::admission::Surface;
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
@@ -40,13 +39,7 @@ async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> 
     };
     let target = request.as_ref().ok().and_then(second_phase_username);
     let presenting = match &target {
-        Some(username) if !presented.is_backend() => Some(limited::presenting(
-            arrival,
-            Surface::Reset,
-            None,
-            Some(username),
-        )?),
-        Some(_) => None,
+        Some(username) => Some(limited::resetting(arrival, &presented, username)?),
         None => {
             limited::init(arrival, &presented)?;
             None

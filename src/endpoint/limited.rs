@@ -11,19 +11,7 @@ use crate::refusal::Refusal;
 /// # Refusals
 /// `RateLimited`.
 pub(super) fn init(arrival: &Arrival, presented: &Presented) -> Result<(), Refusal> {
-    let backend = match presented {
-        Presented::Token {
-            client_id,
-            is_integration: true,
-            ..
-        } => Some(client_id.as_str()),
-        _ => None,
-    };
-    let keys = Keys {
-        ip: backend.is_none().then_some(arrival.ip),
-        client: backend,
-        ..keys(arrival)
-    };
+    let keys = keys_of(arrival, presented);
     arrival.app.edge.take(Surface::Init, &keys, arrival.at)
 }
 
@@ -35,8 +23,8 @@ pub(super) struct Presenting<'a> {
     keys: Keys<'a>,
 }
 
-/// Takes a request at [`Surface::Redeem`], [`Surface::Login`] or [`Surface::Reset`] in. The target is
-/// the username in its compared form, where one is presented.
+/// Takes a request at [`Surface::Redeem`] or [`Surface::Login`] in. The target is the username in its
+/// compared form, where one is presented.
 ///
 /// # Refusals
 /// `RateLimited`.
@@ -49,17 +37,41 @@ pub(super) fn presenting<'a>(
     let keys = Keys {
         client,
         target,
-        ..keys(arrival)
+        ..keys_of(arrival, &Presented::Nothing)
     };
-    arrival.app.edge.take(surface, &keys, arrival.at)?;
-    Ok(Presenting {
-        arrival,
-        surface,
-        keys,
-    })
+    Presenting::take(arrival, surface, keys)
 }
 
-impl Presenting<'_> {
+/// Takes a request at [`Surface::Reset`] in, about a username in its compared form.
+///
+/// # Refusals
+/// `RateLimited`.
+pub(super) fn resetting<'a>(
+    arrival: &'a Arrival,
+    presented: &'a Presented,
+    target: &'a str,
+) -> Result<Presenting<'a>, Refusal> {
+    let keys = Keys {
+        target: Some(target),
+        ..keys_of(arrival, presented)
+    };
+    Presenting::take(arrival, Surface::Reset, keys)
+}
+
+impl<'a> Presenting<'a> {
+    fn take(
+        arrival: &'a Arrival,
+        surface: Surface,
+        keys: Keys<'a>,
+    ) -> Result<Presenting<'a>, Refusal> {
+        arrival.app.edge.take(surface, &keys, arrival.at)?;
+        Ok(Presenting {
+            arrival,
+            surface,
+            keys,
+        })
+    }
+
     /// What was presented was right.
     pub(super) fn succeeded(self) {
         let Presenting {
@@ -71,10 +83,13 @@ impl Presenting<'_> {
     }
 }
 
-fn keys(arrival: &Arrival) -> Keys<'_> {
+/// What is known of a caller by what it shows.
+fn keys_of<'a>(arrival: &'a Arrival, presented: &'a Presented) -> Keys<'a> {
+    let backend = presented.backend();
     Keys {
-        ip: Some(arrival.ip),
+        ip: backend.is_none().then_some(arrival.ip),
+        client: backend,
         site: Some(&arrival.site.site.id),
-        ..Keys::default()
+        target: None,
     }
 }

@@ -85,8 +85,10 @@ async fn net_13_codes_presented_from_one_64_share_a_limit() {
 
 #[tokio::test]
 async fn net_12_a_forwarded_address_counts_from_a_listed_proxy_only() {
-    let mut setup = Setup::default();
-    setup.trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+    let mut setup = Setup {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..Setup::default()
+    };
     setup.config.limits.rules = vec![Rule {
         surface: Surface::Redeem,
         per: Per::IpPrefix,

@@ -104,7 +104,7 @@ on_both_databases! {
     async fn otp_09_one_guess_at_each_of_many_is_a_spray(site: Site) {
         site.update_settings(json!({"otpSprayThresholdPerHour": 10})).await;
         let detected = |count: u32| {
-            let site_id = site.app.directory().sites()[0].site.id.clone();
+            let site_id = site.entry("private").site.id.clone();
             let line = format!("vestibule_spray_detected_total{{site=\"{site_id}\",kind=\"otp\"}} {count}\n");
             site.app.metrics.render().contains(&line)
         };

@@ -76,7 +76,7 @@ fn the_page_computes_the_odds_of_the_defaults() {
         let hits = guesses / codes;
         let chance = -(-hits).exp_m1() * 100.0;
         let chance = match chance {
-            chance if chance >= 1e-5 && chance < 1e-3 => format!("{chance:.6}"),
+            chance if (1e-5..1e-3).contains(&chance) => format!("{chance:.6}"),
             chance => two_digits(chance),
         };
         let hits = two_digits(hits);
