@@ -9,6 +9,7 @@ mod limits;
 mod passwordless_login;
 mod races;
 mod registration;
+mod sameness;
 mod settings;
 mod templates;
 pub mod tokens;
