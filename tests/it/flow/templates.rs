@@ -7,7 +7,7 @@ use vestibule::delivery::InboxMessage;
 use vestibule::settings::{Template, TemplateFlow};
 use vestibule::store;
 
-use crate::fixture::{START, Site, on_both_databases, on_sqlite, registration};
+use crate::fixture::{Call, START, Site, on_both_databases, on_sqlite, registration};
 
 const GERMAN: &str = "shop/WelcomeDe";
 const ENGLISH: &str = "shop/WelcomeEn";
@@ -182,5 +182,68 @@ on_sqlite! {
             assert!(!html.contains("<script") && !html.contains("<img") && !html.contains("a & b"), "{html}");
             assert_eq!(html.matches(&code).count(), 1, "{html}");
         }
+    }
+}
+
+/// The mail of a login or a reset at the public site, or the answer that there is none.
+async fn asked(site: &Site, path: &str, named: Option<&str>) -> Result<Arc<InboxMessage>, Value> {
+    let mut body = json!({"username": "janice@example.com", "recaptcha": "test-pass"});
+    if path == LOGIN {
+        body["verificationmethod"] = json!("email");
+    }
+    if let Some(named) = named {
+        body["emailtemplate"] = json!(named);
+    }
+    let answer = site.send(Call::post(path).on_public().json(&body)).await;
+    if answer.status != 200 {
+        return Err(answer.json()["status_code"].clone());
+    }
+    site.deliver().await;
+    let mail = site.inbox.list(None).pop().expect("a mail");
+    site.inbox.clear();
+    Ok(mail)
+}
+
+const LOGIN: &str = "/services/auth/headless/init/passwordless/login";
+const RESET: &str = "/services/auth/headless/forgot_password";
+
+on_both_databases! {
+    async fn login_and_reset_have_templates_and_rules_of_their_own(site: Site) {
+        site.register("janice@example.com").await;
+        for (name, flow) in [("shop/Login", TemplateFlow::PasswordlessLogin), ("shop/Reset", TemplateFlow::ForgotPassword)] {
+            save(&site, template(name, "de", flow)).await;
+        }
+        let name = async |path, named| asked(&site, path, named).await.map(|mail| mail.template.clone());
+        let refused = |code: &str| Err(json!(code));
+        assert_eq!(name(LOGIN, None).await, Ok("login_otp".into()));
+        assert_eq!(name(RESET, None).await, Ok("password_reset_otp".into()));
+        // While its allowlist is off, the reset takes any template of its own, and the login none.
+        assert_eq!(name(RESET, Some("shop/Reset")).await, Ok("shop/Reset".into()));
+        assert_eq!(name(RESET, Some("shop/Login")).await, refused("not_allowed_template"));
+        assert_eq!(name(RESET, Some("shop/None")).await, refused("invalid_template"));
+        assert_eq!(name(LOGIN, Some("shop/Login")).await, refused("not_allowed_template"));
+
+        site.update_settings_of("public", json!({
+            "passwordlessLoginEmailTemplate": "shop/Login", "forgotPasswordEmailTemplate": {"en": "shop/Reset"},
+            "isForgotPwdEmailTemplateAllowlistingEnabled": true, "emailTmplsAllowlist": ["shop/Login"],
+        })).await;
+        site.advance(std::time::Duration::from_secs(3_600));
+        assert_eq!(name(RESET, Some("shop/Reset")).await, refused("not_allowed_template"));
+        assert_eq!(name(LOGIN, Some("shop/Login")).await, refused("not_allowed_template"), "its own list is off");
+        assert_eq!(name(LOGIN, None).await, Ok("shop/Login".into()));
+        assert_eq!(name(RESET, None).await, Ok("shop/Reset".into()));
+    }
+}
+
+on_both_databases! {
+    async fn enu_03_a_template_that_is_named_tells_nobody_who_is_there(site: Site) {
+        site.update_settings_of("public", json!({"isEmailTemplateAllowlistingEnabled": true})).await;
+        let ask = async |username: &str| {
+            let body = json!({"username": username, "recaptcha": "test-pass", "verificationmethod": "email",
+                "emailtemplate": "shop/None"});
+            site.send(Call::post(LOGIN).on_public().json(&body)).await.expect_status(400).body
+        };
+        site.register("janice@example.com").await;
+        assert_eq!(ask("janice@example.com").await, ask("nobody@example.com").await);
     }
 }
