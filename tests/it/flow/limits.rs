@@ -1,6 +1,7 @@
 //! Limits, over the wire: the edge (here) and guessing (`guessing`), by the ids of the threat
 //! catalogue. What a bucket does by itself is tested where it stands.
 
+mod accounts;
 mod guessing;
 mod page;
 
