@@ -5,8 +5,8 @@ use super::spray::validate_threshold;
 use super::{FieldTarget, Settings};
 use crate::changes::Invalid;
 
-/// The verifiers of captchas.
-const CAPTCHA_PROVIDERS: [&str; 6] = [
+/// The verifiers of captchas, by the names of the setting `recaptchaProvider`.
+pub const CAPTCHA_PROVIDERS: [&str; 6] = [
     "google_v2",
     "google_v3",
     "google_enterprise",

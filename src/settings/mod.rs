@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
+pub use check::CAPTCHA_PROVIDERS;
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use spray::SprayAction;
 pub use template::Template;

@@ -22,9 +22,11 @@ pub enum CaptchaProof {
 }
 
 impl CaptchaProof {
-    /// The proof of a body that cannot be taken for another reason; nothing when it is the reason.
+    /// The proof of a body that cannot be taken. One that is itself the reason came all the same, and
+    /// its caller is told what is wrong with it, not that there is none; it holds no token.
     pub fn of_body(body: &[u8]) -> Option<CaptchaProof> {
-        Members::of_body(body, &[]).ok()?.captcha().ok()?
+        let proof = Members::of_body(body, &[]).ok()?.captcha();
+        proof.unwrap_or_else(|_| Some(CaptchaProof::Token(Secret::default())))
     }
 
     /// The token itself, whichever way it came.

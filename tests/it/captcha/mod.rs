@@ -1,6 +1,7 @@
 //! The captcha verifier over the wire: what it is asked, what its answers come to, and that whatever
 //! keeps it from answering ends in `unknown_error` and hurts nobody else.
 
+mod flows;
 mod outages;
 mod spending;
 mod wire;

@@ -1,0 +1,310 @@
+//! reCAPTCHA in front of the three flows, over HTTP at the public site of the demo.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use vestibule::app::CAPTCHA_SECRET_OWNER;
+use vestibule::captcha::Provider;
+use vestibule::moment::Entropy;
+use vestibule::sealing::{Keyring, Purpose};
+use vestibule::settings::CAPTCHA_PROVIDERS;
+
+use super::yes;
+use crate::fixture::remote::{Behaviour, Remote};
+use crate::fixture::{Answer, Call, Database, MASTER_KEY, Setup, Site, postgres, registration};
+
+/// The three calls that a captcha opens: what the path is, what a body holds besides the captcha, and
+/// whether the answer has the members of the OAuth shape, too.
+const DOORS: [(&str, bool); 3] = [
+    ("/services/auth/headless/init/registration", true),
+    ("/services/auth/headless/init/passwordless/login", true),
+    ("/services/auth/headless/forgot_password", false),
+];
+
+fn body(path: &str) -> Value {
+    match path {
+        "/services/auth/headless/init/registration" => registration("janice@example.com"),
+        "/services/auth/headless/init/passwordless/login" => {
+            json!({"verificationmethod": "email", "username": "janice@example.com"})
+        }
+        _ => json!({"username": "janice@example.com"}),
+    }
+}
+
+fn refusal(is_merged: bool, status_code: &str, name: &str, description: &str) -> Value {
+    let mut refusal = json!({"status_code": status_code, "status": "failed"});
+    refusal[name] = json!(description);
+    if is_merged {
+        refusal["error"] = json!(name);
+        refusal["error_description"] = json!(description);
+    }
+    refusal
+}
+
+/// The demo, whose public site asks a verifier of the test's own.
+async fn site(database: Database, remote: &Remote, changes: Value) -> Site {
+    let mut setup = Setup::default();
+    setup.config.captcha.siteverify_url = Some(remote.url.to_string());
+    setup.config.captcha.enterprise_url = Some(remote.url.to_string());
+    setup.config.captcha.timeout_ms = 400;
+    // The limits of the edge are not what is tried here.
+    setup.config.limits.rules.clear();
+    setup.config.limits.enabled = false;
+    let site = Site::open_with(database, setup).await;
+    let sealed = Keyring::new(&MASTER_KEY).seal_text(
+        Purpose::CaptchaSecret,
+        CAPTCHA_SECRET_OWNER,
+        "s3cret-key",
+        &Entropy::Os,
+    );
+    let mut settings = json!({
+        "recaptchaProvider": "google_v3", "recaptchaSecretKey": sealed,
+        "recaptchaScoreThreshold": 0.7, "recaptchaHostnames": ["app.example.com"],
+        "recaptchaExpectedAction": "login",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        settings[name] = value.clone();
+    }
+    site.update_settings_of("public", settings).await;
+    site
+}
+
+async fn knock(site: &Site, path: &str, captcha: Value) -> Answer {
+    let mut body = body(path);
+    for (name, value) in captcha.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    site.send(Call::post(path).on_public().json(&body)).await
+}
+
+/// Nothing was begun and nothing will be sent.
+async fn assert_untouched(site: &Site) {
+    for query in [
+        "SELECT COUNT(*) FROM challenge",
+        "SELECT COUNT(*) FROM outbox",
+        "SELECT COUNT(*) FROM captcha_token",
+    ] {
+        assert_eq!(site.count(query).await, 0, "{query}");
+    }
+}
+
+#[test]
+fn settings_and_verifiers_have_the_same_names_for_the_providers() {
+    let names: Vec<&str> = Provider::ALL
+        .iter()
+        .map(|provider| provider.as_str())
+        .collect();
+    let mut settings = CAPTCHA_PROVIDERS.to_vec();
+    settings.sort_unstable();
+    assert_eq!(names, settings);
+}
+
+#[tokio::test]
+async fn cap_01_without_a_token_each_flow_asks_for_one() {
+    let remote = Remote::start(Behaviour::json(&yes())).await;
+    let site = site(Database::Sqlite, &remote, json!({})).await;
+    for (path, is_merged) in DOORS {
+        for nothing in [
+            json!({}),
+            json!({"recaptcha": null}),
+            json!({"recaptcha": ""}),
+        ] {
+            let answer = knock(&site, path, nothing).await.expect_status(400);
+            let expected = refusal(
+                is_merged,
+                "recaptcha_req",
+                "invalid_request",
+                "include a reCAPTCHA parameter",
+            );
+            assert_eq!(answer.json(), expected, "{path}");
+        }
+    }
+    assert!(remote.received().is_empty());
+    assert_untouched(&site).await;
+}
+
+#[tokio::test]
+async fn cap_02_what_the_verifier_said_stands_in_the_answer() {
+    let duplicate = json!({"success": false, "challenge_ts": "2026-01-01T00:00:00Z",
+        "hostname": "app.example.com", "error-codes": ["timeout-or-duplicate"], "extra": 1});
+    let mut low = yes();
+    low["score"] = json!(0.699_999);
+    let mut foreign = yes();
+    foreign["hostname"] = json!("a.app.example.com");
+    let mut other = yes();
+    other["action"] = json!("signup");
+    let remote = Remote::start(Behaviour::json(&duplicate)).await;
+    let site = site(Database::Sqlite, &remote, json!({})).await;
+    for (path, is_merged) in DOORS {
+        for said in [&duplicate, &low, &foreign, &other] {
+            remote.behave(Behaviour::json(said));
+            let answer = knock(&site, path, json!({"recaptcha": "t"}))
+                .await
+                .expect_status(400);
+            let mut expected = refusal(
+                is_merged,
+                "invalid_recaptcha",
+                "invalid_request",
+                "invalid reCAPTCHA token",
+            );
+            let mut shown = said.clone();
+            shown.as_object_mut().unwrap().shift_remove("extra");
+            expected["recaptcha_response"] = shown;
+            assert_eq!(answer.json(), expected, "{path}");
+        }
+    }
+    assert_untouched(&site).await;
+    let asked = remote.received();
+    assert!(
+        asked
+            .iter()
+            .all(|asked| asked.body.contains("remoteip=203.0.113.7"))
+    );
+}
+
+#[tokio::test]
+async fn cap_11_while_the_verifier_is_away_nobody_is_let_in_and_nothing_else_stops() {
+    let remote = Remote::start(Behaviour::Hang).await;
+    let site = site(Database::Sqlite, &remote, json!({})).await;
+    for (path, is_merged) in DOORS {
+        for behaviour in [
+            Behaviour::Hang,
+            Behaviour::status(500),
+            Behaviour::Answer(200, "", String::from("<html>")),
+            Behaviour::HalfAnswer(yes().to_string()),
+        ] {
+            remote.behave(behaviour);
+            let answer = knock(&site, path, json!({"recaptcha": "t"}))
+                .await
+                .expect_status(500);
+            let expected = refusal(
+                is_merged,
+                "unknown_error",
+                "unknown_error",
+                "retry your request",
+            );
+            assert_eq!(answer.json(), expected, "{path}");
+        }
+    }
+    assert_untouched(&site).await;
+    // The private site asks nobody.
+    site.register("other@example.com").await;
+}
+
+#[tokio::test]
+async fn cap_08_13_an_event_is_the_sites_own_and_comes_alone() {
+    let assessment = json!({
+        "tokenProperties": {"valid": true, "action": "login", "hostname": "app.example.com",
+            "createTime": "2026-01-05T09:59:30Z"},
+        "riskAnalysis": {"score": 0.9},
+    });
+    let remote = Remote::start(Behaviour::json(&assessment)).await;
+    let enterprise = json!({
+        "recaptchaProvider": "google_enterprise", "recaptchaProjectId": "shop-7",
+        "recaptchaSiteKey": "6Lc-site-key",
+    });
+    let site = site(Database::Sqlite, &remote, enterprise).await;
+    let event = |token: &str, project: &str| {
+        json!({"token": token, "siteKey": "6Lc-site-key", "projectId": project,
+            "expectedAction": "signup"})
+    };
+    for (path, _) in DOORS {
+        let foreign = json!({"recaptchaevent": event("t", "shop-8")});
+        let answer = knock(&site, path, foreign).await.expect_status(400).json();
+        assert_eq!(answer["status_code"], "invalid_recaptcha");
+        assert_eq!(answer.get("recaptcha_response"), None);
+        let both = json!({"recaptcha": "t", "recaptchaevent": event("t", "shop-7")});
+        let answer = knock(&site, path, both).await.expect_status(400).json();
+        assert_eq!(answer["status_code"], "invalid_params", "{path}");
+    }
+    assert!(remote.received().is_empty());
+    assert_untouched(&site).await;
+    for (path, _) in DOORS {
+        let own = json!({"recaptchaevent": event(path, "shop-7")});
+        knock(&site, path, own).await.expect_ok();
+    }
+    site.deliver().await;
+    site.inbox.clear();
+}
+
+/// A node and another on one database; sixteen requests with one token, spread over both.
+async fn one_token_on_two_nodes(database: Database) {
+    let remote = Remote::start(Behaviour::json(&yes())).await;
+    let site = Arc::new(site(database, &remote, json!({})).await);
+    let other = Arc::new(site.another_node().await);
+    for (path, _) in DOORS {
+        let mut knocking = JoinSet::new();
+        for n in 0..16 {
+            let node = Arc::clone(if n % 2 == 0 { &site } else { &other });
+            knocking.spawn(async move { knock(&node, path, json!({ "recaptcha": path })).await });
+        }
+        let mut admitted = 0;
+        for answer in knocking.join_all().await {
+            if answer.status == 200 {
+                admitted += 1;
+                continue;
+            }
+            let answer = answer.expect_status(400).json();
+            assert_eq!(answer["status_code"], "invalid_recaptcha");
+            assert_eq!(
+                answer["recaptcha_response"],
+                json!({"success": false, "error-codes": ["timeout-or-duplicate"]})
+            );
+        }
+        assert_eq!(admitted, 1, "{path}");
+    }
+    assert_eq!(site.count("SELECT COUNT(*) FROM challenge").await, 3);
+    site.deliver().await;
+    site.inbox.clear();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cap_09_one_token_opens_one_request_on_two_nodes_of_sqlite() {
+    one_token_on_two_nodes(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cap_09_one_token_opens_one_request_on_two_nodes_of_postgres() {
+    let Some(url) = postgres::database().await else {
+        return;
+    };
+    one_token_on_two_nodes(Database::Postgres(url)).await;
+}
+
+#[tokio::test]
+async fn the_fixed_tokens_work_at_the_demos_public_site() {
+    let site = Site::open(Database::Sqlite).await;
+    for (path, _) in DOORS {
+        for (token, status) in [
+            ("test-pass", 200),
+            ("test-fail", 400),
+            ("test-score-0.4", 400),
+            ("test-timeout", 500),
+        ] {
+            let answer = knock(&site, path, json!({ "recaptcha": token })).await;
+            assert_eq!(answer.status, status, "{path} {token} {}", answer.body);
+        }
+        let once = json!({"recaptcha": format!("test-pass-{path}")});
+        knock(&site, path, once.clone()).await.expect_ok();
+        knock(&site, path, once).await.expect_status(400);
+    }
+    site.deliver().await;
+    site.inbox.clear();
+}
+
+#[tokio::test]
+async fn a_trusted_caller_shows_a_captcha_as_well_where_both_are_required() {
+    let site = Site::open(Database::Sqlite).await;
+    let both = json!({"isRecaptchaRequiredRgstr": true, "recaptchaProvider": "test"});
+    site.update_settings(both).await;
+    let mut body = registration("janice@example.com");
+    let answer = site.init(&body).await.expect_status(400).json();
+    assert_eq!(answer["status_code"], "recaptcha_req");
+    body["recaptcha"] = json!("test-fail");
+    let answer = site.init(&body).await.expect_status(400).json();
+    assert_eq!(answer["status_code"], "invalid_recaptcha");
+    body["recaptcha"] = json!("test-pass");
+    site.init(&body).await.expect_ok();
+    site.code_to("janice@example.com").await;
+}

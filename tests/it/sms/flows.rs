@@ -1,0 +1,150 @@
+//! Text messages that may not be sent, over HTTP: who is told, and who is not.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{Answer, Call, Database, PASSWORD, Setup, Site, postgres, registration};
+
+const INIT_REGISTRATION: &str = "/services/auth/headless/init/registration";
+const INIT_LOGIN: &str = "/services/auth/headless/init/passwordless/login";
+
+async fn site(change: impl FnOnce(&mut vestibule::config::SmsConfig)) -> Site {
+    let mut setup = Setup::default();
+    change(&mut setup.config.sms);
+    Site::open_with(Database::Sqlite, setup).await
+}
+
+fn by_text(username: &str, number: &str) -> Value {
+    let mut body = registration(username);
+    body["verificationmethod"] = json!("sms");
+    body["customdata"] = json!({ "mobilePhone": number });
+    body["recaptcha"] = json!("test-pass");
+    body
+}
+
+async fn register(site: &Site, username: &str, number: &str) -> Answer {
+    let call = Call::post(INIT_REGISTRATION).on_public();
+    site.send(call.json(&by_text(username, number))).await
+}
+
+async fn log_in(site: &Site, username: &str) -> Answer {
+    let body = json!({"verificationmethod": "sms", "username": username, "recaptcha": "test-pass"});
+    site.send(Call::post(INIT_LOGIN).on_public().json(&body))
+        .await
+}
+
+#[track_caller]
+fn is_otp_generation_failed(answer: Answer) {
+    let answer = answer.expect_status(400).json();
+    assert_eq!(answer["status_code"], "otp_generation_failed", "{answer}");
+}
+
+/// Somebody with a number that proved itself.
+async fn with_number(site: &Site, username: &str, number: &str) {
+    site.register(username).await;
+    site.execute(format!(
+        "UPDATE app_user SET phone = '{number}', phone_verified_at = 1 WHERE username_key = '{username}'"
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn mail_07_a_country_that_is_not_served_is_told_to_who_named_the_number() {
+    let site = site(|sms| sms.allowed_countries = vec!["DE".to_owned()]).await;
+    is_otp_generation_failed(register(&site, "a@example.com", "+12035550100").await);
+    is_otp_generation_failed(site.init(&by_text("a@example.com", "+12035550100")).await);
+    is_otp_generation_failed(register(&site, "a@example.com", "+99912345678").await);
+    assert_eq!(site.count("SELECT COUNT(*) FROM challenge").await, 0);
+    register(&site, "a@example.com", "+491511234567")
+        .await
+        .expect_ok();
+    site.code_to("+491511234567").await;
+}
+
+#[tokio::test]
+async fn mail_07_a_blocked_number_of_somebodys_is_told_to_a_backend_and_to_no_stranger() {
+    let site = site(|sms| sms.denied_countries = vec!["US".to_owned()]).await;
+    with_number(&site, "janice@example.com", "+12035550100").await;
+    let token = site.integration_token(None).await;
+    let body = json!({"verificationmethod": "sms", "username": "janice@example.com"});
+    let call = Call::post(INIT_LOGIN).bearer(&token).json(&body);
+    is_otp_generation_failed(site.send(call).await);
+
+    let blocked = log_in(&site, "janice@example.com").await.expect_ok();
+    let unknown = log_in(&site, "nobody@example.com").await.expect_ok();
+    let names = |answer: &Answer| -> Vec<String> {
+        answer.json().as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(&blocked), names(&unknown));
+    site.deliver().await;
+    let messages = site.inbox.list(None);
+    let reasons: Vec<Option<&str>> = messages.iter().map(|m| m.suppressed.as_deref()).collect();
+    assert_eq!(messages.len(), 2, "{reasons:?}");
+    assert!(messages.iter().all(|message| message.code.is_none()));
+    assert!(
+        reasons.contains(&Some("no text message may be sent to the number today")),
+        "{reasons:?}"
+    );
+    site.inbox.clear();
+}
+
+/// As many as the default lets through to one range, past the limits of the edge.
+async fn a_range_runs_out(database: Database) {
+    let mut setup = Setup::default();
+    setup.config.limits.rules.clear();
+    let site = Site::open_with(database, setup).await;
+    let mut sent = 0;
+    for n in 0..101 {
+        let username = format!("u{n}@example.com");
+        let answer = register(&site, &username, &format!("+49151123{n:04}")).await;
+        if answer.status == 200 {
+            sent += 1;
+        } else {
+            is_otp_generation_failed(answer);
+        }
+    }
+    assert_eq!(sent, 100);
+    assert_eq!(site.count("SELECT COUNT(*) FROM outbox").await, 100);
+    assert_eq!(site.count("SELECT COUNT(*) FROM challenge").await, 100);
+    // Another range goes on.
+    let answer = register(&site, "other@example.com", "+491519990000").await;
+    answer.expect_ok();
+    site.deliver().await;
+    site.inbox.clear();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_07_the_days_messages_run_out_for_a_range_on_sqlite() {
+    a_range_runs_out(Database::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_07_the_days_messages_run_out_for_a_range_on_postgres() {
+    let Some(url) = postgres::database().await else {
+        return;
+    };
+    a_range_runs_out(Database::Postgres(url)).await;
+}
+
+#[tokio::test]
+async fn mail_07_a_cap_that_is_reached_tells_a_stranger_nothing_of_an_account() {
+    let site = site(|sms| sms.daily_cap = 1).await;
+    with_number(&site, "janice@example.com", "+12035550100").await;
+    // A name of nobody's takes nothing of the day's messages.
+    for n in 0..3 {
+        log_in(&site, &format!("nobody{n}@example.com"))
+            .await
+            .expect_ok();
+    }
+    log_in(&site, "janice@example.com").await.expect_ok();
+    site.deliver().await;
+    let sent = |site: &Site| site.inbox.list(Some("+12035550100"));
+    assert!(sent(&site)[0].code.is_some());
+    site.inbox.clear();
+    log_in(&site, "janice@example.com").await.expect_ok();
+    site.deliver().await;
+    assert!(sent(&site)[0].code.is_none() && sent(&site)[0].suppressed.is_some());
+    site.inbox.clear();
+    // The password still opens the door.
+    let call = site.password_call("janice@example.com", PASSWORD);
+    site.send(call).await.expect_status(302);
+}
