@@ -10,9 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::binary::{Launch, Server, finish};
+use super::binary::{Launch, PATIENCE, Server, eventually, finish, run};
 use super::wire::{App, form, get, post, registration, send, text};
 use crate::fixture::postgres;
+use crate::fixture::remote::{Behaviour, Remote};
 
 /// A password that every policy takes and that no other text contains. In a form and in JSON it is
 /// written otherwise.
@@ -253,6 +254,62 @@ async fn log_01_no_secret_is_in_the_logs_of_a_server_on_postgresql() {
     expect_without("the output", server.output().as_bytes(), &secrets);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cap_14_no_secret_of_a_verifier_or_a_provider_is_in_the_logs() {
+    let now = "{\"success\":true,\"score\":0.9}";
+    let verifier = Remote::start(Behaviour::Answer(200, "", now.to_owned())).await;
+    let provider = Remote::start(Behaviour::status(500)).await;
+    let directory = tempdir().unwrap();
+    let secrets = vec![
+        ("captcha secret", "mark-captcha-key-Kx7Qw9Zv3".to_owned()),
+        ("captcha token", "mark-captcha-token-Kx7Qw9Zv3".to_owned()),
+        ("webhook secret", "mark-webhook-secret-Kx7Qw9Zv3".to_owned()),
+        ("webhook path", "mark-webhook-path-Kx7Qw9Zv3".to_owned()),
+    ];
+    std::fs::write(directory.path().join("secret"), &secrets[2].1).unwrap();
+    let webhook = provider.url.join(&secrets[3].1).unwrap();
+    let mut server = talkative(directory.path(), "json")
+        .env("VESTIBULE_CAPTCHA__SITEVERIFY_URL", verifier.url.as_str())
+        .env("VESTIBULE_SMS__WEBHOOK_URL", webhook.as_str())
+        .env("VESTIBULE_SMS__WEBHOOK_SECRET_FILE", "secret")
+        .until_ready();
+    let key = format!("recaptchaSecretKey={}", secrets[0].1);
+    let update = [
+        "site",
+        "update",
+        "public",
+        "--data-dir",
+        "data",
+        "--set",
+        &key,
+    ];
+    run(
+        directory.path(),
+        &[&update[..], &["--set", "recaptchaProvider=google_v3"]].concat(),
+    )
+    .expect_code(0);
+    let base_url = text(&server.ready["sites"]["public"]["base_url"]);
+    let url = format!("{base_url}/services/auth/headless/init/registration");
+    let mut body = registration("janice@example.com");
+    body["verificationmethod"] = json!("sms");
+    body["customdata"] = json!({"mobilePhone": "+491511234567"});
+    body["recaptcha"] = json!(secrets[1].1);
+    // The server knows of the change within a second.
+    eventually(PATIENCE, "a registration by the verifier", || {
+        (post(&url, &[], &body.to_string()).unwrap().status == 200).then_some(())
+    });
+    assert!(verifier.only_request().body.contains(&secrets[0].1));
+    let sent = eventually(PATIENCE, "a text message", || provider.received().pop());
+    assert!(sent.header("vestibule-signature").is_some());
+    // The provider's answer is written down before the server ends.
+    server.stop();
+    let output = server.output();
+    assert!(output.contains("PROVIDER_ERROR"), "{output}");
+    expect_without("the output", output.as_bytes(), &secrets);
+    let database = std::fs::read(server.database()).unwrap();
+    expect_without("the database", &database, &secrets);
+}
+
 #[test]
 fn log_01_no_secret_of_an_http_2_request_is_in_the_logs() {
     let version = Command::new("curl").arg("--version").output();
@@ -369,7 +426,7 @@ fn a_fault_is_one_line_with_the_id_that_the_caller_was_told() {
     let token = text(&app.integration_token().unwrap().json()["access_token"]);
     let rename = |from: &str, to: &str| {
         let database = rusqlite::Connection::open(server.database()).unwrap();
-        database.busy_timeout(super::binary::PATIENCE).unwrap();
+        database.busy_timeout(PATIENCE).unwrap();
         database
             .execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}"))
             .unwrap();
