@@ -11,7 +11,8 @@ pub fn render(compared: &[(&Pair, Comparison)], count: usize) -> String {
          next to nothing by its time. This page is printed by `cargo xtask timing --write`.\n\n\
          ## Time\n\n\
          A release build on SQLite and one connection from the same machine, limits off. Of each row {count} pairs of requests were sent, in turns that a \
-         coin decided; what counts is the time from the first byte sent to the last byte read. Target: medians at most 1 ms apart.\n\n\
+         coin decided; what counts is the time from the first byte sent to the last byte read. Target: medians at most 1 ms apart. The control \
+         compares like with like: what it shows is noise.\n\n\
          | request | about | median | about | median | apart | p |\n|---|---|---:|---|---:|---:|---:|\n"
     );
     for (pair, comparison) in compared {

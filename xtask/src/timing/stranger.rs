@@ -24,12 +24,14 @@ const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 /// Whom a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// A user with a verified address.
+    /// A user with a verified address and a password.
     Known,
-    /// The same, locked by an administrator.
-    Locked,
+    /// A user without a password.
+    Passwordless,
     /// Nobody.
     Unknown,
+    /// A user whose address is not verified.
+    Unverified,
 }
 
 impl Who {
@@ -37,8 +39,9 @@ impl Who {
     pub const fn word(self) -> &'static str {
         match self {
             Who::Known => "a user",
-            Who::Locked => "a locked user",
+            Who::Passwordless => "a user without a password",
             Who::Unknown => "nobody",
+            Who::Unverified => "an unverified user",
         }
     }
 
@@ -46,21 +49,18 @@ impl Who {
     fn username(self, number: usize) -> String {
         let kind = match self {
             Who::Known => "user",
-            Who::Locked => "shut",
+            Who::Passwordless => "bare",
             Who::Unknown => "none",
+            Who::Unverified => "open",
         };
         format!("{kind}-{:02}@example.com", number % USERS)
     }
 }
 
 /// The app.
-// No Debug: it holds what opens the management listener.
 pub struct Stranger {
     base: Base,
     site: Client,
-    management: Client,
-    management_path: String,
-    admin: String,
     client_id: String,
     redirect_uri: String,
 }
@@ -75,13 +75,9 @@ impl Stranger {
             }
         };
         let base = Base::parse(&text("/sites/public/base_url")?)?;
-        let management = Base::parse(&text("/management_url")?)?;
-        let mut stranger = Stranger {
+        let stranger = Stranger {
             site: Client::new(&base),
             base,
-            management: Client::new(&management),
-            management_path: management.path,
-            admin: format!("Bearer {}", text("/admin_token")?),
             client_id: text("/sites/public/client/client_id")?,
             redirect_uri: text("/sites/public/client/redirect_uri")?,
         };
@@ -91,11 +87,20 @@ impl Stranger {
             let change = format!("{setting}=1000000");
             vestibule(&["site", "update", "public", "--set", &change])?;
         }
+        let password_file = data.join("password-of-the-users");
+        std::fs::write(&password_file, PASSWORD).context(password_file.display())?;
+        let password_file = password_file.display().to_string();
+        let password = ["--password-file", password_file.as_str()];
+        let verified = "--email-verified";
         for number in 0..USERS {
-            for who in [Who::Known, Who::Locked] {
-                stranger.register(&who.username(number))?;
-            }
-            vestibule(&["user", "lock", &Who::Locked.username(number)])?;
+            let create = |who: Who, flags: &[&str]| {
+                let username = who.username(number);
+                let words = ["user", "create", &username, "--last-name", "Edwards"];
+                vestibule(&[&words, flags].concat())
+            };
+            create(Who::Known, &[verified, password[0], password[1]])?;
+            create(Who::Unverified, &password)?;
+            create(Who::Passwordless, &[verified])?;
         }
         // A change from outside takes effect within a second.
         std::thread::sleep(Duration::from_millis(1_500));
@@ -151,18 +156,6 @@ impl Stranger {
         Ok(taken)
     }
 
-    /// A whole registration, so that the address is verified.
-    fn register(&mut self, username: &str) -> Outcome {
-        let (_, answer) = self.ask_registration(username)?;
-        let code = self.read_code(username)?;
-        let headers = [
-            ("Auth-Request-Type", "user-registration"),
-            ("Auth-Verification-Type", "email"),
-        ];
-        self.authorize(&headers, &identifier(&answer)?, &code, 302)?;
-        Ok(())
-    }
-
     fn ask_registration(&mut self, username: &str) -> Outcome<(Duration, Answer)> {
         let body = json!({
             "userdata": {"firstName": "Janice", "lastName": "Edwards", "email": username, "username": username},
@@ -211,22 +204,6 @@ impl Stranger {
         let since = Instant::now();
         let answer = self.site.post(&path, &headers, &body)?;
         expect(since.elapsed(), answer, status)
-    }
-
-    fn read_code(&mut self, address: &str) -> Outcome<String> {
-        let address = encode::query(address);
-        let path = format!(
-            "{}/_emulator/v1/inbox?to={address}&wait_ms=5000",
-            self.management_path
-        );
-        let headers = [("Authorization", self.admin.as_str())];
-        let answer = self.management.get(&path, &headers)?.json()?;
-        let messages = answer["messages"].as_array();
-        let code = messages.and_then(|messages| messages.last()?["code"].as_str());
-        match code {
-            Some(code) => Ok(code.to_owned()),
-            None => Err(format!("no code in the inbox: {answer}").into()),
-        }
     }
 }
 
