@@ -1,7 +1,8 @@
 //! Origins: which web pages may read a site's answers (the site's list for CORS).
 //!
 //! An entry is an origin as a browser writes it (Fetch standard, "serializing a request origin"), or
-//! one whose host begins with `*.` and stands for every sub-domain. What the answers say to a page
+//! one whose host begins with `*.` and stands for every sub-domain, or a loopback host with `:*` and
+//! stands for every port of this machine. What the answers say to a page
 //! is decided at the door; here stands what an entry may be and which origins it means.
 //!
 //! Source: Enable Cross-Origin Resource Sharing (CORS) for OAuth Endpoints.
@@ -23,6 +24,12 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
     let Some((scheme, host)) = entry.split_once("://") else {
         return refuse("write an origin: scheme://host, and the port if it is not the usual one");
     };
+    if let Some(name) = host.strip_suffix(":*") {
+        return match scheme == "http" && LOOPBACK_NAMES.contains(&name) {
+            true => Ok(()),
+            false => refuse("every port is for pages of this machine: http://localhost:*"),
+        };
+    }
     let (is_pattern, host) = match host.strip_prefix("*.") {
         Some(rest) => (true, rest),
         None => (false, host),
@@ -56,7 +63,19 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whose pages may be allowed by whatever port they are served from.
+const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 fn matches(entry: &str, origin: &str) -> bool {
+    if let Some(host) = entry.strip_suffix(":*") {
+        let port = origin.strip_prefix(host);
+        return port.is_some_and(|port| {
+            let digits = port.strip_prefix(':').unwrap_or("80");
+            (port.is_empty() || port.starts_with(':'))
+                && !digits.is_empty()
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+        });
+    }
     let Some((start, end)) = entry.split_once('*') else {
         return entry == origin;
     };
@@ -112,6 +131,8 @@ mod tests {
             "http://localhost:5173",
             "http://127.0.0.1:3000",
             "http://[::1]",
+            "http://localhost:*",
+            "http://127.0.0.1:*",
             "capacitor://localhost",
             "chrome-extension://abcdefghijklmnop",
         ] {
@@ -139,6 +160,10 @@ mod tests {
             "https://shop.example.com ",
             "http://shop.example.com",
             "http://*.localhost",
+            "https://localhost:*",
+            "https://shop.example.com:*",
+            "http://*.localhost:*",
+            "http://:*",
             "http://192.0.2.1",
             "file://x",
             "javascript://x",
@@ -186,5 +211,28 @@ mod tests {
             assert!(!allows(&entries, origin), "{origin}");
         }
         assert!(!allows(&[], "https://shop.example.com"));
+    }
+
+    #[test]
+    fn a_page_of_this_machine_may_come_from_any_port() {
+        let entries = [String::from("http://localhost:*")];
+        for origin in [
+            "http://localhost",
+            "http://localhost:80",
+            "http://localhost:5173",
+        ] {
+            assert!(allows(&entries, origin), "{origin}");
+        }
+        for origin in [
+            "http://localhost:",
+            "http://localhost:80.evil.example",
+            "http://localhost.evil.example",
+            "http://localhostess:80",
+            "http://127.0.0.1:80",
+            "https://localhost:80",
+            "http://a.localhost:80",
+        ] {
+            assert!(!allows(&entries, origin), "{origin}");
+        }
     }
 }
