@@ -245,6 +245,10 @@ fn public_settings(every_flow: Settings) -> Settings {
         is_recaptcha_required_pwdless_login: true,
         is_recaptcha_required_forgot_pwd: true,
         recaptcha_provider: String::from("test"),
+        cors_allowed_origins: ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]
+            .map(String::from)
+            .to_vec(),
+        enable_oauth_cors_policy: true,
         ..every_flow
     }
 }
@@ -253,7 +257,7 @@ fn public_settings(every_flow: Settings) -> Settings {
 fn public_policies(base_url: &str, profile_id: String) -> Policies {
     Policies {
         callback_url: vec![format!("{base_url}/services/oauth2/echo")],
-        scopes: scopes("openid api id profile email"),
+        scopes: scopes("openid api id profile email refresh_token"),
         is_code_cred_flow_enabled: true,
         is_consumer_secret_optional: true,
         is_pkce_required: true,
