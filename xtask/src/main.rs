@@ -15,12 +15,14 @@
 )]
 
 mod args;
+mod browser;
 mod ci;
 mod deny;
 mod fuzz;
 mod links;
 mod load;
 mod outcome;
+mod packages;
 mod postgres;
 mod step;
 mod test;

@@ -2,10 +2,9 @@
 //! they need is a folder with `initdb` and `postgres` in it. A cluster that the system runs is never touched.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::outcome::{Context, Outcome};
-use crate::step;
+use crate::outcome::Outcome;
+use crate::packages;
 
 /// The folder may also be named by hand; the tests read the same variable.
 pub const BIN_VARIABLE: &str = "VESTIBULE_TEST_POSTGRES_BIN";
@@ -20,21 +19,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<Option<PathBuf>> {
     if let Some(bin) = find()? {
         return Ok(Some(bin));
     }
-    if may_install && is_root() && is_in_path("apt-get") {
-        step::run(
-            "install PostgreSQL (it is missing): apt-get update",
-            &mut apt(&["update", "-qq"]),
-        )?;
-        step::run(
-            "install PostgreSQL: apt-get install postgresql",
-            &mut apt(&[
-                "install",
-                "-y",
-                "-qq",
-                "--no-install-recommends",
-                "postgresql",
-            ]),
-        )?;
+    if may_install && packages::install("PostgreSQL", &["postgresql"])? {
         return match find()? {
             Some(bin) => Ok(Some(bin)),
             None => Err("PostgreSQL was installed, and yet no `initdb` was found".into()),
@@ -93,29 +78,6 @@ fn major(name: &str) -> u32 {
 
 fn has_server(bin: &Path) -> bool {
     bin.join("initdb").is_file() && bin.join("postgres").is_file()
-}
-
-fn is_in_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-}
-
-fn is_root() -> bool {
-    // The owner of our own entry in /proc is the user we run as; on a system without /proc we install nothing.
-    let status = std::fs::read_to_string("/proc/self/status").context("no /proc");
-    status.is_ok_and(|text| {
-        text.lines()
-            .any(|line| line.split_whitespace().take(3).eq(["Uid:", "0", "0"]))
-    })
-}
-
-fn apt(words: &[&str]) -> Command {
-    let mut command = Command::new("apt-get");
-    command
-        .args(words)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(std::process::Stdio::null());
-    command
 }
 
 /// Folders that hold one folder per version, and where the binaries are below that.

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: the one test command. It brings PostgreSQL, runs every test of the workspace, shows their output as it
+//! `cargo xtask test`: the one test command. It brings PostgreSQL and a browser, runs every test of the workspace, shows their output as it
 //! comes, and adds up the closing lines that the test binaries print one by one.
 
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::outcome::Outcome;
-use crate::{postgres, step};
+use crate::{browser, postgres, step};
 
 /// What `--help` shows.
 pub const HELP: &str = "\
@@ -14,13 +14,15 @@ Run every test of the workspace, on SQLite and on PostgreSQL.
 
 Usage: cargo xtask test [--no-install] [-- arguments for `cargo test`]
 
-  --no-install   Do not install PostgreSQL when it is missing (done only as root, with apt-get)
+  --no-install   Do not install PostgreSQL, Chromium and Node.js when they are missing (done only as root, with apt-get),
+                 nor the packages of the browser test (with npm)
 
 What it does:
   1. finds the PostgreSQL server binaries, or installs them, or says loudly that their tests are skipped;
-  2. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1 so that no test
-     can skip in silence;
-  3. adds up the results: the last line is `N passed, N failed, N skipped`.
+  2. the same for what the browser test needs;
+  3. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1 and
+     VESTIBULE_TEST_REQUIRE_BROWSER=1 so that no test can skip in silence;
+  4. adds up the results: the last line is `N passed, N failed, N skipped`.
 
 The exit code is that of `cargo test`. Example, one room only: cargo xtask test -- --test it flow::registration";
 
@@ -35,11 +37,19 @@ pub fn run(mut args: Args) -> Outcome<ExitCode> {
 /// The tests, with `passed_on` handed to `cargo test`.
 pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
     let since = Instant::now();
-    step::say("test 1/2: find PostgreSQL for the tests that need a server");
+    step::say("test 1/3: find PostgreSQL for the tests that need a server");
     let bin = postgres::find_or_install(may_install)?;
     match &bin {
         Some(bin) => println!("    found: {}", bin.display()),
         None => println!("    {}", postgres::absence()),
+    }
+
+    step::say("test 2/3: find what the browser test needs");
+    let has_browser = browser::find_or_install(may_install)?;
+    if has_browser {
+        println!("    found");
+    } else {
+        println!("    {}", browser::absence());
     }
 
     let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
@@ -49,8 +59,11 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
             .env(postgres::BIN_VARIABLE, bin)
             .env(postgres::REQUIRE_VARIABLE, "1");
     }
+    if has_browser {
+        command.env(browser::REQUIRE_VARIABLE, "1");
+    }
     step::say(&format!(
-        "test 2/2: cargo test --workspace --locked --no-fail-fast {}(the first build takes some minutes)",
+        "test 3/3: cargo test --workspace --locked --no-fail-fast {}(the first build takes some minutes)",
         passed_on
             .iter()
             .map(|word| format!("{word} "))
@@ -62,6 +75,9 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
     step::took("tests", since);
     if bin.is_none() {
         println!("    {}", postgres::absence());
+    }
+    if !has_browser {
+        println!("    {}", browser::absence());
     }
     if !status.success() && tally.failed == 0 {
         println!(

@@ -1,6 +1,7 @@
 //! The binary itself: commands, start, drain, crash.
 
 pub mod binary;
+mod browser;
 mod commands;
 mod crash;
 mod dev;

@@ -1,0 +1,78 @@
+//! What the browser test needs: Node.js, the packages that `tests/browser/package-lock.json` pins, and Chromium. The test
+//! itself is one of `cargo test`; it starts a browser of its own, with an empty profile.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::outcome::Outcome;
+use crate::{packages, step};
+
+/// The browser may also be named by hand; the test reads the same variable.
+pub const CHROMIUM_VARIABLE: &str = "VESTIBULE_TEST_CHROMIUM";
+
+/// Set for the tests when all is there, so that the browser test cannot be skipped in silence.
+pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_BROWSER";
+
+/// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
+/// skipped, and that the person was told so.
+pub fn find_or_install(may_install: bool) -> Outcome<bool> {
+    let missing: Vec<&str> = NEEDED
+        .iter()
+        .filter(|(programs, _)| !programs.iter().any(|program| packages::is_in_path(program)))
+        .filter(|(_, package)| {
+            *package != "chromium" || std::env::var_os(CHROMIUM_VARIABLE).is_none()
+        })
+        .map(|(_, package)| *package)
+        .collect();
+    let has_programs = missing.is_empty()
+        || may_install && packages::install("what the browser test needs", &missing)?;
+    if !has_programs {
+        return Ok(false);
+    }
+    if has_modules() {
+        return Ok(true);
+    }
+    if !may_install {
+        return Ok(false);
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder())
+        .stdin(std::process::Stdio::null());
+    step::run("install the packages of the browser test: npm ci", &mut npm)?;
+    Ok(true)
+}
+
+/// What is said, before and after the tests, when something is missing.
+pub fn absence() -> String {
+    format!(
+        "ATTENTION: the browser test is SKIPPED: it needs Node.js, Chromium and the packages of tests/browser.\n    \
+         To run it: install them (Debian: `apt-get install chromium nodejs npm`), run `npm ci` in tests/browser, and set\n    \
+         {CHROMIUM_VARIABLE} if Chromium is not in PATH."
+    )
+}
+
+/// Whether the pinned packages were installed since they were last changed.
+fn has_modules() -> bool {
+    let changed = |path: PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|data| data.modified())
+            .ok()
+    };
+    let installed = changed(folder().join("node_modules/.package-lock.json"));
+    installed.is_some() && installed >= changed(folder().join("package-lock.json"))
+}
+
+fn folder() -> PathBuf {
+    step::workspace().join("tests").join("browser")
+}
+
+/// Programs, one of which must be there, and the package that brings one.
+const NEEDED: &[(&[&str], &str)] = &[
+    (&["node"], "nodejs"),
+    (&["npm"], "npm"),
+    (
+        &["chromium", "chromium-browser", "google-chrome"],
+        "chromium",
+    ),
+];

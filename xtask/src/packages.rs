@@ -1,0 +1,46 @@
+//! Packages of the system: installed when they are missing and nobody has to be asked, that is as root, with apt-get.
+
+use std::process::Command;
+
+use crate::outcome::{Context, Outcome};
+use crate::step;
+
+/// Installs packages; false when that cannot be done here without asking anybody.
+pub fn install(what: &str, names: &[&str]) -> Outcome<bool> {
+    if !is_root() || !is_in_path("apt-get") {
+        return Ok(false);
+    }
+    step::run(
+        &format!("install {what} (it is missing): apt-get update"),
+        &mut apt(&["update", "-qq"]),
+    )?;
+    let mut command = apt(&["install", "-y", "-qq", "--no-install-recommends"]);
+    command.args(names);
+    let headline = format!("install {what}: apt-get install {}", names.join(" "));
+    step::run(&headline, &mut command)?;
+    Ok(true)
+}
+
+/// Whether a program is in one of the folders of `PATH`.
+pub fn is_in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+fn is_root() -> bool {
+    // The owner of our own entry in /proc is the user we run as; on a system without /proc we install nothing.
+    let status = std::fs::read_to_string("/proc/self/status").context("no /proc");
+    status.is_ok_and(|text| {
+        text.lines()
+            .any(|line| line.split_whitespace().take(3).eq(["Uid:", "0", "0"]))
+    })
+}
+
+fn apt(words: &[&str]) -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .args(words)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(std::process::Stdio::null());
+    command
+}
