@@ -1,4 +1,6 @@
-//! `vestibule user create|show|list`.
+//! `vestibule user create|show|list`; the commands that change a user stand in `standing`.
+
+mod standing;
 
 use std::path::PathBuf;
 
@@ -6,6 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use vestibule_protocol::identifier::RecordId;
 
+use self::standing::{Change, change};
 use super::place::{Exit, Installation, Place, read_secret};
 use super::{resolve, seed};
 use crate::hashing::{Hasher, SALT_BYTES};
@@ -13,6 +16,7 @@ use crate::identity::email::EmailAddress;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::identity::{Attributes, Profile, User, password, prefix};
+use crate::moment::Moment;
 use crate::store;
 use crate::store::audit::AuditEvent;
 
@@ -43,6 +47,39 @@ enum Action {
         /// How many, up to 200
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=PAGE))]
         limit: i64,
+    },
+    /// Close every door to a user and end their sessions
+    Lock {
+        /// Username or record id
+        user: String,
+    },
+    /// Take a lock away, and the hold that wrong passwords brought about
+    Unlock {
+        /// Username or record id
+        user: String,
+    },
+    /// Put a user out of use and end their sessions
+    Disable {
+        /// Username or record id
+        user: String,
+    },
+    /// Put a user into use again
+    Enable {
+        /// Username or record id
+        user: String,
+    },
+    /// Remove a user for good
+    Delete {
+        /// Username or record id
+        user: String,
+    },
+    /// Give a user another password and end their sessions
+    SetPassword {
+        /// Username or record id
+        user: String,
+        /// A file with the password; - is standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
     },
 }
 
@@ -83,6 +120,15 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Action::Create(create) => self::create(place, &installation, create).await,
         Action::Show { user } => show(place, &installation, &user).await,
         Action::List { after, limit } => list(place, &installation, after, limit).await,
+        Action::Lock { user } => change(place, &installation, &user, Change::Lock).await,
+        Action::Unlock { user } => change(place, &installation, &user, Change::Unlock).await,
+        Action::Disable { user } => change(place, &installation, &user, Change::Disable).await,
+        Action::Enable { user } => change(place, &installation, &user, Change::Enable).await,
+        Action::Delete { user } => standing::delete(place, &installation, &user).await,
+        Action::SetPassword {
+            user,
+            password_file,
+        } => standing::set_password(place, &installation, &user, &password_file).await,
     }
 }
 
@@ -97,17 +143,7 @@ async fn create(place: &Place, installation: &Installation, create: Create) -> R
         Some(path) => Some(hash_password(installation, path, &user, profile).await?),
         None => None,
     };
-    let event = AuditEvent {
-        id: RecordId::from_random("0AE", installation.entropy.bytes()).to_string(),
-        at: user.created_at,
-        event: "user.created",
-        user_id: Some(user.id.clone()),
-        client_id: None,
-        site_id: None,
-        ip: None,
-        request_id: None,
-        detail: json!({"by": "command line"}).to_string(),
-    };
+    let event = event(installation, &user, "user.created", user.created_at);
     let is_new = installation
         .store
         .write(
@@ -199,10 +235,30 @@ async fn hash_password(
         .map_err(|_| Exit::broken("the password could not be hashed"))
 }
 
-async fn show(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
-    let user = resolve::find_user(installation, name)
+/// An event that an administrator brought about.
+fn event(installation: &Installation, user: &User, event: &'static str, at: Moment) -> AuditEvent {
+    AuditEvent {
+        id: RecordId::from_random("0AE", installation.entropy.bytes()).to_string(),
+        at,
+        event,
+        user_id: Some(user.id.clone()),
+        client_id: None,
+        site_id: None,
+        ip: None,
+        request_id: None,
+        detail: json!({"by": "command line"}).to_string(),
+    }
+}
+
+/// The user that was named.
+async fn named(installation: &Installation, name: &str) -> Result<User, Exit> {
+    resolve::find_user(installation, name)
         .await?
-        .ok_or_else(|| Exit::missing(format!("there is no user {name:?}")))?;
+        .ok_or_else(|| Exit::missing(format!("there is no user {name:?}")))
+}
+
+async fn show(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
+    let user = named(installation, name).await?;
     let events = installation
         .store
         .read("audit.list", &user.id, |tx, id| {

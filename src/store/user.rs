@@ -59,6 +59,14 @@ macro_rules! user_columns {
 pub(super) use user_columns;
 
 statements! {
+    DELETE = "DELETE FROM app_user WHERE id = $1";
+    DELETE_CREDENTIAL = "DELETE FROM credential WHERE user_id = $1";
+    DELETE_FAMILIES = "DELETE FROM token_family WHERE user_id = $1";
+    DISABLE = "UPDATE app_user SET disabled_at = $2, updated_at = $2,
+            session_generation = session_generation + 1
+        WHERE id = $1 AND disabled_at IS NULL";
+    ENABLE = "UPDATE app_user SET disabled_at = NULL, updated_at = $2
+        WHERE id = $1 AND disabled_at IS NOT NULL";
     END_SESSIONS = "UPDATE app_user SET session_generation = session_generation + 1, updated_at = $2
         WHERE id = $1";
     FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
@@ -70,7 +78,12 @@ statements! {
             updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
         ON CONFLICT DO NOTHING";
+    LOCK = "UPDATE app_user SET locked_at = $2, updated_at = $2,
+            session_generation = session_generation + 1
+        WHERE id = $1 AND locked_at IS NULL";
     SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
+    UNLOCK = "UPDATE app_user SET locked_at = NULL, updated_at = $2
+        WHERE id = $1 AND locked_at IS NOT NULL";
     // The comparison stands first because PostgreSQL takes a parameter's type from its first use.
     LIST = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
         WHERE (username_key > $1 OR $1 IS NULL) ORDER BY username_key LIMIT $2");
@@ -114,6 +127,37 @@ pub async fn end_sessions(
 ) -> Result<(), Fault> {
     tx.execute(&END_SESSIONS, bind![user_id, at]).await?;
     Ok(())
+}
+
+/// Locks a user and ends their sessions; false when they were locked already. What was issued before
+/// stays ended when the lock is taken away.
+pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+    Ok(tx.execute(&LOCK, bind![id, at]).await? == 1)
+}
+
+/// Takes a lock away; false when there was none.
+pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+    Ok(tx.execute(&UNLOCK, bind![id, at]).await? == 1)
+}
+
+/// Disables a user and ends their sessions; false when they were disabled already.
+pub async fn disable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+    Ok(tx.execute(&DISABLE, bind![id, at]).await? == 1)
+}
+
+/// Enables a user again; false when they were not disabled.
+pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+    Ok(tx.execute(&ENABLE, bind![id, at]).await? == 1)
+}
+
+/// Removes a user with password, hold and logins; false when there was no such user. Their access
+/// tokens and codes are found through the user, so they end with this, and are swept in their time.
+/// The families are sought by reading all of them, which is dear and rare.
+pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+    tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
+    tx.execute(&DELETE_FAMILIES, bind![id]).await?;
+    super::login::unhold(tx, id).await?;
+    Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 
 /// Links a user to an account.

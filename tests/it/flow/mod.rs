@@ -1,6 +1,7 @@
 //! The stories, over the wire: registration and its tokens.
 
 mod abuse;
+mod accounts;
 mod conformance;
 mod cors;
 mod errors;

@@ -11,6 +11,7 @@ mod general;
 mod perform;
 mod profile;
 mod site;
+mod standing;
 mod template;
 mod user;
 
