@@ -94,8 +94,14 @@ enum Sideways {
     Refused,
 }
 
-/// The parts of a story that others may call: the tail that all flows share, and the head that all grants do.
-const SHARED_STORIES: &[&str] = &["flow::authorization", "grant::client_authentication"];
+/// The parts of a story that others may call: the tail that all flows share, the head of those with a
+/// one-time password, and the head that all grants share.
+const SHARED_STORIES: &[&str] = &[
+    "flow::addressee",
+    "flow::authorization",
+    "flow::one_time_password",
+    "grant::client_authentication",
+];
 
 /// Ambient time and randomness, by the name that code would use.
 const AMBIENT: &[&str] = &[

@@ -13,6 +13,7 @@ mod registration;
 mod sameness;
 mod settings;
 mod templates;
+mod text_messages;
 pub mod tokens;
 mod tolerance;
 mod username_password;
