@@ -1,4 +1,4 @@
-//! The stories, over the wire: registration and its tokens.
+//! The stories, over the wire: the flows, their tokens, and what clients and documents say of both.
 
 mod abuse;
 mod accounts;
@@ -7,10 +7,12 @@ mod cors;
 mod errors;
 mod forgot_password;
 mod limits;
+mod mobile_sdk;
 mod passwordless_login;
 mod races;
 mod registration;
 mod sameness;
+mod seeds;
 mod settings;
 mod templates;
 mod text_messages;
