@@ -107,8 +107,9 @@ fn credentials(
     if is_in_body && is_in_header {
         return Err(Refusal::CredentialsMisplaced);
     }
+    // The body of a GET has no meaning (RFC 9110 section 9.3.1).
     let is_posted = is_in_body && arrival.method == Method::POST;
-    if checked.client.policies.is_code_cred_post_only && !is_posted {
+    if (is_in_body || checked.client.policies.is_code_cred_post_only) && !is_posted {
         return Err(Refusal::CredentialsMustBePosted);
     }
     if !is_in_body && request.login_hint.is_some() && !is_in_header {

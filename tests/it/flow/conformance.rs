@@ -1,8 +1,13 @@
-//! The conformance points that concern registration and its tokens, the published test vectors, and
-//! the samples of the documentation, replayed as they stand.
+//! The conformance points, by their numbers. Those that registration shows stand here; the doors of
+//! users who exist (`logins`), the password reset (`resets`), and codes and tokens (`tokens`) have files of their
+//! own.
+
+mod logins;
+mod resets;
+mod tokens;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -29,7 +34,7 @@ fn identifier(answer: Answer) -> String {
 }
 
 on_sqlite! {
-    async fn point_1_init_works_whatever_the_content_type(site: Site) {
+    async fn point_01_init_works_whatever_the_content_type(site: Site) {
         let token = site.integration_token(None).await;
         for (number, content_type) in [
             None, Some("application/json"), Some("application/json; charset=utf-8"), Some("text/plain"),
@@ -54,7 +59,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_2_a_nested_password_alone_is_invalid_params(site: Site) {
+    async fn point_02_a_nested_password_alone_is_invalid_params(site: Site) {
         let mut body = without("janice@example.com", "password");
         body["userdata"]["password"] = json!(PASSWORD);
         let answer = site.init(&body).await.expect_status(400).json();
@@ -71,7 +76,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_3_and_4_the_channel_at_authorize_is_the_one_of_init(site: Site) {
+    async fn point_03_and_04_the_channel_at_authorize_is_the_one_of_init(site: Site) {
         let with_phone = |username: &str, method: Option<&str>| {
             let mut body = without(username, "verificationmethod");
             body["customdata"] = json!({"mobilePhone": "+12035550100"});
@@ -113,7 +118,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_6_basic_in_both_alphabets_padded_or_not(site: Site) {
+    async fn point_06_basic_in_both_alphabets_padded_or_not(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
         // A wrong code with the characters in which the alphabets differ is a wrong code and nothing else.
@@ -134,7 +139,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_7_raw_unencoded_bodies_as_the_mobile_sdks_send_them(site: Site) {
+    async fn point_07_raw_unencoded_bodies_as_the_mobile_sdks_send_them(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
         let body = format!(
@@ -161,7 +166,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_8_get_authorize_works_with_header_credentials_only(site: Site) {
+    async fn point_08_get_authorize_works_with_header_credentials_only(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
         let query = url::form_urlencoded::Serializer::new(String::new())
@@ -194,7 +199,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn point_9_the_redirect_has_exactly_the_documented_parameters(site: Site) {
+    async fn point_09_the_redirect_has_exactly_the_documented_parameters(site: Site) {
         for (username, state) in [("a@example.com", None), ("b@example.com", Some("%41+&=#?<\"é"))] {
             let identifier = site.pending(username).await;
             let code = site.code_to(username).await;
@@ -327,70 +332,6 @@ async fn point_28_transport_host_and_method_come_before_the_switch() {
 }
 
 on_sqlite! {
-    async fn the_samples_of_the_documentation_replayed(site: Site) {
-        // The registration sample, with its quotes and commas put right and a template that exists.
-        let token = site.integration_token(None).await;
-        let body = r#"
-        {
-         "userdata": {
-          "firstName": "Janice",
-           "lastName": "Edwards",
-           "email": "janice.edwards@example.com",
-           "username": "jedwards@myapp.com"
-            },
-         "customdata": {
-           "mobilePhone":"+12035550100"
-           },
-         "password": "Sup3rSecret-9",
-         "recaptcha":"***********",
-         "verificationmethod": "email",
-        "emailtemplate": "vestibule$public/RegistrationOtp"
-        }
-        "#;
-        site.update_settings(json!({
-            "isEmailTemplateAllowlistingEnabled": true, "emailTmplsAllowlist": ["vestibule$public/RegistrationOtp"],
-        })).await;
-        let call = Call::post("").at(&format!("/backend{INIT}?"))
-            .header("content-type", "application/json")
-            .bearer(&token)
-            .body(body.as_bytes());
-        let answer = site.send(call).await.expect_ok().json();
-        // The sample shows the username here; the address is what the caller sent and where the code went.
-        assert_eq!(answer["email"], "janice.edwards@example.com");
-        let code = site.code_to("janice.edwards@example.com").await;
-
-        let form = format!(
-            "response_type=code_credentials&\r\nclient_id={}&\r\nredirect_uri={}&\r\ncode_challenge={}\r\n",
-            site.client.id, site.redirect_uri, "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-        );
-        let credentials = STANDARD.encode(format!("{}:{code}", answer["identifier"].as_str().unwrap()));
-        let call = Call::post("").at(&format!("/backend{AUTHORIZE}?"))
-            .header("auth-request-type", "user-registration")
-            .header("auth-verification-type", "email")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("authorization", &format!("Basic {credentials}"))
-            .body(form.as_bytes());
-        let redirect = site.send(call).await.expect_status(302);
-        assert!(redirect.header("location").unwrap().starts_with(&format!("{}?code=aPrx", site.redirect_uri)));
-        assert!(redirect.header("location").unwrap().contains("&sfdc_community_url=https%3A%2F%2Fsite.example.com%2Fbackend&"));
-
-        let form = format!(
-            "grant_type=authorization_code&\ncode={}&\nclient_id={}&\nclient_secret={}&\nredirect_uri={}&\ncode_verifier={}\n",
-            redirect.location_parameter("code"), site.client.id, site.client.secret, site.redirect_uri,
-            "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-        );
-        let call = Call::post(TOKEN).header("content-type", "application/x-www-form-urlencoded").body(form.as_bytes());
-        let tokens = site.send(call).await.expect_ok().json();
-        for name in ["access_token", "sfdc_community_url", "sfdc_community_id", "signature", "scope", "id_token",
-            "instance_url", "id", "token_type", "issued_at"] {
-            assert!(tokens[name].is_string(), "{name}");
-        }
-        let user = site.user("jedwards@myapp.com").await.unwrap();
-        assert_eq!((user.email.as_str(), user.phone.as_deref()), ("janice.edwards@example.com", Some("+12035550100")));
-    }
-}
-
-on_sqlite! {
     async fn the_registration_of_the_postman_collection(site: Site) {
         let mut body = registration("janice@example.com");
         body["customdata"] = json!({
@@ -406,19 +347,5 @@ on_sqlite! {
         let user = site.user("janice@example.com").await.unwrap();
         assert_eq!(user.attributes["privacyPolicy"], true);
         assert_eq!(user.attributes["city"], "Paris");
-    }
-}
-
-on_sqlite! {
-    async fn the_body_of_the_mobile_sdks(site: Site) {
-        let body = json!({
-            "recaptcha": "x", "userdata": {
-                "email": "janice@example.com", "username": "janice@example.com", "firstName": "Janice", "lastName": "E",
-            },
-            "password": PASSWORD, "verificationmethod": "email",
-        });
-        let answer = site.init(&body).await;
-        let code = site.code_to("janice@example.com").await;
-        site.send(site.authorize_call(&identifier(answer), &code)).await.expect_status(302);
     }
 }
