@@ -256,6 +256,10 @@ mod tests {
             (json!({"defaultTimezone": "Mars/Base"}), "defaultTimezone"),
             (json!({"displayName": "a\r\nb"}), "displayName"),
             (
+                json!({"corsAllowedOrigins": ["https://a.example", "*"]}),
+                "corsAllowedOrigins",
+            ),
+            (
                 json!({"isRecaptchaRequiredRgstr": true}),
                 "recaptchaSecretKey",
             ),
