@@ -19,10 +19,11 @@ use crate::delivery::Inbox;
 use crate::emulator::{self, Emulator};
 use crate::endpoint::Listeners;
 use crate::metrics::Metrics;
-use crate::moment::{Clock, Entropy};
+use crate::moment::{Clock, Entropy, Moment};
+use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::settings::Site;
-use crate::store::{self, Store};
+use crate::store::{self, Store, Transaction};
 use crate::telemetry;
 use crate::token::mint_client_secret;
 
@@ -202,39 +203,49 @@ async fn prepare(source: Source<'_>, origin: &str, is_bare: bool) -> Result<(), 
 }
 
 async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {
-    let input = (format!("{origin}{}", seed::PRIVATE_PATH), source.at);
-    source
-        .store
-        .write("demo.move", input, |tx, (base_url, at)| {
-            Box::pin(async move {
-                if moved(store::site::list(tx).await?, base_url).is_none() {
-                    return Ok(());
-                }
-                // Raised before anything is read that will be written, as every command does it.
-                store::installation::bump(tx).await?;
-                let Some((old, site)) = moved(store::site::list(tx).await?, base_url) else {
-                    return Ok(());
-                };
-                let (old, new) = (echo_of(&old), echo_of(base_url));
-                store::site::update(tx, &site).await?;
-                for client in store::client::list(tx).await? {
-                    let mut policies = client.policies.clone();
-                    let callback = policies.callback_url.iter_mut().find(|url| **url == old);
-                    if let Some(callback) = callback {
-                        callback.clone_from(&new);
-                        store::client::update_policies(tx, &client.id, &policies, *at).await?;
-                    }
-                }
-                Ok(())
+    for (name, path) in [(seed::PRIVATE, seed::PRIVATE_PATH), (seed::PUBLIC, "")] {
+        let input = (name, format!("{origin}{path}"), source.at);
+        source
+            .store
+            .write("demo.move", input, |tx, (name, base_url, at)| {
+                Box::pin(move_site(tx, name, base_url, *at))
             })
-        })
-        .await?;
+            .await?;
+    }
     Ok(())
 }
 
-/// The demo's site with a new base URL, after the old one; `None` if it has it already.
-fn moved(sites: Vec<Site>, base_url: &str) -> Option<(String, Site)> {
-    let mut site = sites.into_iter().find(|site| site.name == seed::PRIVATE)?;
+/// Moves a site of the demo, and the callback of its app with it.
+async fn move_site(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    base_url: &str,
+    at: Moment,
+) -> Result<(), Fault> {
+    if moved(store::site::list(tx).await?, name, base_url).is_none() {
+        return Ok(());
+    }
+    // Raised before anything is read that will be written, as every command does it.
+    store::installation::bump(tx).await?;
+    let Some((old, site)) = moved(store::site::list(tx).await?, name, base_url) else {
+        return Ok(());
+    };
+    let (old, new) = (echo_of(&old), echo_of(base_url));
+    store::site::update(tx, &site).await?;
+    for client in store::client::list(tx).await? {
+        let mut policies = client.policies.clone();
+        let callback = policies.callback_url.iter_mut().find(|url| **url == old);
+        if let Some(callback) = callback {
+            callback.clone_from(&new);
+            store::client::update_policies(tx, &client.id, &policies, at).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A site of the demo with a new base URL, after the old one; `None` if it has it already.
+fn moved(sites: Vec<Site>, name: &str, base_url: &str) -> Option<(String, Site)> {
+    let mut site = sites.into_iter().find(|site| site.name == name)?;
     let old = std::mem::replace(&mut site.base_url, base_url.to_owned());
     (old != base_url).then_some((old, site))
 }
@@ -262,17 +273,25 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
                  block):\n\n    . {data_dir}/env.sh\n{curl}"
         )
     };
+    let public = match &ready.sites.public {
+        Some(public) => format!(
+            "  Public site   {}   (apps without a secret; the captcha is \"test-pass\")\n",
+            public.base_url
+        ),
+        None => String::new(),
+    };
     format!(
         r#"
   Vestibule is ready.   Ctrl-C stops it and leaves a clean database in {data_dir}
 
-  Site          {base_url}
+{public}  Private site  {base_url}   (apps with a backend)
   Management    {management}   (health, metrics; {mail})
   Discovery     {base_url}/.well-known/openid-configuration
 
   Register somebody from another terminal, in one command:
 
 {next}
+  Then: vestibule perform login|passwordless|reset --data-dir {data_dir}
 "#,
         base_url = private.base_url,
     )

@@ -1,28 +1,25 @@
-//! `vestibule perform register`: a whole flow from the terminal, over the same wire as any app.
+//! `vestibule perform register|login|passwordless|reset|token`: a whole flow from the terminal, over the
+//! same wire as any app.
 
-use std::io::BufRead;
+mod conversation;
+mod target;
+
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
-use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use vestibule_protocol::secret::Secret;
 
-use super::inbox;
-use super::output;
+use self::conversation::{Performance, text_member};
+use self::target::{Server, Target};
 use super::place::{Exit, Place, read_secret};
-use super::ready::{Ready, ReadyClient, ReadyIntegration};
-use super::wire::{Wire, form};
+use super::wire::Wire;
 use crate::identity::email::EmailAddress;
 use crate::identity::phone::PhoneNumber;
 use crate::moment::Entropy;
 
-/// How long to wait for the code.
-const INBOX_SECONDS: u64 = 10;
-
-/// Runs a flow from the terminal.
+/// Runs a flow from the terminal, at a running `vestibule dev` or at the server that --base-url and
+/// the five options with it name.
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -31,9 +28,40 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Flow {
-    /// Register somebody at a running `vestibule dev`, or at the server that --base-url and the five
-    /// options with it name, up to the tokens
+    /// Log in with username and password, up to the tokens
+    Login(Login),
+    /// Log in with a one-time password, up to the tokens
+    Passwordless(Passwordless),
+    /// Register somebody, up to the tokens
     Register(Register),
+    /// Choose a new password with a one-time password
+    Reset(Reset),
+    /// The token by which a backend calls the headless APIs
+    Token(Token),
+}
+
+#[derive(Args)]
+struct Login {
+    /// The username
+    username: String,
+    /// A file with the password; - is standard input
+    #[arg(long, value_name = "FILE")]
+    password_file: PathBuf,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args)]
+struct Passwordless {
+    /// The username
+    username: String,
+    /// The address on file [default: the username]
+    #[arg(long)]
+    email: Option<String>,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    server: Server,
 }
 
 #[derive(Args)]
@@ -50,15 +78,25 @@ struct Register {
     /// Family name
     #[arg(long, default_value = "Edwards")]
     last_name: String,
-    /// How the code travels
-    #[arg(long, value_enum, default_value_t = Channel::Email)]
-    method: Channel,
-    /// Phone number, for --method sms
-    #[arg(long, required_if_eq("method", "sms"))]
-    phone: Option<String>,
+    #[command(flatten)]
+    by: By,
     /// A file with the password; - is standard input [default: a fresh one]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
+}
+
+#[derive(Args)]
+struct Reset {
+    /// The username
+    username: String,
+    /// The address on file [default: the username]
+    #[arg(long)]
+    email: Option<String>,
+    /// A file with the new password; - is standard input
+    #[arg(long, value_name = "FILE")]
+    new_password_file: PathBuf,
     /// Where the code comes from [default: inbox; with --base-url: ask]
     #[arg(long, value_enum)]
     code_from: Option<CodeFrom>,
@@ -66,94 +104,43 @@ struct Register {
     server: Server,
 }
 
-/// A server that is no `vestibule dev` of this machine. All of it is named, or nothing.
 #[derive(Args)]
-#[group(multiple = true, requires_all = [
-    "base_url", "client_id", "client_secret_file", "redirect_uri", "integration_id",
-    "integration_secret_file",
-])]
-struct Server {
-    /// The site of any server, with the five options below, in place of a `vestibule dev`
-    #[arg(long, value_name = "URL")]
-    base_url: Option<String>,
-    /// Consumer key of the app
-    #[arg(long, value_name = "ID")]
-    client_id: Option<String>,
-    /// A file with the secret of the app
-    #[arg(long, value_name = "FILE")]
-    client_secret_file: Option<PathBuf>,
-    /// A callback of the app
-    #[arg(long, value_name = "URI")]
-    redirect_uri: Option<String>,
-    /// Consumer key of the integration
-    #[arg(long, value_name = "ID")]
-    integration_id: Option<String>,
-    /// A file with the secret of the integration
-    #[arg(long, value_name = "FILE")]
-    integration_secret_file: Option<PathBuf>,
+struct Token {
+    #[command(flatten)]
+    server: Server,
 }
 
-impl Server {
-    /// Who is talked to, if the command line says so.
-    fn target(&self) -> Result<Option<Target>, Exit> {
-        let (
-            Some(base_url),
-            Some(client_id),
-            Some(client_secret_file),
-            Some(redirect_uri),
-            Some(integration_id),
-            Some(integration_secret_file),
-        ) = (
-            &self.base_url,
-            &self.client_id,
-            &self.client_secret_file,
-            &self.redirect_uri,
-            &self.integration_id,
-            &self.integration_secret_file,
-        )
-        else {
-            return Ok(None);
-        };
-        let secret = |path: &Path| read_secret(path).map(|text| text.expose().to_owned());
-        Ok(Some(Target {
-            base_url: base_url.trim_end_matches('/').to_owned(),
-            client: ReadyClient {
-                client_id: client_id.clone(),
-                client_secret: secret(client_secret_file)?,
-                redirect_uri: redirect_uri.clone(),
-            },
-            integration: ReadyIntegration {
-                client_id: integration_id.clone(),
-                client_secret: secret(integration_secret_file)?,
-            },
-            inbox: None,
-        }))
+/// How a code travels, and where it is read.
+#[derive(Args)]
+struct By {
+    /// How the code travels
+    #[arg(long, value_enum, default_value_t = Channel::Email)]
+    method: Channel,
+    /// Phone number, for --method sms
+    #[arg(long, required_if_eq("method", "sms"))]
+    phone: Option<String>,
+    /// Where the code comes from [default: inbox; with --base-url: ask]
+    #[arg(long, value_enum)]
+    code_from: Option<CodeFrom>,
+}
+
+impl By {
+    /// Where the code goes, as the server writes it: that is how the inbox knows it. What is wrong
+    /// the server will refuse.
+    fn recipient(&self, email: &str) -> String {
+        match self.method {
+            Channel::Email => address(email),
+            Channel::Sms => {
+                let phone = self.phone.clone().unwrap_or_default();
+                let number = PhoneNumber::parse(&phone);
+                number.map_or(phone, |n| n.as_str().to_owned())
+            }
+        }
     }
 }
 
-/// The site that is talked to, and the apps that talk to it.
-struct Target {
-    base_url: String,
-    client: ReadyClient,
-    integration: ReadyIntegration,
-    /// The `vestibule dev` whose inbox can be read.
-    inbox: Option<Ready>,
-}
-
-impl Target {
-    /// The demo site of a running `vestibule dev`.
-    fn of_dev(place: &Place) -> Result<Target, Exit> {
-        let ready = Ready::read(&place.dev_dir()?)?;
-        let site = ready.sites.private.clone().ok_or_else(|| {
-            Exit::missing("this installation has no demo site (it was made with --no-demo)")
-        })?;
-        Ok(Target {
-            base_url: site.base_url,
-            client: site.client,
-            integration: site.integration,
-            inbox: Some(ready),
-        })
-    }
+fn address(email: &str) -> String {
+    EmailAddress::parse(email).map_or(email.to_owned(), |a| a.as_str().to_owned())
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -172,44 +159,6 @@ impl Channel {
     }
 }
 
-impl Register {
-    /// Standard input gives one thing: a password, a secret, or the code.
-    fn expect_one_reader(&self, asks: bool) -> Result<(), Exit> {
-        let files = [
-            &self.password_file,
-            &self.server.client_secret_file,
-            &self.server.integration_secret_file,
-        ];
-        let readers = files
-            .into_iter()
-            .flatten()
-            .filter(|file| file.as_os_str() == "-")
-            .count();
-        if readers + usize::from(asks) > 1 {
-            return Err(Exit::misused(
-                "standard input can be read for one thing only, and the code is asked for there: \
-                 put the others into files",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Where the code goes, as the server writes it: that is how the inbox knows it. What is wrong
-    /// the server will refuse.
-    fn recipient(&self, email: &str) -> String {
-        match self.method {
-            Channel::Email => {
-                EmailAddress::parse(email).map_or(email.to_owned(), |a| a.as_str().to_owned())
-            }
-            Channel::Sms => {
-                let phone = self.phone.clone().unwrap_or_default();
-                let number = PhoneNumber::parse(&phone);
-                number.map_or(phone, |n| n.as_str().to_owned())
-            }
-        }
-    }
-}
-
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum CodeFrom {
     /// The inbox of `vestibule dev`
@@ -220,40 +169,89 @@ enum CodeFrom {
 
 /// Runs it.
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
-    let Flow::Register(register) = arguments.flow;
-    let asks = match (register.code_from, &register.server.base_url) {
-        (Some(CodeFrom::Inbox), Some(_)) => {
+    match arguments.flow {
+        Flow::Login(login) => {
+            let files = [Some(&login.password_file)];
+            let performance = prepare(place, &login.server, None, &files)?;
+            performance.log_in(&login).await
+        }
+        Flow::Passwordless(passwordless) => {
+            let by = passwordless.by.code_from;
+            let performance = prepare(place, &passwordless.server, Some(by), &[])?;
+            performance.log_in_without_password(&passwordless).await
+        }
+        Flow::Register(register) => {
+            let files = [register.password_file.as_ref()];
+            let by = register.by.code_from;
+            let performance = prepare(place, &register.server, Some(by), &files)?;
+            performance.register(&register).await
+        }
+        Flow::Reset(reset) => {
+            let files = [Some(&reset.new_password_file)];
+            let performance = prepare(place, &reset.server, Some(reset.code_from), &files)?;
+            performance.reset(&reset).await
+        }
+        Flow::Token(token) => {
+            let performance = prepare(place, &token.server, None, &[])?;
+            let answer = performance.integration_token().await?;
+            place.print(&answer, text_member(&answer, "access_token")?)
+        }
+    }
+}
+
+/// A performance that is about to begin. `code_from` is there for a flow with a code, and `files` are
+/// those that it reads besides the secrets.
+fn prepare<'p>(
+    place: &'p Place,
+    server: &Server,
+    code_from: Option<Option<CodeFrom>>,
+    files: &[Option<&PathBuf>],
+) -> Result<Performance<'p>, Exit> {
+    let asks = match (code_from, &server.base_url) {
+        (Some(Some(CodeFrom::Inbox)), Some(_)) => {
             return Err(Exit::misused(
                 "only a `vestibule dev` has an inbox: with --base-url the code is asked for",
             ));
         }
-        (None, Some(_)) | (Some(CodeFrom::Ask), _) => true,
-        (None | Some(CodeFrom::Inbox), None) => false,
+        (Some(None), Some(_)) | (Some(Some(CodeFrom::Ask)), _) => true,
+        _ => false,
     };
-    register.expect_one_reader(asks)?;
-    let target = match register.server.target()? {
+    expect_one_reader(server, asks, files)?;
+    let target = match server.target()? {
         Some(target) => target,
         None => Target::of_dev(place)?,
     };
-    let performance = Performance {
+    Ok(Performance {
         place,
         wire: Wire::new()?,
         target,
         asks,
-    };
-    performance.register(register).await
+    })
 }
 
-struct Performance<'p> {
-    place: &'p Place,
-    wire: Wire,
-    target: Target,
-    /// Whether the code is asked for on the terminal.
-    asks: bool,
+/// Standard input gives one thing: a password, a secret, or the code.
+fn expect_one_reader(server: &Server, asks: bool, files: &[Option<&PathBuf>]) -> Result<(), Exit> {
+    let secrets = [
+        server.client_secret_file.as_ref(),
+        server.integration_secret_file.as_ref(),
+    ];
+    let readers = files
+        .iter()
+        .chain(&secrets)
+        .flatten()
+        .filter(|file| file.as_path() == Path::new("-"))
+        .count();
+    if readers + usize::from(asks) > 1 {
+        return Err(Exit::misused(
+            "standard input can be read for one thing only, and the code is asked for there: \
+             put the others into files",
+        ));
+    }
+    Ok(())
 }
 
 impl Performance<'_> {
-    async fn register(&self, register: Register) -> Result<(), Exit> {
+    async fn register(&self, register: &Register) -> Result<(), Exit> {
         let fresh = Entropy::Os.text(b"abcdefghijklmnopqrstuvwxyz", 8);
         let username = register
             .username
@@ -264,166 +262,77 @@ impl Performance<'_> {
             Some(path) => read_secret(path)?,
             None => Secret::from(Entropy::Os.text(b"abcdefghjkmnpqrstuvwxyz23456789", 20) + "7k"),
         };
-        let recipient = register.recipient(&email);
-        let method = register.method.name();
-
-        let token = self.integration_token().await?;
+        let recipient = register.by.recipient(&email);
+        let method = register.by.method.name();
         let mut body = json!({
             "userdata": {"username": username, "email": email,
                 "firstName": register.first_name, "lastName": register.last_name},
             "password": password.expose(),
             "verificationmethod": method,
         });
-        if let Some(phone) = &register.phone {
+        if let Some(phone) = &register.by.phone {
             body["customdata"] = json!({ "mobilePhone": phone });
         }
-        // A code that came earlier belongs to another request.
-        let watch = match &self.target.inbox {
-            Some(ready) if !self.asks => {
-                Some(inbox::Watch::start(&self.wire, ready, &recipient).await?)
-            }
-            _ => None,
-        };
-        let identifier = self.init(&token, body.to_string()).await?;
+        let watch = self.watch(&recipient).await?;
+        let path = "/services/auth/headless/init/registration";
+        let answer = self.headless(path, &body, "the registration").await?;
+        let identifier = text_member(&answer, "identifier")?;
         self.say(&format!("1  registration taken in: {identifier}"));
-        let code = match watch {
-            Some(watch) => code_of_inbox(&watch).await?,
-            None => self.ask(&format!("the code that went to {recipient}"))?,
-        };
+        let code = self.code(watch, &recipient).await?;
         self.say("2  the code came");
-        let code = self.authorize(&identifier, &code, method).await?;
+        let code = self
+            .authorize("user-registration", Some(method), &identifier, code.trim())
+            .await?;
         self.say("3  the user exists; a code was issued");
-        let tokens = self.exchange(&code).await?;
-        let userinfo = self
-            .userinfo(tokens["access_token"].as_str().unwrap_or_default())
+        self.finish(4, &code).await
+    }
+
+    async fn log_in(&self, login: &Login) -> Result<(), Exit> {
+        let password = read_secret(&login.password_file)?;
+        let code = self
+            .authorize("Named-User", None, &login.username, password.expose())
             .await?;
-        self.say("4  tokens were issued and userinfo answers\n");
-        let text = serde_json::to_string_pretty(&userinfo).unwrap_or_default();
-        self.place
-            .print(&json!({"tokens": tokens, "userinfo": userinfo}), text)
+        self.say("1  the password is right; a code was issued");
+        self.finish(2, &code).await
     }
 
-    fn say(&self, line: &str) {
-        if !self.place.is_json() {
-            output::tell(format_args!("{line}\n"));
-        }
-    }
-
-    fn ask(&self, what: &str) -> Result<String, Exit> {
-        // Under --json a line of its own, so that the line of an error is one, too.
-        let end = if self.place.is_json() { "\n" } else { "" };
-        output::tell(format_args!("{what}: {end}"));
-        let mut line = String::new();
-        std::io::stdin()
-            .lock()
-            .read_line(&mut line)
-            .map_err(|error| Exit::broken(format!("reading the terminal: {error}")))?;
-        match line.trim() {
-            "" => Err(Exit::late("no code was entered")),
-            code => Ok(code.to_owned()),
-        }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.target.base_url)
-    }
-
-    async fn integration_token(&self) -> Result<String, Exit> {
-        let integration = &self.target.integration;
-        let body = form(&[
-            ("grant_type", "client_credentials"),
-            ("client_id", &integration.client_id),
-            ("client_secret", &integration.client_secret),
-        ]);
-        let url = self.url("/services/oauth2/token");
-        let answer = self.wire.send(Method::POST, &url, &[], Some(body)).await?;
-        text_member(&answer.json("client credentials")?, "access_token")
-    }
-
-    async fn init(&self, token: &str, body: String) -> Result<String, Exit> {
-        let url = self.url("/services/auth/headless/init/registration");
-        let headers = [
-            ("authorization", format!("Bearer {token}")),
-            ("content-type", String::from("application/json")),
-        ];
-        let answer = self
-            .wire
-            .send(Method::POST, &url, &headers, Some(body))
+    async fn log_in_without_password(&self, passwordless: &Passwordless) -> Result<(), Exit> {
+        let username = &passwordless.username;
+        let email = passwordless.email.as_ref().unwrap_or(username);
+        let recipient = passwordless.by.recipient(email);
+        let method = passwordless.by.method.name();
+        let watch = self.watch(&recipient).await?;
+        let path = "/services/auth/headless/init/passwordless/login";
+        let body = json!({"username": username, "verificationmethod": method});
+        let answer = self.headless(path, &body, "the login").await?;
+        let identifier = text_member(&answer, "identifier")?;
+        self.say(&format!("1  login begun: {identifier}"));
+        let code = self.code(watch, &recipient).await?;
+        self.say("2  the code came");
+        let code = self
+            .authorize("passwordless-login", Some(method), &identifier, code.trim())
             .await?;
-        text_member(&answer.json("the registration")?, "identifier")
+        self.say("3  the code is right; an authorization code was issued");
+        self.finish(4, &code).await
     }
 
-    async fn authorize(&self, identifier: &str, code: &str, method: &str) -> Result<String, Exit> {
-        let basic = STANDARD.encode(format!("{identifier}:{}", code.trim()));
-        let headers = [
-            ("auth-request-type", String::from("user-registration")),
-            ("auth-verification-type", method.to_owned()),
-            ("authorization", format!("Basic {basic}")),
-        ];
-        let client = &self.target.client;
-        let body = form(&[
-            ("response_type", "code_credentials"),
-            ("client_id", &client.client_id),
-            ("redirect_uri", &client.redirect_uri),
-        ]);
-        let url = self.url("/services/oauth2/authorize");
-        let answer = self
-            .wire
-            .send(Method::POST, &url, &headers, Some(body))
-            .await?;
-        let code = answer
-            .location
-            .as_deref()
-            .and_then(|location| url::Url::parse(location).ok())
-            .and_then(|url| {
-                url.query_pairs()
-                    .find(|(name, _)| name == "code")
-                    .map(|(_, c)| c.into_owned())
-            });
-        code.ok_or_else(|| {
-            Exit::refused(format!(
-                "authorize was answered {}: {}",
-                answer.status, answer.text
-            ))
-        })
+    async fn reset(&self, reset: &Reset) -> Result<(), Exit> {
+        let new_password = read_secret(&reset.new_password_file)?;
+        let username = &reset.username;
+        let recipient = address(reset.email.as_ref().unwrap_or(username));
+        let watch = self.watch(&recipient).await?;
+        let path = "/services/auth/headless/forgot_password";
+        let body = json!({ "username": username });
+        self.headless(path, &body, "the first phase").await?;
+        self.say("1  a code was asked for");
+        let code = self.code(watch, &recipient).await?;
+        self.say("2  the code came");
+        let body =
+            json!({"username": username, "otp": code.trim(), "newpassword": new_password.expose()});
+        let answer = self.headless(path, &body, "the second phase").await?;
+        self.place.print(
+            &answer,
+            "the password was changed, and every session has ended".to_owned(),
+        )
     }
-
-    async fn exchange(&self, code: &str) -> Result<Value, Exit> {
-        let client = &self.target.client;
-        let body = form(&[
-            ("grant_type", "authorization_code"),
-            ("code", code),
-            ("client_id", &client.client_id),
-            ("client_secret", &client.client_secret),
-            ("redirect_uri", &client.redirect_uri),
-        ]);
-        let url = self.url("/services/oauth2/token");
-        self.wire
-            .send(Method::POST, &url, &[], Some(body))
-            .await?
-            .json("the token request")
-    }
-
-    async fn userinfo(&self, token: &str) -> Result<Value, Exit> {
-        let url = self.url("/services/oauth2/userinfo");
-        let headers = [("authorization", format!("Bearer {token}"))];
-        self.wire
-            .send(Method::GET, &url, &headers, None)
-            .await?
-            .json("userinfo")
-    }
-}
-
-fn text_member(json: &Value, name: &str) -> Result<String, Exit> {
-    json[name]
-        .as_str()
-        .map(str::to_owned)
-        .ok_or_else(|| Exit::broken(format!("the answer has no {name}")))
-}
-
-async fn code_of_inbox(watch: &inbox::Watch<'_>) -> Result<String, Exit> {
-    let newest = watch.newest(INBOX_SECONDS).await?.ok_or_else(|| {
-        Exit::late("no message came into the inbox; with a relay configured use --code-from ask")
-    })?;
-    text_member(&newest, "code")
 }

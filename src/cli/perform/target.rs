@@ -1,0 +1,99 @@
+//! Whom a performance talks to: a `vestibule dev` of this machine, or the server that the command line
+//! names.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::place::{Exit, Place, read_secret};
+use crate::cli::ready::{Ready, ReadyClient, ReadyIntegration};
+
+/// A server that is no `vestibule dev` of this machine. All of it is named, or nothing.
+#[derive(Args)]
+#[group(multiple = true, requires_all = [
+    "base_url", "client_id", "client_secret_file", "redirect_uri", "integration_id",
+    "integration_secret_file",
+])]
+pub(super) struct Server {
+    /// The site of any server, with the five options below, in place of a `vestibule dev`
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Consumer key of the app
+    #[arg(long, value_name = "ID")]
+    client_id: Option<String>,
+    /// A file with the secret of the app
+    #[arg(long, value_name = "FILE")]
+    pub client_secret_file: Option<PathBuf>,
+    /// A callback of the app
+    #[arg(long, value_name = "URI")]
+    redirect_uri: Option<String>,
+    /// Consumer key of the integration
+    #[arg(long, value_name = "ID")]
+    integration_id: Option<String>,
+    /// A file with the secret of the integration
+    #[arg(long, value_name = "FILE")]
+    pub integration_secret_file: Option<PathBuf>,
+}
+
+impl Server {
+    /// Who is talked to, if the command line says so.
+    pub fn target(&self) -> Result<Option<Target>, Exit> {
+        let (
+            Some(base_url),
+            Some(client_id),
+            Some(client_secret_file),
+            Some(redirect_uri),
+            Some(integration_id),
+            Some(integration_secret_file),
+        ) = (
+            &self.base_url,
+            &self.client_id,
+            &self.client_secret_file,
+            &self.redirect_uri,
+            &self.integration_id,
+            &self.integration_secret_file,
+        )
+        else {
+            return Ok(None);
+        };
+        let secret = |path: &Path| read_secret(path).map(|text| text.expose().to_owned());
+        Ok(Some(Target {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            client: ReadyClient {
+                client_id: client_id.clone(),
+                client_secret: secret(client_secret_file)?,
+                redirect_uri: redirect_uri.clone(),
+            },
+            integration: ReadyIntegration {
+                client_id: integration_id.clone(),
+                client_secret: secret(integration_secret_file)?,
+            },
+            inbox: None,
+        }))
+    }
+}
+
+/// The site that is talked to, and the apps that talk to it.
+pub(super) struct Target {
+    pub base_url: String,
+    pub client: ReadyClient,
+    pub integration: ReadyIntegration,
+    /// The `vestibule dev` whose inbox can be read.
+    pub inbox: Option<Ready>,
+}
+
+impl Target {
+    /// The demo site of a running `vestibule dev`.
+    pub fn of_dev(place: &Place) -> Result<Target, Exit> {
+        let ready = Ready::read(&place.dev_dir()?)?;
+        let site = ready.sites.private.clone().ok_or_else(|| {
+            Exit::missing("this installation has no demo site (it was made with --no-demo)")
+        })?;
+        Ok(Target {
+            base_url: site.base_url,
+            client: site.client,
+            integration: site.integration,
+            inbox: Some(ready),
+        })
+    }
+}
