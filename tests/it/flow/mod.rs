@@ -15,7 +15,6 @@ mod sameness;
 mod seeds;
 mod settings;
 mod templates;
-mod text_messages;
 pub mod tokens;
 mod tolerance;
 mod username_password;
