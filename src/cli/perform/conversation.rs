@@ -161,7 +161,9 @@ impl Performance<'_> {
         let userinfo = self
             .userinfo(tokens["access_token"].as_str().unwrap_or_default())
             .await?;
-        self.say(&format!("{step}  tokens were issued and userinfo answers\n"));
+        self.say(&format!(
+            "{step}  tokens were issued and userinfo answers\n"
+        ));
         let text = serde_json::to_string_pretty(&userinfo).unwrap_or_default();
         self.place
             .print(&json!({"tokens": tokens, "userinfo": userinfo}), text)
