@@ -33,7 +33,7 @@ pub struct Keys<'k> {
     pub client: Option<&'k str>,
     /// Record id of the site.
     pub site: Option<&'k str>,
-    /// Whom it is about, in the compared form: a username, a mailbox or a number.
+    /// The username that it names, in the compared form.
     pub target: Option<&'k str>,
 }
 
@@ -162,18 +162,9 @@ fn key<'k>(per: Per, keys: &Keys<'k>) -> Option<(Option<IpAddr>, &'k str)> {
         // All that names no client, or not its own, shares one.
         Per::IpPrefixAndClient => Some((Some(prefix?), keys.client.unwrap_or_default())),
         Per::IpPrefixAndUsername => Some((Some(prefix?), keys.target?)),
-        Per::PhoneRange => Some((None, phone_range(keys.target?)?)),
         Per::Site => Some((None, keys.site?)),
         Per::Target => Some((None, keys.target?)),
     }
-}
-
-/// A number in E.164 without its last four digits: whoever is paid for messages to numbers of their
-/// own has a row of them (threat MAIL-07).
-fn phone_range(target: &str) -> Option<&str> {
-    let digits = target.strip_prefix('+')?;
-    let is_number = digits.len() > 4 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| &target[..target.len() - 4])
 }
 
 /// Forgets the buckets that are full again, and if that is not enough the quarter that is nearest to

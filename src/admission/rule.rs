@@ -49,13 +49,10 @@ pub enum Per {
     /// All requests from one network prefix that are about one username.
     #[serde(rename = "ip_prefix+username")]
     IpPrefixAndUsername,
-    /// All requests for codes to phone numbers that differ in their last four digits only.
-    #[serde(rename = "phone_range")]
-    PhoneRange,
     /// All requests to one site.
     #[serde(rename = "site")]
     Site,
-    /// All requests that are about one username, mailbox or number.
+    /// All requests that name one username.
     #[serde(rename = "target")]
     Target,
 }
@@ -90,11 +87,10 @@ pub struct Rule {
 
 /// The rules of a config that names none. The two by the hour keep one prefix from making a spray
 /// of a site by itself, and so from closing its door to everybody else.
-pub const DEFAULT_RULES: [Rule; 13] = [
+pub const DEFAULT_RULES: [Rule; 11] = [
     rule(Surface::Init, Per::IpPrefix, 20, 60),
     rule(Surface::Init, Per::Client, 6_000, 60),
     rule(Surface::Init, Per::Site, 6_000, 60),
-    rule(Surface::Init, Per::PhoneRange, 60, 3_600),
     rule(Surface::Login, Per::IpPrefixAndUsername, 10, 60),
     rule(Surface::Login, Per::IpPrefix, 60, 60),
     rule(Surface::Login, Per::Target, 3_600, 3_600),
@@ -102,7 +98,6 @@ pub const DEFAULT_RULES: [Rule; 13] = [
     rule(Surface::Redeem, Per::IpPrefix, 200, 3_600),
     rule(Surface::Reset, Per::IpPrefix, 20, 60),
     rule(Surface::Reset, Per::IpPrefix, 200, 3_600),
-    rule(Surface::Reset, Per::Target, 60, 3_600),
     rule(Surface::Token, Per::IpPrefixAndClient, 60, 60),
 ];
 

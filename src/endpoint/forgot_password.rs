@@ -37,11 +37,18 @@ async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> 
         },
         Err(_) => CaptchaProof::of_body(&body),
     };
-    let target = request.as_ref().ok().and_then(second_phase_username);
-    let presenting = match &target {
-        Some(username) => Some(limited::resetting(arrival, &presented, username)?),
-        None => {
-            limited::init(arrival, &presented)?;
+    let target = request.as_ref().ok().and_then(|request| {
+        let username = request.username.as_deref();
+        username.or(request.login_hint.as_deref())
+    });
+    let is_second = request
+        .as_ref()
+        .is_ok_and(|request| matches!(request.phase, ForgotPasswordPhase::Choose { .. }));
+    let target = target.map(addressee::compared);
+    let presenting = match is_second {
+        true => Some(limited::resetting(arrival, &presented, target.as_deref())?),
+        false => {
+            limited::init(arrival, &presented, target.as_deref())?;
             None
         }
     };
@@ -53,18 +60,4 @@ async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> 
         presenting.succeeded();
     }
     Ok(answer)
-}
-
-/// The compared form of the name that a second phase is about.
-fn second_phase_username(request: &ForgotPassword) -> Option<String> {
-    match request.phase {
-        ForgotPasswordPhase::Ask { .. } => None,
-        ForgotPasswordPhase::Choose { .. } => {
-            let named = request
-                .username
-                .as_deref()
-                .or(request.login_hint.as_deref());
-            named.map(addressee::compared)
-        }
-    }
 }

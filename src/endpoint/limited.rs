@@ -6,12 +6,20 @@ use crate::admission::{Keys, Presented, Surface};
 use crate::refusal::Refusal;
 
 /// A call that asks for a code. A backend that shows its token speaks for all its users from one
-/// address, and is limited as a client only.
+/// address, and is limited as a client only. The target is the username that the call names, in
+/// its compared form; a call that cannot be read names none.
 ///
 /// # Refusals
 /// `RateLimited`.
-pub(super) fn init(arrival: &Arrival, presented: &Presented) -> Result<(), Refusal> {
-    let keys = keys_of(arrival, presented);
+pub(super) fn init(
+    arrival: &Arrival,
+    presented: &Presented,
+    target: Option<&str>,
+) -> Result<(), Refusal> {
+    let keys = Keys {
+        target,
+        ..keys_of(arrival, presented)
+    };
     arrival.app.edge.take(Surface::Init, &keys, arrival.at)
 }
 
@@ -49,10 +57,10 @@ pub(super) fn presenting<'a>(
 pub(super) fn resetting<'a>(
     arrival: &'a Arrival,
     presented: &'a Presented,
-    target: &'a str,
+    target: Option<&'a str>,
 ) -> Result<Presenting<'a>, Refusal> {
     let keys = Keys {
-        target: Some(target),
+        target,
         ..keys_of(arrival, presented)
     };
     Presenting::take(arrival, Surface::Reset, keys)

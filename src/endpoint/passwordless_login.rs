@@ -10,6 +10,7 @@ use super::answer::private;
 use super::arrival::Arrival;
 use super::{attempt, bearer, limited};
 use crate::flow;
+use crate::flow::addressee;
 use crate::refusal::Failure;
 
 /// Answers.
@@ -21,8 +22,13 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 async fn init(arrival: &mut Arrival) -> Result<PasswordlessAnswer, Failure> {
     let body = arrival.body().await?;
     let presented = bearer::presented(arrival).await?;
-    limited::init(arrival, &presented)?;
     let request = InitPasswordlessLogin::parse(&body);
+    let target = request.as_ref().ok().and_then(|request| {
+        let username = request.username.as_deref();
+        username.or(request.login_hint.as_deref())
+    });
+    let target = target.map(addressee::compared);
+    limited::init(arrival, &presented, target.as_deref())?;
     let captcha = match &request {
         Ok(request) => request.captcha.clone(),
         Err(_) => CaptchaProof::of_body(&body),

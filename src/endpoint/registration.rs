@@ -10,6 +10,7 @@ use super::answer::private;
 use super::arrival::Arrival;
 use super::{attempt, bearer, limited};
 use crate::flow;
+use crate::flow::addressee;
 use crate::refusal::Failure;
 
 /// Answers.
@@ -21,9 +22,12 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 async fn init(arrival: &mut Arrival) -> Result<InitAnswer, Failure> {
     let body = arrival.body().await?;
     let presented = bearer::presented(arrival).await?;
-    limited::init(arrival, &presented)?;
     // The endpoint parses by what it is, not by the header: real clients send none.
     let request = InitRegistration::parse(&body);
+    let target = request.as_ref().ok();
+    let target = target.map(|request| request.userdata.username.as_str());
+    let target = target.map(addressee::compared);
+    limited::init(arrival, &presented, target.as_deref())?;
     let captcha = match &request {
         Ok(request) => request.captcha.clone(),
         Err(_) => CaptchaProof::of_body(&body),

@@ -125,29 +125,6 @@ fn what_proves_itself_is_given_back_to_the_address_only() {
 }
 
 #[test]
-fn mail_07_a_range_of_numbers_is_one_bucket() {
-    let edge = edge(&[rule(Per::PhoneRange, 5, 3_600)]);
-    fn to(target: &str) -> Keys<'_> {
-        Keys {
-            target: Some(target),
-            ..Keys::default()
-        }
-    }
-    for number in 0..5 {
-        let target = format!("+1203555010{number}");
-        assert!(edge.take(Surface::Init, &to(&target), AT).is_ok());
-    }
-    assert!(
-        edge.take(Surface::Init, &to("+12035559999"), AT).is_err(),
-        "the same range"
-    );
-    assert!(edge.take(Surface::Init, &to("+12035540100"), AT).is_ok());
-    for no_number in ["janice@example.com", "+12x5550100", "+123", "janice"] {
-        assert_eq!(phone_range(no_number), None, "{no_number}");
-    }
-}
-
-#[test]
 fn net_13_a_64_and_every_spelling_of_an_address_is_one_bucket() {
     let edge = edge(&[rule(Per::IpPrefix, 4, 60)]);
     for ip in [

@@ -5,7 +5,7 @@ use vestibule_protocol::headless::{
 };
 
 use super::draft::Draft;
-use crate::admission::{CaptchaRule, Keys, Presented, Requirement, Surface, Trust};
+use crate::admission::{CaptchaRule, Presented, Requirement, Trust};
 use crate::app::{Admitted, App, Knock};
 use crate::delivery::template::TemplateName;
 use crate::flow::Visit;
@@ -69,11 +69,6 @@ async fn open(
         return Err(Refusal::ChannelUnavailable.into());
     }
     one_time_password::check_number(app, checked.channel, &checked.recipient)?;
-    let keys = Keys {
-        target: Some(&checked.target.budget_key),
-        ..Keys::default()
-    };
-    app.edge.take(Surface::Init, &keys, visit.at)?;
     let is_own_account =
         is_taken_by_same_address(app, visit, trust, checked.channel, &checked.draft).await?;
     let purpose = Purpose::Registration;

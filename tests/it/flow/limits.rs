@@ -172,25 +172,6 @@ async fn mail_07_a_backend_is_limited_as_a_client_and_a_site_as_a_whole() {
 }
 
 #[tokio::test]
-async fn mail_07_a_range_of_numbers_is_limited_whoever_asks() {
-    let site = limited(Surface::Init, Per::PhoneRange, 3).await;
-    let to = |number: &str| {
-        let digits = number.replace(['+', ' '], "");
-        let mut body = registration(&format!("u{digits}@example.com"));
-        body["verificationmethod"] = json!("sms");
-        body["customdata"] = json!({"mobilePhone": number});
-        body
-    };
-    for number in ["+12035550100", "+12035550101", "+1 203 555 0199"] {
-        site.init(&to(number)).await.expect_ok();
-    }
-    assert_limited(&site.init(&to("+12035550102")).await, "20");
-    site.init(&to("+12035560102")).await.expect_ok();
-    site.deliver().await;
-    assert_eq!(site.inbox.clear(), 4);
-}
-
-#[tokio::test]
 async fn the_token_endpoint_limits_what_shows_no_secret() {
     let site = limited(Surface::Token, Per::IpPrefixAndClient, 3).await;
     let call = |secret: &str| {
