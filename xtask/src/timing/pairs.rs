@@ -46,6 +46,12 @@ pub const PAIRS: &[Pair] = &[
     pair(
         "init/passwordless/login",
         Who::Known,
+        Who::Locked,
+        Stranger::init_passwordless,
+    ),
+    pair(
+        "init/passwordless/login",
+        Who::Known,
         Who::Unverified,
         Stranger::init_passwordless,
     ),
@@ -53,6 +59,12 @@ pub const PAIRS: &[Pair] = &[
         "forgot_password, asking for a code",
         Who::Known,
         Who::Unknown,
+        Stranger::forgot,
+    ),
+    pair(
+        "forgot_password, asking for a code",
+        Who::Known,
+        Who::Locked,
         Stranger::forgot,
     ),
     pair(
@@ -71,6 +83,12 @@ pub const PAIRS: &[Pair] = &[
         "authorize, a wrong password",
         Who::Known,
         Who::Unknown,
+        Stranger::log_in,
+    ),
+    pair(
+        "authorize, a wrong password",
+        Who::Known,
+        Who::Locked,
         Stranger::log_in,
     ),
     pair(

@@ -26,6 +26,8 @@ const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub enum Who {
     /// A user with a verified address and a password.
     Known,
+    /// The same, locked by an administrator.
+    Locked,
     /// A user without a password.
     Passwordless,
     /// Nobody.
@@ -39,6 +41,7 @@ impl Who {
     pub const fn word(self) -> &'static str {
         match self {
             Who::Known => "a user",
+            Who::Locked => "a locked user",
             Who::Passwordless => "a user without a password",
             Who::Unknown => "nobody",
             Who::Unverified => "an unverified user",
@@ -49,6 +52,7 @@ impl Who {
     fn username(self, number: usize) -> String {
         let kind = match self {
             Who::Known => "user",
+            Who::Locked => "shut",
             Who::Passwordless => "bare",
             Who::Unknown => "none",
             Who::Unverified => "open",
@@ -99,6 +103,8 @@ impl Stranger {
                 vestibule(&[&words, flags].concat())
             };
             create(Who::Known, &[verified, password[0], password[1]])?;
+            create(Who::Locked, &[verified, password[0], password[1]])?;
+            vestibule(&["user", "lock", &Who::Locked.username(number)])?;
             create(Who::Unverified, &password)?;
             create(Who::Passwordless, &[verified])?;
         }

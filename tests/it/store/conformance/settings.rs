@@ -134,8 +134,8 @@ on_both_databases! {
             assert!(!in_write!(site, twin, |tx, row| store::site::insert(tx, row).await), "{name}");
         }
         let found = in_read!(site, |tx| store::site::list(tx).await);
-        assert_eq!(found.len(), 2);
-        let found = &found[1];
+        assert_eq!(found.len(), 3, "with the two of the demo");
+        let found = found.iter().find(|row| row.id == saved.id).expect("it is listed");
         assert_eq!((found.id.as_str(), found.name.as_str()), ("0DB000000000009AAA", "shop"));
         assert_eq!(found.base_url, "https://shop.example");
         assert_eq!(found.settings.default_locale, "de_DE");
@@ -170,7 +170,7 @@ on_both_databases! {
             assert!(!in_write!(site, client(id, name), |tx, row| store::client::insert(tx, row).await), "{id}");
         }
         let found = in_read!(site, |tx| store::client::list(tx).await);
-        assert_eq!(found.len(), 3);
+        assert_eq!(found.len(), 4, "with the three of the demo");
         let found = found.iter().find(|row| row.id == saved.id).expect("it is listed");
         assert_eq!(found.name, "shop");
         assert_eq!(found.secret_hash, [7; 32]);
