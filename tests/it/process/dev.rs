@@ -592,3 +592,21 @@ fn fences_for_a_running_dev(page: &str) -> Vec<String> {
     }
     blocks
 }
+
+/// Everybody on a laptop has one address, so the limits by address hold where they are asked for only.
+#[test]
+fn one_address_is_limited_only_where_the_config_says_so() {
+    for (enabled, expected) in [(None, 400), (Some("true"), 429)] {
+        let directory = tempdir().unwrap();
+        let mut launch = Launch::dev(directory.path());
+        if let Some(enabled) = enabled {
+            launch = launch.env("VESTIBULE_LIMITS__ENABLED", enabled);
+        }
+        let mut server = launch.until_ready();
+        let app = server.app();
+        // One more than the bucket of wrong codes holds; it fills by one in two seconds.
+        let statuses = (0..35).map(|_| app.authorize("0RXunknown", "000000", "s").unwrap().status);
+        assert_eq!(statuses.max(), Some(expected), "enabled: {enabled:?}");
+        server.stop();
+    }
+}
