@@ -1,4 +1,7 @@
-//! Raw connections (threats HTTP-09, HTTP-10): bytes as no client library would write them.
+//! Raw connections (threats HTTP-09, HTTP-10, and HTTP-13 in `http2`): bytes as no client library would write
+//! them.
+
+mod http2;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

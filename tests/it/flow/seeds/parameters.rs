@@ -87,7 +87,10 @@ on_sqlite! {
 
 on_sqlite! {
     async fn the_headers_and_the_body_of_an_authorization_request(site: Site) {
-        for (number, changed) in ["none", "content-type", "uvid_hint", "state", "challenge", "method"].into_iter().enumerate() {
+        site.update_client(&site.client.id, json!({"accessTokenFormat": "jwt"})).await;
+        let tokens = site.register("visitor@example.com").await;
+        let jwt = text(&tokens, "access_token");
+        for (number, changed) in ["none", "content-type", "uvid-hint", "uvid_hint", "state", "challenge", "method"].into_iter().enumerate() {
             let username = format!("u{number}@example.com");
             let identifier = site.pending(&username).await;
             let code = site.code_to(&username).await;
@@ -104,6 +107,8 @@ on_sqlite! {
             }
             let call = match changed {
                 "content-type" => good.header("content-type", "application/x-www-form-urlencoded"),
+                // There is no guest flow, so a guest's token is taken and not looked at.
+                "uvid-hint" => good.header("uvid-hint", jwt),
                 "uvid_hint" => good.form("uvid_hint", UUID),
                 "state" => good.form("state", "https://shop.example.com/"),
                 "challenge" => good.form("code_challenge", CHALLENGE),
