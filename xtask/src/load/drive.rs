@@ -21,6 +21,8 @@ pub struct Plan {
     pub alg: String,
     /// What one password hash costs in milliseconds, should the system not say it.
     pub hash_ms: f64,
+    /// How much of a commit the database waits for: `full` or `normal`.
+    pub synchronous: String,
 }
 
 /// What one scenario showed.

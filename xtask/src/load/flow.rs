@@ -1,6 +1,7 @@
 //! The flows that are driven, each as a real client speaks them, with every answer checked: a fast server that answers nonsense
 //! must not look good. A worker has its own connections and its own users, so workers never wait for each other.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -62,6 +63,16 @@ impl Scenario {
         }
     }
 
+    /// How many users of its own a worker registers beforehand. Logins go round among them: nobody begins thousands
+    /// of logins in an hour.
+    fn users(self) -> u64 {
+        match self {
+            Self::ClientCredentials | Self::ClientCredentialsOpaque | Self::Jwks => 0,
+            Self::PasswordLogin | Self::PasswordlessInit | Self::PasswordlessLogin => 50,
+            Self::Refresh | Self::Registration | Self::Userinfo => 1,
+        }
+    }
+
     /// The scopes of the app whose users are driven.
     pub fn scopes(self) -> &'static str {
         if self == Self::Refresh {
@@ -87,6 +98,7 @@ pub struct Worker<'a> {
     alg: &'a str,
     name: String,
     count: u64,
+    turn: u64,
     site: Client,
     management: Client,
     /// `Bearer …` of the integration user and of this worker's own user.
@@ -94,8 +106,8 @@ pub struct Worker<'a> {
     user: String,
     /// The refresh token that is good now.
     refresh_token: String,
-    /// The message that was read last.
-    last_message: String,
+    /// The message that was read last, by address.
+    read: HashMap<String, String>,
     /// The parts of the latest iteration and how long each took.
     pub laps: Vec<(&'static str, Duration)>,
 }
@@ -113,19 +125,19 @@ impl<'a> Worker<'a> {
             alg,
             name,
             count: 0,
+            turn: 0,
             site: Client::new(&to.site),
             management: Client::new(&to.management),
             integration: String::new(),
             user: String::new(),
             refresh_token: String::new(),
-            last_message: String::new(),
+            read: HashMap::new(),
             laps: Vec::new(),
         };
-        if !matches!(
-            scenario,
-            Scenario::ClientCredentials | Scenario::ClientCredentialsOpaque | Scenario::Jwks
-        ) {
+        if scenario.users() > 0 {
             worker.integration = format!("Bearer {}", worker.client_credentials("opaque")?);
+        }
+        for _ in 0..scenario.users() {
             worker.user = format!("Bearer {}", worker.registration()?);
         }
         Ok(worker)
@@ -140,7 +152,10 @@ impl<'a> Worker<'a> {
             }
             Scenario::Jwks => self.jwks(),
             Scenario::PasswordLogin => self.password_login(),
-            Scenario::PasswordlessInit => self.init_login().map(drop),
+            Scenario::PasswordlessInit => {
+                let address = self.next_user(scenario);
+                self.init_login(&address).map(drop)
+            }
             Scenario::PasswordlessLogin => self.passwordless_login(),
             Scenario::Refresh => self.refresh(),
             Scenario::Registration => self.registration().map(drop),
@@ -208,9 +223,8 @@ impl<'a> Worker<'a> {
         Ok(access_token)
     }
 
-    /// Begins a login of this worker's own user.
-    fn init_login(&mut self) -> Outcome<String> {
-        let address = self.address(1);
+    /// Begins a login of one of this worker's own users.
+    fn init_login(&mut self, address: &str) -> Outcome<String> {
         let body = format!(r#"{{"verificationmethod":"email","username":"{address}"}}"#);
         let path = format!(
             "{}/services/auth/headless/init/passwordless/login",
@@ -228,9 +242,9 @@ impl<'a> Worker<'a> {
     }
 
     fn passwordless_login(&mut self) -> Outcome {
-        let address = self.address(1);
+        let address = self.next_user(Scenario::PasswordlessLogin);
         let since = Instant::now();
-        let identifier = self.init_login()?;
+        let identifier = self.init_login(&address)?;
         let since = self.lap("init", since);
         let otp = self.read_code(&address)?;
         let since = self.lap("inbox", since);
@@ -242,7 +256,7 @@ impl<'a> Worker<'a> {
     }
 
     fn password_login(&mut self) -> Outcome {
-        let address = self.address(1);
+        let address = self.next_user(Scenario::PasswordLogin);
         let since = Instant::now();
         let code = self.authorize("Named-User", &address, PASSWORD)?;
         let since = self.lap("authorize", since);
@@ -275,7 +289,7 @@ impl<'a> Worker<'a> {
             "{}/_emulator/v1/inbox?to={}&after={}&wait_ms=2000",
             self.to.management.path,
             encode::query(address),
-            self.last_message
+            self.read.get(address).map_or("", String::as_str)
         );
         let bearer = format!("Bearer {}", self.to.admin_token);
         for _ in 0..INBOX_TRIES {
@@ -295,7 +309,7 @@ impl<'a> Worker<'a> {
             let code = newest
                 .and_then(|message| Some((message["id"].as_str()?, message["code"].as_str()?)));
             if let Some((id, code)) = code {
-                id.clone_into(&mut self.last_message);
+                self.read.insert(address.to_owned(), id.to_owned());
                 return Ok(code.to_owned());
             }
         }
@@ -369,6 +383,12 @@ impl<'a> Worker<'a> {
         }
         next.clone_into(&mut self.refresh_token);
         Ok(())
+    }
+
+    /// The users take turns.
+    fn next_user(&mut self, scenario: Scenario) -> String {
+        self.turn += 1;
+        self.address(self.turn % scenario.users() + 1)
     }
 
     fn address(&self, count: u64) -> String {

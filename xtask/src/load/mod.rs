@@ -35,6 +35,7 @@ Usage: cargo xtask load [options]
                       refresh (rotating), registration (init, code, authorize, token) or all (all)
   --connections N     Workers, each with a connection and users of its own (16)
   --seconds N         Measured time of each scenario, after one second of warm-up (10)
+  --synchronous HOW   How much of a commit the database waits for: full or normal (full)
   --alg ALG           How tokens are signed: ES256 or RS256 (ES256)
   --binary PATH       Measure this binary instead of building one
   --hash-ms MS        What one password hash costs, should the system not tell by thread (4.6)
@@ -106,7 +107,13 @@ fn read_request(mut args: Args) -> Outcome<Request> {
         seconds: args.option("--seconds")?.unwrap_or(10).max(1),
         alg,
         hash_ms: args.option("--hash-ms")?.unwrap_or(4.6),
+        synchronous: args
+            .option("--synchronous")?
+            .unwrap_or_else(|| "full".to_owned()),
     };
+    if !["full", "normal"].contains(&plan.synchronous.as_str()) {
+        return Err(format!("--synchronous is full or normal, not {}", plan.synchronous).into());
+    }
     let starts = args.option("--starts")?.unwrap_or(5);
     let is_configured = !args.flag("--no-configure");
     let binary: Option<PathBuf> = args.option("--binary")?;
@@ -146,7 +153,11 @@ fn measure(request: &Request, folder: &Path) -> Outcome<Report> {
         request.binary.display(),
         folder.display()
     );
-    let (mut server, ready) = Server::start(&request.binary, folder)?;
+    let (mut server, ready) = Server::start(
+        &request.binary,
+        folder,
+        &[("VESTIBULE_DATABASE__SYNCHRONOUS", &request.plan.synchronous)],
+    )?;
     let to = Installation::read(&ready)?;
     std::thread::sleep(Duration::from_secs(1));
     let idle_kib = server.memory()?.resident_kib;

@@ -128,8 +128,12 @@ impl Report {
     fn notes(&self) -> Vec<String> {
         let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
         let mut notes = vec![format!(
-            "{} connections, {} s each after 1 s of warm-up, {}, {} processors shared with the load generator, rate limits off",
-            self.plan.connections, self.plan.seconds, self.plan.alg, self.cores
+            "{} connections, {} s each after 1 s of warm-up, {}, {} processors shared with the load generator, synchronous={}, rate limits off",
+            self.plan.connections,
+            self.plan.seconds,
+            self.plan.alg,
+            self.cores,
+            self.plan.synchronous
         )];
         let loaded: Vec<String> = self
             .measured
@@ -285,6 +289,7 @@ mod tests {
                 seconds: 10,
                 alg: "ES256".to_owned(),
                 hash_ms: 4.6,
+                synchronous: "full".to_owned(),
             },
             measured: vec![Measured {
                 scenario: Scenario::Registration,

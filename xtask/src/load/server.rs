@@ -28,10 +28,15 @@ pub struct Memory {
 }
 
 impl Server {
-    /// Starts `vestibule dev` on the data directory, and waits for what it writes once it answers.
-    pub fn start(binary: &Path, folder: &Path) -> Outcome<(Self, Value)> {
+    /// Starts `vestibule dev` on the data directory, and waits for what it writes once it answers. `settings` are
+    /// variables of its environment.
+    pub fn start(
+        binary: &Path,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> Outcome<(Self, Value)> {
         let ready_file = folder.join("ready.json");
-        let mut server = Self::spawn(binary, folder, "127.0.0.1:0", &ready_file)?;
+        let mut server = Self::spawn(binary, folder, "127.0.0.1:0", &ready_file, settings)?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
             if let Ok(text) = std::fs::read(&ready_file)
@@ -73,6 +78,7 @@ impl Server {
             folder,
             &management,
             &folder.join("ready-again.json"),
+            &[],
         )?;
         loop {
             if Client::new(&base)
@@ -94,7 +100,13 @@ impl Server {
         }
     }
 
-    fn spawn(binary: &Path, folder: &Path, management: &str, ready_file: &Path) -> Outcome<Self> {
+    fn spawn(
+        binary: &Path,
+        folder: &Path,
+        management: &str,
+        ready_file: &Path,
+        settings: &[(&str, &str)],
+    ) -> Outcome<Self> {
         let log = folder.join("server.log");
         let file = File::options()
             .create(true)
@@ -110,6 +122,7 @@ impl Server {
             .arg(ready_file)
             // Everything comes from one address here, which is exactly what the limits are there to stop.
             .env("VESTIBULE_LIMITS__ENABLED", "false")
+            .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().context("could not share the log")?)
             .stderr(file)

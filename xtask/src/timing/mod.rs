@@ -75,7 +75,7 @@ fn compare_all(
     count: usize,
     only: Option<&str>,
 ) -> Outcome<Vec<(&'static Pair, Comparison)>> {
-    let (mut server, ready) = Server::start(binary, folder)?;
+    let (mut server, ready) = Server::start(binary, folder, &[])?;
     let data = load::server::data_directory(folder);
     let mut stranger = Stranger::arrive(&ready, binary, &data)?;
     let mut compared = Vec::new();
