@@ -98,6 +98,11 @@ impl Addressee {
         }
     }
 
+    /// How often their sessions were ended. What was begun before the last time is over, too.
+    pub fn session_generation(&self) -> i64 {
+        self.user.as_ref().map_or(0, |user| user.session_generation)
+    }
+
     /// What a caller who may know is told of a user who may not come in.
     ///
     /// # Refusals

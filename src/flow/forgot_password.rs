@@ -12,6 +12,7 @@
 mod ask;
 mod choose;
 
+use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::{
     CaptchaProof, ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase, InvalidParams,
 };
@@ -30,6 +31,12 @@ const DAY_SECONDS: i64 = 86_400;
 
 /// Self-service resets of one user in 24 hours.
 const RESETS_PER_DAY: i64 = 5;
+
+/// What waits in the challenge: under which generation of the user's sessions the code was asked for.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    session_generation: i64,
+}
 
 /// Either phase.
 ///

@@ -36,12 +36,13 @@ const AMR: &str = "otp";
 
 const PURPOSE: Purpose = Purpose::PasswordlessLogin;
 
-/// What waits in the challenge: who logs in, and the address or number that the code went to. It is
-/// empty in a decoy.
+/// What waits in the challenge: who logs in, under which generation of their sessions, and the
+/// address or number that the code went to. It is empty in a decoy.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     user_id: String,
     contact: String,
+    session_generation: i64,
 }
 
 /// Begins a login.
@@ -138,6 +139,7 @@ fn pending(addressee: &Addressee, channel: VerificationMethod) -> Result<String,
             .user
             .as_ref()
             .map_or_else(String::new, |user| contact(user, channel)),
+        session_generation: addressee.session_generation(),
     };
     serde_json::to_string(&pending).map_err(|error| Fault::new("writing a login", error))
 }
@@ -242,7 +244,8 @@ async fn log_in(
 }
 
 /// The user that a challenge was opened for, if they may still come in, by the same address or
-/// number as then.
+/// number as then, and if nothing has ended their sessions since: a code that was asked for before a
+/// lock is no good after it (threat LOCK-04).
 async fn whose(
     tx: &mut Transaction<'_>,
     completion: &Completion,
@@ -256,5 +259,6 @@ async fn whose(
     Ok(user.filter(|user| {
         addressee::why_not(user, settings, challenge.channel).is_none()
             && contact(user, challenge.channel) == pending.contact
+            && user.session_generation == pending.session_generation
     }))
 }

@@ -128,30 +128,75 @@ async fn admit(
     found: Verification,
     password: Secret,
 ) -> Result<Result<Entry, Refused>, Failure> {
-    let settings = &visit.site.site.settings;
     let is_held = login.held_until.is_some_and(|until| until > visit.at);
     let (Some((phc, set_at)), false) = (login.credential, is_held) else {
         return Ok(Err(Refused::wrong(login.user)));
     };
     let user = login.user;
-    if user.check_active().is_err() || !addressee::is_member(settings, &user) {
-        let is_told = settings.disclose_account_state && user.disabled_at.is_some();
-        let refusal = match is_told {
-            true => Refusal::UserInactive,
-            false => Refusal::CredentialsWrong,
+    if let Err(refusal) = check(app, visit, checked, &user, set_at) {
+        // What is told anyway may cost a look more; what is not told must not.
+        let is_told = refusal != Refusal::CredentialsWrong && is_open(app, visit, &user.id).await?;
+        return match refusal {
+            Refusal::UserInactive if is_told => Ok(Err(Refused {
+                refusal,
+                user: Some(user),
+            })),
+            told if is_told => Err(told.into()),
+            _ => Ok(Err(Refused::wrong(user))),
         };
-        let user = Some(user);
-        return Ok(Err(Refused { refusal, user }));
-    }
-    checked.client.check_permitted(&user.profile_id)?;
-    if is_expired(&policy_of(app, Some(&user), visit), set_at, visit.at) {
-        return Err(Refusal::PasswordExpired.into());
     }
     let rehash = match found.needs_rehash {
         true => Some((phc, hash_again(app, password).await?)),
         false => None,
     };
     Ok(Ok(Entry { user, rehash }))
+}
+
+/// What stands in the way of a user whose password is right.
+fn check(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    user: &User,
+    set_at: Moment,
+) -> Result<(), Refusal> {
+    let settings = &visit.site.site.settings;
+    if user.check_active().is_err() || !addressee::is_member(settings, user) {
+        let is_told = settings.disclose_account_state && user.disabled_at.is_some();
+        return Err(match is_told {
+            true => Refusal::UserInactive,
+            false => Refusal::CredentialsWrong,
+        });
+    }
+    checked.client.check_permitted(&user.profile_id)?;
+    if is_expired(&policy_of(app, Some(user), visit), set_at, visit.at) {
+        return Err(Refusal::PasswordExpired);
+    }
+    Ok(())
+}
+
+/// Whether the password door is open now. Through one that is closed, or at a site that is being
+/// sprayed, nothing is said that would tell a right password from a wrong one (threats LOCK-01,
+/// LOCK-08).
+async fn is_open(app: &App, visit: &Visit, user_id: &str) -> Result<bool, Fault> {
+    let sought = (
+        user_id.to_owned(),
+        visit.site.site.id.clone(),
+        app.password_spray(&visit.site),
+        visit.at,
+    );
+    app.store
+        .read(
+            "login.is_open",
+            &sought,
+            |tx, (user_id, site_id, spray, at)| {
+                Box::pin(async move {
+                    Ok(store::login::held_until(tx, user_id, *at).await?.is_none()
+                        && !store::tally::is_sprayed(tx, site_id, spray, *at).await?)
+                })
+            },
+        )
+        .await
 }
 
 fn is_expired(policy: &PasswordPolicy, set_at: Moment, at: Moment) -> bool {

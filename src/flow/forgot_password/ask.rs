@@ -2,7 +2,7 @@
 
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 
-use super::{DAY_SECONDS, PURPOSE, RESETS_PER_DAY, resets_of};
+use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::app::{Admitted, App};
 use crate::delivery::template::TemplateName;
 use crate::flow::Visit;
@@ -46,12 +46,17 @@ pub(super) async fn ask(
             .suppressed
             .get_or_insert(Suppression::TooManyResets);
     }
+    let pending = Pending {
+        session_generation: addressee.session_generation(),
+    };
+    let payload = serde_json::to_string(&pending)
+        .map_err(|error| Fault::new("writing a password reset", error))?;
     let order = Order {
         purpose: PURPOSE,
         rules: &rules(app, visit),
         method: Some(channel),
         target: addressee.target,
-        payload: String::from("{}"),
+        payload,
         is_decoy: addressee.suppressed.is_some(),
         suppressed: addressee.suppressed,
         recipient: addressee.recipient,

@@ -6,7 +6,7 @@ use serde_json::json;
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 use vestibule_protocol::secret::Secret;
 
-use super::{DAY_SECONDS, PURPOSE, RESETS_PER_DAY, resets_of};
+use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
 use crate::app::{App, SiteEntry};
 use crate::delivery::template::TemplateName;
@@ -24,7 +24,7 @@ use crate::store::audit::AuditEvent;
 use crate::store::credential::{self, Credential};
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{ChannelNamed, Presented, normalised_code};
+use crate::verification::{Challenge, ChannelNamed, Presented, normalised_code};
 
 /// How long a notice that the password was changed is worth sending.
 const NOTICE_SECONDS: i64 = DAY_SECONDS;
@@ -44,14 +44,20 @@ pub(super) async fn choose(
     if app.may_know(visit, trust) {
         addressee.check_unlocked()?;
     }
-    let identifier_hash = compare(app, visit, &addressee, otp).await?;
-    // Locked, disabled or unverified since the code was sent: the code opens nothing any more.
+    let challenge = compare(app, visit, &addressee, otp).await?;
+    // Locked, disabled or unverified since the code was sent, or locked and unlocked in between: the
+    // code opens nothing any more (threat LOCK-04).
+    let payload = challenge.payload.as_deref().unwrap_or_default();
+    let pending: Pending = serde_json::from_str(payload)
+        .map_err(|error| Fault::new("reading a password reset", error))?;
     let user = addressee
         .user
-        .filter(|_| addressee.suppressed.is_none())
+        .filter(|user| {
+            addressee.suppressed.is_none() && user.session_generation == pending.session_generation
+        })
         .ok_or(Refusal::ChallengeFailed)?;
     let phc = new_hash(app, visit, &user, new_password).await?;
-    reset(app, visit, identifier_hash, user, phc).await?;
+    reset(app, visit, challenge.identifier_hash, user, phc).await?;
     app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
     Ok(ForgotPasswordAnswer::Success)
 }
@@ -62,7 +68,7 @@ async fn compare(
     visit: &Visit,
     addressee: &Addressee,
     otp: &Secret,
-) -> Result<[u8; 32], Failure> {
+) -> Result<Box<Challenge>, Failure> {
     let site_id = visit.site.site.id.clone();
     let newest = app
         .store
@@ -90,8 +96,7 @@ async fn compare(
         channel: ChannelNamed::Implied,
     };
     let comparison = Comparison::new(app, visit, PURPOSE, presented);
-    let challenge = one_time_password::attempt(app, visit, comparison).await?;
-    Ok(challenge.identifier_hash)
+    one_time_password::attempt(app, visit, comparison).await
 }
 
 /// The hash of a password that the policy takes and that is none of the last ones.
@@ -225,7 +230,9 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     let now = store::user::find_by_id(tx, &user.id).await?;
     let settings = &reset.site.site.settings;
     let is_same = now.is_some_and(|now| {
-        addressee::why_not(&now, settings, CHANNEL).is_none() && now.email_key == user.email_key
+        addressee::why_not(&now, settings, CHANNEL).is_none()
+            && now.email_key == user.email_key
+            && now.session_generation == user.session_generation
     });
     if !is_same {
         return Ok(Err(Refusal::ChallengeFailed));

@@ -1,17 +1,19 @@
 //! Attacks on one-time passwords, usernames and parsing, by their ids.
 //!
-//! One file per chapter of the threat catalogue: one-time passwords (`otp`), registration
-//! (`registering`), usernames (`usernames`), requests as such (`requests` for registration, `headless` for
-//! the other JSON endpoints, `forms` for those that take a form), raw connections (`wire`, and `wire/http2`), the
-//! Basic header (`basic`, and `passwords` for people who have an account), messages (`mail`), and what a
-//! stranger may learn (`stranger`).
+//! One file per chapter of the threat catalogue: one-time passwords (`otp`), lockout (`lockout`), passwords
+//! as they are set (`password_rules`), registration (`registering`), usernames (`usernames`), requests as such
+//! (`requests` for registration, `headless` for the other JSON endpoints, `forms` for those that take a form),
+//! raw connections (`wire`, and `wire/http2`), the Basic header (`basic`, and `passwords` for people who have
+//! an account), messages (`mail`), and what a stranger may learn (`stranger`).
 //! `VESTIBULE_TEST_ROUNDS` multiplies the loops for a long run; it is 1 otherwise.
 
 mod basic;
 mod forms;
 mod headless;
+mod lockout;
 mod mail;
 mod otp;
+mod password_rules;
 mod passwords;
 mod registering;
 mod requests;

@@ -9,7 +9,7 @@ mod forgot_password;
 mod limits;
 mod mobile_sdk;
 mod passwordless_login;
-mod races;
+pub mod races;
 mod registration;
 mod sameness;
 mod seeds;

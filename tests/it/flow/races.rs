@@ -23,13 +23,13 @@ fn rounds() -> usize {
 }
 
 /// Two nodes of one installation.
-async fn two_nodes(site: Site) -> [Arc<Site>; 2] {
+pub async fn two_nodes(site: Site) -> [Arc<Site>; 2] {
     let other = site.another_node().await;
     [Arc::new(site), Arc::new(other)]
 }
 
 /// Sends calls from as many tasks, which start together and take turns at the nodes.
-async fn all_at_once(nodes: &[Arc<Site>], calls: Vec<Call>) -> Vec<Answer> {
+pub async fn all_at_once(nodes: &[Arc<Site>], calls: Vec<Call>) -> Vec<Answer> {
     let start = Arc::new(Barrier::new(calls.len()));
     let tasks = calls.into_iter().enumerate().map(|(number, call)| {
         let (node, start) = (nodes[number % nodes.len()].clone(), start.clone());
@@ -85,7 +85,7 @@ async fn codes_to(site: &Site, recipients: &[String]) -> Vec<String> {
 }
 
 /// A code that is not this one.
-fn wrong(code: &str, number: usize) -> String {
+pub fn wrong(code: &str, number: usize) -> String {
     let right: usize = code.parse().expect("digits");
     format!("{:06}", (right + 1 + number) % 1_000_000)
 }

@@ -1,11 +1,11 @@
-//! Messages (threats MAIL-01, 02, 04, 06, 07, 08, 10).
+//! Messages (threats MAIL-01, 02, 04, 06, 07, 08, 10, 15).
 
 use http::Method;
 use serde_json::json;
 use vestibule::delivery::InboxMessage;
 
-use super::{INIT, assert_init_refused, opened, rounds};
-use crate::fixture::{Call, Site, on_both_databases, on_sqlite, registration};
+use super::{INIT, assert_init_refused, opened, other_code, rounds};
+use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases, on_sqlite, registration};
 
 /// The message to somebody who registers with these names.
 async fn message_of(site: &Site, username: &str, first_name: &str) -> std::sync::Arc<InboxMessage> {
@@ -148,6 +148,91 @@ on_both_databases! {
         site.deliver().await;
         let messages = site.inbox.list(None);
         assert!(messages.iter().all(|message| message.to == "+12035550100"));
+        site.inbox.clear();
+    }
+}
+
+/// A request for a code to log in or to choose a new password, at the public site.
+async fn ask(site: &Site, is_login: bool, username: &str) -> Answer {
+    let (path, mut body) = match is_login {
+        true => (
+            "/services/auth/headless/init/passwordless/login",
+            json!({"verificationmethod": "email"}),
+        ),
+        false => (FORGOT, json!({})),
+    };
+    body["username"] = json!(username);
+    body["recaptcha"] = json!("test-pass");
+    site.send(Call::post(path).on_public().json(&body)).await
+}
+
+const FORGOT: &str = "/services/auth/headless/forgot_password";
+
+on_both_databases! {
+    async fn mail_07_a_user_is_sent_five_codes_an_hour_in_each_flow_and_nobody_is_answered_alike(site: Site) {
+        site.register("victim@example.com").await;
+        for is_login in [true, false] {
+            for (username, mails) in [("victim@example.com", 5), ("nobody@example.com", 0)] {
+                let mut answered = 0;
+                for _ in 0..12 * rounds(1) {
+                    let answer = ask(&site, is_login, username).await;
+                    match answer.status {
+                        200 => answered += 1,
+                        _ => assert_eq!((answer.status, answer.header("retry-after")), (429, Some("3600"))),
+                    }
+                }
+                assert_eq!(answered, 5, "{username}");
+                site.deliver().await;
+                let sent = site.inbox.list(None).iter().filter(|message| message.code.is_some()).count();
+                site.inbox.clear();
+                assert_eq!(sent, mails, "{username}");
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn mail_08_accounts_at_one_mailbox_share_its_codes(site: Site) {
+        for number in 0..7 {
+            let username = format!("u{number}@example.com");
+            site.register(&username).await;
+            site.execute(format!("UPDATE app_user SET email = 'victim+{number}@example.com',
+                email_key = 'victim+{number}@example.com' WHERE username_key = '{username}'")).await;
+        }
+        for is_login in [true, false] {
+            let mut answered = 0;
+            for number in 0..7 {
+                answered += usize::from(ask(&site, is_login, &format!("u{number}@example.com")).await.status == 200);
+            }
+            assert_eq!(answered, 5);
+            site.deliver().await;
+            assert_eq!(site.inbox.clear(), 5);
+        }
+    }
+}
+
+on_both_databases! {
+    async fn mail_15_the_owner_is_told_of_a_new_password_and_of_nothing_secret(site: Site) {
+        site.register("janice@example.com").await;
+        ask(&site, false, "janice@example.com").await.expect_ok();
+        let code = site.code_to("janice@example.com").await;
+        let choose = async |otp: &str, password: &str| {
+            let body = json!({"username": "janice@example.com", "otp": otp, "newpassword": password});
+            site.send(Call::post(FORGOT).on_public().json(&body)).await
+        };
+        choose(&other_code(&code), "Another-Pa55word").await.expect_status(400);
+        choose(&code, "short").await.expect_status(400);
+        site.deliver().await;
+        assert!(site.inbox.list(None).is_empty(), "nothing was changed, so nobody is told");
+        choose(&code, "Another-Pa55word").await.expect_ok();
+        site.deliver().await;
+        let messages = site.inbox.list(None);
+        assert_eq!(messages.iter().map(|message| message.to.as_str()).collect::<Vec<_>>(), ["janice@example.com"]);
+        let html = messages[0].html.clone().unwrap_or_default();
+        for secret in [&code, "Another-Pa55word", PASSWORD, "href="] {
+            assert!(!messages[0].text.contains(secret) && !html.contains(secret), "{secret}");
+        }
+        assert_eq!(messages[0].code, None);
         site.inbox.clear();
     }
 }

@@ -1,284 +1,348 @@
-//! One-time passwords (threats OTP-01 to OTP-25).
+//! One-time passwords (threats OTP-01 to OTP-25), each in all three flows that have them: guessing and
+//! ending here, codes at the wrong door in `doors`, what a code may look like and where it may be found
+//! in `secrecy`. What all codes of a user or a site may cost stands in `flow::limits`.
 
+mod doors;
+mod secrecy;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::{assert_refused, opened, other_code, rounds};
-use crate::fixture::{Call, Site, on_both_databases, on_sqlite, registration};
-use crate::flow::tokens::add_site;
+use super::{assert_refused, other_code, rounds};
+use crate::fixture::{Answer, Call, Site, on_both_databases, registration};
+use crate::flow::races::{all_at_once, two_nodes, wrong};
 
-async fn guess(site: &Site, identifier: &str, code: &str) -> u16 {
-    let answer = site.send(site.authorize_call(identifier, code)).await;
-    if answer.status != 302 {
-        assert_refused(&answer);
+const FORGOT: &str = "/services/auth/headless/forgot_password";
+const INIT_LOGIN: &str = "/services/auth/headless/init/passwordless/login";
+const NEW_PASSWORD: &str = "Another-Pa55word";
+
+/// A flow with a one-time password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Registration,
+    PasswordlessLogin,
+    ForgotPassword,
+}
+
+/// All of them.
+const FLOWS: [Flow; 3] = [
+    Flow::Registration,
+    Flow::PasswordlessLogin,
+    Flow::ForgotPassword,
+];
+
+/// A code that waits at the public site.
+#[derive(Clone, Debug)]
+struct Pending {
+    flow: Flow,
+    username: String,
+    /// Empty where the username takes its place.
+    identifier: String,
+    code: String,
+}
+
+impl Flow {
+    /// Somebody's request, up to the code in their inbox. Whoever logs in or forgets a password has an
+    /// account first.
+    async fn open(self, site: &Site, username: &str) -> Pending {
+        if self != Flow::Registration && site.user(username).await.is_none() {
+            site.register(username).await;
+        }
+        let answer = site.send(self.ask(username)).await.expect_ok().json();
+        Pending {
+            flow: self,
+            username: username.to_owned(),
+            identifier: answer["identifier"].as_str().unwrap_or_default().to_owned(),
+            code: site.code_to(username).await,
+        }
     }
-    answer.status
+
+    /// The request for a code.
+    fn ask(self, username: &str) -> Call {
+        let (path, mut body) = match self {
+            Flow::Registration => (super::INIT, registration(username)),
+            Flow::PasswordlessLogin => (
+                INIT_LOGIN,
+                json!({"username": username, "verificationmethod": "email"}),
+            ),
+            Flow::ForgotPassword => (FORGOT, json!({"username": username})),
+        };
+        body["recaptcha"] = json!("test-pass");
+        Call::post(path).on_public().json(&body)
+    }
+
+    /// The request that brings a code back.
+    fn present(self, site: &Site, username: &str, identifier: &str, code: &str) -> Call {
+        match self {
+            Flow::Registration => site.public_authorize_call("user-registration", identifier, code),
+            Flow::PasswordlessLogin => {
+                site.public_authorize_call("passwordless-login", identifier, code)
+            }
+            Flow::ForgotPassword => {
+                let body = json!({"username": username, "otp": code, "newpassword": NEW_PASSWORD});
+                Call::post(FORGOT).on_public().json(&body)
+            }
+        }
+    }
+
+    /// Whether an answer lets somebody in; if not, it is the one that every wrong code gets.
+    #[track_caller]
+    fn is_in(self, answer: &Answer) -> bool {
+        match (self, answer.status) {
+            (Flow::ForgotPassword, 200) | (_, 302) => return true,
+            (Flow::ForgotPassword, 400) => {
+                let said = answer.json();
+                let one = json!({"status_code": "invalid_otp", "otp_error": "invalid OTP", "status": "failed"});
+                let spent = said["status_code"] == "regenerate_otp";
+                assert!(said == one || spent, "{}", answer.body);
+            }
+            _ => assert_refused(answer),
+        }
+        false
+    }
+}
+
+impl Pending {
+    /// The request that brings this code, or another, back.
+    fn present(&self, site: &Site, code: &str) -> Call {
+        self.flow
+            .present(site, &self.username, &self.identifier, code)
+    }
+
+    /// Brings a code back; whether it lets somebody in.
+    async fn guess(&self, site: &Site, code: &str) -> bool {
+        let answer = site.send(self.present(site, code)).await;
+        let is_in = self.flow.is_in(&answer);
+        if is_in && self.flow == Flow::ForgotPassword {
+            site.deliver().await;
+            site.inbox.clear();
+        }
+        is_in
+    }
+
+    /// Whether the code that was sent lets somebody in.
+    async fn is_good(&self, site: &Site) -> bool {
+        self.guess(site, &self.code).await
+    }
+
+    async fn guess_wrong(&self, site: &Site, times: usize) {
+        for _ in 0..times {
+            let is_in = self.guess(site, &other_code(&self.code)).await;
+            assert!(!is_in, "{self:?}");
+        }
+    }
+}
+
+/// An address of the test's own.
+fn name(flow: Flow, number: usize) -> String {
+    format!("{}{number}@example.com", format!("{flow:?}").to_lowercase())
 }
 
 on_both_databases! {
     async fn otp_01_after_five_wrong_guesses_the_right_code_is_dead(site: Site) {
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        for _ in 0..4 {
-            assert_eq!(guess(&site, &identifier, &other_code(&code)).await, 400);
-        }
-        assert_eq!(guess(&site, &identifier, &code).await, 302, "the fifth may still be right");
-
-        let (identifier, code) = opened(&site, "b@example.com").await;
-        for _ in 0..5 {
-            assert_eq!(guess(&site, &identifier, &other_code(&code)).await, 400);
-        }
-        assert_eq!(guess(&site, &identifier, &code).await, 400);
-        assert!(site.user("b@example.com").await.is_none());
-    }
-}
-
-on_both_databases! {
-    async fn otp_02_parallel_wrong_guesses_are_counted_one_by_one(site: Site) {
-        for (number, (wide, expected)) in [(4, 302), (5, 400), (24 * rounds(1), 400)].into_iter().enumerate() {
-            let username = format!("u{number}@example.com");
-            let (identifier, code) = opened(&site, &username).await;
-            let wrong = other_code(&code);
-            let guesses = (0..wide).map(|_| guess(&site, &identifier, &wrong));
-            let statuses = futures_util::future::join_all(guesses).await;
-            assert!(statuses.iter().all(|status| *status == 400));
-            assert_eq!(guess(&site, &identifier, &code).await, expected, "{wide} guesses before");
-        }
-    }
-}
-
-on_sqlite! {
-    async fn otp_04_10_11_a_registration_is_no_login(site: Site) {
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        for (kind, error) in [
-            ("passwordless-login", "invalid_grant"),
-            ("Named-User", "invalid_grant"),
-            ("guest", "invalid_request"),
-            ("user-registration, guest", "invalid_request"),
-            ("", "invalid_request"),
-        ] {
-            for _ in 0..3 {
-                let call = site.authorize_call(&identifier, &code).without_header("auth-request-type");
-                let answer = site.send(call.header("auth-request-type", kind)).await.expect_status(400);
-                assert_eq!(answer.json()["error"], error, "{kind}");
+        for flow in FLOWS {
+            let pending = flow.open(&site, &name(flow, 0)).await;
+            pending.guess_wrong(&site, 4).await;
+            assert!(pending.is_good(&site).await, "{flow:?}: the fifth may still be right");
+            let pending = flow.open(&site, &name(flow, 1)).await;
+            pending.guess_wrong(&site, 5).await;
+            assert!(!pending.is_good(&site).await, "{flow:?}");
+            let answer = site.send(pending.present(&site, &pending.code)).await;
+            if flow == Flow::ForgotPassword {
+                assert_eq!(answer.json()["status_code"], "regenerate_otp");
             }
         }
-        // None of them was an attempt at this flow (BASIC-12).
-        assert_eq!(guess(&site, &identifier, &code).await, 302);
-    }
-}
-
-on_sqlite! {
-    async fn otp_05_a_wrong_channel_spends_a_try(site: Site) {
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        for number in 0..5 {
-            let call = site.authorize_call(&identifier, &code).without_header("auth-verification-type");
-            let call = if number % 2 == 0 { call.header("auth-verification-type", "sms") } else { call };
-            let answer = site.send(call).await.expect_status(400);
-            assert_eq!(answer.json()["error"], "invalid_request");
-        }
-        assert_eq!(guess(&site, &identifier, &code).await, 400);
+        assert!(site.user(&name(Flow::Registration, 1)).await.is_none());
     }
 }
 
 on_both_databases! {
-    async fn otp_06_the_codes_of_two_people_are_not_exchanged(site: Site) {
-        let (first, first_code) = opened(&site, "a@example.com").await;
-        let (second, mut second_code) = opened(&site, "b@example.com").await;
-        while second_code == first_code {
-            second_code = opened(&site, "c@example.com").await.1;
+    async fn otp_02_parallel_wrong_guesses_are_compared_no_more_than_five_times(site: Site) {
+        let nodes = two_nodes(site).await;
+        for flow in FLOWS {
+            for width in [4, 5, 24 * rounds(1)] {
+                let pending = flow.open(&nodes[0], &name(flow, width)).await;
+                let failures = "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM tally WHERE subject LIKE 'guesses %'";
+                let before = nodes[0].count(failures).await;
+                let guesses = (0..width).map(|number| pending.present(&nodes[0], &wrong(&pending.code, number)));
+                for answer in all_at_once(&nodes, guesses.collect()).await {
+                    assert!(!flow.is_in(&answer), "{flow:?}");
+                }
+                let compared = nodes[0].count(failures).await - before;
+                assert_eq!(compared, width.min(5) as i64, "{flow:?}, {width} at once");
+                assert_eq!(pending.is_good(&nodes[1]).await, width < 5, "{flow:?} after {width} guesses");
+            }
         }
-        assert_eq!(guess(&site, &first, &second_code).await, 400);
-        assert_eq!(guess(&site, &second, &first_code).await, 400);
-        assert_eq!(guess(&site, &first, &first_code).await, 302);
+    }
+}
+
+on_both_databases! {
+    async fn otp_03_the_right_code_many_times_at_once_succeeds_once(site: Site) {
+        let nodes = two_nodes(site).await;
+        for flow in FLOWS {
+            for (number, nodes) in [&nodes[..1], &nodes[..]].into_iter().enumerate() {
+                let pending = flow.open(&nodes[0], &name(flow, number)).await;
+                // No more than the tries that a code has: the winner must be among those compared.
+                let calls = (0..16).map(|_| pending.present(&nodes[0], &pending.code)).collect();
+                let answers = all_at_once(nodes, calls).await;
+                let won = answers.iter().filter(|answer| flow.is_in(answer)).count();
+                assert_eq!(won, 1, "{flow:?} on {} nodes", nodes.len());
+                nodes[0].deliver().await;
+                nodes[0].inbox.clear();
+                assert!(!pending.is_good(&nodes[0]).await, "{flow:?}");
+            }
+        }
+        let resets = "SELECT COUNT(*) FROM audit_event WHERE event = 'password.reset'";
+        assert_eq!(nodes[0].count(resets).await, 2);
+        // Two registrations and two logins; the other flows' people have redeemed theirs.
+        let codes = "SELECT COUNT(*) FROM authorization_code WHERE amr = 'otp' AND redeemed_at IS NULL";
+        assert_eq!(nodes[0].count(codes).await, 4);
+    }
+}
+
+on_both_databases! {
+    async fn otp_03_one_of_many_new_passwords_is_set_and_it_is_the_winners(site: Site) {
+        let nodes = two_nodes(site).await;
+        let pending = Flow::ForgotPassword.open(&nodes[0], "janice@example.com").await;
+        let password = |number: usize| format!("Password-number-{number}");
+        let calls = (0..5).map(|number| {
+            let body = json!({"username": "janice@example.com", "otp": pending.code, "newpassword": password(number)});
+            Call::post(FORGOT).on_public().json(&body)
+        });
+        let answers = all_at_once(&nodes, calls.collect()).await;
+        let won: Vec<bool> = answers.iter().map(|answer| Flow::ForgotPassword.is_in(answer)).collect();
+        assert_eq!(won.iter().filter(|is_in| **is_in).count(), 1, "{won:?}");
+        for (number, is_in) in won.into_iter().enumerate() {
+            let status = nodes[1].send(nodes[1].password_call("janice@example.com", &password(number))).await.status;
+            assert_eq!(status == 302, is_in, "{number}");
+        }
+        nodes[0].deliver().await;
+        assert_eq!(nodes[0].inbox.clear(), 1, "one notice");
     }
 }
 
 on_both_databases! {
     async fn otp_07_a_newer_request_ends_the_older(site: Site) {
-        let (first, first_code) = opened(&site, "a@example.com").await;
-        // The same mailbox in another spelling is the same address.
-        let (second, second_code) = opened(&site, "A@EXAMPLE.com").await;
-        assert_eq!(guess(&site, &first, &first_code).await, 400);
-        assert_eq!(guess(&site, &second, &second_code).await, 302);
-        assert_eq!(guess(&site, &first, &first_code).await, 400);
-    }
-}
-
-on_sqlite! {
-    async fn otp_12_no_other_secret_opens_a_registration(site: Site) {
-        let code = site.registered_code("first@example.com").await;
-        let token = site.integration_token(None).await;
-        let (identifier, otp) = opened(&site, "a@example.com").await;
-        for secret in [&code, &token, &site.client.secret] {
-            assert_eq!(guess(&site, secret, &otp).await, 400);
-            assert_eq!(guess(&site, &identifier, secret).await, 400);
+        for flow in FLOWS {
+            let first = flow.open(&site, &name(flow, 0)).await;
+            let mut second = flow.open(&site, &name(flow, 0)).await;
+            while second.code == first.code {
+                second = flow.open(&site, &name(flow, 0)).await;
+            }
+            assert!(!first.is_good(&site).await, "{flow:?}");
+            assert!(second.is_good(&site).await, "{flow:?}");
+            assert!(!first.is_good(&site).await, "{flow:?}");
         }
-        // Nor is an identifier or a one-time password an authorization code.
-        for wrong in [&identifier, &otp] {
-            let answer = site.send(site.token_call(wrong)).await.expect_status(400);
-            assert_eq!(answer.json()["error"], "invalid_grant");
-        }
-        assert_eq!(guess(&site, &identifier, &otp).await, 302);
     }
 }
 
 on_both_databases! {
-    async fn otp_15_a_used_code_stays_used(site: Site) {
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        assert_eq!(guess(&site, &identifier, &code).await, 302);
-        for seconds in [0, 1, 600, 3_600, 86_400] {
-            site.advance(Duration::from_secs(seconds));
-            assert_eq!(guess(&site, &identifier, &code).await, 400);
+    async fn otp_07_a_request_in_another_spelling_ends_the_older_too(site: Site) {
+        for flow in FLOWS {
+            let username = name(flow, 0);
+            let first = flow.open(&site, &username).await;
+            site.send(flow.ask(&username.to_uppercase())).await.expect_ok();
+            site.deliver().await;
+            let newer = site.inbox.list(None).pop().unwrap().code.clone().unwrap();
+            site.inbox.clear();
+            if newer != first.code {
+                assert!(!first.is_good(&site).await, "{flow:?}");
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_15_a_used_code_stays_used_here_there_and_after_a_restart(site: Site) {
+        let other = site.another_node().await;
+        for flow in FLOWS {
+            let pending = flow.open(&site, &name(flow, 0)).await;
+            assert!(pending.is_good(&site).await, "{flow:?}");
+            for seconds in [0, 1, 598, 3_600, 86_400] {
+                site.advance(Duration::from_secs(seconds));
+                for node in [&site, &other, &site.another_node().await] {
+                    assert!(!pending.is_good(node).await, "{flow:?} after {seconds} s");
+                }
+            }
         }
     }
 }
 
 on_both_databases! {
     async fn otp_16_a_code_lives_ten_minutes(site: Site) {
-        for (number, (age, status)) in [(599, 302), (600, 400), (601, 400)].into_iter().enumerate() {
-            let (identifier, code) = opened(&site, &format!("u{number}@example.com")).await;
-            site.advance(Duration::from_secs(age));
-            assert_eq!(guess(&site, &identifier, &code).await, status, "{age} s");
-        }
-    }
-}
-
-on_sqlite! {
-    async fn otp_17_nothing_public_tells_of_the_code(site: Site) {
-        let mut identifiers = Vec::new();
-        for number in 0..8 {
-            let username = format!("u{number}@example.com");
-            let identifier = site.pending(&username).await;
-            site.deliver().await;
-            let message = site.inbox.list(Some(&username)).pop().unwrap();
-            site.inbox.clear();
-            let code = message.code.clone().unwrap();
-            assert!(code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()), "{code}");
-            assert!(!message.subject.contains(&code) && !message.message_id.contains(&code) && !message.id.contains(&code));
-            assert!(!message.message_id.contains(&identifier[3..10]));
-            // 32 characters of base62 are 190 bits.
-            assert!(identifier.len() >= 3 + 22, "{identifier}");
-            identifiers.push(identifier);
-        }
-        identifiers.sort();
-        for pair in identifiers.windows(2) {
-            let common = pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count();
-            assert!(common < 3 + 8, "{pair:?} count up");
-        }
-    }
-}
-
-on_sqlite! {
-    async fn otp_18_a_code_is_good_for_its_own_request_only(site: Site) {
-        let (_, code) = opened(&site, "victim@example.com").await;
-        for number in 0..rounds(24) {
-            let (identifier, own) = opened(&site, &format!("u{number}@example.com")).await;
-            if own != code {
-                assert_eq!(guess(&site, &identifier, &code).await, 400);
+        for flow in FLOWS {
+            for (number, (age, is_in)) in [(599, true), (600, false), (601, false)].into_iter().enumerate() {
+                let pending = flow.open(&site, &name(flow, number)).await;
+                site.advance(Duration::from_secs(age));
+                assert_eq!(pending.is_good(&site).await, is_in, "{flow:?} at {age} s");
             }
         }
     }
 }
 
-on_both_databases! {
-    async fn otp_19_a_try_is_spent_even_when_the_rest_of_the_request_breaks(site: Site) {
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        site.execute("ALTER TABLE credential RENAME TO credential_away").await;
-        for _ in 0..4 {
-            // The code is right, and the write that makes the user fails.
-            let answer = site.send(site.authorize_call(&identifier, &code)).await.expect_status(500);
-            assert_eq!(answer.json()["error"], "server_error");
-        }
-        site.execute("ALTER TABLE credential_away RENAME TO credential").await;
-        assert!(site.user("a@example.com").await.is_none(), "all or nothing");
-        assert_eq!(guess(&site, &identifier, &other_code(&code)).await, 400);
-        assert_eq!(guess(&site, &identifier, &code).await, 400, "five tries were spent");
-
-        // With a try left the same code completes what the fault interrupted.
-        let (identifier, code) = opened(&site, "b@example.com").await;
-        site.execute("ALTER TABLE credential RENAME TO credential_away").await;
-        site.send(site.authorize_call(&identifier, &code)).await.expect_status(500);
-        site.execute("ALTER TABLE credential_away RENAME TO credential").await;
-        assert_eq!(guess(&site, &identifier, &code).await, 302);
+/// What each flow writes when a code was right.
+fn table_of(flow: Flow) -> &'static str {
+    match flow {
+        Flow::PasswordlessLogin => "authorization_code",
+        Flow::Registration | Flow::ForgotPassword => "credential",
     }
 }
 
-on_sqlite! {
+on_both_databases! {
+    async fn otp_19_a_wrong_guess_is_counted_while_everything_else_breaks(site: Site) {
+        for flow in FLOWS {
+            let pending = flow.open(&site, &name(flow, 0)).await;
+            let whole = flow.open(&site, &name(flow, 1)).await;
+            let table = table_of(flow);
+            site.execute(format!("ALTER TABLE {table} RENAME TO away")).await;
+            pending.guess_wrong(&site, 5).await;
+            // The right one breaks, and nobody is half in.
+            assert_eq!(site.send(whole.present(&site, &whole.code)).await.status, 500, "{flow:?}");
+            site.execute(format!("ALTER TABLE away RENAME TO {table}")).await;
+            assert!(!pending.is_good(&site).await, "{flow:?}: five tries were spent");
+            assert!(whole.is_good(&site).await, "{flow:?}: what was interrupted goes on");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_19_a_caller_who_hangs_up_gets_no_guess_for_nothing(site: Site) {
+        let site = Arc::new(site);
+        for flow in FLOWS {
+            let pending = flow.open(&site, &name(flow, 0)).await;
+            for number in 0..12 {
+                let call = pending.present(&site, &wrong(&pending.code, number));
+                let task = tokio::spawn({
+                    let site = Arc::clone(&site);
+                    async move { site.send(call).await }
+                });
+                tokio::task::yield_now().await;
+                task.abort();
+                let _ = task.await;
+            }
+            // However many of them arrived, what was compared was counted.
+            pending.guess_wrong(&site, 5).await;
+            assert!(!pending.is_good(&site).await, "{flow:?}");
+        }
+        let failures = "SELECT CAST(SUM(count) AS BIGINT) FROM tally WHERE subject LIKE 'guesses %'";
+        assert_eq!(site.count(failures).await, 15, "five for each");
+    }
+}
+
+on_both_databases! {
     async fn otp_20_step_two_without_step_one(site: Site) {
-        for identifier in ["0RX0000000000000000000000000000000", "", "0RX", "null", "undefined"] {
-            for code in ["000000", "", "null"] {
-                let answer = site.send(site.authorize_call(identifier, code)).await;
-                assert_refused(&answer);
+        site.register("known@example.com").await;
+        for flow in FLOWS {
+            for identifier in ["0RX0000000000000000000000000000000", "", "0RX", "null", "undefined"] {
+                for code in ["000000", "null", "123456"] {
+                    for username in ["known@example.com", "nobody@example.com"] {
+                        let answer = site.send(flow.present(&site, username, identifier, code)).await;
+                        assert!(!flow.is_in(&answer), "{flow:?}");
+                    }
+                }
             }
         }
-    }
-}
-
-on_sqlite! {
-    async fn otp_21_a_code_is_typed_as_it_was_sent(site: Site) {
-        let wrong_spellings: [fn(&str) -> String; 9] = [
-            |code| format!("{} {}", &code[..3], &code[3..]),
-            |code| format!("{}-{}", &code[..3], &code[3..]),
-            |code| code.chars().map(|c| char::from_u32(u32::from(c) - 0x30 + 0xFF10).unwrap()).collect(),
-            |code| code.chars().map(|c| char::from_u32(u32::from(c) - 0x30 + 0x0660).unwrap()).collect(),
-            |code| format!("+{code}"),
-            |code| format!("0{code}"),
-            |code| format!("{code}.0"),
-            |code| code[1..].to_owned(),
-            |code| format!("\u{a0}{code}"),
-        ];
-        for (number, spelling) in wrong_spellings.iter().enumerate() {
-            let (identifier, code) = opened(&site, &format!("u{number}@example.com")).await;
-            for _ in 0..4 {
-                assert_eq!(guess(&site, &identifier, &spelling(&code)).await, 400);
-            }
-            assert_eq!(guess(&site, &identifier, &code).await, 302, "each counts once");
-        }
-        let (identifier, code) = opened(&site, "blank@example.com").await;
-        assert_eq!(guess(&site, &identifier, &format!(" {code}  ")).await, 302, "outer blanks are trimmed");
-    }
-}
-
-on_both_databases! {
-    async fn otp_25_a_wrong_identifier_is_an_unknown_one(site: Site) {
-        add_site(&site, "other", "https://other.example.com").await;
-        let (identifier, code) = opened(&site, "a@example.com").await;
-        let flipped: String = identifier
-            .chars()
-            .map(|c| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
-            .collect();
-        for wrong in [
-            &identifier[..identifier.len() - 1], &flipped, &format!("{identifier}a"), &format!("{identifier}'--"),
-            "' OR '1'='1", &"x".repeat(4_000), &format!(" {identifier}"), &format!("{identifier}\u{200b}"),
-        ] {
-            assert_eq!(guess(&site, wrong, &code).await, 400);
-        }
-        let long = site.authorize_call(&"x".repeat(16_000), &code);
-        assert_refused(&site.send(long).await);
-        let there = site.authorize_call(&identifier, &code)
-            .host("other.example.com")
-            .at("/services/oauth2/authorize");
-        for _ in 0..6 {
-            assert_refused(&site.send(there.clone()).await);
-        }
-        assert_eq!(guess(&site, &identifier, &code).await, 302, "another site's guesses spend nothing here");
-    }
-}
-
-on_both_databases! {
-    async fn a_phone_number_proves_the_phone_and_not_the_address(site: Site) {
-        let mut body = registration("a@example.com");
-        body["verificationmethod"] = json!("sms");
-        body["userdata"]["mobilePhone"] = json!("+1 (203) 555-0100");
-        let identifier = site.init(&body).await.expect_ok().json()["identifier"].as_str().unwrap().to_owned();
-        let code = site.code_to("+12035550100").await;
-        let call = site.authorize_call(&identifier, &code).without_header("auth-verification-type");
-        let answer = site.send(call.header("auth-verification-type", "sms")).await.expect_status(302);
-        let tokens = site.send(site.token_call(&answer.location_parameter("code"))).await.expect_ok().json();
-        let call = Call::get("/services/oauth2/userinfo").bearer(tokens["access_token"].as_str().unwrap());
-        let info = site.send(call).await.expect_ok().json();
-        assert_eq!(info["phone_number"], "+12035550100");
-        assert_eq!((&info["phone_number_verified"], &info["email_verified"]), (&json!(true), &json!(false)));
     }
 }
