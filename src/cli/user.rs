@@ -53,7 +53,7 @@ enum Action {
         /// Username or record id
         user: String,
     },
-    /// Take a lock away, and the hold that wrong passwords brought about
+    /// Open every door: take a lock away, and what wrong passwords and codes have closed
     Unlock {
         /// Username or record id
         user: String,

@@ -16,6 +16,7 @@ statements! {
         ON CONFLICT (subject, hour) DO UPDATE SET count = tally.count + 1
         RETURNING count";
     COUNTS_SINCE = "SELECT count FROM tally WHERE subject = $1 AND hour >= $2";
+    FORGET = "DELETE FROM tally WHERE subject = $1";
 }
 
 /// A tally's hour, in milliseconds.
@@ -76,6 +77,11 @@ pub async fn comparison_failed(
 ) -> Result<bool, Fault> {
     add(tx, &failures_of(key), at).await?;
     count_failure(tx, site_id, &limits.spray, at).await
+}
+
+/// Forgets the failed comparisons about a user or address; true when there was anything to forget.
+pub async fn forget_failures(tx: &mut Transaction<'_>, key: &str) -> Result<bool, Fault> {
+    Ok(tx.execute(&FORGET, bind![&failures_of(key)]).await? > 0)
 }
 
 /// Whether the site is being sprayed and nothing more is compared this hour. On PostgreSQL,

@@ -135,9 +135,13 @@ pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool
     Ok(tx.execute(&LOCK, bind![id, at]).await? == 1)
 }
 
-/// Takes a lock away; false when there was none.
+/// Opens every door of a user: takes the lock away, and what wrong passwords and wrong codes have
+/// closed; false when there was nothing to open.
 pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
-    Ok(tx.execute(&UNLOCK, bind![id, at]).await? == 1)
+    let was_held = super::login::unhold(tx, id).await?;
+    let was_guessed_at = super::tally::forget_failures(tx, id).await?;
+    let was_locked = tx.execute(&UNLOCK, bind![id, at]).await? == 1;
+    Ok(was_held || was_guessed_at || was_locked)
 }
 
 /// Disables a user and ends their sessions; false when they were disabled already.

@@ -21,7 +21,7 @@ use crate::store::{self, Transaction};
 pub(super) enum Change {
     /// Closes every door.
     Lock,
-    /// Opens them, and the password door if wrong passwords closed it.
+    /// Opens them, those too that wrong passwords and wrong codes have closed.
     Unlock,
     /// Puts the user out of use.
     Disable,
@@ -44,10 +44,7 @@ impl Change {
     async fn make(self, tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
         match self {
             Change::Lock => store::user::lock(tx, id, at).await,
-            Change::Unlock => {
-                let was_held = store::login::unhold(tx, id).await?;
-                Ok(store::user::unlock(tx, id, at).await? || was_held)
-            }
+            Change::Unlock => store::user::unlock(tx, id, at).await,
             Change::Disable => store::user::disable(tx, id, at).await,
             Change::Enable => store::user::enable(tx, id, at).await,
         }

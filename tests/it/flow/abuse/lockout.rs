@@ -169,6 +169,21 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn lock_02_an_administrator_opens_what_wrong_passwords_and_codes_have_closed(site: Site) {
+        site.register(JANICE).await;
+        hold(&site).await;
+        let id = site.user(JANICE).await.unwrap().id;
+        let hour = site.app.now().millis() / 3_600_000;
+        site.execute(format!("INSERT INTO tally (subject, hour, count) VALUES ('guesses {id}', {hour}, 100)")).await;
+        guess(&site, PASSWORD).await.expect_status(400);
+        log_in_by_code(&site).await.expect_status(400);
+        administer(&site, false).await;
+        guess(&site, PASSWORD).await.expect_status(302);
+        log_in_by_code(&site).await.expect_status(302);
+    }
+}
+
+on_both_databases! {
     async fn lock_04_what_was_begun_before_a_lock_does_not_go_on_after_it(site: Site) {
         site.register(JANICE).await;
         let (identifier, login_code) = code_by_mail(&site).await;

@@ -154,7 +154,8 @@ This page is printed by a test that tries each cell on both databases
 | without password | never had one | `vestibule user create` without `--password-file` | a reset, `user set-password` |
 
 A password is a proof of its own, so a user whose address is not verified may come in by it, and by nothing that would be sent to that
-address. Locking, disabling and deleting end all sessions: what was issued before stays dead after `unlock` and `enable`.
+address. Locking, disabling, deleting and every new password end all sessions and all that was begun: tokens, authorization codes and one-time passwords
+from before stay dead after `unlock` and `enable`.
 \"Code\" rows are about a code that was sent while the account was good. Commands: [commands](commands.md).
 ";
 
@@ -162,6 +163,9 @@ const NOTES: &str = "
 Disabled, locked and deleted users are alike to a stranger who has nothing but their names. A notice tells the owner of an address of the
 account that is there; the stranger gets the answer that everybody gets. Revocation answers the same whatever the token was (RFC 7009
 section 2.2).
+
+Wrong passwords close only the password door, and wrong codes ([limits](limits.md)) only those of codes. Somebody who keeps at both, with a
+hundred wrong codes a day of which the owner gets the mails, keeps the owner out for as long; `vestibule user unlock` opens both at once.
 ";
 
 /// `docs/reference/accounts.md`.
