@@ -62,8 +62,10 @@ impl CaptchaRule {
 pub enum Presented {
     /// None.
     Nothing,
-    /// One that is unknown, over or revoked, or not a Bearer token at all.
+    /// One that is unknown, over or revoked, or that cannot be a token.
     Bad,
+    /// A header of another scheme.
+    Misplaced,
     /// A live one.
     Token {
         /// The client that it was issued to.
@@ -109,7 +111,8 @@ pub enum Trust {
 /// # Refusals
 /// `IntegrationTokenInvalid`; `ProofMissing` when both proofs are required and neither came, or when
 /// nothing at all is required (no site can be saved like that, and none may be open by accident);
-/// `IntegrationTokenMissing`; `RecaptchaMissing`.
+/// `IntegrationTokenMissing`, also for a header of another scheme where a token is required;
+/// `RecaptchaMissing`.
 pub fn check(
     requirement: Requirement,
     presented: &Presented,
@@ -122,7 +125,13 @@ pub fn check(
             is_integration: true,
             ..
         } if scopes.contains(requirement.scope) => Trust::Bearer,
-        Presented::Token { .. } | Presented::Bad => return Err(Refusal::IntegrationTokenInvalid),
+        // "You don't send the access token correctly" is the documented case of this answer.
+        Presented::Misplaced if requirement.is_authentication_required => {
+            return Err(Refusal::IntegrationTokenMissing);
+        }
+        Presented::Token { .. } | Presented::Bad | Presented::Misplaced => {
+            return Err(Refusal::IntegrationTokenInvalid);
+        }
         Presented::Nothing if requirement.is_authentication_required => {
             return Err(match is_captcha_missing {
                 true => Refusal::ProofMissing,
@@ -180,6 +189,13 @@ mod tests {
             (
                 true,
                 Off,
+                Presented::Misplaced,
+                false,
+                Err(Refusal::IntegrationTokenMissing),
+            ),
+            (
+                true,
+                Off,
                 token("api", true),
                 false,
                 Err(Refusal::IntegrationTokenInvalid),
@@ -211,6 +227,13 @@ mod tests {
             (
                 false,
                 Required,
+                Presented::Misplaced,
+                true,
+                Err(Refusal::IntegrationTokenInvalid),
+            ),
+            (
+                false,
+                Required,
                 good(),
                 false,
                 Err(Refusal::RecaptchaMissing),
@@ -219,6 +242,13 @@ mod tests {
             (false, Waived, nothing(), false, Ok(Trust::Stranger)),
             // Both.
             (true, Required, nothing(), false, Err(Refusal::ProofMissing)),
+            (
+                true,
+                Required,
+                Presented::Misplaced,
+                false,
+                Err(Refusal::IntegrationTokenMissing),
+            ),
             (
                 true,
                 Required,

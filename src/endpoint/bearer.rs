@@ -14,7 +14,7 @@ const READING_SCOPES: [&str; 9] = [
     "openid", "id", "profile", "email", "address", "phone", "api", "full", "web",
 ];
 
-/// What a caller of an init endpoint presents. A header of another scheme counts as a bad token: the
+/// What a caller of an init endpoint presents. Of a header of another scheme something is said: the
 /// documents once call it Basic, and whoever follows them should not be taken for a stranger.
 ///
 /// # Faults
@@ -24,7 +24,11 @@ pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
         return Ok(Presented::Nothing);
     };
     let Some(token) = parse_bearer(header) else {
-        return Ok(Presented::Bad);
+        let scheme = header.split([' ', '\t']).next().unwrap_or_default();
+        return Ok(match scheme.eq_ignore_ascii_case("bearer") {
+            true => Presented::Bad,
+            false => Presented::Misplaced,
+        });
     };
     match arrival.app.holder(&arrival.site, &token, arrival.at).await {
         Ok(holder) => Ok(Presented::Token {

@@ -159,7 +159,16 @@ pub fn init_rows(token: &str) -> Vec<(Call, Row)> {
         ),
         (
             Call::post(INIT).basic("user", "password").json(&body),
-            refused("another scheme"),
+            Row::of(
+                "another scheme",
+                401,
+                merged(
+                    "authentication_req",
+                    "invalid_request",
+                    "include an authentication header",
+                ),
+            )
+            .challenge(BEARER),
         ),
         (
             good().bearer("another").json(&body),

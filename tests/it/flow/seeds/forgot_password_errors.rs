@@ -64,6 +64,12 @@ on_sqlite! {
     async fn first_authentication_req(site: Site) {
         let answer = site.send(Call::post(PATH).json(&ask(JANICE))).await;
         assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
+        // "You don't send the access token correctly."
+        let token = site.integration_token(None).await;
+        for header in [format!("Basic {token}"), format!("OAuth {token}"), token.clone()] {
+            let answer = site.send(Call::post(PATH).header("authorization", &header).json(&ask(JANICE))).await;
+            assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
+        }
         // A captcha is no substitute where a token is asked for.
         let answer = site.send(Call::post(PATH).json(&with(ask(JANICE), "recaptcha", "test-pass"))).await;
         assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
@@ -109,7 +115,6 @@ on_sqlite! {
         for token in ["00DR****************", &unfit, &users] {
             refused(site.send(Call::post(PATH).bearer(token).json(&ask(JANICE))).await);
         }
-        refused(site.send(Call::post(PATH).basic("user", "password").json(&ask(JANICE))).await);
         site.advance(std::time::Duration::from_secs(7_200));
         refused(site.send(Call::post(PATH).bearer(&old).json(&ask(JANICE))).await);
     }
