@@ -18,6 +18,8 @@ pub enum Suppression {
     NumberUnverified,
     /// No text message is sent to the number, or the day's messages are used up.
     TextMessageBlocked,
+    /// The mailbox has had as many codes this hour as there may be.
+    TooManyCodes,
     /// The user has had as many password resets today as there may be.
     TooManyResets,
     /// The user is disabled.
@@ -30,11 +32,12 @@ pub enum Suppression {
 
 impl Suppression {
     /// Every reason.
-    pub const ALL: [Suppression; 8] = [
+    pub const ALL: [Suppression; 9] = [
         Suppression::AddressUnverified,
         Suppression::NotAMember,
         Suppression::NumberUnverified,
         Suppression::TextMessageBlocked,
+        Suppression::TooManyCodes,
         Suppression::TooManyResets,
         Suppression::UserDisabled,
         Suppression::UserLocked,
@@ -48,6 +51,7 @@ impl Suppression {
             Suppression::NotAMember => "the user is not a member of the site",
             Suppression::NumberUnverified => "the number is not verified",
             Suppression::TextMessageBlocked => "no text message may be sent to the number today",
+            Suppression::TooManyCodes => "the mailbox has had all codes of this hour",
             Suppression::TooManyResets => "the user has had all password resets of today",
             Suppression::UserDisabled => "the user is disabled",
             Suppression::UserLocked => "the user is locked",

@@ -53,9 +53,15 @@ async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> 
         }
     };
     let (app, visit) = (&arrival.app, arrival.visit());
-    let answer =
-        flow::forgot_password::forgot_password(app, &visit, &presented, captcha.as_ref(), request)
-            .await?;
+    let answer = flow::forgot_password::forgot_password(
+        app,
+        &visit,
+        &presented,
+        captcha.as_ref(),
+        ForgotPassword::is_second_phase(&body),
+        request,
+    )
+    .await?;
     if let Some(presenting) = presenting {
         presenting.succeeded();
     }

@@ -38,7 +38,7 @@ struct Pending {
     session_generation: i64,
 }
 
-/// Either phase.
+/// Either phase; which of them a body means is known though it may not be readable.
 ///
 /// # Refusals
 /// `ForgotPasswordDisabled`, those of [`App::admit`], `ParametersInvalid`. In the first phase
@@ -50,15 +50,13 @@ pub async fn forgot_password(
     visit: &Visit,
     presented: &Presented,
     captcha: Option<&CaptchaProof>,
+    is_second: bool,
     request: Result<ForgotPassword, InvalidParams>,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
     if !settings.is_forgot_pwd_allowed {
         return Err(Refusal::ForgotPasswordDisabled.into());
     }
-    let is_second = request
-        .as_ref()
-        .is_ok_and(|request| matches!(request.phase, ForgotPasswordPhase::Choose { .. }));
     let is_required = settings.is_recaptcha_required_forgot_pwd;
     let knock = Knock {
         requirement: Requirement {

@@ -53,8 +53,8 @@ pub struct Order<'o> {
     pub choice: &'o Choice,
     /// The captcha to be spent.
     pub captcha: Option<Verified>,
-    /// Whether the caller is told that no text message may be sent to the number: who named it
-    /// itself, or may know. Anybody else is answered as if it had been sent.
+    /// Whether the caller is told that no message goes to the mailbox or number now: who named it
+    /// itself, or may know. Anybody else is answered as if one had been sent.
     pub is_block_told: bool,
 }
 
@@ -83,7 +83,13 @@ pub async fn check_budget(
             },
         )
         .await?;
-    Ok(has_left.inspect_err(|_| app.metrics.one_time_password(purpose.as_str(), "limited"))?)
+    match has_left {
+        Left::Some => Ok(()),
+        Left::None(refusal) | Left::NoneForMailbox(refusal) => {
+            app.metrics.one_time_password(purpose.as_str(), "limited");
+            Err(refusal.into())
+        }
+    }
 }
 
 /// Opens a challenge: the row, the end of older ones, the message and the spent captcha, in one
@@ -111,14 +117,15 @@ pub async fn open(
         &app.keyring,
     );
     let message = message(app, visit, &order, &opened)?;
-    let unsent = match (&texts, order.is_block_told) {
-        (Some(_), false) => {
-            order
-                .suppressed
-                .get_or_insert(Suppression::TextMessageBlocked);
+    let unsent = match order.is_block_told {
+        true => None,
+        false => {
+            order.suppressed.get_or_insert(match &texts {
+                Some(_) => Suppression::TextMessageBlocked,
+                None => Suppression::TooManyCodes,
+            });
             Some(self::message(app, visit, &order, &opened)?)
         }
-        _ => None,
     };
     if order.is_decoy {
         opened.challenge.code_mac = None;
@@ -170,7 +177,11 @@ fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBu
     if order.method != Some(VerificationMethod::Sms) {
         return Ok(None);
     }
-    let number = PhoneNumber::parse(&order.recipient).ok();
+    // What is not sent takes nothing from the day's messages.
+    let number = match order.suppressed {
+        Some(_) => None,
+        None => PhoneNumber::parse(&order.recipient).ok(),
+    };
     let policy = &app.sms_policy;
     let budget = match number.map(|number| (policy.check(&number), number)) {
         Some((Ok(country), number)) => policy.budget(&number, country, visit.at),
@@ -198,7 +209,8 @@ struct Opening {
     captcha: Option<Verified>,
     /// What is taken of the day's text messages.
     texts: Option<SmsBudget>,
-    /// What is queued in place of the message when they are used up; none if the caller is told.
+    /// What is queued in place of the message when a mailbox has had its codes, or the day its text
+    /// messages; none if the caller is told.
     unsent: Option<QueuedMessage>,
 }
 
@@ -210,15 +222,24 @@ async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), 
     {
         return Ok(Err(captcha::spent_before()));
     }
-    // Of requests that come at once for one mailbox, each counts those before it, and each ends
-    // those before it.
-    store::turn::take(tx, Turn::Budget(&target.budget_key), at).await?;
-    if let Some(budget) = opening.budget
-        && let Err(refusal) = has_budget(tx, target, challenge.purpose, budget, at).await?
-    {
-        return Ok(Err(refusal));
+    // Of requests that come at once for one user or mailbox, each counts those before it, and each
+    // ends those before it. The turns are taken in one order by everybody.
+    let mut turns = [&target.key, &target.budget_key];
+    turns.sort();
+    for key in turns {
+        store::turn::take(tx, Turn::Budget(key), at).await?;
     }
     let mut message = &opening.message;
+    if let Some(budget) = opening.budget {
+        match has_budget(tx, target, challenge.purpose, budget, at).await? {
+            Left::Some => {}
+            Left::NoneForMailbox(refusal) => match &opening.unsent {
+                Some(unsent) => message = unsent,
+                None => return Ok(Err(refusal)),
+            },
+            Left::None(refusal) => return Ok(Err(refusal)),
+        }
+    }
     if let Some(texts) = &opening.texts
         && !store::sms_count::take(tx, texts).await?
     {
@@ -233,24 +254,44 @@ async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), 
     Ok(Ok(()))
 }
 
+/// What is left of an hour's codes.
+enum Left {
+    /// One, at least.
+    Some,
+    /// None for whom the request is about, which is counted for a name that nobody has as for one
+    /// that somebody has: everybody may be told (threat ENU-07).
+    None(Refusal),
+    /// None for the mailbox or number behind it, which others may share: only who may know is told.
+    NoneForMailbox(Refusal),
+}
+
 async fn has_budget(
     tx: &mut Transaction<'_>,
     target: &Target,
     purpose: Purpose,
     budget: i64,
     at: Moment,
-) -> Result<Result<(), Refusal>, Fault> {
+) -> Result<Left, Fault> {
     let since = at.plus_seconds(-BUDGET_SECONDS);
     let (count, first_at) =
-        store::challenge::count_since(tx, &target.budget_key, purpose, since).await?;
-    if count < budget {
-        return Ok(Ok(()));
+        store::challenge::count_by_target(tx, &target.key, purpose, since).await?;
+    if count >= budget {
+        return Ok(Left::None(too_many(first_at, at)));
     }
+    let (count, first_at) =
+        store::challenge::count_by_budget(tx, &target.budget_key, purpose, since).await?;
+    if count >= budget {
+        return Ok(Left::NoneForMailbox(too_many(first_at, at)));
+    }
+    Ok(Left::Some)
+}
+
+fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
     let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
-    Ok(Err(Refusal::RateLimited {
+    Refusal::RateLimited {
         // Rounded up: who comes back at the second that was named is let in.
         retry_after_seconds: (free_at - at).saturating_add(999).div_euclid(1000).max(1),
-    }))
+    }
 }
 
 fn message(

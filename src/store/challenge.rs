@@ -9,16 +9,21 @@ use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::verification::{Challenge, Purpose, Target};
 
+/// The longest that any code may live, in seconds; what was opened earlier has ended by itself.
+const LIFETIME_SECONDS_MAX: i64 = 86_400;
+
 statements! {
     CLOSE = "UPDATE challenge SET closed_at = $2, payload = NULL
         WHERE identifier_hash = $1 AND closed_at IS NULL";
-    COUNT_SINCE = "SELECT COUNT(*), MIN(created_at) FROM challenge
+    COUNT_BY_BUDGET = "SELECT COUNT(*), MIN(created_at) FROM challenge
         WHERE budget_key = $1 AND purpose = $2 AND created_at > $3";
+    COUNT_BY_TARGET = "SELECT COUNT(*), MIN(created_at) FROM challenge
+        WHERE target_key = $1 AND purpose = $2 AND created_at > $3";
     END_OLDER = "UPDATE challenge SET closed_at = $5, payload = NULL
-        WHERE budget_key = $1 AND purpose = $2 AND target_key = $3 AND site_id = $4 AND closed_at IS NULL";
+        WHERE target_key = $1 AND purpose = $2 AND created_at > $3 AND site_id = $4 AND closed_at IS NULL";
     FIND_NEWEST = "SELECT identifier_hash, tries_left FROM challenge
-        WHERE budget_key = $1 AND purpose = $2 AND target_key = $3 AND site_id = $4
-            AND closed_at IS NULL AND expires_at > $5
+        WHERE target_key = $1 AND purpose = $2 AND site_id = $3
+            AND closed_at IS NULL AND expires_at > $4
         ORDER BY created_at DESC LIMIT 1";
     INSERT = "INSERT INTO challenge (identifier_hash, purpose, site_id, channel, is_channel_named,
             target_key, budget_key, code_mac, tries_left, payload, created_at, expires_at)
@@ -75,13 +80,14 @@ pub async fn close(
     Ok(tx.execute(&CLOSE, bind![identifier_hash, at]).await? == 1)
 }
 
-/// Ends every open challenge of the same purpose and site for the same address or number: a newer
-/// request replaces the older.
+/// Ends every open challenge of the same purpose and site for the same user, or where there is none
+/// yet for the same address or number, by whatever channel: a newer request replaces the older
+/// (threat OTP-07).
 pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u64, Fault> {
     let values = bind![
-        &newer.target.budget_key,
-        newer.purpose.as_str(),
         &newer.target.key,
+        newer.purpose.as_str(),
+        newer.created_at.plus_seconds(-LIFETIME_SECONDS_MAX),
         &newer.site_id,
         newer.created_at,
     ];
@@ -92,17 +98,11 @@ pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u6
 pub async fn find_newest(
     tx: &mut Transaction<'_>,
     purpose: Purpose,
-    target: &Target,
+    target_key: &str,
     site_id: &str,
     at: Moment,
 ) -> Result<Option<Newest>, Fault> {
-    let values = bind![
-        &target.budget_key,
-        purpose.as_str(),
-        &target.key,
-        site_id,
-        at
-    ];
+    let values = bind![target_key, purpose.as_str(), site_id, at];
     tx.find(&FIND_NEWEST, values).await
 }
 
@@ -125,15 +125,26 @@ impl Record for Newest {
 }
 
 /// How many challenges a mailbox or number has had since an instant, and when the first was.
-pub async fn count_since(
+pub async fn count_by_budget(
     tx: &mut Transaction<'_>,
     budget_key: &str,
     purpose: Purpose,
     since: Moment,
 ) -> Result<(i64, Option<Moment>), Fault> {
-    let counted: Option<Counted> = tx
-        .find(&COUNT_SINCE, bind![budget_key, purpose.as_str(), since])
-        .await?;
+    let values = bind![budget_key, purpose.as_str(), since];
+    let counted: Option<Counted> = tx.find(&COUNT_BY_BUDGET, values).await?;
+    Ok(counted.map_or((0, None), |counted| (counted.count, counted.first_at)))
+}
+
+/// The same for a user, or a name that nobody has.
+pub async fn count_by_target(
+    tx: &mut Transaction<'_>,
+    target_key: &str,
+    purpose: Purpose,
+    since: Moment,
+) -> Result<(i64, Option<Moment>), Fault> {
+    let values = bind![target_key, purpose.as_str(), since];
+    let counted: Option<Counted> = tx.find(&COUNT_BY_TARGET, values).await?;
     Ok(counted.map_or((0, None), |counted| (counted.count, counted.first_at)))
 }
 

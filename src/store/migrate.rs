@@ -62,6 +62,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "tallies",
         text: include_str!("migrations/0006_tallies.sql"),
     },
+    Migration {
+        number: 7,
+        name: "challenges by target",
+        text: include_str!("migrations/0007_challenges_by_target.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::members::{Members, invalid};
 use super::{CaptchaProof, HINT_LENGTH_MAX, InvalidParams, TEMPLATE_LENGTH_MAX};
 use crate::secret::Secret;
+use crate::strict_json;
 
 /// The body of `POST /services/auth/headless/forgot_password`.
 ///
@@ -100,6 +101,18 @@ impl ForgotPassword {
             customdata,
             phase,
         })
+    }
+}
+
+impl ForgotPassword {
+    /// Whether a body is meant for the second phase, readable or not: it holds a code or a new
+    /// password.
+    pub fn is_second_phase(body: &[u8]) -> bool {
+        let holds = |members: &Map<String, Value>, name| {
+            members.get(name).is_some_and(|value| !value.is_null())
+        };
+        strict_json::parse_object(body)
+            .is_ok_and(|members| holds(&members, "otp") || holds(&members, "newpassword"))
     }
 }
 

@@ -74,10 +74,10 @@ async fn compare(
         .store
         .read(
             "challenge.find",
-            &(addressee.target.clone(), site_id, visit.at),
-            |tx, (target, site_id, at)| {
+            &(addressee.target.key.clone(), site_id, visit.at),
+            |tx, (target_key, site_id, at)| {
                 Box::pin(store::challenge::find_newest(
-                    tx, PURPOSE, target, site_id, *at,
+                    tx, PURPOSE, target_key, site_id, *at,
                 ))
             },
         )

@@ -8,6 +8,7 @@
 //! `VESTIBULE_TEST_ROUNDS` multiplies the loops for a long run; it is 1 otherwise.
 
 mod basic;
+mod budgets;
 mod forms;
 mod headless;
 mod lockout;

@@ -1,0 +1,1 @@
+CREATE INDEX challenge_by_target ON challenge (target_key, purpose, created_at);
