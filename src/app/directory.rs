@@ -109,7 +109,8 @@ pub struct SiteEntry {
     pub metadata: Bytes,
     /// What the mobile SDKs ask before a login.
     pub auth_configuration: Bytes,
-    /// The secret key of its captcha verifier, opened.
+    /// The secret key of its captcha verifier, opened; none if it has none, or one that does not open:
+    /// nobody passes a captcha there then.
     pub recaptcha_secret: Option<Secret>,
 }
 
@@ -160,8 +161,8 @@ impl Directory {
             keys,
             sites: sites
                 .into_iter()
-                .map(|site| SiteEntry::open(site, &org_id, keyring).map(Arc::new))
-                .collect::<Result<_, _>>()?,
+                .map(|site| Arc::new(SiteEntry::open(site, &org_id, keyring)))
+                .collect(),
             clients: clients
                 .into_iter()
                 .map(|client| client.open(keyring).map(|c| (c.id.clone(), Arc::new(c))))
@@ -267,15 +268,23 @@ impl OwnTemplate {
 }
 
 impl SiteEntry {
-    fn open(site: Site, org_id: &str, keyring: &Keyring) -> Result<SiteEntry, Fault> {
-        let sealed = site.settings.recaptcha_secret_key.as_deref();
-        let opened = sealed
-            .map(|text| keyring.open_text(Purpose::CaptchaSecret, CAPTCHA_SECRET_OWNER, text))
-            .transpose()?;
-        Ok(SiteEntry {
-            recaptcha_secret: opened,
+    /// A secret that does not open is this site's trouble and no other's (threat CAP-14).
+    fn open(site: Site, org_id: &str, keyring: &Keyring) -> SiteEntry {
+        let open = |text| keyring.open_text(Purpose::CaptchaSecret, CAPTCHA_SECRET_OWNER, text);
+        let recaptcha_secret = match site.settings.recaptcha_secret_key.as_deref().map(open) {
+            None => None,
+            Some(Ok(secret)) => Some(secret),
+            Some(Err(fault)) => {
+                tracing::error!(
+                    site = site.name, %fault, "its recaptchaSecretKey is of no use: set it again"
+                );
+                None
+            }
+        };
+        SiteEntry {
+            recaptcha_secret,
             ..SiteEntry::new(site, org_id)
-        })
+        }
     }
 
     fn new(site: Site, org_id: &str) -> SiteEntry {

@@ -11,12 +11,14 @@ mod guessing;
 mod visit;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use vestibule_protocol::identifier::RecordId;
 
 use crate::admission::Edge;
+use crate::captcha::Provider;
 use crate::captcha::verifier::Captcha;
 use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
@@ -66,6 +68,8 @@ pub struct App {
     /// The built-in message templates.
     pub templates: Templates,
     directory: ArcSwap<Directory>,
+    /// Whether the directory could not be read again when it was last due.
+    is_stale: AtomicBool,
 }
 
 /// What an [`App`] is made of.
@@ -101,6 +105,7 @@ impl App {
     /// The database holds no installation, or one under another master key.
     pub async fn assemble(parts: Parts) -> Result<App, Fault> {
         let directory = Directory::load(&parts.store, &parts.keyring).await?;
+        warn_of_test_captcha(&parts.captcha, &directory);
         Ok(App {
             captcha: parts.captcha,
             channels: parts.channels,
@@ -117,6 +122,7 @@ impl App {
             store: parts.store,
             templates: Templates::new(),
             directory: ArcSwap::from_pointee(directory),
+            is_stale: AtomicBool::new(false),
         })
     }
 
@@ -128,8 +134,20 @@ impl App {
     /// Loads the directory again if its version has grown; true when it has.
     ///
     /// # Faults
-    /// The database is away; the directory stays as it was.
+    /// The database is away, or holds what cannot be read; the directory stays as it was, and
+    /// [`App::is_stale`] says so.
     pub async fn refresh(&self) -> Result<bool, Fault> {
+        let refreshed = self.load_if_grown().await;
+        self.is_stale.store(refreshed.is_err(), Ordering::Relaxed);
+        refreshed
+    }
+
+    /// Whether the last [`App::refresh`] broke, so that changes may be missing here.
+    pub fn is_stale(&self) -> bool {
+        self.is_stale.load(Ordering::Relaxed)
+    }
+
+    async fn load_if_grown(&self) -> Result<bool, Fault> {
         let installation = self
             .store
             .read("installation.version", &(), |tx, ()| {
@@ -141,6 +159,7 @@ impl App {
             return Ok(false);
         }
         let directory = Directory::load(&self.store, &self.keyring).await?;
+        warn_of_test_captcha(&self.captcha, &directory);
         self.directory.store(Arc::new(directory));
         Ok(true)
     }
@@ -162,5 +181,19 @@ impl App {
     /// The present instant.
     pub fn now(&self) -> Moment {
         self.clock.now()
+    }
+}
+
+/// Tells of the sites whose captchas nobody verifies in this process.
+fn warn_of_test_captcha(captcha: &Captcha, directory: &Directory) {
+    for entry in directory.sites() {
+        let site = &entry.site;
+        let provider = Provider::parse(&site.settings.recaptcha_provider);
+        if provider == Some(Provider::Test) && !captcha.is_test_allowed() {
+            tracing::warn!(
+                site = site.name,
+                "recaptchaProvider is test, which only `vestibule dev` answers: every captcha is refused"
+            );
+        }
     }
 }

@@ -70,6 +70,11 @@ impl Captcha {
         })
     }
 
+    /// Whether the provider `test` verifies here.
+    pub fn is_test_allowed(&self) -> bool {
+        self.verifiers.is_test_allowed
+    }
+
     /// Verifies a proof. What it returns is to be spent in the flow's own write, which decides when
     /// two requests bring the same token.
     ///
@@ -80,6 +85,9 @@ impl Captcha {
     /// The verifier is away, slow or answers junk; or the site's settings lack what it needs.
     pub async fn verify(&self, check: &CaptchaCheck<'_>, at: Moment) -> Result<Verified, Failure> {
         check.check_event()?;
+        if check.secret.is_empty() && check.provider != Provider::Test {
+            return Err(unset("the site has no usable recaptchaSecretKey").into());
+        }
         let mut is_once = true;
         let answer = match check.provider {
             Provider::Test => {
@@ -122,9 +130,6 @@ impl Captcha {
 
     /// Source: reCAPTCHA, "Verifying the user's response"; the others keep to its form.
     async fn by_siteverify(&self, check: &CaptchaCheck<'_>) -> Result<Answer, Failure> {
-        if check.secret.is_empty() {
-            return Err(unset("the site has no recaptchaSecretKey").into());
-        }
         let url = match (&self.verifiers.siteverify_url, check.provider) {
             (Some(url), _) => url.clone(),
             (None, Provider::Hcaptcha) => address(HCAPTCHA),

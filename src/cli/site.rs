@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::output;
 use super::place::{Exit, Installation, Place};
 use super::resolve::{self, Unresolved};
 use crate::app::CAPTCHA_SECRET_OWNER;
+use crate::captcha::Provider;
 use crate::changes::Invalid;
 use crate::identity::prefix;
 use crate::refusal::Fault;
@@ -135,6 +137,7 @@ async fn create(
             "a site with this name or base URL exists already",
         ));
     }
+    tell_of_test_captcha(&site);
     print(place, &site)
 }
 
@@ -161,10 +164,25 @@ async fn update(
         })
         .await?;
     match outcome {
-        Ok(site) => print(place, &site),
+        Ok(site) => {
+            tell_of_test_captcha(&site);
+            print(place, &site)
+        }
         Err(Refused::Missing { known }) => Err(missing(name, &known)),
         Err(Refused::Taken) => Err(Exit::refused("another site has this base URL")),
         Err(Refused::Invalid(invalid, current)) => Err(given.refuse(&invalid, &current)),
+    }
+}
+
+/// A verifier that lets everybody in who knows its tokens is none; a server that is not `vestibule dev`
+/// lets nobody in by it.
+fn tell_of_test_captcha(site: &Site) {
+    if site.settings.recaptcha_provider == Provider::Test.as_str() {
+        output::tell(format_args!(
+            "warning: {}: only `vestibule dev` answers recaptchaProvider=test; `vestibule serve` refuses \
+             every captcha of this site\n",
+            site.name
+        ));
     }
 }
 
@@ -279,24 +297,31 @@ impl Given {
             resolve::profile_setting(installation, &mut self.map, key).await?;
         }
         resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await?;
-        self.seal(installation);
+        self.seal(installation).map_err(Unresolved::Invalid)?;
         self.templates = resolve::templates(installation).await?;
         Ok(())
     }
 
-    /// Seals the secret that is among the settings. One that `site show` has printed is sealed already.
-    fn seal(&mut self, installation: &Installation) {
+    /// Seals the secret that is among the settings. One that `site show` has printed is sealed already,
+    /// and must be of this installation: what cannot be opened would let nobody through a captcha.
+    fn seal(&mut self, installation: &Installation) -> Result<(), Invalid> {
         let Some(Value::String(secret)) = self.map.get_mut(CAPTCHA_SECRET_OWNER) else {
-            return;
+            return Ok(());
         };
+        let (keyring, purpose) = (&installation.keyring, Purpose::CaptchaSecret);
         if !is_sealed_text(secret) {
-            *secret = installation.keyring.seal_text(
-                Purpose::CaptchaSecret,
-                CAPTCHA_SECRET_OWNER,
-                secret,
-                &installation.entropy,
-            );
+            let entropy = &installation.entropy;
+            *secret = keyring.seal_text(purpose, CAPTCHA_SECRET_OWNER, secret, entropy);
+            return Ok(());
         }
+        keyring
+            .open_text(purpose, CAPTCHA_SECRET_OWNER, secret)
+            .map(drop)
+            .map_err(|_| {
+                let reason = "this sealed value does not open under this installation's master key; \
+                              give the secret itself";
+                Invalid::new(CAPTCHA_SECRET_OWNER, reason)
+            })
     }
 
     /// The refusal of these changes to `current`, with the line that is to blame.

@@ -34,7 +34,7 @@ async fn live() -> Response {
     )
 }
 
-/// The database answers.
+/// The database answers, and what was configured last is in effect.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let read = app
         .store
@@ -42,14 +42,13 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
             Box::pin(store::installation::find(tx))
         })
         .await;
-    match read {
-        Ok(Some(_)) => live().await,
-        _ => {
-            let body =
-                String::from(r#"{"status":"unavailable","reason":"the database does not answer"}"#);
-            private(StatusCode::SERVICE_UNAVAILABLE, Format::Json, body)
-        }
-    }
+    let reason = match read {
+        Ok(Some(_)) if app.is_stale() => "the settings could not be read again",
+        Ok(Some(_)) => return live().await,
+        _ => "the database does not answer",
+    };
+    let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
+    private(StatusCode::SERVICE_UNAVAILABLE, Format::Json, body)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -308,3 +308,28 @@ async fn a_trusted_caller_shows_a_captcha_as_well_where_both_are_required() {
     site.init(&body).await.expect_ok();
     site.code_to("janice@example.com").await;
 }
+
+#[tokio::test]
+async fn cap_14_a_secret_that_does_not_open_closes_the_captcha_of_its_site_and_nothing_else() {
+    let remote = Remote::start(Behaviour::json(&yes())).await;
+    // Both forms of verifier; the site's settings were saved under another master key, say.
+    for changes in [
+        json!({"recaptchaSecretKey": "sealed:AAAA"}),
+        json!({"recaptchaSecretKey": "sealed:AAAA", "recaptchaProvider": "google_enterprise",
+            "recaptchaProjectId": "shop-7", "recaptchaSiteKey": "6Lc-site-key"}),
+    ] {
+        let site = site(Database::Sqlite, &remote, changes).await;
+        for (path, _) in DOORS {
+            let captcha = json!({"recaptcha": "token"});
+            let answer = knock(&site, path, captcha).await.expect_status(500);
+            assert!(
+                answer.json().to_string().contains("unknown_error"),
+                "{path}"
+            );
+        }
+        assert!(!site.app.is_stale());
+        assert!(remote.received().is_empty());
+        assert_untouched(&site).await;
+        site.integration_token(None).await;
+    }
+}

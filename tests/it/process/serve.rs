@@ -15,7 +15,7 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use super::binary::{
-    Launch, PATIENCE, Server, expect_clean_database, free_port, run, run_with_input,
+    Launch, PATIENCE, Server, eventually, expect_clean_database, free_port, run, run_with_input,
 };
 use super::wire::{Headers, Reply, exchange, form, get, post};
 
@@ -355,5 +355,65 @@ fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
         refused.body.contains(expected.as_str().unwrap()),
         "{refused:?}"
     );
+    server.stop();
+}
+
+#[test]
+fn cap_14_settings_that_cannot_be_read_again_are_told_by_the_readiness() {
+    let installation = Installation::new(SQLITE, "").with_site("https://id.example.com");
+    let client = ["client", "create", "shop", "--set", "scopes=api"];
+    installation.run(&client).expect_code(0);
+    let mut server = installation.serve();
+    let url = format!("{}/health/ready", installation.management_url());
+    let ready = |status: u16| {
+        eventually(PATIENCE, "the readiness", || {
+            let reply = get(&url, &[]).unwrap();
+            (reply.status == status).then_some(reply)
+        })
+    };
+    let execute = |statements: &str| {
+        let database = rusqlite::Connection::open(installation.path("vestibule.db")).unwrap();
+        database.busy_timeout(PATIENCE).unwrap();
+        database.execute_batch(statements).unwrap();
+    };
+    ready(200);
+    execute(
+        "CREATE TABLE kept AS SELECT id, secret_sealed FROM client;
+         UPDATE client SET secret_sealed = x'00'; UPDATE installation SET version = version + 1",
+    );
+    assert!(
+        ready(503)
+            .body
+            .contains("the settings could not be read again")
+    );
+    execute(
+        "UPDATE client SET secret_sealed = (SELECT secret_sealed FROM kept WHERE kept.id = client.id);
+         DROP TABLE kept",
+    );
+    ready(200);
+    server.stop();
+}
+
+#[test]
+fn a_site_of_the_test_captcha_is_named_at_the_start_and_at_a_change() {
+    let installation = Installation::new(SQLITE, "").with_site("https://id.example.com");
+    let set = ["--set", "recaptchaProvider=test"];
+    let update = ["site", "update", "shop"];
+    installation
+        .run(&[&update[..], &set[..]].concat())
+        .expect_code(0);
+    let mut server = installation.serve();
+    let warnings = |server: &Server| {
+        let output = server.output();
+        let of = |line: &&str| line.contains("recaptchaProvider is test") && line.contains("shop");
+        output.lines().filter(of).count()
+    };
+    assert_eq!(warnings(&server), 1, "{}", server.output());
+    installation
+        .run(&[&update[..], &["--set", "defaultLocale=de_DE"]].concat())
+        .expect_code(0);
+    eventually(PATIENCE, "the warning", || {
+        (warnings(&server) == 2).then_some(())
+    });
     server.stop();
 }

@@ -228,3 +228,60 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
         assert_eq!(after["settings"]["defaultLocale"], "de_DE");
     }
 }
+
+#[tokio::test]
+async fn cap_14_a_sealed_secret_is_taken_only_if_it_opens_here() {
+    for installation in installations().await {
+        let base = ["--base-url", "https://id.example.com"];
+        let create = ["site", "create", "shop"];
+        installation
+            .run(&[&create[..], &base[..]].concat())
+            .expect_code(0);
+        let set = |value: &str| {
+            let set = format!("recaptchaSecretKey={value}");
+            installation.run(&["site", "update", "shop", "--json", "--set", &set])
+        };
+        let own = set("6Lc-secret").json();
+        let own = own["settings"]["recaptchaSecretKey"].as_str().unwrap();
+        let words = ["recaptchaSecretKey", "does not open", "master key"];
+        for foreign in ["sealed:AAAA", "sealed:", &own[..own.len() - 8]] {
+            expect_refused(set(foreign), 3, &words);
+        }
+        set(own).expect_code(0);
+        std::fs::write(
+            installation.path("captcha.toml"),
+            "defaultLocale = \"de_DE\"\nrecaptchaSecretKey = \"sealed:AAAA\"\n",
+        )
+        .unwrap();
+        let update = ["site", "update", "shop", "--from", "captcha.toml"];
+        expect_refused(installation.run(&update), 3, &["captcha.toml, line 2"]);
+        let other = [
+            "site",
+            "create",
+            "other",
+            "--base-url",
+            "https://other.example.com",
+            "--set",
+            "recaptchaSecretKey=sealed:AAAA",
+        ];
+        expect_refused(installation.run(&other), 3, &words);
+    }
+}
+
+#[tokio::test]
+async fn a_site_of_the_test_captcha_is_warned_of() {
+    for installation in installations().await {
+        let base = ["--base-url", "https://id.example.com"];
+        let set = ["--set", "recaptchaProvider=test"];
+        let create = ["site", "create", "shop"];
+        let made = installation.run(&[&create[..], &base[..], &set[..]].concat());
+        let changed = installation.run(&[&["site", "update", "shop"], &set[..]].concat());
+        for ran in [made, changed] {
+            let ran = ran.expect_code(0);
+            assert!(ran.stderr.contains("only `vestibule dev`"), "{ran:?}");
+        }
+        let back = ["--set", "recaptchaProvider=turnstile"];
+        let ran = installation.run(&[&["site", "update", "shop"], &back[..]].concat());
+        assert_eq!(ran.expect_code(0).stderr, "");
+    }
+}
