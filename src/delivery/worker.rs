@@ -2,7 +2,8 @@
 //!
 //! It is a clock tick, not a request. A claim is a lease, so a worker that dies loses nothing; sending
 //! happens outside any transaction; each message is settled as it ends, so that a slow one holds up no
-//! other; the variables are wiped in the statement that settles.
+//! other; the variables are wiped in the statement that settles. Mail and text messages have hands of their
+//! own, so that a provider of the one that hangs leaves the other alone.
 
 mod dispatch;
 
@@ -12,7 +13,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use vestibule_protocol::headless::VerificationMethod;
 
 use super::channel::Gateway;
 use crate::app::App;
@@ -23,14 +25,14 @@ use crate::store::outbox;
 use crate::store::sweep::{self, Horizon};
 use dispatch::{deliver, send_limit};
 
-/// Most messages in hand at once when they go to the inbox, which takes no time.
+/// Most messages of a channel in hand at once when they go to the inbox, which takes no time.
 const IN_HAND_MAX: usize = 32;
 
 /// How long to wait after the bell for others to ring: messages that come together are claimed and
 /// settled together. Nobody who waits for a mail notices.
 const GATHERING: Duration = Duration::from_millis(20);
 
-/// How often to look without a bell: for retries, and for what another node queued.
+/// How often to look without a bell: for retries, for what another node queued, and for what has expired.
 const TICK: Duration = Duration::from_secs(1);
 
 /// How much longer a claim holds than its message may take.
@@ -48,22 +50,24 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     if let Err(fault) = release_all(&app).await {
         report_fault(&app, &fault);
     }
-    let mut in_hand: JoinSet<Done> = JoinSet::new();
+    let (mut mails, mut texts) = (Lane::new(CHANNELS[0]), Lane::new(CHANNELS[1]));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stop.borrow() {
-        claim_into(&app, &mut in_hand).await;
+        mails.claim(&app).await;
+        texts.claim(&app).await;
         tokio::select! {
-            Some(done) = in_hand.join_next() => settle_ended(&app, done, &mut in_hand).await,
+            Some(done) = mails.in_hand.join_next() => mails.settle(&app, done).await,
+            Some(done) = texts.in_hand.join_next() => texts.settle(&app, done).await,
             () = app.outbox_bell.notified() => sleep(GATHERING).await,
-            () = sleep(TICK) => {}
+            // A full batch means that there may be more, and they are only to be marked.
+            _ = tick.tick() => if expire_and_report(&app).await { tick.reset_immediately() },
             _ = stop.changed() => {}
         }
     }
-    claim_into(&app, &mut in_hand).await;
-    let rest = async {
-        while let Some(done) = in_hand.join_next().await {
-            settle_ended(&app, done, &mut in_hand).await;
-        }
-    };
+    mails.claim(&app).await;
+    texts.claim(&app).await;
+    let rest = async { tokio::join!(mails.end(&app), texts.end(&app)) };
     if timeout(STOPPING, rest).await.is_err() {
         tracing::warn!("messages in hand were left to the next start");
     }
@@ -74,36 +78,69 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Claims as many messages as there are free hands, and starts sending them.
-async fn claim_into(app: &Arc<App>, in_hand: &mut JoinSet<Done>) {
-    loop {
-        let free = hands(app).saturating_sub(in_hand.len());
-        let due = match claim(app, app.now(), free).await {
-            Ok(due) => due,
+/// The channels, mail first.
+const CHANNELS: [VerificationMethod; 2] = [VerificationMethod::Email, VerificationMethod::Sms];
+
+/// The messages of one channel that are in hand.
+struct Lane {
+    channel: VerificationMethod,
+    in_hand: JoinSet<Done>,
+}
+
+impl Lane {
+    fn new(channel: VerificationMethod) -> Lane {
+        Lane {
+            channel,
+            in_hand: JoinSet::new(),
+        }
+    }
+
+    /// Claims as many messages as there are free hands, and starts sending them. There are as many hands as
+    /// the gateway takes messages at once: what would only wait for a connection waits in the database,
+    /// where another node can take it and a crash does not delay it.
+    async fn claim(&mut self, app: &Arc<App>) {
+        let connections = app.channels.gateway(self.channel).connections();
+        let free = connections
+            .unwrap_or(IN_HAND_MAX)
+            .saturating_sub(self.in_hand.len());
+        let claimed = match claim(app, self.channel, app.now(), free).await {
+            Ok(claimed) => claimed,
             Err(fault) => return report_fault(app, &fault),
         };
-        for message in due.claimed {
+        for message in claimed {
             let app = Arc::clone(app);
-            in_hand.spawn(async move {
+            self.in_hand.spawn(async move {
                 let settlement = deliver(&app, &message).await;
                 (message, settlement)
             });
         }
-        // A full batch of expired ones means that there may be more, and they are only to be marked.
-        if due.expired < outbox::EXPIRED_MAX.unsigned_abs() {
-            return;
+    }
+
+    /// Settles a message that has ended, with all others that have ended meanwhile.
+    async fn settle(&mut self, app: &App, first: Result<Done, JoinError>) {
+        let mut ended = vec![first];
+        while let Some(next) = self.in_hand.try_join_next() {
+            ended.push(next);
+        }
+        let mut done = Vec::with_capacity(ended.len());
+        for ended in ended {
+            match ended {
+                Ok(one) => done.push(one),
+                // One that panicked is claimed again after its lease.
+                Err(error) => report_fault(app, &Fault::new("sending a message", error)),
+            }
+        }
+        if let Err(fault) = settle(app, done).await {
+            report_fault(app, &fault);
         }
     }
-}
 
-/// As many messages as either gateway takes at once: what would only wait for a connection waits in the
-/// database, where another node can take it and a crash does not delay it.
-fn hands(app: &App) -> usize {
-    [&app.channels.email, &app.channels.sms]
-        .into_iter()
-        .filter_map(Gateway::connections)
-        .min()
-        .unwrap_or(IN_HAND_MAX)
+    /// Lets what is in hand end.
+    async fn end(&mut self, app: &App) {
+        while let Some(done) = self.in_hand.join_next().await {
+            self.settle(app, done).await;
+        }
+    }
 }
 
 /// An embedded database has one server. What it had in hand when it was killed is nobody's now, and
@@ -118,78 +155,89 @@ async fn release_all(app: &App) -> Result<(), Fault> {
         .map(|_| ())
 }
 
-/// Settles a message that has ended, with all others that have ended meanwhile.
-async fn settle_ended(app: &App, first: Result<Done, JoinError>, in_hand: &mut JoinSet<Done>) {
-    let mut ended = vec![first];
-    while let Some(next) = in_hand.try_join_next() {
-        ended.push(next);
-    }
-    let mut done = Vec::with_capacity(ended.len());
-    for ended in ended {
-        match ended {
-            Ok(one) => done.push(one),
-            // One that panicked is claimed again after its lease.
-            Err(error) => report_fault(app, &Fault::new("sending a message", error)),
-        }
-    }
-    if let Err(fault) = settle(app, done).await {
-        report_fault(app, &fault);
-    }
-}
-
-/// Sends what is due at an instant, up to a handful, and settles it; of how many messages it took care.
+/// Marks what has expired and sends what is due at an instant, up to a handful of each channel, and settles it; of how many
+/// messages it took care.
 ///
 /// # Faults
 /// The database is away. What was sent and could not be settled is sent again after its lease,
 /// under the same Message-ID.
 pub async fn run_due(app: &App, at: Moment) -> Result<usize, Fault> {
-    let due = claim(app, at, IN_HAND_MAX).await?;
-    let count = due.claimed.len() + usize::try_from(due.expired).unwrap_or(usize::MAX);
-    let settlements = join_all(due.claimed.iter().map(|message| deliver(app, message))).await;
-    settle(app, due.claimed.into_iter().zip(settlements).collect()).await?;
+    let mut count = usize::try_from(expire(app, at).await?).unwrap_or(usize::MAX);
+    let mut claimed = Vec::new();
+    for channel in CHANNELS {
+        claimed.extend(claim(app, channel, at, IN_HAND_MAX).await?);
+    }
+    count += claimed.len();
+    let settlements = join_all(claimed.iter().map(|message| deliver(app, message))).await;
+    settle(app, claimed.into_iter().zip(settlements).collect()).await?;
     Ok(count)
 }
 
-/// What was due: messages to send, and how many were of no use any more.
-#[derive(Default)]
-struct Due {
-    claimed: Vec<ClaimedMessage>,
-    expired: u64,
-}
-
-async fn claim(app: &App, at: Moment, limit: usize) -> Result<Due, Fault> {
+/// Claims up to `limit` messages of a channel that are due.
+async fn claim(
+    app: &App,
+    channel: VerificationMethod,
+    at: Moment,
+    limit: usize,
+) -> Result<Vec<ClaimedMessage>, Fault> {
     if limit == 0 {
-        return Ok(Due::default());
+        return Ok(Vec::new());
     }
     // A look before the claim: an idle server writes nothing.
     let next = app
         .store
-        .read("outbox.next", &(), |tx, ()| Box::pin(outbox::next_due(tx)))
+        .read("outbox.next", &(channel, at), |tx, (channel, at)| {
+            Box::pin(outbox::next_due(tx, channel.as_str(), *at))
+        })
         .await?;
     if next.is_none_or(|due_at| due_at > at) {
-        return Ok(Due::default());
+        return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let lease = send_limit(app).as_secs().cast_signed() + LEASE_MARGIN_SECONDS;
-    let (expired, claimed) = app
-        .store
+    let limit_of_sending = send_limit(app.channels.gateway(channel));
+    let lease = limit_of_sending.as_secs().cast_signed() + LEASE_MARGIN_SECONDS;
+    app.store
         .write(
             "outbox.claim",
-            (at, at.plus_seconds(lease), limit),
-            |tx, (at, leased_until, limit)| {
+            (channel, at, at.plus_seconds(lease), limit),
+            |tx, (channel, at, leased_until, limit)| {
                 Box::pin(async move {
-                    let expired = outbox::expire(tx, *at).await?;
-                    let claimed = outbox::claim(tx, *at, *leased_until, *limit).await?;
-                    Ok((expired, claimed))
+                    outbox::claim(tx, channel.as_str(), *at, *leased_until, *limit).await
                 })
             },
         )
+        .await
+}
+
+/// Marks one batch of what has expired; whether it was a full one.
+async fn expire_and_report(app: &App) -> bool {
+    match expire(app, app.now()).await {
+        Ok(expired) => expired >= outbox::EXPIRED_MAX.unsigned_abs(),
+        Err(fault) => {
+            report_fault(app, &fault);
+            false
+        }
+    }
+}
+
+async fn expire(app: &App, at: Moment) -> Result<u64, Fault> {
+    let has_expired = app.store.read("outbox.has_expired", &at, |tx, at| {
+        Box::pin(outbox::has_expired(tx, *at))
+    });
+    if !has_expired.await? {
+        return Ok(0);
+    }
+    let expired = app
+        .store
+        .write("outbox.expire", at, |tx, at| {
+            Box::pin(outbox::expire(tx, *at))
+        })
         .await?;
     if expired > 0 {
         app.metrics.outbox_settled("expired", expired);
         tracing::warn!(count = expired, "not sent: their codes have expired");
     }
-    Ok(Due { claimed, expired })
+    Ok(expired)
 }
 
 async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {

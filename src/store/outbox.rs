@@ -13,7 +13,7 @@ use crate::refusal::Fault;
 statements! {
     CLAIM = "UPDATE outbox SET status = 'sending', leased_until = $2, attempts = attempts + 1
         WHERE id IN (SELECT id FROM outbox
-                WHERE status IN ('queued', 'sending') AND due_at <= $1 AND expires_at > $1
+                WHERE status IN ('queued', 'sending') AND channel = $5 AND due_at <= $1 AND expires_at > $1
                     AND (leased_until IS NULL OR leased_until <= $1)
                 ORDER BY CASE WHEN expires_at > $4 THEN 0 ELSE 1 END, expires_at, due_at LIMIT $3)
             AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)
@@ -25,6 +25,9 @@ statements! {
                 WHERE status IN ('queued', 'sending') AND expires_at <= $1
                     AND (leased_until IS NULL OR leased_until <= $1) LIMIT $2)
             AND status IN ('queued', 'sending') AND (leased_until IS NULL OR leased_until <= $1)";
+    HAS_EXPIRED = "SELECT COUNT(*) FROM (SELECT 1 FROM outbox
+            WHERE status IN ('queued', 'sending') AND expires_at <= $1
+                AND (leased_until IS NULL OR leased_until <= $1) LIMIT 1) AS one";
     INSERT = "INSERT INTO outbox (id, channel, template, language, recipient, site_id, message_id,
             sealed, status, attempts, due_at, expires_at, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $9)";
@@ -32,7 +35,8 @@ statements! {
             CAST(CASE WHEN sealed IS NULL THEN 1 ELSE 0 END AS BIGINT)
         FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
     NEXT_DUE = "SELECT MIN(CASE WHEN leased_until IS NOT NULL AND leased_until > due_at
-            THEN leased_until ELSE due_at END) FROM outbox WHERE status IN ('queued', 'sending')";
+            THEN leased_until ELSE due_at END) FROM outbox
+        WHERE status IN ('queued', 'sending') AND channel = $1 AND expires_at > $2";
     RELEASE = "UPDATE outbox SET status = 'queued', leased_until = NULL WHERE status = 'sending'";
     RETRY = "UPDATE outbox SET status = 'queued', due_at = $2, leased_until = NULL, last_reason = $3
         WHERE id = $1 AND status = 'sending' AND attempts = $4";
@@ -65,23 +69,31 @@ pub async fn expire(tx: &mut Transaction<'_>, at: Moment) -> Result<u64, Fault> 
     tx.execute(&EXPIRE, bind![at, EXPIRED_MAX]).await
 }
 
+/// Whether [`expire`] would find any.
+pub async fn has_expired(tx: &mut Transaction<'_>, at: Moment) -> Result<bool, Fault> {
+    let found = tx.find::<i64>(&HAS_EXPIRED, bind![at]).await?;
+    Ok(found == Some(1))
+}
+
 /// Most messages that one write marks as expired: other writers wait for it.
 pub const EXPIRED_MAX: i64 = 500;
 
 /// What is left to live of a code that its reader can hardly use any more.
 const TOO_LATE_SECONDS: i64 = 30;
 
-/// Claims up to `limit` messages that are due, of use, and held by no live lease. Whose end is nearest goes
+/// Claims up to `limit` messages of a channel that are due, of use, and held by no live lease. Whose end is nearest goes
 /// first, so that after an outage every code that can still be used is sent in time, and before notices that
 /// have a day. Those that would hardly be read in time come last: they must not cost the others theirs.
 pub async fn claim(
     tx: &mut Transaction<'_>,
+    channel: &str,
     at: Moment,
     leased_until: Moment,
     limit: i64,
 ) -> Result<Vec<ClaimedMessage>, Fault> {
     let late = at.plus_seconds(TOO_LATE_SECONDS);
-    tx.list(&CLAIM, bind![at, leased_until, limit, late]).await
+    let values = bind![at, leased_until, limit, late, channel];
+    tx.list(&CLAIM, values).await
 }
 
 /// Ends every lease; how many there were. Only for a server that is the only one.
@@ -128,9 +140,15 @@ pub async fn count_waiting(tx: &mut Transaction<'_>) -> Result<i64, Fault> {
     Ok(tx.find::<i64>(&COUNT_WAITING, &[]).await?.unwrap_or(0))
 }
 
-/// When the next message is due; `None` when nothing waits.
-pub async fn next_due(tx: &mut Transaction<'_>) -> Result<Option<Moment>, Fault> {
-    Ok(tx.find::<Option<Moment>>(&NEXT_DUE, &[]).await?.flatten())
+/// When the next message of a channel is due, of those that are of use at an instant; `None` when
+/// nothing waits.
+pub async fn next_due(
+    tx: &mut Transaction<'_>,
+    channel: &str,
+    at: Moment,
+) -> Result<Option<Moment>, Fault> {
+    let due: Option<Option<Moment>> = tx.find(&NEXT_DUE, bind![channel, at]).await?;
+    Ok(due.flatten())
 }
 
 /// The messages to one recipient, oldest first.

@@ -83,7 +83,7 @@ async fn send(
                 rendered: rendered.mail,
                 date_at_ms: message.created_at.millis(),
             };
-            match timeout(send_limit(app), Box::pin(relay.send(&mail))).await {
+            match timeout(send_limit(gateway), Box::pin(relay.send(&mail))).await {
                 Ok(SendOutcome::Sent { .. }) => Settlement::Sent,
                 Ok(SendOutcome::Retry { reason }) => retry(app, message, reason),
                 Ok(SendOutcome::Reject { reason }) => Settlement::Abandoned { reason },
@@ -253,9 +253,8 @@ fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
 
 /// How long a message may take: a conversation with the relay, and its wait for a free connection. It is
 /// shorter than the lease, so that no other worker claims a message that is still being sent.
-pub(super) fn send_limit(app: &App) -> Duration {
-    let channels = &app.channels;
-    channels.email.deadline().max(channels.sms.deadline()) + WAIT_LIMIT
+pub(super) fn send_limit(gateway: &Gateway) -> Duration {
+    gateway.deadline() + WAIT_LIMIT
 }
 
 /// How long a message may wait for a free connection.

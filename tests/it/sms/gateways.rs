@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use serde_json::json;
-use vestibule::delivery::Gateway;
 use vestibule::delivery::sms::twilio::Twilio;
 use vestibule::delivery::sms::webhook::Webhook;
 use vestibule::delivery::sms::{Provider, SmsGateway};
+use vestibule::delivery::{Gateway, worker};
 use vestibule::outgoing::MessageState;
 use vestibule::store;
 use vestibule_protocol::secret::Secret;
@@ -266,4 +266,35 @@ async fn log_01_a_gateway_prints_neither_secret_nor_path() {
             assert!(!text.contains(hidden), "{text}");
         }
     }
+}
+
+/// A hung provider holds as many messages as it has connections, here one, for as long as its deadline.
+#[tokio::test]
+async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
+    let remote = Remote::start(Behaviour::Hang).await;
+    let gateway = SmsGateway::new(webhook(&remote), Duration::from_secs(60), 1).unwrap();
+    let setup = Setup {
+        sms: Some(Gateway::Sms(Box::new(gateway))),
+        ..Setup::default()
+    };
+    let site = Site::open_with(Database::Sqlite, setup).await;
+    register_by_text(&site).await;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let worker = tokio::spawn(worker::run(site.app.clone(), stopped));
+    let asked = tokio::time::timeout(Duration::from_secs(20), async {
+        while remote.received().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    });
+    asked.await.expect("the provider is asked");
+    site.init(&registration("bea@example.com"))
+        .await
+        .expect_ok();
+    let soon = Duration::from_secs(20);
+    let mail = site.inbox.wait(Some("bea@example.com"), None, soon).await;
+    assert_eq!(mail.len(), 1, "mail waits for a provider of text messages");
+    assert_eq!(message(&site).await.status, "sending");
+    site.inbox.clear();
+    drop(stop);
+    worker.abort();
 }

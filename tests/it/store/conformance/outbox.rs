@@ -34,6 +34,7 @@ async fn queue(site: &Site, id: &str, created_at: Moment) {
 async fn claim(site: &Site, at: Moment, limit: i64) -> Vec<ClaimedMessage> {
     in_write!(site, (at, limit), |tx, input| store::outbox::claim(
         tx,
+        "email",
         input.0,
         input.0.plus_seconds(LEASE_SECONDS),
         input.1
@@ -60,7 +61,7 @@ async fn state(site: &Site, id: &str) -> MessageState {
 }
 
 async fn next_due(site: &Site) -> Option<Moment> {
-    in_read!(site, |tx| store::outbox::next_due(tx).await)
+    in_read!(site, |tx| store::outbox::next_due(tx, "email", START).await)
 }
 
 fn ids(claimed: &[ClaimedMessage]) -> Vec<&str> {
