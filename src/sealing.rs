@@ -48,6 +48,7 @@ pub struct Keyring {
     signing_key: LessSafeKey,
     one_time_password: hmac::Key,
     refresh_token: hmac::Key,
+    unknown_subject: hmac::Key,
     check: [u8; 16],
 }
 
@@ -70,6 +71,7 @@ impl Keyring {
             signing_key: aead(b"signing key"),
             one_time_password: mac(b"one-time password"),
             refresh_token: mac(b"refresh token"),
+            unknown_subject: mac(b"unknown subject"),
             check,
         }
     }
@@ -188,6 +190,18 @@ impl Keyring {
         secret
     }
 
+    /// The word under which something is counted for a name that nobody has. It is made of the name in
+    /// its compared form and is nobody's record id; without the master key it cannot be told which of the
+    /// names in a list it was made of.
+    pub fn subject_of_unknown(&self, key: &str) -> String {
+        let mac = hmac::sign(&self.unknown_subject, key.as_bytes());
+        let hex: String = mac.as_ref()[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("?{hex}")
+    }
+
     fn key(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
             Purpose::CaptchaSecret => &self.captcha_secret,
@@ -271,6 +285,24 @@ mod tests {
         assert_ne!(mac, ring.one_time_password_mac(&[2; 32], "123456"));
         assert_ne!(mac, ring.one_time_password_mac(&[1; 32], "123457"));
         assert_ne!(mac, keyring(2).one_time_password_mac(&[1; 32], "123456"));
+    }
+
+    #[test]
+    fn enu_03_a_name_that_nobody_has_is_counted_under_a_word_that_only_the_key_can_make() {
+        let subject = keyring(1).subject_of_unknown("nobody@example.com");
+        assert_eq!(subject, keyring(1).subject_of_unknown("nobody@example.com"));
+        assert_ne!(
+            subject,
+            keyring(1).subject_of_unknown("somebody@example.com")
+        );
+        assert_ne!(subject, keyring(2).subject_of_unknown("nobody@example.com"));
+        let hash = sha256(b"nobody@example.com");
+        assert_ne!(
+            subject[1..3],
+            format!("{:02x}", hash[0]),
+            "a hash without a key"
+        );
+        assert_eq!((subject.len(), &subject[..1]), (33, "?"));
     }
 
     #[test]

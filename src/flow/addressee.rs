@@ -9,7 +9,7 @@ use super::Visit;
 use crate::app::App;
 use crate::identity::User;
 use crate::identity::email::EmailAddress;
-use crate::identity::username::{Username, unknown_subject};
+use crate::identity::username::Username;
 use crate::outgoing::Suppression;
 use crate::refusal::{Fault, Refusal};
 use crate::settings::Settings;
@@ -53,7 +53,7 @@ impl Addressee {
         let settings = &visit.site.site.settings;
         Ok(match user {
             Some(user) => Addressee::somebody(user, settings, channel),
-            None => Addressee::nobody(&key, settings),
+            None => Addressee::nobody(app.keyring.subject_of_unknown(&key), settings),
         })
     }
 
@@ -83,8 +83,7 @@ impl Addressee {
         }
     }
 
-    fn nobody(key: &str, settings: &Settings) -> Addressee {
-        let subject = unknown_subject(key);
+    fn nobody(subject: String, settings: &Settings) -> Addressee {
         Addressee {
             user: None,
             target: Target {

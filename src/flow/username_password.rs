@@ -19,7 +19,6 @@ use crate::app::App;
 use crate::hashing::{SALT_BYTES, Verification};
 use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
-use crate::identity::username::unknown_subject;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::store::audit::AuditEvent;
@@ -309,7 +308,10 @@ async fn fail(
 ) -> Result<AuthorizationAnswer, Failure> {
     let user = refused.user.as_ref();
     let failing = Failing {
-        subject: user.map_or_else(|| unknown_subject(key), |user| user.id.clone()),
+        subject: user.map_or_else(
+            || app.keyring.subject_of_unknown(key),
+            |user| user.id.clone(),
+        ),
         lockout: lockout(&policy_of(app, user, visit), visit.at),
         spray: app.password_spray(&visit.site),
         event: AuditEvent {

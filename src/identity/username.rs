@@ -9,7 +9,6 @@
 
 use std::fmt;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::{Profile, Rules};
@@ -215,17 +214,6 @@ fn lookalike_script(c: char) -> Option<Script> {
 
 /// In code points, after NFC; what the mobile SDKs check.
 const LENGTH_MAX: usize = 80;
-
-/// The word under which something is counted for a name that nobody has. It is made of the name in
-/// its compared form, tells nothing of it, and is nobody's record id.
-pub fn unknown_subject(key: &str) -> String {
-    let hash = digest(&SHA256, key.as_bytes());
-    let hex: String = hash.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("?{hex}")
-}
 
 #[cfg(test)]
 mod tests {
