@@ -67,6 +67,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "challenges by target",
         text: include_str!("migrations/0007_challenges_by_target.sql"),
     },
+    Migration {
+        number: 8,
+        name: "indexes for sweeps",
+        text: include_str!("migrations/0008_mends.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -18,6 +18,11 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     FAMILIES = "DELETE FROM token_family WHERE code_hash IN
         (SELECT code_hash FROM token_family WHERE expires_at < $1 LIMIT $2)";
+    HOLDS = "DELETE FROM login_hold WHERE subject IN
+        (SELECT subject FROM login_hold WHERE failed_at < $1
+            AND (held_until IS NULL OR held_until <= $2 OR subject LIKE '?%') LIMIT $3)";
+    LOGIN_FAILURES = "DELETE FROM audit_event WHERE id IN
+        (SELECT id FROM audit_event WHERE event = 'login.failed' AND at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
     SMS_COUNTS = "DELETE FROM sms_count WHERE name IN
@@ -38,9 +43,14 @@ pub struct Horizon {
     /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
     /// budget and the turns go with them.
     pub challenges: Moment,
-    /// Codes are kept for as long as any token that came from one may live, so that a replay is
-    /// recognised while there is something to revoke. So are families that have ended.
+    /// Codes are kept for a day after their end, as long as an access token that came from one may live:
+    /// a replay is recognised while there is such a token to revoke. A family outlives its code, and is kept
+    /// for a day after its own end, so that a late use of it is recognised.
     pub codes: Moment,
+    /// Holds that are over, and those of names that nobody has, are kept for a day after the last failure.
+    pub holds: Moment,
+    /// Failed logins in the audit log are kept for 30 days, since strangers make them; all other events stay.
+    pub login_failures: Moment,
     /// Tokens are kept for an hour after their end.
     pub tokens: Moment,
     /// Settled messages are kept for a week, for whoever asks where a mail went.
@@ -55,6 +65,8 @@ impl Horizon {
             ended: at,
             challenges: at.plus_seconds(-25 * HOUR),
             codes: at.plus_seconds(-25 * HOUR),
+            holds: at.plus_seconds(-25 * HOUR),
+            login_failures: at.plus_seconds(-30 * 24 * HOUR),
             tokens: at.plus_seconds(-HOUR),
             messages: at.plus_seconds(-7 * 24 * HOUR),
         }
@@ -82,6 +94,12 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .await?;
     count += tx
         .execute(&SMS_COUNTS, bind![horizon.ended, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&HOLDS, bind![horizon.holds, horizon.ended, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&LOGIN_FAILURES, bind![horizon.login_failures, ROWS_MAX])
         .await?;
     let hour = tally::hour_of(horizon.challenges);
     count += tx.execute(&TALLIES, bind![hour, ROWS_MAX]).await?;

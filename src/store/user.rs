@@ -67,6 +67,8 @@ statements! {
         WHERE id = $1 AND disabled_at IS NULL";
     ENABLE = "UPDATE app_user SET disabled_at = NULL, updated_at = $2
         WHERE id = $1 AND disabled_at IS NOT NULL";
+    END_FAMILIES = "UPDATE token_family SET ended_at = $2, expires_at = $2, successor_salt = NULL
+        WHERE user_id = $1 AND ended_at IS NULL";
     END_SESSIONS = "UPDATE app_user SET session_generation = session_generation + 1, updated_at = $2
         WHERE id = $1";
     FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
@@ -126,13 +128,22 @@ pub async fn end_sessions(
     at: Moment,
 ) -> Result<(), Fault> {
     tx.execute(&END_SESSIONS, bind![user_id, at]).await?;
+    end_families(tx, user_id, at).await
+}
+
+/// Ends the logins that may be refreshed. The generation has ended them already; but one that lives until
+/// it is revoked would never be swept.
+async fn end_families(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<(), Fault> {
+    tx.execute(&END_FAMILIES, bind![id, at]).await?;
     Ok(())
 }
 
 /// Locks a user and ends their sessions; false when they were locked already. What was issued before
 /// stays ended when the lock is taken away.
 pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
-    Ok(tx.execute(&LOCK, bind![id, at]).await? == 1)
+    let is_new = tx.execute(&LOCK, bind![id, at]).await? == 1;
+    end_families(tx, id, at).await?;
+    Ok(is_new)
 }
 
 /// Opens every door of a user: takes the lock away, and what wrong passwords and wrong codes have
@@ -146,7 +157,9 @@ pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
 
 /// Disables a user and ends their sessions; false when they were disabled already.
 pub async fn disable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
-    Ok(tx.execute(&DISABLE, bind![id, at]).await? == 1)
+    let is_new = tx.execute(&DISABLE, bind![id, at]).await? == 1;
+    end_families(tx, id, at).await?;
+    Ok(is_new)
 }
 
 /// Enables a user again; false when they were not disabled.
@@ -156,7 +169,6 @@ pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
 
 /// Removes a user with password, hold and logins; false when there was no such user. Their access
 /// tokens and codes are found through the user, so they end with this, and are swept in their time.
-/// The families are sought by reading all of them, which is dear and rare.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;

@@ -354,7 +354,7 @@ fn the_horizon_keeps_a_day_of_challenges_and_an_hour_of_replays() {
     assert_eq!(
         hours(horizon.codes),
         25,
-        "as long as any token of theirs may live"
+        "as long as an access token of theirs may live"
     );
     assert_eq!(hours(horizon.tokens), 1);
     assert_eq!(hours(horizon.messages), 7 * 24);
@@ -375,5 +375,43 @@ on_both_databases! {
         let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
         assert_eq!(sweep().await, ROWS_MAX as u64);
         assert_eq!(sweep().await, 1);
+    }
+}
+
+on_both_databases! {
+    async fn the_sweep_takes_holds_that_are_over_a_day_after_the_last_failure(site: Site) {
+        let at = START.plus_seconds(30 * 24 * 3_600);
+        let horizon = Horizon::at(at);
+        let old = moved(horizon.holds, -1);
+        let rows = [
+            // Three that go: never held, held until now, and a name that nobody has.
+            ("a", old, None), ("b", old, Some(at)), ("?c", old, Some(moved(at, 1))),
+            // Three that stay: a young failure, a hold that lasts, and one that only an administrator ends.
+            ("d", horizon.holds, None), ("e", old, Some(moved(at, 1))), ("f", old, Some(moved(at, i64::from(u32::MAX)))),
+        ];
+        for (subject, failed_at, held_until) in rows {
+            let held_until = held_until.map_or(String::from("NULL"), |at: Moment| at.millis().to_string());
+            site.execute(format!("INSERT INTO login_hold (subject, failures, failed_at, held_until)
+                VALUES ('{subject}', 1, {}, {held_until})", failed_at.millis())).await;
+        }
+        let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
+        assert_eq!((sweep().await, sweep().await), (3, 0));
+        assert_eq!(site.count("SELECT COUNT(*) FROM login_hold WHERE subject IN ('d', 'e', 'f')").await, 3);
+    }
+}
+
+on_both_databases! {
+    async fn the_sweep_takes_failed_logins_out_of_the_audit_log_after_thirty_days(site: Site) {
+        let horizon = Horizon::at(START);
+        assert_eq!(START - horizon.login_failures, 30 * 24 * 3_600_000);
+        for (id, event, millis) in [
+            ("a", "login.failed", -1), ("b", "login.failed", 0), ("c", "user.logged_in", -1), ("d", "password.reset", -1),
+        ] {
+            site.execute(format!("INSERT INTO audit_event (id, at, event, detail)
+                VALUES ('{id}', {}, '{event}', '{{}}')", moved(horizon.login_failures, millis).millis())).await;
+        }
+        let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
+        assert_eq!((sweep().await, sweep().await), (1, 0));
+        assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE id = 'a'").await, 0);
     }
 }

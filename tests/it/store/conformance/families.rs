@@ -1,5 +1,6 @@
 //! Token families: whole, moved on once, ended once, and swept after their end.
 
+use vestibule::identity::User;
 use vestibule::moment::Moment;
 use vestibule::store;
 use vestibule::store::family::{NewFamily, TokenFamily};
@@ -177,5 +178,41 @@ on_both_databases! {
         assert_eq!(sweep(START.plus_seconds(25 * 3_600)).await, 0);
         assert_eq!(sweep(START.plus_seconds(25 * 3_600 + 1)).await, 2);
         assert!(find(&site, 2).await.is_some(), "what has no end stays");
+    }
+}
+
+on_both_databases! {
+    async fn the_sweep_takes_families_a_day_after_their_user_s_sessions_were_ended(site: Site) {
+        for (name, ends) in [(1, "lock"), (2, "disable"), (3, "reset")] {
+            let user_id = format!("00500000000000{name}AAA");
+            let user = User {
+                locked_at: None,
+                disabled_at: None,
+                ..user(&site, &user_id, &format!("user{name}@example.com")).await
+            };
+            let families = [name, name + 10].map(|name| NewFamily { user_id: user_id.clone(), ..family(name) });
+            in_write!(site, (user, families, ends), |tx, input| {
+                store::user::insert(tx, &input.0).await?;
+                for family in &input.1 {
+                    store::family::insert(tx, family).await?;
+                }
+                let id = &input.0.id;
+                match input.2 {
+                    "lock" => assert!(store::user::lock(tx, id, START).await?),
+                    "disable" => assert!(store::user::disable(tx, id, START).await?),
+                    _ => store::user::end_sessions(tx, id, START).await?,
+                }
+                Ok(())
+            });
+            let state = find(&site, name).await.expect("it is kept for a day").state;
+            assert_eq!(state.ended_at, Some(START), "{ends}");
+        }
+        insert(&site, vec![family(4)]).await;
+        let sweep = async |at: Moment| in_write!(site, Horizon::at(at), |tx, horizon| {
+            store::sweep::sweep(tx, horizon).await
+        });
+        assert_eq!(sweep(START.plus_seconds(25 * 3_600)).await, 0);
+        assert_eq!(sweep(START.plus_seconds(25 * 3_600 + 1)).await, 6);
+        assert!(find(&site, 4).await.is_some(), "what has no end stays");
     }
 }
