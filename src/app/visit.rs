@@ -4,8 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SiteEntry;
+use crate::admission::prefix_of;
 use crate::moment::Moment;
 use crate::store::audit::AuditEvent;
+use crate::verification::Origin;
 
 /// Who asks, where and when: what every story is told besides the request itself.
 #[derive(Clone)]
@@ -21,6 +23,14 @@ pub struct Visit {
 }
 
 impl Visit {
+    /// Where a guess of this visit comes from.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            site_id: self.site.site.id.clone(),
+            network: prefix_of(self.ip),
+        }
+    }
+
     /// An audit row of this visit.
     pub fn event(&self, id: String, event: &'static str) -> AuditEvent {
         AuditEvent {

@@ -20,7 +20,9 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Choice;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, GuessLimits, Opened, OtpRules, Presented, Purpose, Target};
+use crate::verification::{
+    Challenge, GuessLimits, Opened, Origin, OtpRules, Presented, Purpose, Target,
+};
 
 /// The hour of "codes per hour".
 const BUDGET_SECONDS: i64 = 3_600;
@@ -327,8 +329,8 @@ fn message(
 pub struct Comparison {
     /// What it must be for.
     pub purpose: Purpose,
-    /// The site that it was presented at.
-    pub site_id: String,
+    /// The site that it was presented at, and the network that it came from.
+    pub origin: Origin,
     /// The code.
     pub presented: Presented,
     /// What limits guessing.
@@ -356,7 +358,7 @@ impl Comparison {
     pub fn new(app: &App, visit: &Visit, purpose: Purpose, presented: Presented) -> Comparison {
         Comparison {
             purpose,
-            site_id: visit.site.site.id.clone(),
+            origin: visit.origin(),
             presented,
             limits: app.guess_limits(&visit.site),
             at: visit.at,
@@ -367,7 +369,8 @@ impl Comparison {
     pub async fn make(&self, tx: &mut Transaction<'_>) -> Result<Compared, Fault> {
         let wrong = |refusal, is_spray| Ok(Compared::Wrong { refusal, is_spray });
         let (hash, at) = (&self.presented.identifier_hash, self.at);
-        let spent = store::challenge::spend_try(tx, hash, self.purpose, &self.site_id, at).await?;
+        let spent =
+            store::challenge::spend_try(tx, hash, self.purpose, &self.origin.site_id, at).await?;
         let Some(challenge) = spent else {
             return wrong(Refusal::ChallengeFailed, false);
         };
@@ -375,12 +378,12 @@ impl Comparison {
             return wrong(Refusal::ChannelMismatch, false);
         }
         let key = &challenge.target.key;
-        let (site_id, limits) = (&self.site_id, &self.limits);
-        if !store::tally::may_compare(tx, key, site_id, limits, at).await? {
+        let (origin, limits) = (&self.origin, &self.limits);
+        if !store::tally::may_compare(tx, key, origin, limits, at).await? {
             return wrong(Refusal::ChallengeFailed, false);
         }
         if !challenge.is_opened_by(&self.presented) {
-            let is_spray = store::tally::comparison_failed(tx, key, site_id, limits, at).await?;
+            let is_spray = store::tally::comparison_failed(tx, key, origin, limits, at).await?;
             return wrong(Refusal::ChallengeFailed, is_spray);
         }
         Ok(Compared::Right(Box::new(challenge)))

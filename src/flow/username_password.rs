@@ -24,7 +24,7 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::store::audit::AuditEvent;
 use crate::store::login::{Lockout, Login};
 use crate::store::{self, Transaction};
-use crate::verification::SprayLimit;
+use crate::verification::{Origin, SprayLimit};
 
 /// How the user proved who they are (RFC 8176): by a password.
 const AMR: &str = "pwd";
@@ -174,13 +174,13 @@ fn check(
     Ok(())
 }
 
-/// Whether the password door is open now. Through one that is closed, or at a site that is being
-/// sprayed, nothing is said that would tell a right password from a wrong one (threats LOCK-01,
+/// Whether the password door is open now. Through one that is closed, or for a network that has a part in a
+/// spray of the site, nothing is said that would tell a right password from a wrong one (threats LOCK-01,
 /// LOCK-08).
 async fn is_open(app: &App, visit: &Visit, user_id: &str) -> Result<bool, Fault> {
     let sought = (
         user_id.to_owned(),
-        visit.site.site.id.clone(),
+        visit.origin(),
         app.password_spray(&visit.site),
         visit.at,
     );
@@ -188,10 +188,10 @@ async fn is_open(app: &App, visit: &Visit, user_id: &str) -> Result<bool, Fault>
         .read(
             "login.is_open",
             &sought,
-            |tx, (user_id, site_id, spray, at)| {
+            |tx, (user_id, origin, spray, at)| {
                 Box::pin(async move {
                     Ok(store::login::held_until(tx, user_id, *at).await?.is_none()
-                        && !store::tally::is_sprayed(tx, site_id, spray, *at).await?)
+                        && !store::tally::is_sprayed(tx, origin, spray, *at).await?)
                 })
             },
         )
@@ -232,6 +232,7 @@ fn policy_of(app: &App, user: Option<&User>, visit: &Visit) -> PasswordPolicy {
 struct Entering {
     entry: Entry,
     code: UnownedCode,
+    origin: Origin,
     spray: SprayLimit,
     event: AuditEvent,
 }
@@ -252,6 +253,7 @@ async fn enter(
         },
         entry,
         code: code.row,
+        origin: visit.origin(),
         spray: app.password_spray(&visit.site),
     };
     let is_in = app
@@ -272,9 +274,9 @@ async fn enter(
 async fn save(tx: &mut Transaction<'_>, entering: &Entering) -> Result<bool, Fault> {
     let (entry, event) = (&entering.entry, &entering.event);
     let seen = &entry.user;
-    let site_id = event.site_id.as_deref().unwrap_or_default();
+    let (origin, spray) = (&entering.origin, &entering.spray);
     let is_open = store::login::release(tx, &seen.id, event.at).await?
-        && !store::tally::is_sprayed(tx, site_id, &entering.spray, event.at).await?;
+        && !store::tally::is_sprayed(tx, origin, spray, event.at).await?;
     let now = store::user::find_by_id(tx, &seen.id).await?;
     let user = now.filter(|now| {
         now.check_active().is_ok() && now.session_generation == seen.session_generation
@@ -294,6 +296,7 @@ async fn save(tx: &mut Transaction<'_>, entering: &Entering) -> Result<bool, Fau
 struct Failing {
     subject: String,
     lockout: Option<Lockout>,
+    origin: Origin,
     spray: SprayLimit,
     event: AuditEvent,
 }
@@ -313,6 +316,7 @@ async fn fail(
             |user| user.id.clone(),
         ),
         lockout: lockout(&policy_of(app, user, visit), visit.at),
+        origin: visit.origin(),
         spray: app.password_spray(&visit.site),
         event: AuditEvent {
             user_id: user.map(|user| user.id.clone()),
@@ -340,8 +344,7 @@ async fn count(tx: &mut Transaction<'_>, failing: &Failing) -> Result<bool, Faul
         store::login::fail(tx, &failing.subject, lockout, at).await?;
     }
     store::audit::insert(tx, event).await?;
-    let site_id = event.site_id.as_deref().unwrap_or_default();
-    store::tally::count_failure(tx, site_id, &failing.spray, at).await
+    store::tally::count_failure(tx, &failing.origin, &failing.spray, at).await
 }
 
 /// When a policy closes the door, and until when; never, if it has no limit.

@@ -10,7 +10,8 @@ use crate::changes::Invalid;
 pub enum SprayAction {
     /// It is told: a metric and a line in the log.
     Alert,
-    /// It is told, and until the hour ends everything is refused as a wrong guess is.
+    /// It is told, and until the hour ends everything is refused as a wrong guess is that comes from a
+    /// network which had a part in it.
     Refuse,
 }
 

@@ -9,7 +9,7 @@ use super::statement::{bind, statements};
 use super::turn::{self, Turn};
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::verification::{GuessLimits, SprayLimit};
+use crate::verification::{GuessLimits, NETWORK_FAILURES_PER_HOUR, Origin, SprayLimit};
 
 statements! {
     ADD = "INSERT INTO tally (subject, hour, count) VALUES ($1, $2, 1)
@@ -56,14 +56,14 @@ pub async fn sum_since(
 pub async fn may_compare(
     tx: &mut Transaction<'_>,
     key: &str,
-    site_id: &str,
+    origin: &Origin,
     limits: &GuessLimits,
     at: Moment,
 ) -> Result<bool, Fault> {
     turn::take(tx, Turn::Guesses(key), at).await?;
     let since = at.plus_seconds(-DAY_SECONDS);
     let failures = sum_since(tx, &failures_of(key), since).await?;
-    Ok(failures < limits.failures_per_day && !is_sprayed(tx, site_id, &limits.spray, at).await?)
+    Ok(failures < limits.failures_per_day && !is_sprayed(tx, origin, &limits.spray, at).await?)
 }
 
 /// Counts a failed comparison, in the same write. True for the one that made a spray of the site's
@@ -71,12 +71,12 @@ pub async fn may_compare(
 pub async fn comparison_failed(
     tx: &mut Transaction<'_>,
     key: &str,
-    site_id: &str,
+    origin: &Origin,
     limits: &GuessLimits,
     at: Moment,
 ) -> Result<bool, Fault> {
     add(tx, &failures_of(key), at).await?;
-    count_failure(tx, site_id, &limits.spray, at).await
+    count_failure(tx, origin, &limits.spray, at).await
 }
 
 /// Forgets the failed comparisons about a user or address; true when there was anything to forget.
@@ -84,29 +84,36 @@ pub async fn forget_failures(tx: &mut Transaction<'_>, key: &str) -> Result<bool
     Ok(tx.execute(&FORGET, bind![&failures_of(key)]).await? > 0)
 }
 
-/// Whether the site is being sprayed and nothing more is compared this hour. On PostgreSQL,
-/// comparisons that are under way at the threshold still end.
+/// Whether the site is being sprayed and the network had a part in it, so that nothing more of it is
+/// compared this hour. Whoever has failed less is heard: else a spray would shut the site for everybody. On
+/// PostgreSQL, comparisons that are under way at a threshold still end.
 pub async fn is_sprayed(
     tx: &mut Transaction<'_>,
-    site_id: &str,
+    origin: &Origin,
     limit: &SprayLimit,
     at: Moment,
 ) -> Result<bool, Fault> {
     if !limit.is_refused {
         return Ok(false);
     }
-    let count = sum_since(tx, &failures_at(site_id, limit), at).await?;
-    Ok(count >= limit.failures_per_hour)
+    let of_site = sum_since(tx, &failures_at(origin, limit), at).await?;
+    if of_site < limit.failures_per_hour {
+        return Ok(false);
+    }
+    let of_network = sum_since(tx, &failures_from(origin, limit), at).await?;
+    Ok(of_network >= NETWORK_FAILURES_PER_HOUR)
 }
 
-/// Counts a failure of the site. True for the one that made a spray of them, once per hour.
+/// Counts a failure of the site, and of the network there. True for the one that made a spray of the
+/// site's, once per hour.
 pub async fn count_failure(
     tx: &mut Transaction<'_>,
-    site_id: &str,
+    origin: &Origin,
     limit: &SprayLimit,
     at: Moment,
 ) -> Result<bool, Fault> {
-    let count = add(tx, &failures_at(site_id, limit), at).await?;
+    add(tx, &failures_from(origin, limit), at).await?;
+    let count = add(tx, &failures_at(origin, limit), at).await?;
     Ok(count == limit.failures_per_hour)
 }
 
@@ -114,6 +121,10 @@ fn failures_of(key: &str) -> String {
     format!("guesses {key}")
 }
 
-fn failures_at(site_id: &str, limit: &SprayLimit) -> String {
-    format!("site:{site_id}:{}", limit.guessed.as_str())
+fn failures_at(origin: &Origin, limit: &SprayLimit) -> String {
+    format!("site:{}:{}", origin.site_id, limit.guessed.as_str())
+}
+
+fn failures_from(origin: &Origin, limit: &SprayLimit) -> String {
+    format!("{}:{}", failures_at(origin, limit), origin.network)
 }

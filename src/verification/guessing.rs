@@ -4,6 +4,8 @@
 //! site has so many failures an hour, whoever they are about: what is beyond that is a spray, one
 //! guess at each of very many accounts, which no limit per account can see.
 
+use std::net::IpAddr;
+
 /// What is guessed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guessed {
@@ -30,8 +32,22 @@ pub struct SprayLimit {
     pub guessed: Guessed,
     /// Failures of one site in one hour of the clock that are still ordinary.
     pub failures_per_hour: i64,
-    /// Whether nothing is compared any more until the hour ends; otherwise it is only told.
+    /// Whether nothing is compared any more, until the hour ends, for the networks that had a part in it;
+    /// otherwise it is only told.
     pub is_refused: bool,
+}
+
+/// Failures of one network at a site in one hour of the clock with which it has a part in a spray. People
+/// mistype a code or two; and an attacker who cannot shut the site for others has no use for trying.
+pub const NETWORK_FAILURES_PER_HOUR: i64 = 3;
+
+/// Where guesses come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The site that is asked.
+    pub site_id: String,
+    /// The network that asks: an IPv4 address, or the prefix of an IPv6 one.
+    pub network: IpAddr,
 }
 
 /// What limits the comparisons of one-time passwords.

@@ -11,5 +11,5 @@ mod rules;
 pub use challenge::{
     Attempt, Challenge, ChannelNamed, Opened, Presented, Purpose, Target, normalised_code,
 };
-pub use guessing::{GuessLimits, Guessed, SprayLimit};
+pub use guessing::{GuessLimits, Guessed, NETWORK_FAILURES_PER_HOUR, Origin, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

@@ -114,6 +114,8 @@ on_both_databases! {
         site.update_settings(json!({"passwordSprayAction": "refuse"})).await;
         let wrong = guess(20).await;
         assert_eq!(site.send(right()).await.expect_status(400).body, wrong.body);
+        // Only where the guesses come from.
+        site.send_from("198.51.100.9", right()).await.expect_status(302);
         site.advance(Duration::from_secs(3_601));
         site.send(right()).await.expect_status(302);
     }

@@ -128,6 +128,10 @@ on_both_databases! {
         let right = || site.authorize_call(identifier, code);
         assert_refused(&site.send(right()).await);
         assert_refused(&site.another_node().await.send(right()).await);
+        // From the network that guesses, that is: nobody else is kept out by it, on any node.
+        let (elsewhere, code_elsewhere) = opened(&site, "elsewhere@example.com").await;
+        let theirs = site.authorize_call(&elsewhere, &code_elsewhere);
+        site.another_node().await.send_from("198.51.100.9", theirs).await.expect_status(302);
         // In the next it is, and what is beyond the threshold is a spray again.
         site.advance(HOUR);
         assert!(is_right_taken(&site, "fresh@example.com").await);
@@ -135,6 +139,32 @@ on_both_databases! {
             guess_wrong(&site, "late@example.com").await;
         }
         assert!(detected(2));
+    }
+}
+
+on_both_databases! {
+    async fn otp_09_at_a_sprayed_site_a_network_has_three_failures_and_no_more(site: Site) {
+        site.update_settings(json!({"otpSprayThresholdPerHour": 10})).await;
+        for number in 0..2 {
+            guess_wrong(&site, &format!("u{number}@example.com")).await;
+        }
+        // One network of IPv6, whatever its last 64 bits are.
+        let mut compared = Vec::new();
+        for number in 0..5 {
+            let (identifier, code) = opened(&site, &format!("v{number}@example.com")).await;
+            let from = format!("2001:db8:1:2::{number}");
+            let wrong = site.authorize_call(&identifier, &other_code(&code));
+            assert_refused(&site.send_from(&from, wrong).await);
+            compared.push(site.count(FAILURES).await);
+        }
+        assert_eq!(compared, [11, 12, 13, 13, 13]);
+        let (identifier, code) = opened(&site, "janice@example.com").await;
+        let right = || site.authorize_call(&identifier, &code);
+        assert_refused(&site.send_from("2001:db8:1:2:ffff::1", right()).await);
+        site.send_from("2001:db8:1:3::1", right()).await.expect_status(302);
+        // Another site has counts of its own.
+        let elsewhere = "SELECT COUNT(*) FROM tally WHERE subject LIKE 'site:%:otp:2001:db8:1:2::'";
+        assert_eq!(site.count(elsewhere).await, 1);
     }
 }
 
