@@ -112,6 +112,24 @@ impl Hasher {
         self.compare(password, Some(phc)).await
     }
 
+    /// Whether a prepared password is that of one of some PHC strings.
+    ///
+    /// # Refusals
+    /// [`Busy`] when the queue is full.
+    pub async fn matches_any(
+        &self,
+        password: &Secret,
+        phcs: impl Iterator<Item = &String>,
+    ) -> Result<bool, Busy> {
+        for phc in phcs {
+            let compared = self.verify(password.clone(), phc.clone()).await?;
+            if compared.matches {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Does the work of [`Hasher::verify`] for a user who does not exist or has no password, and never matches.
     ///
     /// Without it the time of the answer would tell a stranger which accounts exist.

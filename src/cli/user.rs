@@ -13,12 +13,14 @@ use super::place::{Exit, Installation, Place, read_secret};
 use super::{resolve, seed};
 use crate::hashing::{Hasher, SALT_BYTES};
 use crate::identity::email::EmailAddress;
+use crate::identity::password::Owner;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
-use crate::identity::{Attributes, Profile, User, password, prefix};
+use crate::identity::{Attributes, Profile, User, prefix};
 use crate::moment::Moment;
 use crate::store;
 use crate::store::audit::AuditEvent;
+use crate::store::credential::Credential;
 
 /// Users per page of a listing.
 const PAGE: i64 = 200;
@@ -105,6 +107,9 @@ struct Create {
     /// The address has proven itself elsewhere
     #[arg(long)]
     email_verified: bool,
+    /// The phone number has proven itself elsewhere
+    #[arg(long, requires = "phone")]
+    phone_verified: bool,
     /// A service's user, which has no password
     #[arg(long, conflicts_with = "password_file")]
     integration: bool,
@@ -140,7 +145,7 @@ async fn create(place: &Place, installation: &Installation, create: Create) -> R
         .ok_or_else(|| Exit::missing(format!("there is no profile {:?}", create.profile)))?;
     let user = new_user(installation, &create, profile)?;
     let phc = match &create.password_file {
-        Some(path) => Some(hash_password(installation, path, &user, profile).await?),
+        Some(path) => Some(hash_password(installation, path, &user, profile, None).await?),
         None => None,
     };
     let event = event(installation, &user, "user.created", user.created_at);
@@ -169,7 +174,8 @@ async fn create(place: &Place, installation: &Installation, create: Create) -> R
             user.username
         )));
     }
-    place.print(&describe(&user), format!("{}  {}", user.id, user.username))
+    let text = format!("{}  {}", user.id, user.username);
+    place.print(&describe(&user, None), text)
 }
 
 fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> Result<User, Exit> {
@@ -201,7 +207,7 @@ fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> 
         attributes: Attributes::new(),
         is_integration: create.integration,
         email_verified_at: create.email_verified.then_some(at),
-        phone_verified_at: None,
+        phone_verified_at: create.phone_verified.then_some(at),
         locked_at: None,
         disabled_at: None,
         session_generation: 0,
@@ -210,29 +216,30 @@ fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> 
     })
 }
 
+/// The hash of the password in a file, which the policy takes and which is none of those before it.
 async fn hash_password(
     installation: &Installation,
     path: &std::path::Path,
     user: &User,
     profile: &Profile,
+    before: Option<&Credential>,
 ) -> Result<String, Exit> {
-    let text = read_secret(path)?;
-    let names = [
-        user.first_name.as_deref().unwrap_or_default(),
-        &user.last_name,
-    ];
-    let refused =
-        |problem: password::PasswordProblem| Exit::refused(format!("password: {problem}"));
-    profile
-        .password_policy
-        .check(text.expose(), &user.username, &names)
-        .map_err(refused)?;
-    let prepared = password::prepare(text.expose()).map_err(refused)?;
+    let policy = &profile.password_policy;
+    let prepared = policy
+        .accept(read_secret(path)?.expose(), &Owner::from(user))
+        .map_err(|problem| Exit::refused(format!("password: {problem}")))?
+        .into_secret();
+    let hasher = Hasher::start(1, 1);
+    let broken = |_| Exit::broken("the password could not be hashed");
+    if let Some(before) = before {
+        let remembered = before.remembered(policy.history);
+        let was_used = hasher.matches_any(&prepared, remembered).await;
+        if was_used.map_err(broken)? {
+            return Err(Exit::refused("password: the password was used before"));
+        }
+    }
     let salt = installation.entropy.bytes::<SALT_BYTES>();
-    Hasher::start(1, 1)
-        .hash(prepared.into_secret(), salt)
-        .await
-        .map_err(|_| Exit::broken("the password could not be hashed"))
+    hasher.hash(prepared, salt).await.map_err(broken)
 }
 
 /// An event that an administrator brought about.
@@ -259,18 +266,23 @@ async fn named(installation: &Installation, name: &str) -> Result<User, Exit> {
 
 async fn show(place: &Place, installation: &Installation, name: &str) -> Result<(), Exit> {
     let user = named(installation, name).await?;
-    let events = installation
+    let sought = (user.id.clone(), installation.clock.now());
+    let (held_until, events) = installation
         .store
-        .read("audit.list", &user.id, |tx, id| {
-            Box::pin(store::audit::list_of_user(tx, id))
+        .read("audit.list", &sought, |tx, (id, at)| {
+            Box::pin(async move {
+                let held_until = store::login::held_until(tx, id, *at).await?;
+                Ok((held_until, store::audit::list_of_user(tx, id).await?))
+            })
         })
         .await?;
-    let mut json = describe(&user);
+    let described = describe(&user, held_until);
+    let mut json = described.clone();
     json["events"] = events
         .iter()
         .map(|event| json!({"at": event.at.iso_seconds(), "event": event.event}))
         .collect();
-    let mut text = toml::to_string_pretty(&without_nulls(describe(&user))).unwrap_or_default();
+    let mut text = toml::to_string_pretty(&without_nulls(described)).unwrap_or_default();
     for event in &events {
         text.push_str(&format!("# {}  {}\n", event.at.iso_seconds(), event.event));
     }
@@ -287,21 +299,51 @@ async fn list(
         .map(|name| Username::parse(&name).map(|username| username.key().to_owned()))
         .transpose()
         .map_err(|problem| Exit::refused(format!("--after: {problem}")))?;
+    let sought = (after, limit, installation.clock.now());
     let users = installation
         .store
-        .read("user.list", &(after, limit), |tx, (after, limit)| {
-            Box::pin(store::user::list(tx, after.as_deref(), *limit))
+        .read("user.list", &sought, |tx, (after, limit, at)| {
+            Box::pin(async move {
+                let mut users = Vec::new();
+                for user in store::user::list(tx, after.as_deref(), *limit).await? {
+                    let held_until = store::login::held_until(tx, &user.id, *at).await?;
+                    users.push((user, held_until));
+                }
+                Ok(users)
+            })
         })
         .await?;
     let lines: Vec<String> = users
         .iter()
-        .map(|user| format!("{}  {}", user.id, user.username))
+        .map(|(user, held_until)| standing(user, *held_until))
         .collect();
-    let rows: Vec<Value> = users.iter().map(describe).collect();
+    let rows: Vec<Value> = users
+        .iter()
+        .map(|(user, held_until)| describe(user, *held_until))
+        .collect();
     place.print(&json!({ "users": rows }), lines.join("\n"))
 }
 
-fn describe(user: &User) -> Value {
+/// A user in one line: record id, username and what keeps them out.
+fn standing(user: &User, held_until: Option<Moment>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if user.locked_at.is_some() {
+        words.push(String::from("locked"));
+    }
+    if user.disabled_at.is_some() {
+        words.push(String::from("disabled"));
+    }
+    if let Some(until) = held_until {
+        words.push(format!("held until {}", until.iso_seconds()));
+    }
+    if words.is_empty() {
+        words.push(String::from("active"));
+    }
+    format!("{}  {}  {}", user.id, user.username, words.join(", "))
+}
+
+/// `held_until`: until when wrong passwords keep the password door closed.
+fn describe(user: &User, held_until: Option<Moment>) -> Value {
     json!({
         "id": user.id, "username": user.username, "email": user.email, "phone": user.phone,
         "first_name": user.first_name, "last_name": user.last_name, "profile_id": user.profile_id,
@@ -311,6 +353,8 @@ fn describe(user: &User) -> Value {
         "phone_verified_at": user.phone_verified_at.map(|at| at.iso_seconds()),
         "locked_at": user.locked_at.map(|at| at.iso_seconds()),
         "disabled_at": user.disabled_at.map(|at| at.iso_seconds()),
+        "held": held_until.is_some(),
+        "held_until": held_until.map(|at| at.iso_seconds()),
         "created_at": user.created_at.iso_seconds(),
     })
 }

@@ -5,10 +5,12 @@ use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::secret::Secret;
 
 use super::template::{Language, TemplateName};
+use crate::identity::User;
 use crate::moment::{Entropy, Moment};
 use crate::outgoing::{QueuedMessage, Suppression};
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, Purpose};
+use crate::settings::Site;
 
 /// What a story wants to say.
 #[derive(Clone, Debug)]
@@ -107,6 +109,41 @@ pub fn queue(
 fn message_id(at: Moment, entropy: &Entropy) -> String {
     let random = entropy.text(b"0123456789abcdefghijklmnopqrstuvwxyz", 15);
     format!("{:012x}{random}", at.millis())
+}
+
+/// How long a notice that a password was changed is worth sending.
+const NOTICE_SECONDS: i64 = 24 * 3_600;
+
+/// Makes the outbox row of the notice to a user whose password was changed: no secret, and nothing to click.
+///
+/// # Faults
+/// As of [`queue`].
+pub fn password_changed(
+    site: &Site,
+    user: &User,
+    at: Moment,
+    entropy: &Entropy,
+    keyring: &Keyring,
+) -> Result<QueuedMessage, Fault> {
+    let letter = Letter {
+        channel: VerificationMethod::Email,
+        recipient: user.email.clone(),
+        template: TemplateName::PasswordChanged,
+        custom: None,
+        suppressed: None,
+        locale: user.locale.clone(),
+        site_id: site.id.clone(),
+        host: site.authority().to_owned(),
+        variables: Variables {
+            site_name: site.display_name().to_owned(),
+            host: site.authority().to_owned(),
+            code: None,
+            valid_minutes: 0,
+            first_name: user.first_name.clone(),
+        },
+        expires_at: at.plus_seconds(NOTICE_SECONDS),
+    };
+    queue(&letter, at, entropy, keyring)
 }
 
 /// Reads what a claimed message holds sealed.

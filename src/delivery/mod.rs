@@ -16,4 +16,4 @@ pub mod worker;
 
 pub use channel::{Channels, Gateway};
 pub use inbox::{Inbox, InboxMessage};
-pub use letter::{Letter, Variables, queue};
+pub use letter::{Letter, Variables, password_changed, queue};

@@ -16,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use vestibule_protocol::secret::Secret;
 
+use super::User;
+
 /// A password in the only form that may be hashed: NFKC, at most 16,000 bytes, without NUL.
 #[derive(Clone, Debug)]
 pub struct Prepared(Secret);
@@ -140,6 +142,27 @@ pub struct PolicyProblem {
     pub allowed: &'static str,
 }
 
+/// Whose password it is to be, in words that it must not be made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'o> {
+    /// The username.
+    pub username: &'o str,
+    /// The given name.
+    pub first_name: Option<&'o str>,
+    /// The family name.
+    pub last_name: &'o str,
+}
+
+impl<'o> From<&'o User> for Owner<'o> {
+    fn from(user: &'o User) -> Self {
+        Owner {
+            username: &user.username,
+            first_name: user.first_name.as_deref(),
+            last_name: &user.last_name,
+        }
+    }
+}
+
 impl PasswordPolicy {
     /// Checks that every number is among the documented ones.
     ///
@@ -181,21 +204,23 @@ impl PasswordPolicy {
         }
     }
 
-    /// Decides whether a new password is good enough.
-    ///
-    /// `password` is what was typed, before preparing; `names` are the other words that belong to this person and
-    /// place: first and last name, the name of the product.
+    /// Takes a new password of a person, as typed, if it is good enough, and prepares it for hashing. Every
+    /// way to set a password asks here.
     ///
     /// # Refusals
     /// Everything [`prepare`] refuses, then any other [`PasswordProblem`].
     ///
     /// Source: Set Password Policies; NIST SP 800-63B-4 section 3.1.1.2 (lists of common and expected passwords).
-    pub fn check(
-        &self,
-        password: &str,
-        username: &str,
-        names: &[&str],
-    ) -> Result<(), PasswordProblem> {
+    pub fn accept(&self, password: &str, owner: &Owner<'_>) -> Result<Prepared, PasswordProblem> {
+        let first_name = owner.first_name.unwrap_or_default();
+        let names = [first_name, owner.last_name, PRODUCT];
+        self.check(password, owner.username, &names)?;
+        prepare(password)
+    }
+
+    /// `password` is what was typed, before preparing; `names` are the other words that belong to this person and
+    /// place.
+    fn check(&self, password: &str, username: &str, names: &[&str]) -> Result<(), PasswordProblem> {
         let prepared = prepare(password)?;
         // Judged on the text as typed, because that is what clients trim; NFKC may itself begin with a space.
         if password.starts_with(is_trimmed_by_clients) || password.ends_with(is_trimmed_by_clients)
@@ -221,6 +246,9 @@ impl PasswordPolicy {
         Ok(())
     }
 }
+
+/// The name of the product, which nobody's password is made of.
+const PRODUCT: &str = "vestibule";
 
 /// White space by Unicode, and what the string libraries of phones and browsers trim besides: the information
 /// separators (Java), U+200B and U+180E (older Apple systems), U+FEFF (JavaScript).

@@ -27,6 +27,15 @@ pub struct Credential {
     pub set_at: Moment,
 }
 
+impl Credential {
+    /// The present password and the ones before it, as many as a policy remembers.
+    pub fn remembered(&self, count: u8) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.phc)
+            .chain(&self.history)
+            .take(usize::from(count))
+    }
+}
+
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credential")

@@ -8,12 +8,16 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{describe, event, hash_password, named};
+use super::{describe, event, hash_password, named, standing};
 use crate::cli::place::{Exit, Installation, Place};
 use crate::cli::resolve;
+use crate::delivery;
 use crate::identity::User;
 use crate::moment::Moment;
+use crate::outgoing::QueuedMessage;
 use crate::refusal::Fault;
+use crate::settings::Site;
+use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
 
 /// What is done to a user's standing.
@@ -69,23 +73,15 @@ pub(super) async fn change(
                 if change.make(tx, id, event.at).await? {
                     store::audit::insert(tx, event).await?;
                 }
-                store::user::find_by_id(tx, id).await
+                let held_until = store::login::held_until(tx, id, event.at).await?;
+                let after = store::user::find_by_id(tx, id).await?;
+                Ok(after.map(|user| (user, held_until)))
             })
         })
-        .await?
-        .ok_or_else(|| Exit::missing(format!("there is no user {name:?}")))?;
-    place.print(&describe(&after), standing(&after))
-}
-
-/// A user in one line.
-fn standing(user: &User) -> String {
-    let words = match (user.locked_at.is_some(), user.disabled_at.is_some()) {
-        (false, false) => "active",
-        (true, false) => "locked",
-        (false, true) => "disabled",
-        (true, true) => "locked, disabled",
-    };
-    format!("{}  {}  {words}", user.id, user.username)
+        .await?;
+    let (after, held_until) =
+        after.ok_or_else(|| Exit::missing(format!("there is no user {name:?}")))?;
+    place.print(&describe(&after, held_until), standing(&after, held_until))
 }
 
 /// Removes a user for good, unless something of the installation runs as them.
@@ -140,8 +136,8 @@ async fn who_runs_as(tx: &mut Transaction<'_>, id: &str) -> Result<Option<String
     Ok(client.map(|client| format!("the client app {:?}", client.name)))
 }
 
-/// Sets a password that the policy takes. Sessions end, and so does a hold; the password before goes
-/// into the history.
+/// Sets a password that the policy takes and that is none of those before. As after a reset, sessions end,
+/// and so does a hold; the password before goes into the history, and the owner is told by mail.
 pub(super) async fn set_password(
     place: &Place,
     installation: &Installation,
@@ -157,27 +153,75 @@ pub(super) async fn set_password(
         .iter()
         .find(|profile| profile.id == user.profile_id)
         .ok_or_else(|| Exit::broken("the user's profile is not there"))?;
-    let phc = hash_password(installation, file, &user, profile).await?;
+    let (before, sites) = installation
+        .store
+        .read("credential.find", &user.id, |tx, id| {
+            Box::pin(async move {
+                let before = store::credential::find(tx, id).await?;
+                Ok((before, store::site::list(tx).await?))
+            })
+        })
+        .await?;
+    let phc = hash_password(installation, file, &user, profile, before.as_ref()).await?;
     let at = installation.clock.now();
-    let event = event(installation, &user, "password.set", at);
+    let setting = Setting {
+        phc,
+        notice: notice(installation, &sites, &user, at)?,
+        event: event(installation, &user, "password.set", at),
+    };
     let is_there = installation
         .store
-        .write("user.set_password", (phc, event), |tx, (phc, event)| {
-            Box::pin(async move {
-                let id = event.user_id.as_deref().unwrap_or_default();
-                if store::user::find_by_id(tx, id).await?.is_none() {
-                    return Ok(false);
-                }
-                store::credential::set(tx, id, phc, event.at).await?;
-                store::user::end_sessions(tx, id, event.at).await?;
-                store::login::unhold(tx, id).await?;
-                store::audit::insert(tx, event).await?;
-                Ok(true)
-            })
+        .write("user.set_password", setting, |tx, setting| {
+            Box::pin(save(tx, setting))
         })
         .await?;
     if !is_there {
         return Err(Exit::missing(format!("there is no user {name:?}")));
     }
-    place.print(&describe(&user), standing(&user))
+    place.print(&describe(&user, None), standing(&user, None))
+}
+
+/// What the write of a new password needs.
+struct Setting {
+    phc: String,
+    notice: Option<QueuedMessage>,
+    event: AuditEvent,
+}
+
+/// False when the user is gone.
+async fn save(tx: &mut Transaction<'_>, setting: &Setting) -> Result<bool, Fault> {
+    let at = setting.event.at;
+    let id = setting.event.user_id.as_deref().unwrap_or_default();
+    if store::user::find_by_id(tx, id).await?.is_none() {
+        return Ok(false);
+    }
+    // A login locks these rows in this order, too.
+    store::login::unhold(tx, id).await?;
+    store::credential::set(tx, id, &setting.phc, at).await?;
+    store::user::end_sessions(tx, id, at).await?;
+    if let Some(notice) = &setting.notice {
+        store::outbox::insert(tx, notice).await?;
+    }
+    store::audit::insert(tx, &setting.event).await?;
+    Ok(true)
+}
+
+/// The notice to the owner, if their address is verified, in the name of the oldest published site that they
+/// are a member of. A running server sends it.
+fn notice(
+    installation: &Installation,
+    sites: &[Site],
+    user: &User,
+    at: Moment,
+) -> Result<Option<QueuedMessage>, Fault> {
+    let is_theirs = |site: &&Site| {
+        let members = &site.settings.member_profiles;
+        site.activated_at.is_some() && (members.is_empty() || members.contains(&user.profile_id))
+    };
+    let site = sites.iter().find(is_theirs);
+    let (Some(site), Some(_)) = (site, user.email_verified_at) else {
+        return Ok(None);
+    };
+    let (entropy, keyring) = (&installation.entropy, &installation.keyring);
+    delivery::password_changed(site, user, at, entropy, keyring).map(Some)
 }

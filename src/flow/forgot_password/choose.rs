@@ -9,14 +9,13 @@ use vestibule_protocol::secret::Secret;
 use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
 use crate::app::{App, SiteEntry};
-use crate::delivery::template::TemplateName;
-use crate::delivery::{self, Letter, Variables};
+use crate::delivery;
 use crate::flow::Visit;
 use crate::flow::addressee::{self, Addressee};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::hashing::SALT_BYTES;
 use crate::identity::User;
-use crate::identity::password::{self, PasswordPolicy, PasswordProblem};
+use crate::identity::password::{Owner, PasswordPolicy};
 use crate::moment::Moment;
 use crate::outgoing::QueuedMessage;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -25,9 +24,6 @@ use crate::store::credential::{self, Credential};
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
 use crate::verification::{Challenge, ChannelNamed, Presented, normalised_code};
-
-/// How long a notice that the password was changed is worth sending.
-const NOTICE_SECONDS: i64 = DAY_SECONDS;
 
 const CHANNEL: VerificationMethod = VerificationMethod::Email;
 
@@ -112,19 +108,11 @@ async fn new_hash(
         .map_or_else(PasswordPolicy::default, |profile| {
             profile.password_policy.clone()
         });
-    let refused = |problem: PasswordProblem| Refusal::PasswordPolicy {
-        reason: problem.to_string(),
-    };
-    let names = [
-        user.first_name.as_deref().unwrap_or_default(),
-        user.last_name.as_str(),
-        "vestibule",
-    ];
-    policy
-        .check(new_password.expose(), &user.username, &names)
-        .map_err(refused)?;
-    let prepared = password::prepare(new_password.expose())
-        .map_err(refused)?
+    let prepared = policy
+        .accept(new_password.expose(), &Owner::from(user))
+        .map_err(|problem| Refusal::PasswordPolicy {
+            reason: problem.to_string(),
+        })?
         .into_secret();
     let credential = app
         .store
@@ -153,21 +141,19 @@ fn check_age(policy: &PasswordPolicy, credential: &Credential, at: Moment) -> Re
     Ok(())
 }
 
-/// The present password and the ones before it, as many as the policy remembers.
+/// None of those that the policy remembers.
 async fn check_history(
     app: &App,
     policy: &PasswordPolicy,
     credential: &Credential,
     prepared: &Secret,
 ) -> Result<(), Refusal> {
-    let remembered = std::iter::once(&credential.phc).chain(&credential.history);
-    for phc in remembered.take(usize::from(policy.history)) {
-        let compared = app.hasher.verify(prepared.clone(), phc.clone()).await;
-        if compared.map_err(|_| Refusal::TooBusy)?.matches {
-            return Err(Refusal::PasswordPolicy {
-                reason: String::from("the password was used before"),
-            });
-        }
+    let remembered = credential.remembered(policy.history);
+    let was_used = app.hasher.matches_any(prepared, remembered).await;
+    if was_used.map_err(|_| Refusal::TooBusy)? {
+        return Err(Refusal::PasswordPolicy {
+            reason: String::from("the password was used before"),
+        });
     }
     Ok(())
 }
@@ -189,10 +175,12 @@ async fn reset(
     user: User,
     phc: String,
 ) -> Result<(), Failure> {
+    let (site, at) = (&visit.site.site, visit.at);
+    let notice = delivery::password_changed(site, &user, at, &app.entropy, &app.keyring)?;
     let reset = Reset {
         identifier_hash,
         phc,
-        notice: notice(app, visit, &user)?,
+        notice,
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             detail: json!({"by": "otp", "channel": CHANNEL.as_str()}).to_string(),
@@ -237,34 +225,11 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     if !is_same {
         return Ok(Err(Refusal::ChallengeFailed));
     }
+    // A login locks these rows in this order, too.
+    store::login::unhold(tx, &user.id).await?;
     credential::set(tx, &user.id, &reset.phc, at).await?;
     store::user::end_sessions(tx, &user.id, at).await?;
-    store::login::unhold(tx, &user.id).await?;
     store::outbox::insert(tx, &reset.notice).await?;
     store::audit::insert(tx, event).await?;
     Ok(Ok(()))
-}
-
-/// The notice to the owner of the account: no secret, and nothing to click.
-fn notice(app: &App, visit: &Visit, user: &User) -> Result<QueuedMessage, Fault> {
-    let site = &visit.site.site;
-    let letter = Letter {
-        channel: CHANNEL,
-        recipient: user.email.clone(),
-        template: TemplateName::PasswordChanged,
-        custom: None,
-        suppressed: None,
-        locale: user.locale.clone(),
-        site_id: site.id.clone(),
-        host: site.authority().to_owned(),
-        variables: Variables {
-            site_name: site.display_name().to_owned(),
-            host: site.authority().to_owned(),
-            code: None,
-            valid_minutes: 0,
-            first_name: user.first_name.clone(),
-        },
-        expires_at: visit.at.plus_seconds(NOTICE_SECONDS),
-    };
-    delivery::queue(&letter, visit.at, &app.entropy, &app.keyring)
 }

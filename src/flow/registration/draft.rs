@@ -6,6 +6,7 @@ use vestibule_protocol::headless::{InitRegistration, VerificationMethod};
 use crate::app::App;
 use crate::flow::Visit;
 use crate::identity::email::EmailAddress;
+use crate::identity::password::Owner;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::identity::{Attributes, Profile, password};
@@ -121,20 +122,17 @@ fn password(
     request: &InitRegistration,
     username: &Username,
 ) -> Result<password::Prepared, Refusal> {
-    let names = [
-        request.userdata.first_name.as_deref().unwrap_or_default(),
-        request.userdata.last_name.as_str(),
-        "vestibule",
-    ];
-    let refused = |problem: password::PasswordProblem| Refusal::PasswordPolicy {
-        reason: problem.to_string(),
+    let owner = Owner {
+        username: username.as_str(),
+        first_name: request.userdata.first_name.as_deref(),
+        last_name: &request.userdata.last_name,
     };
-    let text = request.password.expose();
-    profile
+    let accepted = profile
         .password_policy
-        .check(text, username.as_str(), &names)
-        .map_err(refused)?;
-    password::prepare(text).map_err(refused)
+        .accept(request.password.expose(), &owner);
+    accepted.map_err(|problem| Refusal::PasswordPolicy {
+        reason: problem.to_string(),
+    })
 }
 
 /// The profile that new users of a site get.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
-use super::super::binary::{Launch, run, run_with_input};
+use super::super::binary::{Launch, PATIENCE, eventually, run, run_with_input};
 use super::super::serve::Installation;
-use super::super::wire::{form, post};
+use super::super::wire::{form, get, post};
 use super::{expect_refused, installations};
 
 const PASSWORD: &str = "Quiet-Lantern-42";
@@ -109,7 +109,15 @@ async fn a_password_is_set_by_the_policy_and_never_printed() {
         make(&installation, "jo@example.com");
         let set = ["user", "set-password", "jo@example.com", "--password-file"];
         let from_input = [&set[..], &["-"]].concat();
-        for weak in ["short", "jo@example.com", " Blank-at-the-front-1", ""] {
+        // As after a reset: not the one before, and not the name of the product.
+        for weak in [
+            "short",
+            "jo@example.com",
+            " Blank-at-the-front-1",
+            "",
+            PASSWORD,
+            "Vestibule12",
+        ] {
             let refused = installation.run_with_input(&from_input, weak);
             expect_refused(refused, 3, &["password"]);
         }
@@ -121,6 +129,10 @@ async fn a_password_is_set_by_the_policy_and_never_printed() {
             events(&installation, "jo@example.com"),
             ["user.created", "password.set"]
         );
+        for used in [PASSWORD, "Other-Lantern-42"] {
+            let refused = installation.run_with_input(&from_input, used);
+            expect_refused(refused, 3, &["used before"]);
+        }
         let nobody = [
             "user",
             "set-password",
@@ -166,6 +178,15 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
         &["set-password", "jo@example.com", "--password-file", "-"],
         PASSWORD,
     );
+    // The owner is told by mail, as after a reset.
+    let inbox = format!(
+        "{}/_emulator/v1/inbox?to=jo@example.com",
+        server.management()
+    );
+    eventually(PATIENCE, "the notice", || {
+        let messages = get(&inbox, &[]).unwrap();
+        messages.body.contains("PasswordChanged").then_some(())
+    });
     for (close, open) in [("lock", "unlock"), ("disable", "enable")] {
         let token = token_of(PASSWORD);
         app.userinfo(&token).unwrap().expect_status(200);
@@ -176,22 +197,37 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
         app.userinfo(&token).unwrap().expect_status(401);
         token_of(PASSWORD);
     }
-    // A hold after wrong passwords is opened by `unlock` and by another password.
-    for (number, arguments) in [
-        &["unlock", "jo@example.com"][..],
-        &["set-password", "jo@example.com", "--password-file", "-"],
-    ]
-    .into_iter()
-    .enumerate()
-    {
+    // A hold after wrong passwords is shown, and opened by `unlock` and by another password.
+    const THIRD: &str = "Third-Lantern-42";
+    let held = || user(&["show", "jo@example.com", "--json"], "").json()["held_until"].clone();
+    for (arguments, before, after) in [
+        (&["unlock", "jo@example.com"][..], PASSWORD, PASSWORD),
+        (
+            &["set-password", "jo@example.com", "--password-file", "-"],
+            PASSWORD,
+            THIRD,
+        ),
+    ] {
+        assert_eq!(held(), Value::Null);
         for _ in 0..10 {
             log_in("Wr0ng-password").expect_status(400);
         }
-        log_in(PASSWORD).expect_status(400);
-        user(arguments, PASSWORD);
-        assert_eq!(log_in(PASSWORD).status, 302, "{number}");
+        log_in(before).expect_status(400);
+        assert_ne!(held(), Value::Null);
+        let listed = user(&["list"], "").stdout;
+        let line = listed.lines().find(|line| line.contains("jo@example.com"));
+        assert!(line.unwrap().contains("held until 20"), "{listed}");
+        let shown = user(&["list", "--json"], "").json();
+        let held = shown["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| &user["held"]);
+        assert_eq!(held.filter(|held| **held == json!(true)).count(), 1);
+        user(arguments, after);
+        assert_eq!(log_in(after).status, 302, "{arguments:?}");
     }
-    let token = token_of(PASSWORD);
+    let token = token_of(THIRD);
     user(
         &["set-password", "jo@example.com", "--password-file", "-"],
         "Other-Lantern-42",

@@ -209,3 +209,27 @@ fn a_password_is_read_to_its_last_character_but_the_line_break() {
         "white space at the end is told, not trimmed"
     );
 }
+
+#[tokio::test]
+async fn a_number_that_has_proven_itself_elsewhere_is_said_to_be_verified() {
+    for installation in installations().await {
+        let create = [
+            "user",
+            "create",
+            "jo@example.com",
+            "--last-name",
+            "Doe",
+            "--phone-verified",
+        ];
+        // Without a number there is nothing to verify.
+        installation.run(&create).expect_code(2);
+        let phone = ["--phone", "+491701234567", "--json"];
+        let made = installation.run(&[&create[..], &phone].concat()).json();
+        assert_ne!(made["phone_verified_at"], Value::Null);
+        assert_eq!(made["email_verified_at"], Value::Null);
+        assert_eq!(
+            (&made["held"], &made["held_until"]),
+            (&Value::Bool(false), &Value::Null)
+        );
+    }
+}
