@@ -20,15 +20,17 @@ use vestibule_protocol::authorization::{
 use vestibule_protocol::basic::{BasicError, parse_bearer, parse_client, parse_user};
 use vestibule_protocol::form::{FormError, PARAMETERS_MAX, Parameters};
 use vestibule_protocol::headless::{
-    CaptchaProof, EMAIL_LENGTH_MAX, InitRegistration, NAME_LENGTH_MAX, NEVER_APPLIED,
-    USERNAME_LENGTH_MAX, VerificationMethod,
+    CaptchaProof, EMAIL_LENGTH_MAX, ForgotPassword, ForgotPasswordPhase, HINT_LENGTH_MAX,
+    InitPasswordlessLogin, InitRegistration, NAME_LENGTH_MAX, NEVER_APPLIED, USERNAME_LENGTH_MAX,
+    VerificationMethod,
 };
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::strict_json::{self, JsonError};
 use vestibule_protocol::token::{GrantType, TokenRequest};
 
 use inputs::{
-    AUTHORIZATION, BASIC, BASIC_WORDS, FORM, FORM_WORDS, JSON_WORDS, REGISTRATION, TOKEN, fuzz,
+    AUTHORIZATION, BASIC, BASIC_WORDS, FORM, FORM_WORDS, JSON_WORDS, LOGIN_WORDS, REGISTRATION,
+    RESET, TOKEN, fuzz,
 };
 
 #[path = "fuzz/inputs.rs"]
@@ -61,6 +63,40 @@ fn a_form_is_read_whole_or_refused() {
             let again = Parameters::parse(Some(&form), form.as_bytes()).unwrap();
             assert!(pairs.iter().all(|(name, _)| again.came_in_query(name)));
             assert_eq!(again.iter().collect::<Vec<_>>(), pairs);
+        },
+    );
+}
+
+#[test]
+fn the_body_of_a_login_or_a_reset_is_read_whole_or_refused() {
+    fuzz(
+        "the_body_of_a_login_or_a_reset_is_read_whole_or_refused",
+        RESET,
+        LOGIN_WORDS,
+        |input| {
+            check_strict_json(input);
+            let is_named = |username: &Option<String>, login_hint: &Option<String>| {
+                let named = username.as_ref().or(login_hint.as_ref());
+                named.is_some_and(|text| {
+                    assert_printable(text);
+                    !text.is_empty() && text.chars().count() <= HINT_LENGTH_MAX
+                })
+            };
+            if let Ok(login) = InitPasswordlessLogin::parse(input) {
+                assert!(is_named(&login.username, &login.login_hint));
+            }
+            let is_second = ForgotPassword::is_second_phase(input);
+            match ForgotPassword::parse(input) {
+                Ok(reset) => {
+                    assert!(is_named(&reset.username, &reset.login_hint));
+                    let chooses = matches!(reset.phase, ForgotPasswordPhase::Choose { .. });
+                    assert_eq!(chooses, is_second, "the two ways to tell the phase agree");
+                }
+                Err(refusal) => {
+                    assert!(refusal.field.len() <= 80, "a path, not a value");
+                    assert!(refusal.field.is_ascii() && !refusal.reason.is_empty());
+                }
+            }
         },
     );
 }

@@ -81,6 +81,10 @@ pub const REGISTRATION: &str = r#"{"userdata":{"firstName":"Janice","lastName":"
     "verificationmethod":"sms","emailtemplate":"unfiled$public/Welcome",
     "recaptchaevent":{"token":"t","siteKey":"s","projectId":"p"}}"#;
 
+/// A reset with everything, both phases at once.
+pub const RESET: &str = r#"{"username":"jedwards@myapp.com","otp":"123abc","newpassword":"N3w-password",
+    "recaptcha":"t","customdata":"{\"a\":1}","emailtemplate":"unfiled$public/Reset"}"#;
+
 /// What forms are made of, and what they must not be.
 pub const FORM_WORDS: &[&str] = &[
     "&",
@@ -161,6 +165,34 @@ pub const JSON_WORDS: &[&str] = &[
     "[[[[[[[[",
     "\"firstName\":null,",
     "\"a\":",
+];
+/// What logins and resets are made of, and what they must not be.
+pub const LOGIN_WORDS: &[&str] = &[
+    "{",
+    "}",
+    ",",
+    ":",
+    "\"",
+    "null",
+    "1.5",
+    "\\u0000",
+    "\\\"",
+    "é",
+    "\u{FEFF}",
+    "\u{FFFF}",
+    "\"\"",
+    "[[[[[[[[",
+    "\"username\":",
+    "\"login_hint\":",
+    "\"otp\":",
+    "\"newpassword\":",
+    "\"recaptcha\":",
+    "\"recaptchaevent\":{},",
+    "\"customdata\":{},",
+    "\"emailtemplate\":",
+    "\"verificationmethod\":\"sms\",",
+    "\"Username\":",
+    "\"userId\":",
 ];
 /// What headers are made of, and what they must not be.
 pub const BASIC_WORDS: &[&str] = &[
