@@ -98,9 +98,12 @@ impl ClientProof {
         let authenticated = self.identify(app, needs_secret);
         let client = authenticated.as_ref().ok();
         let is_proven = has_secret && client.is_some();
+        // Nobody uses up what belongs to a client by naming it with a wrong secret, or with none where it
+        // has one, as revoking takes it. A public client has no other proof than its name.
+        let client =
+            client.filter(|client| is_proven || client.policies.is_consumer_secret_optional);
         let keys = Keys {
             ip: (!is_proven).then_some(visit.ip),
-            // Nobody uses up what belongs to a client by naming it with a wrong secret.
             client: client.map(|client| client.id.as_str()),
             site: Some(&visit.site.site.id),
             target: None,

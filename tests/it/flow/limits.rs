@@ -209,6 +209,32 @@ async fn the_token_endpoint_limits_what_shows_no_secret() {
 }
 
 #[tokio::test]
+async fn a_client_that_has_a_secret_is_not_limited_by_those_who_only_name_it() {
+    let revoke = |id: &str| {
+        Call::post("/services/oauth2/revoke")
+            .form("token", "00D!none")
+            .form("client_id", id)
+    };
+    // One address has one bucket, whomever it names.
+    let site = limited(Surface::Token, Per::IpPrefixAndClient, 3).await;
+    for id in [&site.client.id, &site.integration.id, &site.client.id] {
+        site.send(revoke(id)).await.expect_ok();
+    }
+    for id in [&site.client.id, &site.integration.id] {
+        assert_limited(&site.send(revoke(id)).await, "20");
+    }
+    // A client that shows its secret has one of its own.
+    let proven = revoke(&site.client.id).form("client_secret", &site.client.secret);
+    site.send(proven).await.expect_ok();
+
+    let site = limited(Surface::Token, Per::Client, 3).await;
+    for _ in 0..5 {
+        site.send(revoke(&site.integration.id)).await.expect_ok();
+    }
+    site.integration_token(None).await;
+}
+
+#[tokio::test]
 async fn limits_switched_off_are_off_and_the_failures_of_a_user_are_counted_all_the_same() {
     let mut setup = Setup::default();
     setup.config.limits.enabled = false;
