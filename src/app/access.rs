@@ -33,8 +33,8 @@ impl App {
     /// Finds the holder of an access token of a site.
     ///
     /// An opaque token and a JWT of a user are looked up, so that a revocation holds at once. A JWT
-    /// of the client credentials grant is short-lived and not stored; its user and client are still
-    /// asked for.
+    /// of the client credentials grant is short-lived and not stored; its user, with the end of their
+    /// sessions, and its client are still asked for.
     ///
     /// # Refusals
     /// `AccessTokenInvalid`, without saying why.
@@ -115,6 +115,8 @@ impl App {
                 Box::pin(store::user::find_by_id(tx, id))
             })
             .await?
+            // Locked, disabled or given a password since, though all may be well again.
+            .filter(|user| claims.session_generation == Some(user.session_generation))
             .ok_or_else(invalid)?;
         Ok(Holder {
             client_id: claims.client_id,

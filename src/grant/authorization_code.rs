@@ -72,7 +72,7 @@ pub(super) async fn exchange(
         client,
         user_id: &code.user_id,
         scope: &scope,
-        unstored_as: None,
+        unstored: None,
     };
     let text = token.into_text(app, visit, &grant)?;
     let login = Login {

@@ -4,7 +4,7 @@
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
 use super::{Grant, MintedToken, answer};
-use crate::app::{App, CLIENT_CREDENTIALS, Visit};
+use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
 use crate::refusal::{Failure, Refusal};
 use crate::store;
@@ -60,13 +60,12 @@ pub(super) async fn exchange(
             })
             .await?;
     }
-    // A JWT for a service is not stored: it is short-lived, and its user is asked for at each use.
-    let unstored_as = Some(CLIENT_CREDENTIALS);
     let grant = Grant {
         client,
         user_id: &user.id,
         scope: &scope,
-        unstored_as,
+        // A JWT for a service is not stored: it is short-lived, and its user is asked for at each use.
+        unstored: Some(user.session_generation),
     };
     let text = token.into_text(app, visit, &grant)?;
     Ok(answer(app, visit, client, &user.id, scope, text))

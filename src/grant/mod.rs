@@ -16,7 +16,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
 
-use crate::app::{App, Visit};
+use crate::app::{App, CLIENT_CREDENTIALS, Visit};
 use crate::client::{AccessTokenFormat, Client};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -73,8 +73,8 @@ struct Grant<'g> {
     client: &'g Client,
     user_id: &'g str,
     scope: &'g ScopeSet,
-    /// The `gty` claim of a JWT that is not stored.
-    unstored_as: Option<&'static str>,
+    /// The user's `session_generation`, for the client credentials grant, whose JWTs are not stored.
+    unstored: Option<i64>,
 }
 
 impl MintedToken {
@@ -115,7 +115,8 @@ impl MintedToken {
                 .collect(),
             roles: Vec::new(),
             hsc: false,
-            gty: grant.unstored_as.map(str::to_owned),
+            gty: grant.unstored.map(|_| CLIENT_CREDENTIALS.to_owned()),
+            session_generation: grant.unstored,
         };
         let directory = app.directory();
         let key = directory.keys.current(policies.access_token_signing_alg)?;

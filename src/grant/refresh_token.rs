@@ -242,7 +242,7 @@ fn tokens(
         client,
         user_id: &refreshed.user_id,
         scope: &refreshed.scope,
-        unstored_as: None,
+        unstored: None,
     };
     let text: Secret = token.into_text(app, visit, &grant)?;
     let login = Login {

@@ -67,6 +67,10 @@ pub struct AccessClaims {
     /// The grant, when the token is not in the store: `client_credentials`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gty: Option<String>,
+    /// The `session_generation` of the user at the issue, when the token is not in the store: what ends
+    /// their sessions ends it, too.
+    #[serde(rename = "gen", default, skip_serializing_if = "Option::is_none")]
+    pub session_generation: Option<i64>,
 }
 
 /// `at_hash`: base64url of the left half of the access token's hash, by the hash of the signature

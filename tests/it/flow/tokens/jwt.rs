@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use vestibule::algorithm::Algorithm;
+use vestibule::store;
 use vestibule::token::{SigningKey, encode};
 
 use super::{
@@ -199,6 +200,26 @@ on_both_databases! {
             site.execute(format!("UPDATE app_user SET {on} WHERE is_integration = 1")).await;
             site.send(init(&token)).await.expect_status(400);
         }
+        // A lock, as an administrator brings it about, ends what was issued before it for good.
+        assert_eq!(part(&token, 1)["gen"], 0);
+        let changed = async |is_locked: bool| {
+            let written = site.app.store.write("test.lock", is_locked, |tx, is_locked| Box::pin(async move {
+                let users = store::user::list(tx, None, 200).await?;
+                let user = users.into_iter().find(|user| user.is_integration).expect("the service's user");
+                match is_locked {
+                    true => store::user::lock(tx, &user.id, START).await,
+                    false => store::user::unlock(tx, &user.id, START).await,
+                }
+            }));
+            assert!(written.await.unwrap());
+        };
+        changed(true).await;
+        site.send(init(&token)).await.expect_status(401);
+        changed(false).await;
+        site.send(init(&token)).await.expect_status(401);
+        let token = site.integration_token(None).await;
+        assert_eq!(part(&token, 1)["gen"], 1);
+        site.send(init(&token)).await.expect_status(400);
         let id = site.integration.id.clone();
         execute_and_refresh(&site, format!("UPDATE client SET disabled_at = 1 WHERE id = '{id}'")).await;
         site.send(init(&token)).await.expect_status(401);
