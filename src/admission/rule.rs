@@ -86,7 +86,7 @@ pub struct Rule {
 }
 
 /// The rules of a config that names none. The two by the hour keep one prefix from making a spray
-/// of a site by itself, and so from closing its door to everybody else.
+/// of a site by itself.
 pub const DEFAULT_RULES: [Rule; 11] = [
     rule(Surface::Init, Per::IpPrefix, 20, 60),
     rule(Surface::Init, Per::Client, 6_000, 60),

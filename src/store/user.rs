@@ -170,9 +170,9 @@ pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
 /// Removes a user with password, hold and logins; false when there was no such user. Their access
 /// tokens and codes are found through the user, so they end with this, and are swept in their time.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+    super::login::unhold(tx, id).await?;
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;
-    super::login::unhold(tx, id).await?;
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 
