@@ -185,7 +185,7 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
     );
     eventually(PATIENCE, "the notice", || {
         let messages = get(&inbox, &[]).unwrap();
-        messages.body.contains("PasswordChanged").then_some(())
+        messages.body.contains("password_changed").then_some(())
     });
     for (close, open) in [("lock", "unlock"), ("disable", "enable")] {
         let token = token_of(PASSWORD);
