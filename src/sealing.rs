@@ -42,6 +42,11 @@ pub enum Purpose {
 
 /// The keys of this installation, derived from the master key.
 pub struct Keyring {
+    // Some kilobytes, which the futures that hand it on would carry about.
+    keys: Box<Keys>,
+}
+
+struct Keys {
     captcha_secret: LessSafeKey,
     client_secret: LessSafeKey,
     outbox_message: LessSafeKey,
@@ -64,7 +69,7 @@ impl Keyring {
         let mut check = [0; 16];
         check.copy_from_slice(&derive(&root, b"check")[..16]);
         let mac = |info: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, derive(&root, info).as_slice());
-        Keyring {
+        let keys = Keys {
             captcha_secret: aead(b"captcha secret"),
             client_secret: aead(b"client secret"),
             outbox_message: aead(b"outbox message"),
@@ -73,6 +78,9 @@ impl Keyring {
             refresh_token: mac(b"refresh token"),
             unknown_subject: mac(b"unknown subject"),
             check,
+        };
+        Keyring {
+            keys: Box::new(keys),
         }
     }
 
@@ -100,7 +108,7 @@ impl Keyring {
     /// A value that tells one master key from another and nothing else. It stands in the database,
     /// so that a server with the wrong key refuses to start instead of failing at the first secret.
     pub fn check_value(&self) -> &[u8; 16] {
-        &self.check
+        &self.keys.check
     }
 
     /// Seals `plain` for a purpose. `owner` (a row id) is bound to the result: it opens only there.
@@ -171,7 +179,7 @@ impl Keyring {
     /// The keyed hash under which a one-time password rests. The request's own identifier enters
     /// it, so that a stored value is of no use in another request (threats OTP-18, OTP-23).
     pub fn one_time_password_mac(&self, identifier_hash: &[u8; 32], code: &str) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.one_time_password);
+        let mut context = hmac::Context::with_key(&self.keys.one_time_password);
         context.update(identifier_hash);
         context.update(code.as_bytes());
         let mut mac = [0; 32];
@@ -182,7 +190,7 @@ impl Keyring {
     /// The secret of the refresh token that takes the place of another. It is found again only by
     /// who has the master key, the salt and the token that is replaced.
     pub fn refresh_token_successor(&self, salt: &[u8; 16], predecessor: &Secret) -> [u8; 32] {
-        let mut context = hmac::Context::with_key(&self.refresh_token);
+        let mut context = hmac::Context::with_key(&self.keys.refresh_token);
         context.update(salt);
         context.update(predecessor.expose().as_bytes());
         let mut secret = [0; 32];
@@ -194,7 +202,7 @@ impl Keyring {
     /// its compared form and is nobody's record id; without the master key it cannot be told which of the
     /// names in a list it was made of.
     pub fn subject_of_unknown(&self, key: &str) -> String {
-        let mac = hmac::sign(&self.unknown_subject, key.as_bytes());
+        let mac = hmac::sign(&self.keys.unknown_subject, key.as_bytes());
         let hex: String = mac.as_ref()[..16]
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -204,10 +212,10 @@ impl Keyring {
 
     fn key(&self, purpose: Purpose) -> &LessSafeKey {
         match purpose {
-            Purpose::CaptchaSecret => &self.captcha_secret,
-            Purpose::ClientSecret => &self.client_secret,
-            Purpose::OutboxMessage => &self.outbox_message,
-            Purpose::SigningKey => &self.signing_key,
+            Purpose::CaptchaSecret => &self.keys.captcha_secret,
+            Purpose::ClientSecret => &self.keys.client_secret,
+            Purpose::OutboxMessage => &self.keys.outbox_message,
+            Purpose::SigningKey => &self.keys.signing_key,
         }
     }
 }
