@@ -4,15 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use vestibule::app::CAPTCHA_SECRET_OWNER;
 use vestibule::captcha::Provider;
-use vestibule::moment::Entropy;
-use vestibule::sealing::{Keyring, Purpose};
 use vestibule::settings::CAPTCHA_PROVIDERS;
 
-use super::yes;
+use super::{site_that_asks, yes};
 use crate::fixture::remote::{Behaviour, Remote};
-use crate::fixture::{Answer, Call, Database, MASTER_KEY, Setup, Site, postgres, registration};
+use crate::fixture::{Answer, Call, Database, Setup, Site, postgres, registration};
 
 /// The three calls that a captcha opens: what the path is, what a body holds besides the captcha, and
 /// whether the answer has the members of the OAuth shape, too.
@@ -42,24 +39,12 @@ fn refusal(is_merged: bool, status_code: &str, name: &str, description: &str) ->
     refusal
 }
 
-/// The demo, whose public site asks a verifier of the test's own.
+/// The demo, whose public site asks a verifier of the test's own and does not wait long.
 async fn site(database: Database, remote: &Remote, changes: Value) -> Site {
     let mut setup = Setup::default();
-    setup.config.captcha.siteverify_url = Some(remote.url.to_string());
-    setup.config.captcha.enterprise_url = Some(remote.url.to_string());
     setup.config.captcha.timeout_ms = 400;
-    // The limits of the edge are not what is tried here.
-    setup.config.limits.rules.clear();
-    setup.config.limits.enabled = false;
-    let site = Site::open_with(database, setup).await;
-    let sealed = Keyring::new(&MASTER_KEY).seal_text(
-        Purpose::CaptchaSecret,
-        CAPTCHA_SECRET_OWNER,
-        "s3cret-key",
-        &Entropy::Os,
-    );
+    let site = site_that_asks(remote, database, setup).await;
     let mut settings = json!({
-        "recaptchaProvider": "google_v3", "recaptchaSecretKey": sealed,
         "recaptchaScoreThreshold": 0.7, "recaptchaHostnames": ["app.example.com"],
         "recaptchaExpectedAction": "login",
     });

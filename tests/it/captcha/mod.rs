@@ -10,14 +10,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vestibule::app::CAPTCHA_SECRET_OWNER;
 use vestibule::captcha::verifier::{Captcha, Verifiers};
 use vestibule::captcha::{CaptchaCheck, Provider, Verified};
+use vestibule::moment::Entropy;
 use vestibule::refusal::{Failure, Refusal};
+use vestibule::sealing::{Keyring, Purpose};
 use vestibule_protocol::headless::{CaptchaProof, RecaptchaEvent};
 use vestibule_protocol::secret::Secret;
 
-use crate::fixture::START;
 use crate::fixture::remote::Remote;
+use crate::fixture::{Database, MASTER_KEY, START, Setup, Site};
 
 /// What a site has set, and what a caller has sent.
 struct Asked {
@@ -85,7 +88,28 @@ fn captcha(remote: &Remote) -> Captcha {
     Captcha::new(verifiers(remote)).unwrap()
 }
 
-fn yes() -> Value {
+/// The demo, whose public site asks a verifier of the test's own.
+pub async fn site_that_asks(remote: &Remote, database: Database, setup: Setup) -> Site {
+    let mut setup = setup;
+    setup.config.captcha.siteverify_url = Some(remote.url.to_string());
+    setup.config.captcha.enterprise_url = Some(remote.url.to_string());
+    // The limits of the edge are not what is tried here.
+    setup.config.limits.rules.clear();
+    setup.config.limits.enabled = false;
+    let site = Site::open_with(database, setup).await;
+    let sealed = Keyring::new(&MASTER_KEY).seal_text(
+        Purpose::CaptchaSecret,
+        CAPTCHA_SECRET_OWNER,
+        "s3cret-key",
+        &Entropy::Os,
+    );
+    let settings = json!({"recaptchaProvider": "google_v3", "recaptchaSecretKey": sealed});
+    site.update_settings_of("public", settings).await;
+    site
+}
+
+/// What a verifier says to a token that is good.
+pub fn yes() -> Value {
     json!({
         "success": true, "challenge_ts": "2026-01-05T09:59:30Z", "hostname": "app.example.com",
         "score": 0.9, "action": "login",

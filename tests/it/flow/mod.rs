@@ -4,6 +4,7 @@ mod abuse;
 mod accounts;
 mod conformance;
 mod cors;
+mod dead_services;
 mod errors;
 mod forgot_password;
 mod limits;
