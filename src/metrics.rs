@@ -84,6 +84,7 @@ pub struct Metrics {
     sprays: Family<Spray, Counter>,
     refreshes: Family<Outcome, Counter>,
     faults: Counter,
+    remote_faults: Counter,
     text_messages: Family<TextMessage, Counter>,
     text_message_cost: Family<Country, Counter>,
 }
@@ -125,6 +126,10 @@ impl Metrics {
                 "Refresh tokens that came, by what became of it",
             ),
             faults: all.counted("faults", "Faults of the server"),
+            remote_faults: all.counted(
+                "remote_faults",
+                "Requests that failed because another service did not answer",
+            ),
             text_messages: all.counted(
                 "text_messages",
                 "Tries to send a text message by country and what became of them",
@@ -220,6 +225,11 @@ impl Metrics {
     /// Something broke.
     pub fn fault(&self) {
         self.faults.inc();
+    }
+
+    /// A request failed because another service did not answer.
+    pub fn remote_fault(&self) {
+        self.remote_faults.inc();
     }
 
     /// The OpenMetrics text.

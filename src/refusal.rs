@@ -335,6 +335,8 @@ pub enum FaultKind {
     Conflict,
     /// The connection went away before anything was committed.
     ConnectionLost,
+    /// Somebody else's service was asked and did not answer as it must.
+    Remote,
     /// Something that we need is away or full; it may come back.
     Unavailable,
 }

@@ -24,7 +24,7 @@ use crate::store::{self, Store};
 use crate::token::KeySet;
 
 /// The scopes that do something in this version, in the order of the metadata.
-const SCOPES_SUPPORTED: [&str; 12] = [
+const SCOPES_SUPPORTED: [&str; 14] = [
     "openid",
     "profile",
     "email",
@@ -33,6 +33,8 @@ const SCOPES_SUPPORTED: [&str; 12] = [
     "id",
     "api",
     "user_registration_api",
+    "pwdless_login_api",
+    "forgot_password",
     "web",
     "full",
     "refresh_token",

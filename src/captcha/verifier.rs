@@ -15,7 +15,7 @@ use super::answer::Answer;
 use super::{CaptchaCheck, Provider, Verified, fixed};
 use crate::moment::Moment;
 use crate::outbound::{Bounds, Outbound, Post};
-use crate::refusal::{Failure, Fault};
+use crate::refusal::{Failure, Fault, FaultKind};
 use crate::sealing::sha256;
 
 /// Where the verifiers are and how long they may take.
@@ -198,7 +198,7 @@ fn address(text: &str) -> Url {
 }
 
 fn away(what: impl std::fmt::Display) -> Fault {
-    Fault::new("asking the captcha verifier", what)
+    Fault::new("asking the captcha verifier", what).with_kind(FaultKind::Remote)
 }
 
 fn junk() -> Fault {

@@ -33,6 +33,9 @@ pub struct Letter {
     pub variables: Variables,
     /// Why it is never sent; `None` for a letter that is.
     pub suppressed: Option<Suppression>,
+    /// The challenge whose code it carries, by the hash of its identifier. When a newer request has
+    /// closed it, the message is not tried again.
+    pub challenge: Option<[u8; 32]>,
     /// After which the message is of no use.
     pub expires_at: Moment,
 }
@@ -62,6 +65,8 @@ pub(super) struct Contents {
     pub(super) custom: Option<String>,
     #[serde(default)]
     pub(super) suppressed: Option<Suppression>,
+    #[serde(default)]
+    pub(super) challenge: Option<[u8; 32]>,
 }
 
 /// Makes the outbox row of a letter. That of a suppressed one is made by the same work and looks the same from
@@ -80,6 +85,7 @@ pub fn queue(
         variables: letter.variables.clone(),
         custom: letter.custom.clone(),
         suppressed: letter.suppressed,
+        challenge: letter.challenge,
     };
     if letter.suppressed.is_some() {
         contents.variables.code = None;
@@ -131,6 +137,7 @@ pub fn password_changed(
         template: TemplateName::PasswordChanged,
         custom: None,
         suppressed: None,
+        challenge: None,
         locale: user.locale.clone(),
         site_id: site.id.clone(),
         host: site.authority().to_owned(),
@@ -191,6 +198,7 @@ mod tests {
                     first_name: None,
                 },
                 suppressed,
+                challenge: None,
                 expires_at: Moment::from_millis(2),
             };
             let row = queue(&letter, Moment::from_millis(1), &Entropy::Os, &keyring).unwrap();

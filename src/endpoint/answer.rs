@@ -110,9 +110,18 @@ fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
 
 /// One log line per fault; on the wire nothing of it.
 fn admit(app: &App, request_id: &str, fault: &Fault, shape: Shape, format: Format) -> Response {
-    app.metrics.fault();
-    tracing::error!(request = %request_id, %fault, "the server broke");
-    let is_temporary = fault.kind != FaultKind::Broken;
+    match fault.kind {
+        // It has a metric of its own, and nobody need be woken for a defect of ours.
+        FaultKind::Remote => {
+            app.metrics.remote_fault();
+            tracing::warn!(request = %request_id, %fault, "another service did not answer");
+        }
+        _ => {
+            app.metrics.fault();
+            tracing::error!(request = %request_id, %fault, "the server broke");
+        }
+    }
+    let is_temporary = !matches!(fault.kind, FaultKind::Broken | FaultKind::Remote);
     let error = match shape {
         _ if is_temporary => WireError::TemporarilyUnavailable,
         Shape::OAuth => WireError::ServerError,

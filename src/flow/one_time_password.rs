@@ -311,6 +311,7 @@ fn message(
         template: order.template,
         custom: order.choice.custom(&order.locale).filter(|_| has_code),
         suppressed: order.suppressed,
+        challenge: Some(opened.challenge.identifier_hash),
         locale: order.locale.clone(),
         site_id: site.id.clone(),
         host: site.authority().to_owned(),

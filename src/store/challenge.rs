@@ -28,6 +28,7 @@ statements! {
     INSERT = "INSERT INTO challenge (identifier_hash, purpose, site_id, channel, is_channel_named,
             target_key, budget_key, code_mac, tries_left, payload, created_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    IS_OPEN = "SELECT 1 FROM challenge WHERE identifier_hash = $1 AND closed_at IS NULL";
     SPEND_TRY = "UPDATE challenge SET tries_left = tries_left - 1
         WHERE identifier_hash = $1 AND purpose = $2 AND site_id = $3
             AND closed_at IS NULL AND tries_left > 0 AND expires_at > $4
@@ -69,6 +70,21 @@ pub async fn spend_try(
         bind![identifier_hash, purpose.as_str(), site_id, at],
     )
     .await
+}
+
+/// Whether nobody has closed a challenge.
+pub async fn is_open(tx: &mut Transaction<'_>, identifier_hash: &[u8; 32]) -> Result<bool, Fault> {
+    let found: Option<Present> = tx.find(&IS_OPEN, bind![identifier_hash]).await?;
+    Ok(found.is_some())
+}
+
+/// A row that was found, of whatever it holds.
+struct Present;
+
+impl Record for Present {
+    fn read(_: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Present)
+    }
 }
 
 /// Closes a challenge; false when it was closed already, and then the caller has lost the race.

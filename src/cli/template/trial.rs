@@ -150,6 +150,7 @@ impl Mail {
                 first_name: values.first_name,
             },
             suppressed: None,
+            challenge: None,
             expires_at: at.plus_seconds(LIFETIME_SECONDS),
         };
         let (entropy, keyring) = (&installation.entropy, &installation.keyring);

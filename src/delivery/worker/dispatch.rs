@@ -18,6 +18,7 @@ use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
 use crate::outgoing::{ClaimedMessage, Settlement, Suppression};
 use crate::refusal::Fault;
+use crate::store;
 
 /// Renders and sends a message, and says what became of it. Whether its code still lives is asked now,
 /// not when it was claimed.
@@ -48,10 +49,26 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         }
         return Settlement::Suppressed { reason };
     }
+    if message.attempts > 1 && is_superseded(app, &contents).await {
+        return Settlement::Expired;
+    }
     match render(app, message, &contents) {
         Ok(rendered) => send(app, message, gateway, contents, rendered).await,
         Err(reason) => Settlement::Abandoned { reason },
     }
+}
+
+/// Whether a newer request has closed the challenge whose code waits: the user would get the older code
+/// last. It is asked at a second try only, before which hardly any is closed.
+async fn is_superseded(app: &App, contents: &Contents) -> bool {
+    let Some(hash) = contents.challenge else {
+        return false;
+    };
+    let open = app.store.read("challenge.is_open", &hash, |tx, hash| {
+        Box::pin(store::challenge::is_open(tx, hash))
+    });
+    // While the database is away nobody knows; a message too many is better than none.
+    matches!(open.await, Ok(false))
 }
 
 async fn send(

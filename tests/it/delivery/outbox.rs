@@ -89,6 +89,7 @@ fn letter(recipient: &str, code: &str, expires_at: Moment) -> Letter {
             first_name: None,
         },
         suppressed: None,
+        challenge: None,
         expires_at,
     }
 }
