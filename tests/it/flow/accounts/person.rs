@@ -29,7 +29,6 @@ pub struct Held {
     pub tokens: Value,
     pub code: String,
     pub by_email: (String, String),
-    pub by_sms: (String, String),
     pub reset: String,
 }
 
@@ -75,7 +74,7 @@ impl<'s> Person<'s> {
         }
     }
 
-    /// Two logins, one of which has its tokens, and three codes that wait.
+    /// Two logins, one of which has its tokens, and two codes that wait.
     pub async fn prepare(&self) -> Held {
         let code = self
             .log_in(PASSWORD)
@@ -88,26 +87,29 @@ impl<'s> Person<'s> {
             .await
             .expect_status(302)
             .location_parameter("code");
-        let mut identifiers = Vec::new();
-        for (method, to) in [("email", &self.username), ("sms", &self.phone)] {
-            let body = json!({"verificationmethod": method, "username": self.username});
-            let begun = self.call(INIT_LOGIN, body).await.expect_ok().json();
-            let identifier = begun["identifier"].as_str().unwrap().to_owned();
-            identifiers.push((identifier, self.site.code_to(to).await));
-        }
+        let by_email = self.begin("email").await;
         self.call(FORGOT, json!({"username": self.username}))
             .await
             .expect_ok();
         let reset = self.site.code_to(&self.username).await;
-        let by_sms = identifiers.pop().unwrap();
-        let by_email = identifiers.pop().unwrap();
         Held {
             tokens,
             code,
             by_email,
-            by_sms,
             reset,
         }
+    }
+
+    /// A passwordless login that waits: its identifier and its code.
+    pub async fn begin(&self, method: &str) -> (String, String) {
+        let to = match method {
+            "email" => &self.username,
+            _ => &self.phone,
+        };
+        let body = json!({"verificationmethod": method, "username": self.username});
+        let begun = self.call(INIT_LOGIN, body).await.expect_ok().json();
+        let identifier = begun["identifier"].as_str().unwrap().to_owned();
+        (identifier, self.site.code_to(to).await)
     }
 
     pub async fn become_(&self, state: State) {
