@@ -192,6 +192,23 @@ async fn mail_11_a_451_is_tried_again_after_pauses_that_double() {
 }
 
 #[tokio::test]
+async fn a_code_that_a_newer_request_has_ended_is_not_tried_again() {
+    let sink = SmtpSink::start().await;
+    let site = site(&sink).await;
+    sink.fault(reply(Stage::Rcpt, "451 4.3.0 try later", 1));
+    site.pending("janice@example.com").await;
+    assert_eq!(turn(&site).await, 1, "it waits for its second try");
+    site.pending("janice@example.com").await;
+    assert_eq!(turn_after(&site, 60).await, 2);
+    let received = sink.received();
+    assert_eq!(received.len(), 1, "the newer code alone");
+    let settled = site
+        .count("SELECT COUNT(*) FROM outbox WHERE status = 'expired' AND sealed IS NULL")
+        .await;
+    assert_eq!(settled, 1, "the older is wiped");
+}
+
+#[tokio::test]
 async fn mail_11_a_pause_ends_after_five_minutes_at_most_and_the_code_s_life_is_the_end() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
