@@ -114,7 +114,7 @@ pub fn drive(
         iterations,
         wall,
         cpu_seconds,
-        hash_cpu: (scenario == Scenario::Registration).then(|| match hash {
+        hash_cpu: scenario.hashes().then(|| match hash {
             Some(seconds) => (seconds, true),
             None => (iterations as f64 * plan.hash_ms / 1000.0, false),
         }),

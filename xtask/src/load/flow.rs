@@ -73,6 +73,11 @@ impl Scenario {
         }
     }
 
+    /// Whether an iteration hashes a password.
+    pub fn hashes(self) -> bool {
+        matches!(self, Self::PasswordLogin | Self::Registration)
+    }
+
     /// The scopes of the app whose users are driven.
     pub fn scopes(self) -> &'static str {
         if self == Self::Refresh {

@@ -32,7 +32,8 @@ Start a release build of the server on a fresh data directory and measure it und
 Usage: cargo xtask load [options]
 
   --scenario NAME     jwks, client_credentials (JWT), client_credentials_opaque, userinfo (opaque token),
-                      refresh (rotating), registration (init, code, authorize, token) or all (all)
+                      refresh (rotating), passwordless_init, passwordless_login (init, code, authorize, token),
+                      password_login, registration (init, code, authorize, token) or all (all)
   --connections N     Workers, each with a connection and users of its own (16)
   --seconds N         Measured time of each scenario, after one second of warm-up (10)
   --synchronous HOW   How much of a commit the database waits for: full or normal (full)
