@@ -93,7 +93,8 @@ async fn open(
         return Err(Refusal::ChannelUnavailable.into());
     }
     let addressee = Addressee::find(app, visit, username, channel).await?;
-    if app.may_know(visit, trust) {
+    let may_know = app.may_know(visit, trust);
+    if may_know {
         addressee.check_unlocked()?;
     }
     let email = email_in_answer(trust, username, &addressee);
@@ -111,7 +112,7 @@ async fn open(
         template: TemplateName::LoginOtp,
         choice: &choice,
         captcha,
-        is_block_told: app.may_know(visit, trust),
+        is_block_told: may_know,
     };
     let identifier = one_time_password::open(app, visit, "passwordless_login.init", order).await?;
     Ok(PasswordlessAnswer { email, identifier })

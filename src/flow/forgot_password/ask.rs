@@ -65,7 +65,7 @@ pub(super) async fn ask(
         template: TemplateName::PasswordResetOtp,
         choice: &choice,
         captcha: admitted.captcha,
-        is_block_told: app.may_know(visit, admitted.trust),
+        is_block_told: may_know,
     };
     one_time_password::open(app, visit, "forgot_password.init", order).await?;
     Ok(ForgotPasswordAnswer::OtpSent)

@@ -214,7 +214,6 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     if store::tally::sum_since(tx, &subject, since).await? >= RESETS_PER_DAY {
         return Ok(Err(Refusal::ChallengeFailed));
     }
-    store::tally::add(tx, &subject, at).await?;
     let now = store::user::find_by_id(tx, &user.id).await?;
     let settings = &reset.site.site.settings;
     let is_same = now.is_some_and(|now| {
@@ -225,6 +224,8 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     if !is_same {
         return Ok(Err(Refusal::ChallengeFailed));
     }
+    // Only a reset that takes place is one of the day's.
+    store::tally::add(tx, &subject, at).await?;
     // A login locks these rows in this order, too.
     store::login::unhold(tx, &user.id).await?;
     credential::set(tx, &user.id, &reset.phc, at).await?;
