@@ -166,6 +166,8 @@ pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> Iss
             amr: amr.to_owned(),
             session_generation: 0,
             expires_at: visit.at.plus_seconds(lifetime),
+            uvid: None,
+            client_key: None,
         }),
     }
 }

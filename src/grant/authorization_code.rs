@@ -168,6 +168,8 @@ fn family(redemption: &Redemption, code: &AuthorizationCode) -> Option<NewFamily
         token_hash: redemption.refresh_token_hash,
         created_at: at,
         expires_at: policies.refresh_tokens_end_at(at, at),
+        uvid: code.uvid.clone(),
+        client_key: code.client_key.clone(),
     })
 }
 

@@ -4,6 +4,8 @@
 //! connection nor a transaction. The built-in registration handler makes the user straight from
 //! `userdata`, puts members of `customdata` where the site's mapping says, and names the account.
 
+pub mod contract;
+
 mod registration;
 
 pub use registration::{AccountLink, HandlerError, NewUser, Registrant, create_user};

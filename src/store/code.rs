@@ -9,13 +9,13 @@ use crate::refusal::Fault;
 
 statements! {
     INSERT = "INSERT INTO authorization_code (code_hash, client_id, user_id, site_id, redirect_uri,
-            code_challenge, scope, state, nonce, auth_at, amr, session_generation, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+            code_challenge, scope, state, nonce, auth_at, amr, session_generation, expires_at, uvid, client_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     SPEND = "UPDATE authorization_code SET redeemed_at = $4
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3
             AND redeemed_at IS NULL AND expires_at > $4
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
-            nonce, auth_at, amr, session_generation, expires_at";
+            nonce, auth_at, amr, session_generation, expires_at, uvid, client_key";
     STATE_OF = "SELECT redeemed_at FROM authorization_code
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
 }
@@ -49,6 +49,10 @@ pub struct AuthorizationCode {
     pub session_generation: i64,
     /// When it ends.
     pub expires_at: Moment,
+    /// UVID that the session is to carry, a UUID v4.
+    pub uvid: Option<String>,
+    /// Thumbprint of the key that its client was attested with; the token request must show the same.
+    pub client_key: Option<String>,
 }
 
 /// What came of presenting a code.
@@ -80,6 +84,8 @@ pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Resul
         &code.amr,
         code.session_generation,
         code.expires_at,
+        &code.uvid,
+        &code.client_key,
     ];
     tx.execute(&INSERT, values).await?;
     Ok(())
@@ -125,6 +131,8 @@ impl Record for AuthorizationCode {
             amr: row.next()?,
             session_generation: row.next()?,
             expires_at: row.next()?,
+            uvid: row.next()?,
+            client_key: row.next()?,
         })
     }
 }

@@ -21,12 +21,12 @@ statements! {
         WHERE code_hash = $1 AND ended_at IS NULL";
     FIND = concat!("SELECT f.client_id, f.scope, f.auth_at, f.amr, f.session_generation, f.created_at,
             f.last_used_at, f.token_hash, f.replaced_hash, f.successor_salt, f.replaced_at, f.expires_at,
-            f.ended_at, ",
+            f.ended_at, f.uvid, f.client_key, ",
         user_columns!("u"), " FROM token_family f JOIN app_user u ON u.id = f.user_id
         WHERE f.code_hash = $1 AND f.site_id = $2");
     INSERT = "INSERT INTO token_family (code_hash, client_id, user_id, site_id, scope, auth_at, amr,
-            session_generation, token_hash, created_at, last_used_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11)";
+            session_generation, token_hash, created_at, last_used_at, expires_at, uvid, client_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13)";
     REPEAT = "UPDATE token_family SET last_used_at = $3
         WHERE code_hash = $1 AND replaced_hash = $2 AND ended_at IS NULL";
     REPLACE = "UPDATE token_family SET token_hash = $3, replaced_hash = $2, successor_salt = $4,
@@ -61,6 +61,10 @@ pub struct NewFamily {
     pub created_at: Moment,
     /// When it ends by policy.
     pub expires_at: Option<Moment>,
+    /// UVID that the session carries, a UUID v4.
+    pub uvid: Option<String>,
+    /// Thumbprint of the key that its client was attested with; every refresh must show the same.
+    pub client_key: Option<String>,
 }
 
 /// A family with the user that its tokens speak for, read in one statement.
@@ -82,6 +86,10 @@ pub struct TokenFamily {
     pub last_used_at: Moment,
     /// Which of its refresh tokens is good.
     pub state: FamilyState,
+    /// UVID that the session carries, a UUID v4.
+    pub uvid: Option<String>,
+    /// Thumbprint of the key that its client was attested with; every refresh must show the same.
+    pub client_key: Option<String>,
     /// The user.
     pub user: User,
 }
@@ -100,6 +108,8 @@ pub async fn insert(tx: &mut Transaction<'_>, family: &NewFamily) -> Result<(), 
         &family.token_hash,
         family.created_at,
         family.expires_at,
+        &family.uvid,
+        &family.client_key,
     ];
     tx.execute(&INSERT, values).await?;
     Ok(())
@@ -184,6 +194,8 @@ impl Record for TokenFamily {
                 expires_at: row.next()?,
                 ended_at: row.next()?,
             },
+            uvid: row.next()?,
+            client_key: row.next()?,
             user: User::read(row)?,
         })
     }

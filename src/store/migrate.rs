@@ -72,6 +72,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "indexes for sweeps",
         text: include_str!("migrations/0008_mends.sql"),
     },
+    Migration {
+        number: 9,
+        name: "handlers and discovery",
+        text: include_str!("migrations/0009_handlers_and_discovery.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

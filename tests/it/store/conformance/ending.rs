@@ -189,6 +189,8 @@ fn code(hash: u8) -> AuthorizationCode {
         amr: String::from("otp"),
         session_generation: 0,
         expires_at: START.plus_seconds(60),
+        uvid: None,
+        client_key: None,
     }
 }
 

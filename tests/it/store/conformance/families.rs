@@ -28,6 +28,8 @@ fn family(name: u8) -> NewFamily {
         token_hash: [10; 32],
         created_at: START,
         expires_at: None,
+        uvid: None,
+        client_key: None,
     }
 }
 

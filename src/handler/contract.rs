@@ -1,0 +1,242 @@
+//! The three contracts that customers' code fulfils, with the documented names.
+//!
+//! Arguments and results are the same JSON for a script and for a webhook, so that one can take the
+//! other's place. Source: HeadlessSelfRegistrationHandler Interface, Auth.UserData,
+//! HeadlessUserDiscoveryHandler Interface, and the custom one-time password delivery handler.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Attributes;
+
+/// What a handler is asked to do; the word is also the name of the function that a script exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Contract {
+    /// Decides what a new user is to be.
+    CreateUser,
+    /// Finds the user whom an identifier means.
+    DiscoverUser,
+    /// Sends a one-time password by text message.
+    SendOneTimePassword,
+}
+
+impl Contract {
+    /// All of them.
+    pub const ALL: [Contract; 3] = [
+        Contract::CreateUser,
+        Contract::DiscoverUser,
+        Contract::SendOneTimePassword,
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Contract::CreateUser => "createUser",
+            Contract::DiscoverUser => "discoverUser",
+            Contract::SendOneTimePassword => "sendOneTimePassword",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Contract> {
+        Contract::ALL
+            .into_iter()
+            .find(|contract| contract.as_str() == word)
+    }
+}
+
+/// What `createUser` is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateUserArguments {
+    /// Record id of the profile that the new user gets.
+    pub profile_id: String,
+    /// Who registers.
+    pub data: UserData,
+    /// `customdata` of the init call, as the text of a JSON object.
+    pub custom_user_data_map: Option<String>,
+    /// Record id of the site.
+    pub experience_id: String,
+    /// Always null: a handler never gets a password.
+    pub password: Option<String>,
+}
+
+/// `Auth.UserData`: who registers, as the init call described them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct UserData {
+    /// Nothing here: it names the user of a third party.
+    pub identifier: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: String,
+    /// Both names.
+    pub full_name: String,
+    /// Address.
+    pub email: String,
+    /// Nothing here: a third party's page about the user.
+    pub link: Option<String>,
+    /// Username.
+    pub username: String,
+    /// Locale.
+    pub locale: Option<String>,
+    /// Nothing here: a third party that vouches for the user.
+    pub provider: Option<String>,
+    /// The site's base URL.
+    pub site_login_url: String,
+    /// Members of `userdata` that have no meaning of their own, as text; also `phone`.
+    pub attribute_map: BTreeMap<String, String>,
+}
+
+/// What `createUser` answers: an existing user, by `id` alone, or what a new one is to be. Members
+/// that are absent are as the request has them; nothing else may be set, so that no handler gives
+/// a privilege away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CreateUserResult {
+    /// An existing user, whom the registration is attached to.
+    pub id: Option<String>,
+    /// The request's username, or absent.
+    pub username: Option<String>,
+    /// The request's address, or absent.
+    pub email: Option<String>,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// Phone number with its country code.
+    pub phone: Option<String>,
+    /// Language and region.
+    pub locale: Option<String>,
+    /// IANA time zone.
+    pub timezone: Option<String>,
+    /// The profile that the handler was given, or absent.
+    pub profile_id: Option<String>,
+    /// Record id of an existing account.
+    pub account_id: Option<String>,
+    /// The account by name; a missing one is made if `create` says so.
+    pub account: Option<AccountDraft>,
+    /// Attributes.
+    pub attributes: Attributes,
+}
+
+/// An account by its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct AccountDraft {
+    /// Its name.
+    pub name: String,
+    /// Whether a missing one is made.
+    pub create: bool,
+}
+
+/// What `discoverUser` is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DiscoverUserArguments {
+    /// Record id of the site.
+    pub network_id: String,
+    /// `login_hint`, as sent.
+    pub login_hint: String,
+    /// The channel that must be verified.
+    pub verification_action: VerificationAction,
+    /// `customdata` as the text of a JSON object.
+    pub custom_data_json: Option<String>,
+    /// `CommunityUrl`, `IpAddress`, `UserAgent`, `Platform`, `Application`, `City`, `Country`,
+    /// `Subdivision`; what is not known is absent.
+    pub request_attributes: BTreeMap<String, String>,
+}
+
+/// `Auth.VerificationAction`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum VerificationAction {
+    /// By mail.
+    Email,
+    /// By text message.
+    Sms,
+}
+
+/// `Auth.HeadlessUserDiscoveryResponse`: one id goes on; none or several fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct DiscoverUserResult {
+    /// Record ids of the users that were found.
+    pub user_ids: Vec<String>,
+    /// What the app may be told, if the site's setting allows it.
+    pub custom_error_message: Option<String>,
+}
+
+/// What `sendOneTimePassword` is given.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SendOneTimePasswordArguments {
+    /// Record id of the user, if there is one yet.
+    pub user_id: Option<String>,
+    /// Where to, with the country code.
+    pub phone_number: String,
+    /// The code.
+    pub one_time_password: String,
+    /// The text that would be sent otherwise; it holds the code.
+    pub default_text: String,
+    /// Record id of the site.
+    pub network_id: String,
+    /// Record id of the site.
+    pub experience_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn arguments_and_results_carry_the_documented_names() {
+        let arguments = DiscoverUserArguments {
+            network_id: "0DB000000000001AAA".into(),
+            login_hint: "ORDER-1".into(),
+            verification_action: VerificationAction::Sms,
+            custom_data_json: None,
+            request_attributes: BTreeMap::from([("IpAddress".into(), "192.0.2.1".into())]),
+        };
+        assert_eq!(
+            serde_json::to_value(&arguments).unwrap(),
+            json!({"networkId": "0DB000000000001AAA", "loginHint": "ORDER-1",
+                "verificationAction": "SMS", "customDataJson": null,
+                "requestAttributes": {"IpAddress": "192.0.2.1"}})
+        );
+        let found: DiscoverUserResult =
+            serde_json::from_value(json!({"userIds": ["005"]})).unwrap();
+        assert_eq!(
+            (found.user_ids.len(), found.custom_error_message),
+            (1, None)
+        );
+    }
+
+    #[test]
+    fn hnd_09_a_member_that_no_contract_has_is_refused() {
+        for extra in [
+            "isActive",
+            "emailVerified",
+            "sub",
+            "__proto__",
+            "isIntegration",
+        ] {
+            let result = json!({ "lastName": "Edwards", extra: true });
+            assert!(
+                serde_json::from_value::<CreateUserResult>(result).is_err(),
+                "{extra}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_contract_reads_back_from_its_word() {
+        for contract in Contract::ALL {
+            assert_eq!(Contract::parse(contract.as_str()), Some(contract));
+        }
+    }
+}
