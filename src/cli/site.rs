@@ -296,7 +296,12 @@ impl Given {
         for key in ["registrationUserDefaultProfile", "memberProfiles"] {
             resolve::profile_setting(installation, &mut self.map, key).await?;
         }
-        resolve::user_setting(installation, &mut self.map, "registrationExecutionUser").await?;
+        for key in [
+            "registrationExecutionUser",
+            "headlessDiscoveryExecutionUser",
+        ] {
+            resolve::user_setting(installation, &mut self.map, key).await?;
+        }
         self.seal(installation).map_err(Unresolved::Invalid)?;
         self.templates = resolve::templates(installation).await?;
         Ok(())

@@ -32,6 +32,7 @@ impl Settings {
     pub fn validate(&self) -> Result<(), Invalid> {
         self.validate_doors()?;
         self.validate_registration()?;
+        self.validate_discovery()?;
         self.validate_captcha()?;
         self.check_template_languages()?;
         within(
@@ -103,11 +104,8 @@ impl Settings {
                 return Err(Invalid::new("registrationExecutionUser", reason));
             }
         }
-        if self.registration_handler != "builtin" {
-            let reason = format!(
-                "there is no handler {:?}; there is \"builtin\"",
-                self.registration_handler
-            );
+        if self.registration_handler.is_empty() {
+            let reason = "select \"builtin\", or a handler by its name";
             return Err(Invalid::new("registrationHandler", reason));
         }
         for (member, target) in &self.registration_field_mapping {
@@ -229,10 +227,7 @@ mod tests {
                 json!({"doesRegistrationRequireAuth": "yes"}),
                 "doesRegistrationRequireAuth",
             ),
-            (
-                json!({"registrationHandler": "MyApexClass"}),
-                "registrationHandler",
-            ),
+            (json!({"registrationHandler": ""}), "registrationHandler"),
             (
                 json!({"registrationFieldMapping": {"a": "profileId"}}),
                 "registrationFieldMapping",

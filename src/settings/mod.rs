@@ -6,6 +6,7 @@
 
 mod account_rule;
 mod check;
+mod discovery;
 mod file;
 pub mod origin;
 mod spray;
@@ -18,6 +19,7 @@ use url::Url;
 use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use check::CAPTCHA_PROVIDERS;
+pub use discovery::{BUILT_IN, Strategy, is_name};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use spray::SprayAction;
 pub use template::Template;

@@ -26,7 +26,7 @@ pub struct Settings {
     pub is_recaptcha_required_rgstr: bool,
     /// "Default Profile": a name or a record id.
     pub registration_user_default_profile: Option<String>,
-    /// "Registration Handler": `builtin`.
+    /// "Registration Handler": `builtin`, or the name of a handler.
     pub registration_handler: String,
     /// "Run As": a username or a record id.
     pub registration_execution_user: Option<String>,
@@ -74,6 +74,26 @@ pub struct Settings {
     pub is_forgot_pwd_email_template_allowlisting_enabled: bool,
     /// The site's default template for the code of a password reset.
     pub forgot_password_email_template: DefaultTemplate,
+
+    /// "Headless User Discovery": `builtin`, or the name of a handler; none where users are found by
+    /// their usernames only.
+    pub headless_discovery_handler: Option<String>,
+    /// "Run As" of that handler: a username or a record id.
+    pub headless_discovery_execution_user: Option<String>,
+    /// How the built-in discovery reads a `login_hint`, in order: `username`, `verifiedEmail`,
+    /// `verifiedPhone`, `identifier:KIND`, `attribute:NAME`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub headless_discovery_strategies: Vec<String>,
+    /// Whether the app is told the `customErrorMessage` of a discovery that failed.
+    pub is_headless_discovery_message_shown: bool,
+    /// "Use the headless user discovery handler for this flow", for username and password.
+    pub is_user_disambiguation_allowed_username_pwd: bool,
+    /// "Use the headless user discovery handler for this flow", for the password reset.
+    pub is_user_disambiguation_allowed_forgot_pwd: bool,
+    /// The country code of phone numbers in a `login_hint` that have none, such as `+1`.
+    pub default_phone_country_code: Option<String>,
+    /// The handler that sends one-time passwords by text message: a handler's name.
+    pub custom_otp_delivery_handler_id: Option<String>,
 
     /// Who verifies captchas: `google_v2`, `google_v3`, `google_enterprise`, `hcaptcha`, `turnstile`
     /// or, in `vestibule dev`, `test`.
@@ -142,6 +162,14 @@ impl Default for Settings {
             max_password_reset_attempts: 5,
             is_forgot_pwd_email_template_allowlisting_enabled: false,
             forgot_password_email_template: DefaultTemplate::built_in(TemplateFlow::ForgotPassword),
+            headless_discovery_handler: None,
+            headless_discovery_execution_user: None,
+            headless_discovery_strategies: Vec::new(),
+            is_headless_discovery_message_shown: false,
+            is_user_disambiguation_allowed_username_pwd: false,
+            is_user_disambiguation_allowed_forgot_pwd: false,
+            default_phone_country_code: None,
+            custom_otp_delivery_handler_id: None,
             recaptcha_provider: String::from("google_v3"),
             recaptcha_secret_key: None,
             recaptcha_score_threshold: 0.5,

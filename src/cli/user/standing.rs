@@ -124,7 +124,10 @@ async fn who_runs_as(tx: &mut Transaction<'_>, id: &str) -> Result<Option<String
     let sites = store::site::list(tx).await?;
     let site = sites
         .iter()
-        .find(|site| is_this(&site.settings.registration_execution_user))
+        .find(|site| {
+            is_this(&site.settings.registration_execution_user)
+                || is_this(&site.settings.headless_discovery_execution_user)
+        })
         .map(|site| format!("the site {:?}", site.name));
     if site.is_some() {
         return Ok(site);

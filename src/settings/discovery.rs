@@ -1,0 +1,203 @@
+//! How the built-in discovery finds the user whom a `login_hint` means: strategies, tried in order.
+
+use super::Settings;
+use crate::changes::Invalid;
+
+/// The setting that calls the built-in handler.
+pub const BUILT_IN: &str = "builtin";
+
+/// Most strategies of a site; each costs a look-up.
+const STRATEGIES_MAX: usize = 10;
+
+/// Longest name of a kind or an attribute.
+const NAME_LENGTH_MAX: usize = 80;
+
+/// One way to read a hint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// As the value of an attribute: `attribute:NAME`.
+    Attribute(String),
+    /// As an external identifier of a kind: `identifier:KIND`.
+    Identifier(String),
+    /// As a username: `username`.
+    Username,
+    /// As an address that has proven itself: `verifiedEmail`.
+    VerifiedEmail,
+    /// As a phone number that has proven itself: `verifiedPhone`.
+    VerifiedPhone,
+}
+
+impl Strategy {
+    /// Reads a word of the setting `headlessDiscoveryStrategies`.
+    pub fn parse(word: &str) -> Option<Strategy> {
+        match word {
+            "username" => Some(Strategy::Username),
+            "verifiedEmail" => Some(Strategy::VerifiedEmail),
+            "verifiedPhone" => Some(Strategy::VerifiedPhone),
+            _ => {
+                let (way, name) = word.split_once(':')?;
+                let name = Some(name).filter(|name| is_name(name))?.to_owned();
+                match way {
+                    "attribute" => Some(Strategy::Attribute(name)),
+                    "identifier" => Some(Strategy::Identifier(name)),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+/// Whether a text can name a kind of external identifiers or an attribute: 1 to 80 printable
+/// characters without blanks.
+pub fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    !text.is_empty() && text.chars().count() <= NAME_LENGTH_MAX && text.chars().all(is_plain)
+}
+
+/// Whether a text is a country code such as `+49`.
+fn is_country_code(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| {
+        matches!(digits.len(), 1..=3)
+            && !digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+impl Settings {
+    /// The strategies of the built-in discovery, in order.
+    pub fn discovery_strategies(&self) -> impl Iterator<Item = Strategy> {
+        self.headless_discovery_strategies
+            .iter()
+            .filter_map(|word| Strategy::parse(word))
+    }
+
+    /// Checks the settings of user discovery. That a handler and a user exist is checked where they
+    /// can be looked up.
+    pub(super) fn validate_discovery(&self) -> Result<(), Invalid> {
+        for word in &self.headless_discovery_strategies {
+            if Strategy::parse(word).is_none() {
+                let reason = format!(
+                    "{word:?} is none of username, verifiedEmail, verifiedPhone, identifier:KIND, attribute:NAME"
+                );
+                return Err(Invalid::new("headlessDiscoveryStrategies", reason));
+            }
+        }
+        if self.headless_discovery_strategies.len() > STRATEGIES_MAX {
+            let reason = format!("at most {STRATEGIES_MAX}, because each costs a look-up");
+            return Err(Invalid::new("headlessDiscoveryStrategies", reason));
+        }
+        if let Some(code) = &self.default_phone_country_code
+            && !is_country_code(code)
+        {
+            let reason = format!("{code:?} is not a country code such as \"+49\"");
+            return Err(Invalid::new("defaultPhoneCountryCode", reason));
+        }
+        match self.headless_discovery_handler.as_deref() {
+            None => self.validate_without_discovery(),
+            Some(BUILT_IN) if self.headless_discovery_strategies.is_empty() => {
+                let reason =
+                    "name at least one strategy for the built-in discovery, such as verifiedEmail";
+                Err(Invalid::new("headlessDiscoveryStrategies", reason))
+            }
+            Some(BUILT_IN) => Ok(()),
+            Some(_) if self.headless_discovery_execution_user.is_none() => {
+                let reason = "select the user that the discovery handler runs as";
+                Err(Invalid::new("headlessDiscoveryExecutionUser", reason))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn validate_without_discovery(&self) -> Result<(), Invalid> {
+        for (key, is_on) in [
+            (
+                "isUserDisambiguationAllowedUsernamePwd",
+                self.is_user_disambiguation_allowed_username_pwd,
+            ),
+            (
+                "isUserDisambiguationAllowedForgotPwd",
+                self.is_user_disambiguation_allowed_forgot_pwd,
+            ),
+        ] {
+            if is_on {
+                let reason = "select a headlessDiscoveryHandler first, or \"builtin\"";
+                return Err(Invalid::new(key, reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn updated(changes: Value) -> Result<Settings, Invalid> {
+        Settings::default().updated(changes.as_object().unwrap())
+    }
+
+    #[test]
+    fn strategies_are_read_in_their_order() {
+        let settings = updated(json!({"headlessDiscoveryHandler": "builtin",
+            "headlessDiscoveryStrategies": ["identifier:order", "verifiedEmail", "attribute:card"]}));
+        let strategies: Vec<_> = settings.unwrap().discovery_strategies().collect();
+        assert_eq!(
+            strategies,
+            [
+                Strategy::Identifier("order".into()),
+                Strategy::VerifiedEmail,
+                Strategy::Attribute("card".into())
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        for (changes, key) in [
+            (
+                json!({"headlessDiscoveryStrategies": ["email"]}),
+                "headlessDiscoveryStrategies",
+            ),
+            (
+                json!({"headlessDiscoveryStrategies": ["identifier:"]}),
+                "headlessDiscoveryStrategies",
+            ),
+            (
+                json!({"headlessDiscoveryStrategies": ["identifier:a b"]}),
+                "headlessDiscoveryStrategies",
+            ),
+            (
+                json!({"headlessDiscoveryStrategies": vec!["username"; 11]}),
+                "headlessDiscoveryStrategies",
+            ),
+            (
+                json!({"headlessDiscoveryHandler": "builtin"}),
+                "headlessDiscoveryStrategies",
+            ),
+            (
+                json!({"headlessDiscoveryHandler": "Orders"}),
+                "headlessDiscoveryExecutionUser",
+            ),
+            (
+                json!({"isUserDisambiguationAllowedUsernamePwd": true}),
+                "isUserDisambiguationAllowedUsernamePwd",
+            ),
+            (
+                json!({"isUserDisambiguationAllowedForgotPwd": true}),
+                "isUserDisambiguationAllowedForgotPwd",
+            ),
+            (
+                json!({"defaultPhoneCountryCode": "49"}),
+                "defaultPhoneCountryCode",
+            ),
+            (
+                json!({"defaultPhoneCountryCode": "+0"}),
+                "defaultPhoneCountryCode",
+            ),
+        ] {
+            assert_eq!(updated(changes.clone()).unwrap_err().key, key, "{changes}");
+        }
+    }
+}
