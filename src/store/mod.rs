@@ -27,6 +27,8 @@ pub mod client;
 pub mod code;
 pub mod credential;
 pub mod family;
+pub mod handler;
+pub mod handler_call;
 pub mod installation;
 pub mod login;
 pub mod outbox;
@@ -300,6 +302,8 @@ static STATEMENTS: &[&[&Statement]] = &[
     code::STATEMENTS,
     credential::STATEMENTS,
     family::STATEMENTS,
+    handler::STATEMENTS,
+    handler_call::STATEMENTS,
     installation::STATEMENTS,
     login::STATEMENTS,
     outbox::STATEMENTS,

@@ -18,6 +18,8 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     FAMILIES = "DELETE FROM token_family WHERE code_hash IN
         (SELECT code_hash FROM token_family WHERE expires_at < $1 LIMIT $2)";
+    HANDLER_CALLS = "DELETE FROM handler_call WHERE id IN
+        (SELECT id FROM handler_call WHERE at < $1 LIMIT $2)";
     HOLDS = "DELETE FROM login_hold WHERE subject IN
         (SELECT subject FROM login_hold WHERE failed_at < $1
             AND (held_until IS NULL OR held_until <= $2 OR subject LIKE '?%') LIMIT $3)";
@@ -47,6 +49,8 @@ pub struct Horizon {
     /// a replay is recognised while there is such a token to revoke. A family outlives its code, and is kept
     /// for a day after its own end, so that a late use of it is recognised.
     pub codes: Moment,
+    /// Calls of handlers are kept for a week, or as many days as the config says: they hold personal data.
+    pub handler_calls: Moment,
     /// Holds that are over, and those of names that nobody has, are kept for a day after the last failure.
     pub holds: Moment,
     /// Failed logins in the audit log are kept for 30 days, since strangers make them; all other events stay.
@@ -65,6 +69,7 @@ impl Horizon {
             ended: at,
             challenges: at.plus_seconds(-25 * HOUR),
             codes: at.plus_seconds(-25 * HOUR),
+            handler_calls: at.plus_seconds(-7 * 24 * HOUR),
             holds: at.plus_seconds(-25 * HOUR),
             login_failures: at.plus_seconds(-30 * 24 * HOUR),
             tokens: at.plus_seconds(-HOUR),
@@ -100,6 +105,9 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .await?;
     count += tx
         .execute(&LOGIN_FAILURES, bind![horizon.login_failures, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&HANDLER_CALLS, bind![horizon.handler_calls, ROWS_MAX])
         .await?;
     let hour = tally::hour_of(horizon.challenges);
     count += tx.execute(&TALLIES, bind![hour, ROWS_MAX]).await?;

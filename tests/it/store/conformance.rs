@@ -3,6 +3,7 @@
 
 mod ending;
 mod families;
+mod handlers;
 mod outbox;
 mod people;
 mod settings;
