@@ -6,6 +6,7 @@
 
 pub mod country;
 pub mod email;
+pub mod external_identifier;
 pub mod password;
 pub mod phone;
 pub mod text_message;

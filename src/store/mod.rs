@@ -26,6 +26,7 @@ pub mod challenge;
 pub mod client;
 pub mod code;
 pub mod credential;
+pub mod external_identifier;
 pub mod family;
 pub mod handler;
 pub mod handler_call;
@@ -42,6 +43,7 @@ pub mod template;
 pub mod token;
 pub mod turn;
 pub mod user;
+pub mod user_attribute;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -301,6 +303,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     client::STATEMENTS,
     code::STATEMENTS,
     credential::STATEMENTS,
+    external_identifier::STATEMENTS,
     family::STATEMENTS,
     handler::STATEMENTS,
     handler_call::STATEMENTS,
@@ -317,4 +320,5 @@ static STATEMENTS: &[&[&Statement]] = &[
     token::STATEMENTS,
     turn::STATEMENTS,
     user::STATEMENTS,
+    user_attribute::STATEMENTS,
 ];

@@ -71,7 +71,11 @@ statements! {
         WHERE user_id = $1 AND ended_at IS NULL";
     END_SESSIONS = "UPDATE app_user SET session_generation = session_generation + 1, updated_at = $2
         WHERE id = $1";
+    FIND_BY_EMAIL = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
+        WHERE email_key = $1 ORDER BY id LIMIT $2");
     FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
+    FIND_BY_PHONE = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
+        WHERE phone = $1 ORDER BY id LIMIT $2");
     FIND_BY_USERNAME =
         concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE username_key = $1");
     INSERT = "INSERT INTO app_user (id, username, username_key, email, email_key, phone, first_name,
@@ -118,7 +122,11 @@ pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault
         user.created_at,
         user.updated_at,
     ];
-    Ok(tx.execute(&INSERT, values).await? == 1)
+    let is_new = tx.execute(&INSERT, values).await? == 1;
+    if is_new {
+        super::user_attribute::insert_of(tx, &user.id, &user.attributes).await?;
+    }
+    Ok(is_new)
 }
 
 /// Ends every session of a user: no code and no token that was issued until now is good any more.
@@ -173,6 +181,8 @@ pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     super::login::unhold(tx, id).await?;
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;
+    super::external_identifier::delete_of(tx, id).await?;
+    super::user_attribute::delete_of(tx, id).await?;
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 
@@ -197,6 +207,24 @@ pub async fn find_by_username(
     username_key: &str,
 ) -> Result<Option<User>, Fault> {
     tx.find(&FIND_BY_USERNAME, bind![username_key]).await
+}
+
+/// The users with an address, given in its compared form: at most `limit`, verified or not.
+pub async fn find_by_email(
+    tx: &mut Transaction<'_>,
+    email_key: &str,
+    limit: i64,
+) -> Result<Vec<User>, Fault> {
+    tx.list(&FIND_BY_EMAIL, bind![email_key, limit]).await
+}
+
+/// The users with a phone number in E.164 form: at most `limit`, verified or not.
+pub async fn find_by_phone(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    limit: i64,
+) -> Result<Vec<User>, Fault> {
+    tx.list(&FIND_BY_PHONE, bind![phone, limit]).await
 }
 
 /// Users in the order of their usernames, from after one of them.

@@ -4,6 +4,7 @@
 mod ending;
 mod families;
 mod handlers;
+mod identifiers;
 mod outbox;
 mod people;
 mod settings;
