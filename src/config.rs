@@ -6,7 +6,6 @@
 
 mod file;
 mod keys;
-mod network;
 mod shown;
 mod sms;
 mod template;
@@ -20,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::admission::{DEFAULT_RULES, Rule};
 use crate::captcha::verifier::Verifiers;
 use crate::identity::text_message::SmsPolicy;
+use crate::network::Network;
 use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
 use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
-pub use network::Network;
 pub use sms::SmsConfig;
 pub use template::TEMPLATE;
 use vestibule_protocol::secret::Secret;

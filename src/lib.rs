@@ -28,6 +28,7 @@ pub mod hashing;
 pub mod identity;
 pub mod metrics;
 pub mod moment;
+pub mod network;
 pub mod outbound;
 pub mod outgoing;
 pub mod refusal;

@@ -17,7 +17,7 @@ mod source;
 const ROWS: &[Row] = &[
     Row {
         name: "0 words",
-        rooms: &["moment", "refusal", "algorithm", "changes"],
+        rooms: &["moment", "refusal", "algorithm", "changes", "network"],
         sideways: Sideways::Allowed,
     },
     Row {

@@ -22,8 +22,8 @@ use super::arrival::Arrival;
 use super::cors::Cors;
 use super::{Route, dispatch, route};
 use crate::app::{App, SiteEntry};
-use crate::config::Network;
 use crate::moment::{Entropy, Stopwatch};
+use crate::network::Network;
 use crate::refusal::{Fault, Refusal};
 
 /// What the public listener knows besides the app.

@@ -110,6 +110,7 @@ mod tests {
             let body = format!(r#"{{"code":{code},"message":"+15551234567","status":{status}}}"#);
             match outcome(&Reply {
                 status,
+                headers: HeaderMap::new(),
                 body: body.into_bytes(),
             }) {
                 SmsOutcome::Sent => ("sent", Success),

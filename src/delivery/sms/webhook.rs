@@ -1,12 +1,7 @@
-//! A service of the operator's own: each message as one JSON object, signed.
-//!
-//! The signature is `v1=` and the HMAC-SHA256, in hexadecimal, of the timestamp, a dot and the body. The
-//! timestamp is signed with it, so that a receiver can refuse what is old, and a recorded request is of
-//! no use later.
+//! A service of the operator's own: each message as one JSON object, signed as `outbound` signs.
 
 use std::fmt;
 
-use aws_lc_rs::hmac;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 use url::Url;
@@ -15,25 +10,21 @@ use vestibule_protocol::secret::Secret;
 use super::{NoRequest, Post, Reply, SmsOutcome, TextMessage, reject, retry};
 use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
+use crate::outbound::{SigningKey, date_and_sign};
 
 /// The service.
 pub struct Webhook {
     url: Url,
-    // A key with its schedule is more than a kilobyte.
-    key: Option<Box<hmac::Key>>,
+    key: Option<SigningKey>,
 }
 
 impl Webhook {
     /// A service at an address. Without a secret nothing is signed.
     pub fn new(url: Url, secret: Option<&Secret>) -> Webhook {
-        let key_of = |secret: &Secret| {
-            Box::new(hmac::Key::new(
-                hmac::HMAC_SHA256,
-                secret.expose().as_bytes(),
-            ))
-        };
-        let key = secret.map(key_of);
-        Webhook { url, key }
+        Webhook {
+            url,
+            key: secret.map(SigningKey::new),
+        }
     }
 
     pub(super) fn post(&self, message: &TextMessage, at: Moment) -> Result<Post, NoRequest> {
@@ -47,15 +38,8 @@ impl Webhook {
         })
         .to_string();
         let id = HeaderValue::from_bytes(message.message_id.as_bytes()).map_err(|_| NoRequest)?;
-        let timestamp = at.seconds();
-        let mut headers = HeaderMap::from_iter([
-            (IDEMPOTENCY_KEY, id),
-            (TIMESTAMP, HeaderValue::from(timestamp)),
-        ]);
-        if let Some(key) = &self.key {
-            let signature = HeaderValue::from_str(&sign(key, timestamp, &body));
-            headers.insert(SIGNATURE, signature.map_err(|_| NoRequest)?);
-        }
+        let mut headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, id)]);
+        date_and_sign(&mut headers, self.key.as_ref(), at, &body);
         Ok(Post {
             url: self.url.clone(),
             content_type: "application/json",
@@ -85,12 +69,6 @@ pub(super) fn outcome(reply: &Reply) -> SmsOutcome {
     }
 }
 
-fn sign(key: &hmac::Key, timestamp: i64, body: &str) -> String {
-    let tag = hmac::sign(key, format!("{timestamp}.{body}").as_bytes());
-    let hex = tag.as_ref().iter().map(|byte| format!("{byte:02x}"));
-    format!("v1={}", hex.collect::<String>())
-}
-
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let host = self.url.host_str().unwrap_or_default();
@@ -99,8 +77,6 @@ impl fmt::Debug for Webhook {
 }
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const SIGNATURE: HeaderName = HeaderName::from_static("vestibule-signature");
-const TIMESTAMP: HeaderName = HeaderName::from_static("vestibule-timestamp");
 
 #[cfg(test)]
 mod tests {
@@ -108,20 +84,15 @@ mod tests {
     use SmsStatus::*;
 
     #[test]
-    fn the_signature_is_the_hmac_of_timestamp_and_body() {
-        // Worked out with `printf '1767607200.{"a":1}' | openssl dgst -sha256 -hmac s3cret`.
-        let key = hmac::Key::new(hmac::HMAC_SHA256, b"s3cret");
-        assert_eq!(
-            sign(&key, 1_767_607_200, r#"{"a":1}"#),
-            "v1=67fc07686944a0d7fff577c25f400aa05679c9be1db7e8c952ce04d966bfb43c"
-        );
-    }
-
-    #[test]
     fn an_answer_is_about_the_message_or_about_something_that_may_pass() {
         let outcome = |status: u16, body: &str| {
             let body = body.as_bytes().to_vec();
-            match outcome(&Reply { status, body }) {
+            let headers = HeaderMap::new();
+            match outcome(&Reply {
+                status,
+                headers,
+                body,
+            }) {
                 SmsOutcome::Sent => ("sent", Success),
                 SmsOutcome::Retry { status, .. } => ("retry", status),
                 SmsOutcome::Reject { status, .. } => ("reject", status),

@@ -3,7 +3,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use vestibule::config::Network;
+use vestibule::network::Network;
 
 use crate::fixture::{
     Answer, CHALLENGE, Call, Database, PASSWORD, PUBLIC_URL, Setup, Site, on_sqlite,

@@ -1,4 +1,4 @@
-//! A network in CIDR form, for the list of trusted proxies.
+//! A network in CIDR form: which proxies are trusted, and which private addresses may be called.
 
 use std::fmt;
 use std::net::IpAddr;
