@@ -5,6 +5,9 @@
 //! `userdata`, puts members of `customdata` where the site's mapping says, and names the account.
 
 pub mod contract;
+pub mod difference;
+pub mod question;
+pub mod record;
 
 mod registration;
 

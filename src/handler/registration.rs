@@ -74,16 +74,16 @@ pub enum AccountLink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerError {
     /// The kind, in the manner of an exception's name.
-    pub exception: &'static str,
+    pub exception: String,
     /// What about it, without any value of the request.
     pub message: String,
 }
 
 impl HandlerError {
     /// A failure.
-    pub fn new(exception: &'static str, message: impl Into<String>) -> HandlerError {
+    pub fn new(exception: impl Into<String>, message: impl Into<String>) -> HandlerError {
         HandlerError {
-            exception,
+            exception: exception.into(),
             message: message.into(),
         }
     }

@@ -172,7 +172,7 @@ async fn give_up<T>(
 /// The refusal of a registration that failed after its code was proven, with its log line.
 fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     tracing::warn!(
-        request = %visit.request_id, exception = error.exception, reason = %error.message,
+        request = %visit.request_id, exception = %error.exception, reason = %error.message,
         "a proven registration failed"
     );
     Refusal::RegistrationFailed {
