@@ -5,6 +5,7 @@
 //! request.
 
 mod file;
+mod handlers;
 mod keys;
 mod shown;
 mod sms;
@@ -24,6 +25,7 @@ use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
 use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
+pub use handlers::HandlersConfig;
 pub use sms::SmsConfig;
 pub use template::TEMPLATE;
 use vestibule_protocol::secret::Secret;
@@ -36,6 +38,8 @@ pub struct Config {
     pub captcha: CaptchaConfig,
     /// `[database]`
     pub database: DatabaseConfig,
+    /// `[handlers]`
+    pub handlers: HandlersConfig,
     /// `[hashing]`
     pub hashing: HashingConfig,
     /// `[keys]`
@@ -303,6 +307,7 @@ impl Config {
         self.validate_numbers()?;
         self.verifiers()?;
         self.sms.validate()?;
+        self.handlers.validate()?;
         if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
             return Err("[listen] tls_certificate_file and tls_key_file go together".into());
         }

@@ -1,7 +1,7 @@
 //! A network in CIDR form: which proxies are trusted, and which private addresses may be called.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -14,6 +14,18 @@ pub struct Network {
 }
 
 impl Network {
+    /// `127.0.0.0/8`
+    pub const LOOPBACK_V4: Network = Network {
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        prefix: 8,
+    };
+
+    /// `::1`
+    pub const LOOPBACK_V6: Network = Network {
+        address: IpAddr::V6(Ipv6Addr::LOCALHOST),
+        prefix: 128,
+    };
+
     /// Whether an address lies in the network. An IPv4 address written as IPv6 is IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -27,6 +27,7 @@ use crate::hashing::Hasher;
 use crate::identity::text_message::SmsPolicy;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy, Moment};
+use crate::outbound::Outbound;
 use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::{self, Store};
@@ -59,6 +60,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
+    /// The guarded way out, to addresses that handlers name.
+    pub outbound: Outbound,
     /// Rings when a message was queued, so that it leaves at once.
     pub outbox_bell: Notify,
     /// The database.
@@ -92,6 +95,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
+    /// The guarded way out, to addresses that handlers name.
+    pub outbound: Outbound,
     /// Which text messages may be sent.
     pub sms_policy: SmsPolicy,
     /// The database, with its schema in place.
@@ -117,6 +122,7 @@ impl App {
             limits: parts.limits,
             metrics: parts.metrics,
             otp: parts.otp,
+            outbound: parts.outbound,
             outbox_bell: Notify::new(),
             sms_policy: parts.sms_policy,
             store: parts.store,

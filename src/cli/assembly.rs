@@ -16,7 +16,7 @@ use crate::delivery::{Channels, Gateway, Inbox};
 use crate::hashing::Hasher;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
-use crate::outbound::check_url;
+use crate::outbound::{Outbound, check_url};
 use crate::sealing::Keyring;
 use crate::store::Store;
 use vestibule_protocol::secret::Secret;
@@ -61,6 +61,7 @@ pub async fn assemble(config: &Config, world: World) -> Result<Arc<App>, Exit> {
         limits: config.limits.clone(),
         metrics: world.metrics,
         otp: config.otp.clone(),
+        outbound: Outbound::guarded(config.handlers.bounds(), config.handlers.address_rule())?,
         sms_policy: config.sms_policy().map_err(Exit::refused)?,
         store: world.store,
     })

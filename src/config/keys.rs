@@ -11,6 +11,9 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("database", "synchronous", "\"full\" or \"normal\""),
     ("database", "url", TEXT),
     ("database", "url_file", PATH),
+    ("handlers", "private_addresses", NETWORKS),
+    ("handlers", "webhook_max_in_flight", WHOLE),
+    ("handlers", "webhook_timeout_ms", WHOLE),
     ("hashing", "queue", WHOLE),
     ("hashing", "threads", WHOLE),
     ("keys", "master_key_file", PATH),
@@ -42,11 +45,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("otp.registration", "length", WHOLE),
     ("otp.registration", "lifetime_seconds", WHOLE),
     ("otp.registration", "tries", WHOLE),
-    (
-        "proxies",
-        "trusted",
-        "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"]",
-    ),
+    ("proxies", "trusted", NETWORKS),
     ("sms", "allowed_countries", PLACES),
     ("sms", "connections", WHOLE),
     ("sms", "cost_micros", BY_COUNTRY),
@@ -72,6 +71,7 @@ const KEYS: &[(&str, &str, &str)] = &[
 const ALPHABET: &str = "\"digits\" or \"alphanumeric\"";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 const BY_COUNTRY: &str = "whole numbers by country, such as { DE = 500 }";
+const NETWORKS: &str = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"]";
 const PATH: &str = "a path";
 const PLACES: &str = "a list of countries and calling codes, such as [\"DE\", \"+43\"]";
 const TEXT: &str = "text";

@@ -105,6 +105,13 @@ codes_per_hour = 5
 # Rows here stand in place of all built-in rules (docs/reference/limits.md).
 # rules = [{ surface = "init", per = "ip_prefix", count = 20, seconds = 60 }]
 
+[handlers]
+# Webhooks and scripts call public addresses only, and these: "127.0.0.1", "10.1.2.0/24".
+private_addresses = []
+# How long one call to a webhook, or one fetch of a script, may take, and how many run at once.
+webhook_timeout_ms = 2000
+webhook_max_in_flight = 64
+
 [hashing]
 # Threads that hash passwords, 19 MiB each; 0 is one per core.
 threads = 0

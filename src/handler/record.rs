@@ -74,7 +74,7 @@ impl Outcome {
             Ok(value) => Outcome::Result(value.clone()),
             Err(error) => Outcome::Error {
                 exception: error.exception.clone(),
-                message: error.message.clone(),
+                message: error.explained(),
             },
         }
     }

@@ -70,13 +70,15 @@ pub enum AccountLink {
     },
 }
 
-/// Why the handler failed; both parts are shown to the app as `apex_error`.
+/// Why the handler failed; exception and message are shown to the app as `apex_error`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerError {
     /// The kind, in the manner of an exception's name.
     pub exception: String,
     /// What about it, without any value of the request.
     pub message: String,
+    /// What the operator is told besides, and the app is not.
+    pub detail: Option<String>,
 }
 
 impl HandlerError {
@@ -85,6 +87,21 @@ impl HandlerError {
         HandlerError {
             exception: exception.into(),
             message: message.into(),
+            detail: None,
+        }
+    }
+
+    /// The same failure, with what only the operator is told.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> HandlerError {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The message with what only the operator is told.
+    pub fn explained(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}", self.message),
+            None => self.message.clone(),
         }
     }
 

@@ -10,15 +10,17 @@ use serde_json::Value;
 use vestibule::app::{App, Parts};
 use vestibule::captcha::verifier::Captcha;
 use vestibule::cli::seed::{self, Source};
+use vestibule::config::HandlersConfig;
 use vestibule::delivery::{Channels, Gateway};
 use vestibule::hashing::Hasher;
 use vestibule::metrics::Metrics;
 use vestibule::moment::Entropy;
+use vestibule::outbound::Names;
 use vestibule::refusal::FaultKind;
 use vestibule::sealing::Keyring;
 use vestibule::store::{Location, Store, Synchronous};
 
-use crate::fixture::{Answer, Call, START, Site, on_both_databases, registration};
+use crate::fixture::{Answer, Call, START, Site, guarded, on_both_databases, registration};
 
 /// An init call, by a token that was had before anything broke.
 async fn init(site: &Site, token: &str, username: &str) -> Answer {
@@ -73,6 +75,7 @@ on_both_databases! {
             limits: site.app.limits.clone(),
             metrics,
             otp: site.app.otp.clone(),
+            outbound: guarded(&HandlersConfig::default(), Names::System),
             sms_policy: site.app.sms_policy.clone(),
             store,
         });
