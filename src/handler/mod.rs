@@ -7,8 +7,10 @@
 
 pub mod contract;
 pub mod difference;
+pub mod fixture;
 pub mod question;
 pub mod record;
+pub mod types;
 pub mod webhook;
 
 mod registration;

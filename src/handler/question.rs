@@ -42,7 +42,7 @@ pub enum AccountQuestion {
 /// What `identifiers.find` looks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentifierQuestion {
-    /// The kind: `orderNumber`.
+    /// The kind: `order`.
     pub kind: String,
     /// The value as given.
     pub value: String,
