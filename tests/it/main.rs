@@ -1,5 +1,5 @@
 //! The integration tests, one binary: `flow/` per story, `rfc/` per specification, `store/` on both
-//! databases, `delivery/` against a real SMTP conversation, `process/` for the binary itself.
+//! databases, `delivery/` against a real SMTP conversation, `handlers/` the customers' own code, `process/` for the binary itself.
 //!
 //! Most tests drive the public listener's routes in process, with a fixed clock and a fresh database
 //! each; [`fixture::Site`] is a site with the demo on it and clients as verbs.
@@ -15,6 +15,8 @@ mod captcha;
 mod delivery;
 mod fixture;
 mod flow;
+mod handlers;
+mod outbound;
 mod process;
 mod rfc;
 mod sms;

@@ -1,0 +1,3 @@
+//! Customers' own code.
+
+mod webhook;

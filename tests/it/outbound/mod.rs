@@ -1,0 +1,4 @@
+//! The guarded way out, over real connections.
+
+mod fetching;
+mod guard;
