@@ -23,6 +23,7 @@ use crate::identity::text_message::SmsPolicy;
 use crate::network::Network;
 use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
+use crate::token::KeyRules;
 use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
 pub use handlers::HandlersConfig;
@@ -98,12 +99,16 @@ pub struct HashingConfig {
     pub queue: usize,
 }
 
-/// The master key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// The master key, and how old a signing key may become.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeysConfig {
     /// A file with 32 bytes in base64.
     pub master_key_file: Option<PathBuf>,
+    /// How long a signing key is published before it signs.
+    pub publish_before_hours: u64,
+    /// How long a signing key signs; 0 is for as long as nobody rotates it.
+    pub rotate_after_days: u64,
 }
 
 /// Limits. What a code and an account may have in failures is not switched off by any key.
@@ -214,6 +219,45 @@ impl Default for HashingConfig {
     }
 }
 
+impl Default for KeysConfig {
+    fn default() -> Self {
+        KeysConfig {
+            master_key_file: None,
+            publish_before_hours: 24,
+            rotate_after_days: 90,
+        }
+    }
+}
+
+impl KeysConfig {
+    /// How old a signing key may become.
+    pub fn rules(&self) -> KeyRules {
+        let seconds =
+            |count: u64, unit: i64| i64::try_from(count).unwrap_or(i64::MAX / unit) * unit;
+        KeyRules {
+            rotate_after_seconds: match self.rotate_after_days {
+                0 => None,
+                days => Some(seconds(days, 86_400)),
+            },
+            publish_before_seconds: seconds(self.publish_before_hours, 3_600),
+        }
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.rotate_after_days > 3_650 {
+            return Err("[keys] rotate_after_days must be between 0 and 3650".into());
+        }
+        if !(1..=720).contains(&self.publish_before_hours) {
+            return Err("[keys] publish_before_hours must be between 1 and 720".into());
+        }
+        let hours = self.rotate_after_days * 24;
+        if hours > 0 && hours <= self.publish_before_hours {
+            return Err("[keys] rotate_after_days must be longer than publish_before_hours".into());
+        }
+        Ok(())
+    }
+}
+
 impl Default for LimitsConfig {
     fn default() -> Self {
         LimitsConfig {
@@ -305,6 +349,7 @@ impl Config {
                 .map_err(|reason| format!("[limits] rules: {reason}"))?;
         }
         self.validate_numbers()?;
+        self.keys.validate()?;
         self.verifiers()?;
         self.sms.validate()?;
         self.handlers.validate()?;

@@ -8,6 +8,7 @@ mod access;
 mod admit;
 mod directory;
 mod guessing;
+pub mod keys;
 mod visit;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::outbound::Outbound;
 use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::{self, Store};
+use crate::token::KeyRules;
 use crate::verification::{OtpRules, Purpose};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::Holder;
@@ -52,6 +54,8 @@ pub struct App {
     pub entropy: Entropy,
     /// The threads that hash passwords.
     pub hasher: Hasher,
+    /// How old a signing key may become.
+    pub key_rules: KeyRules,
     /// The keys under the master key.
     pub keyring: Keyring,
     /// Whether hourly budgets are counted.
@@ -87,6 +91,8 @@ pub struct Parts {
     pub entropy: Entropy,
     /// The threads that hash passwords.
     pub hasher: Hasher,
+    /// How old a signing key may become.
+    pub key_rules: KeyRules,
     /// The keys under the master key.
     pub keyring: Keyring,
     /// Whether hourly budgets are counted.
@@ -118,6 +124,7 @@ impl App {
             edge: Edge::new(parts.limits.rules_in_force(), Arc::clone(&parts.metrics)),
             entropy: parts.entropy,
             hasher: parts.hasher,
+            key_rules: parts.key_rules,
             keyring: parts.keyring,
             limits: parts.limits,
             metrics: parts.metrics,

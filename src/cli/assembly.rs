@@ -57,6 +57,7 @@ pub async fn assemble(config: &Config, world: World) -> Result<Arc<App>, Exit> {
         clock: world.clock,
         entropy: world.entropy,
         hasher: Hasher::start(config.hashing_threads(), config.hashing.queue),
+        key_rules: config.keys.rules(),
         keyring: world.keyring,
         limits: config.limits.clone(),
         metrics: world.metrics,

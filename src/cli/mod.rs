@@ -16,6 +16,7 @@ mod config;
 mod dev;
 mod inbox;
 mod isready;
+mod key;
 mod migrate;
 mod output;
 mod perform;
@@ -77,6 +78,8 @@ enum Command {
     Template(template::Arguments),
     /// Kinds of users, and what their passwords must meet
     Profile(profile::Arguments),
+    /// Signing keys: see, rotate, retire, remove
+    Key(key::Arguments),
     /// Create and show users
     User(user::Arguments),
     /// Run a flow from the terminal
@@ -163,6 +166,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Client(arguments) => client::run(&place, arguments).await,
         Command::Template(arguments) => template::run(&place, arguments).await,
         Command::Profile(arguments) => profile::run(&place, arguments).await,
+        Command::Key(arguments) => key::run(&place, arguments).await,
         Command::User(arguments) => user::run(&place, arguments).await,
         Command::Perform(arguments) => perform::run(&place, arguments).await,
         Command::Inbox(arguments) => inbox::run(&place, arguments).await,

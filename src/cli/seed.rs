@@ -120,13 +120,13 @@ fn signing_keys(source: Source<'_>) -> Result<Vec<SealedKey>, Fault> {
     let seal = |algorithm| {
         let (key, pkcs8) = SigningKey::generate(algorithm, source.at)?;
         Ok(SealedKey {
-            sealed: source
-                .keyring
-                .seal(Purpose::SigningKey, &key.id, &pkcs8, source.entropy),
-            id: key.id,
-            algorithm,
-            state: key.state,
-            created_at: source.at,
+            sealed: source.keyring.seal(
+                Purpose::SigningKey,
+                &key.record.id,
+                &pkcs8,
+                source.entropy,
+            ),
+            record: key.record,
         })
     };
     Algorithm::ALL.into_iter().map(seal).collect()

@@ -17,6 +17,8 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("hashing", "queue", WHOLE),
     ("hashing", "threads", WHOLE),
     ("keys", "master_key_file", PATH),
+    ("keys", "publish_before_hours", WHOLE),
+    ("keys", "rotate_after_days", WHOLE),
     ("limits", "enabled", "true or false"),
     (
         "limits",

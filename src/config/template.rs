@@ -19,6 +19,9 @@ connections = 16
 # 32 random bytes in base64: openssl rand -base64 32. Every secret in the database is sealed
 # under it. Back it up, and not beside the database.
 # master_key_file = "/etc/vestibule/master.key"
+# How long a signing key signs (0: until somebody rotates it), and how long it is published before.
+rotate_after_days = 90
+publish_before_hours = 24
 
 [listen]
 # The sites' endpoints.

@@ -259,9 +259,12 @@ async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
         .await
 }
 
-/// Sweeps what has ended, until the stop signal comes.
+/// Sweeps what has ended and tends the signing keys, until the stop signal comes.
 pub async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
+        if let Err(fault) = app.tend_keys(app.now()).await {
+            report_fault(&app, &fault);
+        }
         let swept = sweep_once(&app, app.now()).await;
         // A full batch means that there may be more, and then the next comes soon: rows must not
         // come faster than they go.

@@ -77,6 +77,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "handlers and discovery",
         text: include_str!("migrations/0009_handlers_and_discovery.sql"),
     },
+    Migration {
+        number: 10,
+        name: "the life of signing keys",
+        text: include_str!("migrations/0010_key_life.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -1,4 +1,5 @@
-//! Signing keys, sealed under the master key.
+//! Signing keys, sealed under the master key. Of each algorithm one at most is current and one at most
+//! is next, which an index holds to whatever comes at once.
 
 use super::Transaction;
 use super::challenge::unknown;
@@ -8,27 +9,29 @@ use crate::algorithm::Algorithm;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, Purpose};
-use crate::token::{KeyState, SigningKey};
+use crate::token::{KeyRecord, KeyState, SigningKey};
 
 statements! {
-    INSERT = "INSERT INTO signing_key (id, algorithm, sealed, state, created_at)
-        VALUES ($1, $2, $3, $4, $5)";
-    LIST = "SELECT id, algorithm, sealed, state, created_at FROM signing_key ORDER BY created_at, id";
+    ACTIVATE = "UPDATE signing_key SET state = 'current', activated_at = $2
+        WHERE id = $1 AND state = 'next'";
+    DELETE = "DELETE FROM signing_key WHERE id = $1";
+    INSERT = "INSERT INTO signing_key (id, algorithm, sealed, state, created_at, activated_at, retired_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    LIST = "SELECT id, algorithm, state, created_at, activated_at, retired_at, sealed
+        FROM signing_key ORDER BY created_at, id";
+    LIST_RECORDS = "SELECT id, algorithm, state, created_at, activated_at, retired_at
+        FROM signing_key ORDER BY created_at, id";
+    RETIRE = "UPDATE signing_key SET state = 'retired', retired_at = $2
+        WHERE algorithm = $1 AND state = 'current'";
 }
 
 /// A signing key as it rests.
 #[derive(Clone, Debug)]
 pub struct SealedKey {
-    /// `kid`.
-    pub id: String,
-    /// Its algorithm.
-    pub algorithm: Algorithm,
+    /// What is known of it.
+    pub record: KeyRecord,
     /// PKCS #8, sealed for the `kid`.
     pub sealed: Vec<u8>,
-    /// Where it is in its life.
-    pub state: KeyState,
-    /// When it was made.
-    pub created_at: Moment,
 }
 
 impl SealedKey {
@@ -37,22 +40,44 @@ impl SealedKey {
     /// # Faults
     /// It was sealed under another master key.
     pub fn open(&self, keyring: &Keyring) -> Result<SigningKey, Fault> {
-        let der = keyring.open(Purpose::SigningKey, &self.id, &self.sealed)?;
-        SigningKey::from_pkcs8(self.algorithm, self.state, self.created_at, &der)
+        let der = keyring.open(Purpose::SigningKey, &self.record.id, &self.sealed)?;
+        SigningKey::from_pkcs8(self.record.clone(), &der)
     }
 }
 
-/// Saves a key.
-pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<(), Fault> {
+/// Saves a key; false when its algorithm has one in that state already.
+pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<bool, Fault> {
+    let record = &key.record;
     let values = bind![
-        &key.id,
-        key.algorithm.as_str(),
+        &record.id,
+        record.algorithm.as_str(),
         &key.sealed,
-        key.state.as_str(),
-        key.created_at
+        record.state.as_str(),
+        record.created_at,
+        record.activated_at,
+        record.retired_at,
     ];
-    tx.execute(&INSERT, values).await?;
-    Ok(())
+    Ok(tx.execute(&INSERT, values).await? == 1)
+}
+
+/// Retires the current key of an algorithm, if it has one, and puts the next one in its place; false,
+/// and nothing is changed that matters, when that is not the next one.
+///
+/// # Faults
+/// The database is away.
+pub async fn activate(
+    tx: &mut Transaction<'_>,
+    algorithm: Algorithm,
+    id: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
+    tx.execute(&RETIRE, bind![algorithm.as_str(), at]).await?;
+    Ok(tx.execute(&ACTIVATE, bind![id, at]).await? == 1)
+}
+
+/// Deletes a key for good; false when there is none.
+pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+    Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 
 /// All keys, oldest first.
@@ -60,17 +85,31 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<SealedKey>, Fault> {
     tx.list(&LIST, &[]).await
 }
 
-impl Record for SealedKey {
+/// What is known of all keys, oldest first, without the keys.
+pub async fn records(tx: &mut Transaction<'_>) -> Result<Vec<KeyRecord>, Fault> {
+    tx.list(&LIST_RECORDS, &[]).await
+}
+
+impl Record for KeyRecord {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        let (id, algorithm, sealed, state): (_, String, _, String) =
-            (row.next()?, row.next()?, row.next()?, row.next()?);
-        Ok(SealedKey {
+        let (id, algorithm, state): (_, String, String) = (row.next()?, row.next()?, row.next()?);
+        Ok(KeyRecord {
             id,
             algorithm: Algorithm::parse(&algorithm)
                 .ok_or_else(|| unknown("algorithm", &algorithm))?,
-            sealed,
             state: KeyState::parse(&state).ok_or_else(|| unknown("state", &state))?,
             created_at: row.next()?,
+            activated_at: row.next()?,
+            retired_at: row.next()?,
+        })
+    }
+}
+
+impl Record for SealedKey {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(SealedKey {
+            record: KeyRecord::read(row)?,
+            sealed: row.next()?,
         })
     }
 }

@@ -36,8 +36,8 @@ pub fn encode(key: &SigningKey, claims: &impl Serialize) -> Result<String, Fault
     let claims = serde_json::to_vec(claims).map_err(|error| Fault::new("writing claims", error))?;
     let header = format!(
         r#"{{"alg":"{}","typ":"JWT","kid":"{}"}}"#,
-        key.algorithm.as_str(),
-        key.id
+        key.record.algorithm.as_str(),
+        key.record.id
     );
     let mut token = String::with_capacity(1024);
     URL_SAFE_NO_PAD.encode_string(header, &mut token);
@@ -63,7 +63,7 @@ pub fn decode<T: DeserializeOwned>(keys: &KeySet, token: &str) -> Result<T, JwtP
         .as_deref()
         .and_then(|kid| keys.find(kid))
         .ok_or(JwtProblem::Key)?;
-    if header.alg != key.algorithm.as_str() || header.typ.as_deref() != Some("JWT") {
+    if header.alg != key.record.algorithm.as_str() || header.typ.as_deref() != Some("JWT") {
         return Err(JwtProblem::Algorithm);
     }
     let signature = URL_SAFE_NO_PAD
@@ -113,7 +113,7 @@ mod tests {
                 JwtProblem::Signature
             );
 
-            let kid = keys.current(algorithm).unwrap().id.clone();
+            let kid = keys.current(algorithm).unwrap().record.id.clone();
             let none = json!({"alg": "none", "typ": "JWT", "kid": kid}).to_string();
             let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(none), parts[1]);
             assert_eq!(

@@ -2,10 +2,12 @@
 //!
 //! Opaque access tokens, refresh tokens and authorization codes rest as SHA-256; id_tokens and JWT
 //! access tokens are signed with the installation's keys (RFC 7515, RFC 7519, OpenID Connect Core
-//! 1.0). Signing keys are made and read here; `store` keeps them sealed.
+//! 1.0). Signing keys are made and read here, and how long one lives is decided here; `store` keeps them
+//! sealed.
 
 mod claims;
 mod jwt;
+pub mod key_life;
 mod opaque;
 mod refresh;
 mod signature;
@@ -13,6 +15,7 @@ mod signing_key;
 
 pub use claims::{AccessClaims, IdClaims, at_hash};
 pub use jwt::{JwtProblem, decode, encode};
+pub use key_life::{KeyRecord, KeyRules, KeyState, KeyStep};
 pub use opaque::{
     Minted, mint_access_token, mint_authorization_code, mint_client_id, mint_client_secret,
     mint_token_id,
@@ -22,4 +25,4 @@ pub use refresh::{
     succeed_refresh_token,
 };
 pub use signature::identity_signature;
-pub use signing_key::{KeySet, KeyState, SigningKey};
+pub use signing_key::{KeySet, SigningKey};

@@ -2,13 +2,14 @@
 //!
 //! What a code is good for, for whom, how often and how long (`codes`), PKCE (`pkce`), which redirect
 //! URIs are the registered one (`redirect_uris`), and tokens of both formats at the endpoints that
-//! take them (`bearers`, `jwt`), refreshing (`refresh`) and revoking (`revoke`),
+//! take them (`bearers`, `jwt`), the life of the keys that sign them (`keys`), refreshing (`refresh`) and revoking (`revoke`),
 //! and what a client is told of a token (`introspect`). Ids in the names are those of the threat catalogue.
 
 mod bearers;
 mod codes;
 mod introspect;
 mod jwt;
+mod keys;
 mod pkce;
 mod redirect_uris;
 mod refresh;

@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod database;
 mod general;
+mod key;
 mod perform;
 mod profile;
 mod site;

@@ -71,6 +71,7 @@ on_both_databases! {
             clock: site.clock.clone(),
             entropy,
             hasher: Hasher::start(1, 1),
+            key_rules: site.app.key_rules,
             keyring,
             limits: site.app.limits.clone(),
             metrics,

@@ -10,7 +10,7 @@ use vestibule::settings::{Settings, Site as SiteRow};
 use vestibule::store;
 use vestibule::store::client::SealedClient;
 use vestibule::store::signing_key::SealedKey;
-use vestibule::token::KeyState;
+use vestibule::token::{KeyRecord, KeyState};
 
 use super::{in_read, in_write};
 use crate::fixture::{MASTER_KEY, START, on_both_databases};
@@ -106,22 +106,58 @@ on_both_databases! {
 on_both_databases! {
     async fn a_signing_key_comes_back_whole_and_oldest_first(site: Site) {
         let seeded = in_read!(site, |tx| store::signing_key::list(tx).await).len();
-        let saved = SealedKey {
+        let record = KeyRecord {
             id: String::from("kid-1"),
             algorithm: Algorithm::EdDSA,
-            sealed: vec![0, 1, 255],
             state: KeyState::Retired,
             created_at: START.plus_seconds(-60),
+            activated_at: Some(START.plus_seconds(-50)),
+            retired_at: Some(START.plus_seconds(-40)),
         };
-        in_write!(site, saved, |tx, key| store::signing_key::insert(tx, key).await);
+        let saved = SealedKey { record: record.clone(), sealed: vec![0, 1, 255] };
+        assert!(in_write!(site, saved, |tx, key| store::signing_key::insert(tx, key).await));
         let found = in_read!(site, |tx| store::signing_key::list(tx).await);
         assert_eq!(found.len(), seeded + 1);
-        assert_eq!(found[0].id, "kid-1", "the oldest comes first");
-        assert_eq!(found[0].algorithm, Algorithm::EdDSA);
+        assert_eq!(found[0].record, record, "the oldest comes first");
         assert_eq!(found[0].sealed, [0, 1, 255]);
-        assert_eq!(found[0].state, KeyState::Retired);
-        assert_eq!(found[0].created_at, START.plus_seconds(-60));
+        assert_eq!(in_read!(site, |tx| store::signing_key::records(tx).await)[0], record);
         assert!(found[0].open(&Keyring::new(&MASTER_KEY)).is_err(), "these bytes are no sealed key");
+    }
+}
+
+on_both_databases! {
+    async fn an_algorithm_has_one_current_and_one_next_key(site: Site) {
+        let key = |id: &str, state| SealedKey {
+            record: KeyRecord {
+                id: id.to_owned(),
+                algorithm: Algorithm::RS256,
+                state,
+                created_at: START,
+                activated_at: None,
+                retired_at: None,
+            },
+            sealed: vec![1],
+        };
+        for (id, state, is_taken) in [
+            ("a", KeyState::Current, false), ("b", KeyState::Next, true), ("c", KeyState::Next, false),
+            ("d", KeyState::Retired, true), ("e", KeyState::Retired, true),
+        ] {
+            let inserted = in_write!(site, key(id, state), |tx, key| store::signing_key::insert(tx, key).await);
+            assert_eq!(inserted, is_taken, "{id}");
+        }
+        let activate = async |id: &'static str| in_write!(site, id, |tx, id| {
+            store::signing_key::activate(tx, Algorithm::RS256, id, START.plus_seconds(1)).await
+        });
+        assert!(activate("b").await);
+        let records = in_read!(site, |tx| store::signing_key::records(tx).await);
+        let current: Vec<_> = records.iter()
+            .filter(|key| key.algorithm == Algorithm::RS256 && key.state == KeyState::Current).collect();
+        assert_eq!(current.iter().map(|key| key.id.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(current[0].activated_at, Some(START.plus_seconds(1)));
+        let retired = records.iter().filter(|key| key.retired_at == Some(START.plus_seconds(1)));
+        assert_eq!(retired.count(), 1, "its predecessor");
+        assert!(in_write!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
+        assert!(!in_write!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
     }
 }
 

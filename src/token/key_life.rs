@@ -1,0 +1,289 @@
+//! The life of a signing key, as rules over values: when the next one is published, when it takes over,
+//! and when one that has retired may go.
+//!
+//! A verifier that keeps the key set for a while must have met a key before it signs, and must still
+//! find it when the last token that it signed ends. So a key is *next* (published), then *current* (it
+//! signs), then *retired* (published still), then gone. Each algorithm has one current key and at most
+//! one next key.
+
+use crate::algorithm::Algorithm;
+use crate::moment::Moment;
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It signs.
+    Current,
+    /// It is published and will sign.
+    Next,
+    /// It no longer signs; what it signed still verifies.
+    Retired,
+}
+
+impl KeyState {
+    /// Its word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KeyState::Current => "current",
+            KeyState::Next => "next",
+            KeyState::Retired => "retired",
+        }
+    }
+
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<KeyState> {
+        [KeyState::Current, KeyState::Next, KeyState::Retired]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+/// What is known of a key besides the pair itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// `kid`: the JWK thumbprint (RFC 7638).
+    pub id: String,
+    /// Its algorithm.
+    pub algorithm: Algorithm,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// When it was made, and published with that.
+    pub created_at: Moment,
+    /// When it began to sign.
+    pub activated_at: Option<Moment>,
+    /// When it signed no more.
+    pub retired_at: Option<Moment>,
+}
+
+impl KeyRecord {
+    /// When the key set no longer holds a key that has retired.
+    pub fn ends_at(&self) -> Option<Moment> {
+        self.retired_at.map(|at| at.plus_seconds(KEPT_SECONDS))
+    }
+
+    /// When its state ends by the rules alone; `None` for a current key that does not get old.
+    pub fn until(&self, rules: KeyRules) -> Option<Moment> {
+        match self.state {
+            KeyState::Current => {
+                let since = self.activated_at.unwrap_or(self.created_at);
+                rules
+                    .rotate_after_seconds
+                    .map(|seconds| since.plus_seconds(seconds))
+            }
+            KeyState::Next => Some(self.created_at.plus_seconds(rules.publish_before_seconds)),
+            KeyState::Retired => self.ends_at(),
+        }
+    }
+}
+
+/// How old a key may become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRules {
+    /// How long a key signs, in seconds; `None` for as long as nobody says otherwise.
+    pub rotate_after_seconds: Option<i64>,
+    /// How long a key is published before it signs, in seconds.
+    pub publish_before_seconds: i64,
+}
+
+impl Default for KeyRules {
+    /// 90 days, and a day.
+    fn default() -> Self {
+        KeyRules {
+            rotate_after_seconds: Some(90 * 86_400),
+            publish_before_seconds: 86_400,
+        }
+    }
+}
+
+/// A step in the life of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyStep {
+    /// A next key becomes the current one, and the current one retires.
+    Activate {
+        /// The next key.
+        id: String,
+    },
+    /// A next key is made.
+    Publish {
+        /// For which algorithm.
+        algorithm: Algorithm,
+    },
+    /// A key goes; a current one only together with the next key's taking over.
+    Remove {
+        /// Which.
+        id: String,
+    },
+}
+
+/// The steps that are due.
+///
+/// A next key takes over once it has been published for as long as the rules say, whatever made it: its
+/// predecessor's age, or an administrator. An algorithm that has lost its key gets one at once.
+pub fn due(keys: &[KeyRecord], rules: KeyRules, at: Moment) -> Vec<KeyStep> {
+    let mut steps = Vec::new();
+    for algorithm in Algorithm::ALL {
+        match (current(keys, algorithm), next(keys, algorithm)) {
+            (current, Some(next)) => {
+                let is_known = next.until(rules).is_some_and(|until| until <= at);
+                if is_known || current.is_none() {
+                    let id = next.id.clone();
+                    steps.push(KeyStep::Activate { id });
+                }
+            }
+            (Some(current), None) if !is_old(current, rules, at) => {}
+            (_, None) => steps.push(KeyStep::Publish { algorithm }),
+        }
+    }
+    let over = keys
+        .iter()
+        .filter(|key| key.state == KeyState::Retired && key.ends_at().is_some_and(|end| end <= at));
+    steps.extend(over.map(|key| KeyStep::Remove { id: key.id.clone() }));
+    steps
+}
+
+/// Whether a step can be taken at all.
+pub fn is_possible(keys: &[KeyRecord], step: &KeyStep) -> bool {
+    let find = |id: &str| keys.iter().find(|key| key.id == id);
+    match step {
+        KeyStep::Activate { id } => find(id).is_some_and(|key| key.state == KeyState::Next),
+        KeyStep::Publish { algorithm } => next(keys, *algorithm).is_none(),
+        KeyStep::Remove { id } => find(id).is_some_and(|key| {
+            key.state != KeyState::Current || next(keys, key.algorithm).is_some()
+        }),
+    }
+}
+
+/// The key that signs with an algorithm.
+pub fn current(keys: &[KeyRecord], algorithm: Algorithm) -> Option<&KeyRecord> {
+    in_state(keys, algorithm, KeyState::Current)
+}
+
+/// The key that will.
+pub fn next(keys: &[KeyRecord], algorithm: Algorithm) -> Option<&KeyRecord> {
+    in_state(keys, algorithm, KeyState::Next)
+}
+
+fn in_state(keys: &[KeyRecord], algorithm: Algorithm, state: KeyState) -> Option<&KeyRecord> {
+    keys.iter()
+        .find(|key| key.algorithm == algorithm && key.state == state)
+}
+
+/// Whether it is time to publish the successor of a key.
+fn is_old(current: &KeyRecord, rules: KeyRules, at: Moment) -> bool {
+    let until = current.until(rules);
+    until.is_some_and(|until| until.plus_seconds(-rules.publish_before_seconds) <= at)
+}
+
+/// How long a retired key is kept: the longest life that a policy gives a token, 24 hours, and an hour
+/// for nodes that have not heard yet and for clocks that are behind.
+const KEPT_SECONDS: i64 = 25 * 3_600;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600;
+    const DAY: i64 = 24 * HOUR;
+
+    fn at(seconds: i64) -> Moment {
+        Moment::from_millis(seconds * 1_000)
+    }
+
+    fn key(id: &str, state: KeyState, since: i64) -> KeyRecord {
+        let moment = at(since);
+        KeyRecord {
+            id: id.to_owned(),
+            algorithm: Algorithm::RS256,
+            state,
+            created_at: moment,
+            activated_at: (state == KeyState::Current).then_some(moment),
+            retired_at: (state == KeyState::Retired).then_some(moment),
+        }
+    }
+
+    /// The steps for RS256; the other algorithms have a key that never gets old.
+    fn steps(keys: &[KeyRecord], rules: KeyRules, seconds: i64) -> Vec<KeyStep> {
+        let mut all = keys.to_vec();
+        for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {
+            let young = key(algorithm.as_str(), KeyState::Current, seconds);
+            all.push(KeyRecord { algorithm, ..young });
+        }
+        due(&all, rules, at(seconds))
+    }
+
+    #[test]
+    fn a_key_is_published_signs_retires_and_goes() {
+        let rules = KeyRules::default();
+        let publish = || {
+            vec![KeyStep::Publish {
+                algorithm: Algorithm::RS256,
+            }]
+        };
+        let activate = |id: &str| vec![KeyStep::Activate { id: id.to_owned() }];
+        let remove = |id: &str| vec![KeyStep::Remove { id: id.to_owned() }];
+        let old = || key("a", KeyState::Current, 0);
+        assert_eq!(steps(&[old()], rules, 89 * DAY - 1), []);
+        assert_eq!(steps(&[old()], rules, 89 * DAY), publish());
+        let both = [old(), key("b", KeyState::Next, 89 * DAY)];
+        assert_eq!(steps(&both, rules, 90 * DAY - 1), []);
+        assert_eq!(steps(&both, rules, 90 * DAY), activate("b"));
+        let both = [
+            key("a", KeyState::Retired, 90 * DAY),
+            key("b", KeyState::Current, 90 * DAY),
+        ];
+        assert_eq!(steps(&both, rules, 91 * DAY + HOUR - 1), []);
+        assert_eq!(steps(&both, rules, 91 * DAY + HOUR), remove("a"));
+    }
+
+    #[test]
+    fn a_key_that_was_asked_for_takes_over_whatever_the_age_of_the_other() {
+        let never = KeyRules {
+            rotate_after_seconds: None,
+            publish_before_seconds: HOUR,
+        };
+        let keys = [
+            key("a", KeyState::Current, 0),
+            key("b", KeyState::Next, DAY),
+        ];
+        assert_eq!(steps(&keys[..1], never, 10_000 * DAY), []);
+        assert_eq!(steps(&keys, never, DAY + HOUR - 1), []);
+        assert_eq!(
+            steps(&keys, never, DAY + HOUR),
+            [KeyStep::Activate { id: "b".into() }]
+        );
+    }
+
+    #[test]
+    fn an_algorithm_without_a_key_gets_one_at_once() {
+        let rules = KeyRules::default();
+        assert_eq!(
+            steps(&[], rules, 0),
+            [KeyStep::Publish {
+                algorithm: Algorithm::RS256
+            }]
+        );
+        let fresh = [key("b", KeyState::Next, 0)];
+        assert_eq!(
+            steps(&fresh, rules, 0),
+            [KeyStep::Activate { id: "b".into() }]
+        );
+    }
+
+    #[test]
+    fn a_current_key_goes_only_when_another_can_take_over() {
+        let remove = KeyStep::Remove { id: "a".into() };
+        let current = key("a", KeyState::Current, 0);
+        assert!(!is_possible(std::slice::from_ref(&current), &remove));
+        assert!(is_possible(
+            &[current.clone(), key("b", KeyState::Next, 0)],
+            &remove
+        ));
+        assert!(is_possible(&[key("a", KeyState::Retired, 0)], &remove));
+        assert!(is_possible(&[key("a", KeyState::Next, 0)], &remove));
+        assert!(!is_possible(&[], &remove));
+        assert!(!is_possible(
+            &[current],
+            &KeyStep::Activate { id: "a".into() }
+        ));
+    }
+}
