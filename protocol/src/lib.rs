@@ -23,3 +23,4 @@ pub mod secret;
 pub mod strict_json;
 pub mod token;
 pub mod userinfo;
+pub mod uvid;
