@@ -168,6 +168,12 @@ pub struct OtpConfig {
 pub struct ProxiesConfig {
     /// Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted: Vec<Network>,
+    /// The header in which a trusted proxy names the client's city.
+    pub city_header: Option<String>,
+    /// The header in which it names the client's country.
+    pub country_header: Option<String>,
+    /// The header in which it names the region of that country.
+    pub subdivision_header: Option<String>,
 }
 
 /// The mail relay.

@@ -66,6 +66,11 @@ pub enum Refusal {
     CredentialsMustBePosted,
     /// The username or the password is wrong, or the account cannot be entered by this door now.
     CredentialsWrong,
+    /// User discovery found nobody, at a site that shows what its handler says of that.
+    DiscoveryFailed {
+        /// The handler's words.
+        message: String,
+    },
     /// The site does not let people choose a new password.
     ForgotPasswordDisabled,
     /// The form cannot be read, or repeats a parameter with another value.
@@ -189,6 +194,9 @@ impl Refusal {
             Refusal::RegistrationFailed { apex_error } => {
                 answer.with_apex_error(apex_error.clone())
             }
+            Refusal::DiscoveryFailed { .. } if shape != Shape::OAuth => {
+                answer.with_field("login_hint".to_owned())
+            }
             Refusal::UsernameTaken => answer.with_field("userdata.username".to_owned()),
             _ => answer,
         }
@@ -207,6 +215,8 @@ impl Refusal {
             R::ChallengeFailed if shape != Shape::OAuth => Wire::InvalidOtp,
             R::ChallengeFailed | R::CredentialsMalformed => Wire::AuthenticationFailure,
             R::CredentialsWrong | R::UserDisabled => Wire::AuthenticationFailure,
+            R::DiscoveryFailed { .. } if shape == Shape::OAuth => Wire::AuthenticationFailure,
+            R::DiscoveryFailed { .. } => Wire::InvalidParameters,
             R::UserLocked if shape != Shape::OAuth => Wire::UserAccountLocked,
             R::UserLocked => Wire::AuthenticationFailure,
             R::ChannelUnavailable | R::TextMessageBlocked => Wire::OtpGenerationFailed,
@@ -262,6 +272,10 @@ impl Refusal {
 
     /// Words that are more exact than those of the row.
     fn description(&self, shape: Shape) -> Option<String> {
+        // What a site has said that it shows stands before every table.
+        if let Refusal::DiscoveryFailed { message } = self {
+            return Some(message.clone());
+        }
         // Forgot password has a published table, and its words are answered to the letter.
         if shape == Shape::Headless {
             return None;

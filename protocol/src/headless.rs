@@ -17,7 +17,7 @@ use crate::secret::Secret;
 
 pub use self::captcha::{CaptchaProof, RecaptchaEvent, TOKEN_LENGTH_MAX};
 pub use self::forgot_password::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
-pub use self::members::{NEVER_APPLIED, is_never_applied};
+pub use self::members::{NEVER_APPLIED, is_never_applied, parse_customdata};
 pub use self::passwordless_login::{InitPasswordlessLogin, PasswordlessAnswer};
 
 mod captcha;

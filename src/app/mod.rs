@@ -7,8 +7,10 @@
 mod access;
 mod admit;
 mod directory;
+mod discovery;
 mod guessing;
 pub mod keys;
+mod request_attributes;
 mod visit;
 
 use std::sync::Arc;
@@ -38,7 +40,8 @@ pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::Holder;
 pub use admit::{Admitted, Knock};
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry};
-pub use visit::Visit;
+pub use discovery::{Discovered, Hint};
+pub use visit::{Place, Visit};
 
 /// Everything that a story may use.
 pub struct App {

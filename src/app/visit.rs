@@ -18,8 +18,23 @@ pub struct Visit {
     pub at: Moment,
     /// Where the request came from.
     pub ip: IpAddr,
+    /// Where a trusted proxy says that this is.
+    pub place: Place,
+    /// `User-Agent`, as sent.
+    pub user_agent: Option<String>,
     /// Its id, on the answer and on every log line.
     pub request_id: String,
+}
+
+/// Where a caller is, as far as a trusted proxy says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// City.
+    pub city: Option<String>,
+    /// Country.
+    pub country: Option<String>,
+    /// Region of the country.
+    pub subdivision: Option<String>,
 }
 
 impl Visit {

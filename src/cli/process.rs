@@ -74,7 +74,7 @@ pub async fn start(
         app: Arc::clone(&app),
         is_tls: tls.is_some(),
         is_plain_allowed,
-        trusted_proxies: config.proxies.trusted.clone(),
+        proxies: config.proxies.clone(),
         request_ids: RequestIds::new(&app.entropy),
     };
     let started = endpoint::start(listeners, gate, tls, management_routes).await?;

@@ -1,11 +1,13 @@
 //! `vestibule user create|show|list`; the commands that change a user stand in `standing`.
 
+mod identifier;
 mod standing;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use vestibule_protocol::headless::is_never_applied;
 use vestibule_protocol::identifier::RecordId;
 
 use self::standing::{Change, change};
@@ -18,6 +20,7 @@ use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::identity::{Attributes, Profile, User, prefix};
 use crate::moment::Moment;
+use crate::settings::is_name;
 use crate::store;
 use crate::store::audit::AuditEvent;
 use crate::store::credential::Credential;
@@ -75,6 +78,11 @@ enum Action {
         /// Username or record id
         user: String,
     },
+    /// What the business knows users by, such as the number of an order
+    Identifier {
+        #[command(subcommand)]
+        action: identifier::Action,
+    },
     /// Give a user another password and end their sessions
     SetPassword {
         /// Username or record id
@@ -110,6 +118,9 @@ struct Create {
     /// The phone number has proven itself elsewhere
     #[arg(long, requires = "phone")]
     phone_verified: bool,
+    /// An attribute, NAME=VALUE; may be given several times
+    #[arg(long = "attribute", value_name = "NAME=VALUE")]
+    attributes: Vec<String>,
     /// A service's user, which has no password
     #[arg(long, conflicts_with = "password_file")]
     integration: bool,
@@ -130,6 +141,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Action::Disable { user } => change(place, &installation, &user, Change::Disable).await,
         Action::Enable { user } => change(place, &installation, &user, Change::Enable).await,
         Action::Delete { user } => standing::delete(place, &installation, &user).await,
+        Action::Identifier { action } => identifier::run(place, &installation, action).await,
         Action::SetPassword {
             user,
             password_file,
@@ -204,7 +216,7 @@ fn new_user(installation: &Installation, create: &Create, profile: &Profile) -> 
         account_id: None,
         locale: String::from("en_US"),
         timezone: String::from("UTC"),
-        attributes: Attributes::new(),
+        attributes: attributes(&create.attributes)?,
         is_integration: create.integration,
         email_verified_at: create.email_verified.then_some(at),
         phone_verified_at: create.phone_verified.then_some(at),
@@ -240,6 +252,23 @@ async fn hash_password(
     }
     let salt = installation.entropy.bytes::<SALT_BYTES>();
     hasher.hash(prepared, salt).await.map_err(broken)
+}
+
+/// Attributes as they are written: `NAME=VALUE`, always as text.
+fn attributes(written: &[String]) -> Result<Attributes, Exit> {
+    let mut attributes = Attributes::new();
+    for text in written {
+        let (name, value) = text
+            .split_once('=')
+            .filter(|(name, _)| is_name(name) && !is_never_applied(name))
+            .ok_or_else(|| {
+                Exit::refused(format!(
+                    "--attribute {text:?}: write NAME=VALUE, with a name that looks like no right"
+                ))
+            })?;
+        attributes.insert(name.to_owned(), Value::from(value));
+    }
+    Ok(attributes)
 }
 
 /// An event that an administrator brought about.

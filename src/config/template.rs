@@ -35,6 +35,10 @@ management = "127.0.0.1:8081"
 [proxies]
 # Whose X-Forwarded-For and X-Forwarded-Proto are believed: "10.0.0.0/8", "::1".
 trusted = []
+# Headers in which they name the client's place, for user discovery handlers.
+# country_header = "CF-IPCountry"
+# city_header = "CF-IPCity"
+# subdivision_header = "CF-Region-Code"
 
 [smtp]
 # "smtp://HOST:25" (plain), "smtp+starttls://USER@HOST:587", "smtps://USER@HOST:465".

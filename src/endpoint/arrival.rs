@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::header::{ACCEPT, CONTENT_ENCODING};
+use http::header::{ACCEPT, CONTENT_ENCODING, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::timeout;
 use vestibule_protocol::format::Format;
 
-use crate::app::{App, SiteEntry};
+use crate::app::{App, Place, SiteEntry};
 use crate::flow::Visit;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Refusal};
@@ -22,12 +22,16 @@ pub const BODY_BYTES_MAX: usize = 128 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// As much of a `User-Agent` as is passed on, in characters.
+const USER_AGENT_LENGTH_MAX: usize = 512;
+
 /// A placed request.
 pub struct Arrival {
     pub app: Arc<App>,
     pub site: Arc<SiteEntry>,
     pub at: Moment,
     pub ip: IpAddr,
+    pub place: Place,
     pub request_id: String,
     pub method: Method,
     /// Below the site's prefix.
@@ -45,6 +49,12 @@ impl Arrival {
             site: Arc::clone(&self.site),
             at: self.at,
             ip: self.ip,
+            place: self.place.clone(),
+            user_agent: self
+                .headers
+                .get(USER_AGENT)
+                .and_then(|value| value.to_str().ok())
+                .map(|text| text.chars().take(USER_AGENT_LENGTH_MAX).collect()),
             request_id: self.request_id.clone(),
         }
     }

@@ -4,6 +4,7 @@
 
 use axum::response::Response;
 use http::Method;
+use serde_json::{Map, Value};
 use vestibule_protocol::authorization::{
     AuthorizationAnswer, AuthorizationRequest, redirect_location,
 };
@@ -11,12 +12,16 @@ use vestibule_protocol::basic::{BasicCredentials, parse_user};
 use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{AuthRequestType, VerificationMethod};
+use vestibule_protocol::headless::{
+    AuthRequestType, HINT_LENGTH_MAX, VerificationMethod, parse_customdata,
+};
+use vestibule_protocol::secret::Secret;
 
 use super::answer::redirect;
 use super::arrival::Arrival;
 use super::{attempt, limited, token};
 use crate::admission::Surface;
+use crate::flow::addressee::Named;
 use crate::flow::authorization::{self, Checked};
 use crate::flow::username_password::Credentials;
 use crate::flow::{Visit, addressee, passwordless_login, registration, username_password};
@@ -67,9 +72,12 @@ async fn log_in(
     let client = Some(checked.client.id.as_str());
     match request_type {
         Some(AuthRequestType::NamedUser) => {
-            let credentials = credentials(arrival, checked, request)?;
-            let target = addressee::compared(&credentials.username);
+            let user = named_user(arrival, checked, request)?;
+            let named = user.named(visit)?;
+            let target = addressee::compared(named.text());
             let presenting = limited::presenting(arrival, Surface::Login, client, Some(&target))?;
+            let password = user.password.clone();
+            let credentials = Credentials { named, password };
             let answer = username_password::log_in(app, visit, checked, credentials).await?;
             presenting.succeeded();
             Ok(answer)
@@ -96,12 +104,34 @@ async fn log_in(
     }
 }
 
-/// Username and password, from the Basic header or from the body of a POST, and from one of them.
-fn credentials(
+/// Who logs in with a password, as the request names them.
+struct NamedUser {
+    username: Option<String>,
+    login_hint: Option<String>,
+    customdata: Option<Map<String, Value>>,
+    password: Secret,
+}
+
+impl NamedUser {
+    /// Whom the request names, by the switches of the site.
+    ///
+    /// # Refusals
+    /// `ParameterMissing` when there is a hint alone, and discovery is off for this flow.
+    fn named(&self, visit: &Visit) -> Result<Named<'_>, Refusal> {
+        let is_on = username_password::discovers(&visit.site.site.settings);
+        let (username, hint) = (self.username.as_deref(), self.login_hint.as_deref());
+        Named::read(username, hint, self.customdata.as_ref(), is_on)
+            .map_err(|_| Refusal::ParameterMissing { name: "username" })
+    }
+}
+
+/// Username or hint, and password, from the Basic header or from the body of a POST, and from one of
+/// them.
+fn named_user(
     arrival: &Arrival,
     checked: &Checked,
     request: AuthorizationRequest,
-) -> Result<Credentials, Refusal> {
+) -> Result<NamedUser, Refusal> {
     let is_in_body = request.username.is_some() || request.password.is_some();
     let is_in_header = arrival.header("authorization")?.is_some();
     if is_in_body && is_in_header {
@@ -112,22 +142,49 @@ fn credentials(
     if (is_in_body || checked.client.policies.is_code_cred_post_only) && !is_posted {
         return Err(Refusal::CredentialsMustBePosted);
     }
-    if !is_in_body && request.login_hint.is_some() && !is_in_header {
-        // Only a discovery handler could tell whom a hint means.
-        return Err(Refusal::ParameterMissing { name: "username" });
-    }
     if is_in_body {
         let missing = |name| Refusal::ParameterMissing { name };
-        return Ok(Credentials {
-            username: request.username.ok_or(missing("username"))?,
+        if request.username.is_none() && request.login_hint.is_none() {
+            return Err(missing("username"));
+        }
+        return Ok(NamedUser {
+            username: request.username,
+            login_hint: checked_hint(request.login_hint)?,
+            customdata: customdata(request.customdata.as_deref())?,
             password: request.password.ok_or(missing("password"))?,
         });
     }
+    if request.login_hint.is_some() && !is_in_header {
+        // A hint comes with its password in the body.
+        return Err(Refusal::ParameterMissing { name: "password" });
+    }
     let BasicCredentials { left, right } = user_credentials(arrival)?;
-    Ok(Credentials {
-        username: left,
+    Ok(NamedUser {
+        username: Some(left),
+        login_hint: None,
+        customdata: None,
         password: right,
     })
+}
+
+fn checked_hint(login_hint: Option<String>) -> Result<Option<String>, Refusal> {
+    let is_too_long = |hint: &String| hint.chars().count() > HINT_LENGTH_MAX;
+    match login_hint {
+        Some(hint) if is_too_long(&hint) => Err(Refusal::FormMalformed {
+            reason: String::from("parameter too long: login_hint"),
+        }),
+        hint => Ok(hint),
+    }
+}
+
+/// `customdata` of a form: the text of a JSON object.
+fn customdata(text: Option<&str>) -> Result<Option<Map<String, Value>>, Refusal> {
+    let Some(text) = text else { return Ok(None) };
+    parse_customdata(text)
+        .map(Some)
+        .map_err(|_| Refusal::FormMalformed {
+            reason: String::from("customdata must be the text of a JSON object"),
+        })
 }
 
 /// The request identifier and the one-time password of the Basic header, and the channel that the

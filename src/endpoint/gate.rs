@@ -21,9 +21,9 @@ use super::answer::{finish, refuse, refuse_unplaced};
 use super::arrival::Arrival;
 use super::cors::Cors;
 use super::{Route, dispatch, route};
-use crate::app::{App, SiteEntry};
+use crate::app::{App, Place, SiteEntry};
+use crate::config::ProxiesConfig;
 use crate::moment::{Entropy, Stopwatch};
-use crate::network::Network;
 use crate::refusal::{Fault, Refusal};
 
 /// What the public listener knows besides the app.
@@ -34,11 +34,14 @@ pub struct Gate {
     pub is_tls: bool,
     /// Whether plain HTTP is answered: only `vestibule dev` on a loopback address.
     pub is_plain_allowed: bool,
-    /// Whose forwarding headers are believed.
-    pub trusted_proxies: Vec<Network>,
+    /// Whose forwarding headers are believed, and which of them name a place.
+    pub proxies: ProxiesConfig,
     /// Names for requests.
     pub request_ids: RequestIds,
 }
+
+/// Longest name of a place, in bytes.
+const PLACE_BYTES_MAX: usize = 128;
 
 /// Names for requests: a random number of this process and a count. They are unique and no secret.
 pub struct RequestIds {
@@ -147,6 +150,7 @@ impl Gate {
                     site,
                     at: self.app.now(),
                     ip: self.client_ip(peer.ip(), &parts.headers),
+                    place: self.client_place(peer.ip(), &parts.headers),
                     request_id: request_id.to_owned(),
                     method: parts.method.clone(),
                     path,
@@ -194,7 +198,8 @@ impl Gate {
     }
 
     fn is_proxy(&self, ip: IpAddr) -> bool {
-        self.trusted_proxies
+        self.proxies
+            .trusted
             .iter()
             .any(|network| network.contains(ip))
     }
@@ -219,6 +224,26 @@ impl Gate {
             }
         }
         client.to_canonical()
+    }
+
+    /// Where a trusted proxy says that the client is. As of every forwarding header, the last word is
+    /// the proxy's.
+    fn client_place(&self, peer: IpAddr, headers: &HeaderMap) -> Place {
+        if !self.is_proxy(peer) {
+            return Place::default();
+        }
+        let read = |name: &Option<String>| {
+            let value = headers.get_all(name.as_deref()?).iter().next_back()?;
+            let text = value.to_str().ok()?.trim();
+            (1..=PLACE_BYTES_MAX)
+                .contains(&text.len())
+                .then(|| text.to_owned())
+        };
+        Place {
+            city: read(&self.proxies.city_header),
+            country: read(&self.proxies.country_header),
+            subdivision: read(&self.proxies.subdivision_header),
+        }
     }
 }
 

@@ -1,12 +1,14 @@
-//! The addressee: whom a username names, and whether a code may be sent to them.
+//! The addressee: whom a username or a `login_hint` names, and whether a code may be sent to them.
 //!
-//! There is always one: of a name that nobody has, of a locked, a disabled or an unverified user it
+//! There is always one: of a name that nobody has, of a hint that means nobody or several, of a locked, a disabled or an unverified user it
 //! is somebody to whom nothing is sent, and the flow goes on in the same way.
 
+use serde_json::{Map, Value};
 use vestibule_protocol::headless::VerificationMethod;
 
 use super::Visit;
-use crate::app::App;
+use crate::app::{App, Hint};
+use crate::handler::contract::VerificationAction;
 use crate::identity::User;
 use crate::identity::email::EmailAddress;
 use crate::identity::username::Username;
@@ -16,10 +18,68 @@ use crate::settings::Settings;
 use crate::store;
 use crate::verification::Target;
 
-/// Whom a username names.
+/// How a request names a user.
+#[derive(Clone, Copy)]
+pub enum Named<'r> {
+    /// By whatever the discovery handler recognises a user by.
+    Hint(Hint<'r>),
+    /// By the exact username.
+    Username(&'r str),
+}
+
+impl<'r> Named<'r> {
+    /// Reads the members that name a user. Where both come, the username says it more exactly.
+    ///
+    /// # Refusals
+    /// `ParametersInvalid` when neither came, and when there is a hint that nobody reads in this flow.
+    pub fn read(
+        username: Option<&'r str>,
+        login_hint: Option<&'r str>,
+        customdata: Option<&'r Map<String, Value>>,
+        is_discovery_on: bool,
+    ) -> Result<Named<'r>, Refusal> {
+        let (field, reason) = match (username, login_hint) {
+            (Some(username), _) => return Ok(Named::Username(username)),
+            (None, Some(login_hint)) if is_discovery_on => {
+                return Ok(Named::Hint(Hint {
+                    login_hint,
+                    customdata,
+                }));
+            }
+            (None, Some(_)) => (
+                "login_hint",
+                "needs user discovery to be on for this flow; send username",
+            ),
+            (None, None) => ("username", "missing"),
+        };
+        Err(Refusal::ParametersInvalid {
+            field: field.to_owned(),
+            reason: reason.to_owned(),
+        })
+    }
+
+    /// What was sent.
+    pub fn text(&self) -> &'r str {
+        match self {
+            Named::Hint(hint) => hint.login_hint,
+            Named::Username(username) => username,
+        }
+    }
+}
+
+/// Whether `login_hint` is read where a code is asked for: as soon as there is a handler.
+///
+/// Source: Configure Experience Cloud Settings for Headless Passwordless Login.
+pub fn discovers(settings: &Settings) -> bool {
+    settings.headless_discovery_handler.is_some()
+}
+
+/// Whom a request names.
 pub struct Addressee {
     /// The user, if there is one.
     pub user: Option<User>,
+    /// What the discovery handler would have the app told.
+    message: Option<String>,
     /// Whom the code is about.
     pub target: Target,
     /// Why nothing is sent to them, if nothing is.
@@ -33,28 +93,48 @@ pub struct Addressee {
 }
 
 impl Addressee {
-    /// Finds whom a username names, for a code that travels by a channel.
+    /// Finds whom a request names, for a code that travels by a channel.
     ///
     /// # Faults
     /// The database is away.
     pub async fn find(
         app: &App,
         visit: &Visit,
-        username: &str,
+        named: Named<'_>,
         channel: VerificationMethod,
     ) -> Result<Addressee, Fault> {
-        let key = compared(username);
-        let user = app
-            .store
-            .read("user.find", &key, |tx, key| {
-                Box::pin(store::user::find_by_username(tx, key))
-            })
-            .await?;
+        let key = compared(named.text());
+        let (user, message) = match named {
+            Named::Username(_) => {
+                let user = app
+                    .store
+                    .read("user.find", &key, |tx, key| {
+                        Box::pin(store::user::find_by_username(tx, key))
+                    })
+                    .await?;
+                (user, None)
+            }
+            Named::Hint(hint) => {
+                let found = app.discover(visit, hint, action(channel)).await?;
+                (found.user, found.message)
+            }
+        };
         let settings = &visit.site.site.settings;
         Ok(match user {
             Some(user) => Addressee::somebody(user, settings, channel),
-            None => Addressee::nobody(app.keyring.subject_of_unknown(&key), settings),
+            None => Addressee {
+                message,
+                ..Addressee::nobody(app.keyring.subject_of_unknown(&key), settings)
+            },
         })
+    }
+
+    /// What a discovery that found nobody would have the app told, at a site that shows it.
+    ///
+    /// # Refusals
+    /// `DiscoveryFailed`.
+    pub fn check_discovered(&self, settings: &Settings) -> Result<(), Refusal> {
+        discovery_message(settings, self.message.as_deref())
     }
 
     fn somebody(user: User, settings: &Settings, channel: VerificationMethod) -> Addressee {
@@ -80,12 +160,14 @@ impl Addressee {
             locale: user.locale.clone(),
             first_name: user.first_name.clone(),
             user: Some(user),
+            message: None,
         }
     }
 
     fn nobody(subject: String, settings: &Settings) -> Addressee {
         Addressee {
             user: None,
+            message: None,
             target: Target {
                 key: subject.clone(),
                 budget_key: subject,
@@ -111,6 +193,27 @@ impl Addressee {
             Some(Suppression::UserLocked) => Err(Refusal::UserLocked),
             _ => Ok(()),
         }
+    }
+}
+
+/// What a handler says of a discovery that failed, at a site that shows it.
+///
+/// # Refusals
+/// `DiscoveryFailed`.
+pub fn discovery_message(settings: &Settings, message: Option<&str>) -> Result<(), Refusal> {
+    match message.filter(|_| settings.is_headless_discovery_message_shown) {
+        Some(message) => Err(Refusal::DiscoveryFailed {
+            message: message.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The channel that a handler is asked to verify.
+fn action(channel: VerificationMethod) -> VerificationAction {
+    match channel {
+        VerificationMethod::Email => VerificationAction::Email,
+        VerificationMethod::Sms => VerificationAction::Sms,
     }
 }
 

@@ -172,29 +172,6 @@ pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> Iss
     }
 }
 
-/// The username of a request that names a user by it, or by a hint that only a discovery handler
-/// could read.
-///
-/// # Refusals
-/// `ParametersInvalid` when there is a hint alone, and no handler to read it.
-pub fn named_user<'r>(
-    username: Option<&'r str>,
-    login_hint: Option<&str>,
-) -> Result<&'r str, Refusal> {
-    let (field, reason) = match (username, login_hint) {
-        (Some(username), _) => return Ok(username),
-        (None, Some(_)) => (
-            "login_hint",
-            "needs a user discovery handler; send username",
-        ),
-        (None, None) => ("username", "missing"),
-    };
-    Err(Refusal::ParametersInvalid {
-        field: field.to_owned(),
-        reason: reason.to_owned(),
-    })
-}
-
 /// The parameters of the redirect, exactly four: `code`, `sfdc_community_url`, `sfdc_community_id`
 /// and, if it was sent, `state`.
 pub fn answer(visit: &Visit, checked: &Checked, code: Secret) -> AuthorizationAnswer {

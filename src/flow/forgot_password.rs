@@ -1,6 +1,6 @@
 //! Headless forgot password.
 //!
-//! ① The app names a user. If their address has proven itself, a code is sent to it; if not, or if
+//! ① The app names a user, by username or by any identifier. If their address has proven itself, a code is sent to it; if not, or if
 //! there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns
 //! the code with a new password: a try is spent and the code compared; then the password is checked
 //! against the policy and the history and hashed; then one write closes the challenge, sets the
@@ -18,7 +18,7 @@ use vestibule_protocol::headless::{
 };
 
 use super::Visit;
-use super::authorization;
+use super::addressee::{self, Named};
 use crate::admission::{CaptchaRule, Presented, Requirement};
 use crate::app::{App, Knock};
 use crate::refusal::{Failure, Refusal};
@@ -71,14 +71,18 @@ pub async fn forgot_password(
         captcha,
     };
     let (admitted, request) = app.admit(visit, &knock, request).await?;
-    let username =
-        authorization::named_user(request.username.as_deref(), request.login_hint.as_deref())?;
+    let named = Named::read(
+        request.username.as_deref(),
+        request.login_hint.as_deref(),
+        request.customdata.as_ref(),
+        addressee::discovers(settings) && settings.is_user_disambiguation_allowed_forgot_pwd,
+    )?;
     match &request.phase {
         ForgotPasswordPhase::Ask { email_template, .. } => {
-            ask::ask(app, visit, admitted, username, email_template.as_deref()).await
+            ask::ask(app, visit, admitted, named, email_template.as_deref()).await
         }
         ForgotPasswordPhase::Choose { otp, new_password } => {
-            choose::choose(app, visit, admitted.trust, username, otp, new_password).await
+            choose::choose(app, visit, admitted.trust, named, otp, new_password).await
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Headless passwordless login.
 //!
-//! ① The app names a user and a channel. If the user's address or number there has proven itself, a
+//! ① The app names a user, by username or by any identifier, and a channel. If the user's address or number there has proven itself, a
 //! code is sent to it; if not, or if there is no such user, the same happens without anybody being
 //! sent anything. ② The worker sends the message. ③ The app returns the code at authorize: in one
 //! write a try is spent, the code compared, the challenge closed and the authorization code saved.
@@ -16,7 +16,7 @@ use vestibule_protocol::headless::{
 };
 
 use super::Visit;
-use super::addressee::{self, Addressee};
+use super::addressee::{self, Addressee, Named};
 use super::authorization::{self, Checked, UnownedCode};
 use super::one_time_password::{self, Compared, Comparison, Order};
 use crate::admission::{CaptchaRule, Presented, Requirement, Trust};
@@ -81,10 +81,15 @@ async fn open(
     request: &InitPasswordlessLogin,
 ) -> Result<PasswordlessAnswer, Failure> {
     let Admitted { trust, captcha } = admitted;
-    let username =
-        authorization::named_user(request.username.as_deref(), request.login_hint.as_deref())?;
+    let settings = &visit.site.site.settings;
+    let named = Named::read(
+        request.username.as_deref(),
+        request.login_hint.as_deref(),
+        request.customdata.as_ref(),
+        addressee::discovers(settings),
+    )?;
     let choice = app.directory().choose_template(
-        &visit.site.site.settings,
+        settings,
         TemplateFlow::PasswordlessLogin,
         request.email_template.as_deref(),
     )?;
@@ -92,12 +97,13 @@ async fn open(
     if !app.channels.is_available(channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
-    let addressee = Addressee::find(app, visit, username, channel).await?;
+    let addressee = Addressee::find(app, visit, named, channel).await?;
+    addressee.check_discovered(settings)?;
     let may_know = app.may_know(visit, trust);
     if may_know {
         addressee.check_unlocked()?;
     }
-    let email = email_in_answer(trust, username, &addressee);
+    let email = email_in_answer(trust, named.text(), &addressee);
     let order = Order {
         purpose: PURPOSE,
         rules: &app.otp.passwordless_login,
@@ -120,17 +126,13 @@ async fn open(
 
 /// The address of the answer. A trusted caller gets the one on file. A stranger gets back what it
 /// sent, if that is an address, whoever it belongs to (threat ENU-09).
-fn email_in_answer(trust: Trust, username: &str, addressee: &Addressee) -> Option<String> {
+fn email_in_answer(trust: Trust, sent: &str, addressee: &Addressee) -> Option<String> {
     let on_file = addressee
         .user
         .as_ref()
         .filter(|_| trust == Trust::Bearer)
         .map(|user| user.email.clone());
-    on_file.or_else(|| {
-        EmailAddress::parse(username)
-            .is_ok()
-            .then(|| username.to_owned())
-    })
+    on_file.or_else(|| EmailAddress::parse(sent).is_ok().then(|| sent.to_owned()))
 }
 
 fn pending(addressee: &Addressee, channel: VerificationMethod) -> Result<String, Fault> {

@@ -1,4 +1,4 @@
-//! Login by username and password: `Auth-Request-Type: Named-User` at authorize.
+//! Login by username, or by any identifier, and password: `Auth-Request-Type: Named-User` at authorize.
 //!
 //! ① The user, the password's hash and the client's permission are looked up. ② The password is
 //! compared, against a dummy of equal cost where there is none. ③ One write decides: a failure is
@@ -13,14 +13,16 @@ use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::secret::Secret;
 
 use super::Visit;
-use super::addressee;
+use super::addressee::{self, Named};
 use super::authorization::{self, Checked, UnownedCode};
 use crate::app::App;
+use crate::handler::contract::VerificationAction;
 use crate::hashing::{SALT_BYTES, Verification};
 use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::Settings;
 use crate::store::audit::AuditEvent;
 use crate::store::login::{Lockout, Login};
 use crate::store::{self, Transaction};
@@ -33,31 +35,31 @@ const AMR: &str = "pwd";
 const UNTIL_OPENED: i64 = 253_402_300_799_000;
 
 /// What somebody presents.
-pub struct Credentials {
-    /// Username, as sent.
-    pub username: String,
+pub struct Credentials<'r> {
+    /// Whom the request names.
+    pub named: Named<'r>,
     /// Password, as sent.
     pub password: Secret,
+}
+
+/// Whether `login_hint` is read by this flow: "Use the headless user discovery handler for this flow".
+pub fn discovers(settings: &Settings) -> bool {
+    addressee::discovers(settings) && settings.is_user_disambiguation_allowed_username_pwd
 }
 
 /// Logs a user in.
 ///
 /// # Refusals
-/// `CredentialsWrong`, without saying why; `TooBusy`. After a right password: `PasswordExpired`,
+/// `CredentialsWrong`, without saying why; `TooBusy`; `DiscoveryFailed`. After a right password: `PasswordExpired`,
 /// `ClientNotApproved`, and at a site that discloses it `UserInactive`.
 pub async fn log_in(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    credentials: Credentials,
+    credentials: Credentials<'_>,
 ) -> Result<AuthorizationAnswer, Failure> {
-    let key = addressee::compared(&credentials.username);
-    let login = app
-        .store
-        .read("login.find", &key, |tx, key| {
-            Box::pin(store::login::find(tx, key))
-        })
-        .await?;
+    let key = addressee::compared(credentials.named.text());
+    let (login, message) = find(app, visit, credentials.named, &key).await?;
     let prepared = password::prepare(credentials.password.expose());
     // A password that cannot be anybody's is compared all the same.
     let is_possible = prepared.is_ok();
@@ -75,8 +77,42 @@ pub async fn log_in(
     };
     match admitted {
         Ok(entry) => enter(app, visit, checked, entry).await,
-        Err(refused) => fail(app, visit, checked, &key, refused).await,
+        Err(refused) => {
+            let failed = fail(app, visit, checked, &key, refused).await;
+            addressee::discovery_message(&visit.site.site.settings, message.as_deref())?;
+            failed
+        }
     }
+}
+
+/// Whom the request names, with their password; and what a discovery that found nobody says. Found by a
+/// hint, a user has an address or a number that has proven itself.
+async fn find(
+    app: &App,
+    visit: &Visit,
+    named: Named<'_>,
+    key: &str,
+) -> Result<(Option<Login>, Option<String>), Fault> {
+    let (key, message) = match named {
+        Named::Username(_) => (key.to_owned(), None),
+        Named::Hint(hint) => {
+            let found = app.discover(visit, hint, VerificationAction::Email).await?;
+            let user = found.user.filter(|user| {
+                user.email_verified_at.is_some() || user.phone_verified_at.is_some()
+            });
+            // Nobody's username is empty. A hint that means nobody is looked up all the same.
+            let key = user.map_or_else(String::new, |user| user.username_key);
+            (key, found.message)
+        }
+    };
+    let login = app
+        .store
+        .read("login.find", &key, |tx, key| {
+            Box::pin(store::login::find(tx, key))
+        })
+        .await?;
+    let message = message.filter(|_| login.is_none());
+    Ok((login, message))
 }
 
 /// Compares with the hash of the user, or with a dummy of equal cost.

@@ -106,8 +106,12 @@ impl Members {
             None => return Ok(None),
             Some(Value::String(text)) if text.is_empty() => return Ok(None),
             Some(Value::Object(members)) => members,
-            Some(Value::String(text)) => strict_json::parse_object(text.as_bytes())
-                .map_err(|_| self.invalid(name, "not the text of an object"))?,
+            Some(Value::String(text)) => {
+                let parsed = parse_customdata(&text);
+                return parsed
+                    .map(Some)
+                    .map_err(|reason| self.invalid(name, reason));
+            }
             Some(_) => return Err(self.invalid(name, "not an object")),
         };
         if holds_unstorable_member(&object) {
@@ -188,6 +192,19 @@ pub(super) fn invalid(field: &str, reason: &'static str) -> InvalidParams {
     InvalidParams {
         field: field.to_owned(),
         reason,
+    }
+}
+
+/// Reads `customdata` where it comes as a text.
+///
+/// # Errors
+/// What is wrong with it: it is not the text of one JSON object, or holds a control character.
+pub fn parse_customdata(text: &str) -> Result<Map<String, Value>, &'static str> {
+    let object = strict_json::parse_object(text.as_bytes());
+    let object = object.map_err(|_| "not the text of an object")?;
+    match holds_unstorable_member(&object) {
+        true => Err("control character"),
+        false => Ok(object),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::app::{Admitted, App};
 use crate::delivery::template::TemplateName;
 use crate::flow::Visit;
-use crate::flow::addressee::Addressee;
+use crate::flow::addressee::{Addressee, Named};
 use crate::flow::one_time_password::{self, Order};
 use crate::outgoing::Suppression;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -19,7 +19,7 @@ pub(super) async fn ask(
     app: &App,
     visit: &Visit,
     admitted: Admitted,
-    username: &str,
+    named: Named<'_>,
     template: Option<&str>,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
@@ -30,7 +30,8 @@ pub(super) async fn ask(
     if !app.channels.is_available(channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
-    let mut addressee = Addressee::find(app, visit, username, channel).await?;
+    let mut addressee = Addressee::find(app, visit, named, channel).await?;
+    addressee.check_discovered(settings)?;
     let may_know = app.may_know(visit, admitted.trust);
     if may_know {
         addressee.check_unlocked()?;

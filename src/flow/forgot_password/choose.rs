@@ -11,7 +11,7 @@ use crate::admission::Trust;
 use crate::app::{App, SiteEntry};
 use crate::delivery;
 use crate::flow::Visit;
-use crate::flow::addressee::{self, Addressee};
+use crate::flow::addressee::{self, Addressee, Named};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::hashing::SALT_BYTES;
 use crate::identity::User;
@@ -32,11 +32,12 @@ pub(super) async fn choose(
     app: &App,
     visit: &Visit,
     trust: Trust,
-    username: &str,
+    named: Named<'_>,
     otp: &Secret,
     new_password: &Secret,
 ) -> Result<ForgotPasswordAnswer, Failure> {
-    let addressee = Addressee::find(app, visit, username, CHANNEL).await?;
+    let addressee = Addressee::find(app, visit, named, CHANNEL).await?;
+    addressee.check_discovered(&visit.site.site.settings)?;
     if app.may_know(visit, trust) {
         addressee.check_unlocked()?;
     }
@@ -58,7 +59,7 @@ pub(super) async fn choose(
     Ok(ForgotPasswordAnswer::Success)
 }
 
-/// Finds the challenge of whom the username names, spends a try and compares.
+/// Finds the challenge of whom the request names, spends a try and compares.
 async fn compare(
     app: &App,
     visit: &Visit,

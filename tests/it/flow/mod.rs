@@ -5,6 +5,7 @@ mod accounts;
 mod conformance;
 mod cors;
 mod dead_services;
+mod discovery;
 mod errors;
 mod forgot_password;
 mod limits;

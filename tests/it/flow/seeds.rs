@@ -7,6 +7,7 @@
 //! line breaks included, with the stars filled in and the slips of the pen put right: quotes, commas, a
 //! colon. What the imitated service generates is compared by its form.
 
+mod any_identifier;
 mod forgot_password;
 mod forgot_password_errors;
 mod parameters;

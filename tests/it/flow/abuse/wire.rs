@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use vestibule::config::ProxiesConfig;
 use vestibule::endpoint::{Gate, Listeners, RequestIds, Started, start};
 
 use crate::fixture::{Database, Site};
@@ -19,7 +20,7 @@ async fn serve(site: &Site) -> Started {
         app: Arc::clone(&site.app),
         is_tls: false,
         is_plain_allowed: true,
-        trusted_proxies: Vec::new(),
+        proxies: ProxiesConfig::default(),
         request_ids: RequestIds::new(&site.app.entropy),
     };
     start(

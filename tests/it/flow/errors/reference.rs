@@ -38,7 +38,8 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::CredentialsMisplaced => R::CredentialsMissing,
         R::CredentialsMissing => R::CredentialsMustBePosted,
         R::CredentialsMustBePosted => R::CredentialsWrong,
-        R::CredentialsWrong => R::ForgotPasswordDisabled,
+        R::CredentialsWrong => R::DiscoveryFailed { message: text() },
+        R::DiscoveryFailed { .. } => R::ForgotPasswordDisabled,
         R::ForgotPasswordDisabled => R::FormMalformed { reason: text() },
         R::FormMalformed { .. } => R::FormatUnknown,
         R::FormatUnknown => R::GrantTypeUnsupported,
@@ -97,6 +98,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
     match refusal {
         R::BodyTooLarge
         | R::ContentEncodingUnsupported
+        | R::DiscoveryFailed { .. }
         | R::FormMalformed { .. }
         | R::HttpsRequired
         | R::MethodNotAllowed { .. }

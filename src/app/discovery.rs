@@ -1,0 +1,201 @@
+//! User discovery: which user a `login_hint` means.
+//!
+//! The site's settings say who reads it: the built-in discovery, by strategies in their order, or a
+//! handler of the customer's own. Exactly one user goes on; none or several are nobody. What a
+//! handler answers is looked up again here, and whether the user may come in, by a channel that has
+//! proven itself, is asked by the flow as of any other (design: a handler answers, the flow acts).
+//!
+//! Source: HeadlessUserDiscoveryHandler Interface.
+
+use serde_json::{Map, Value};
+
+use super::request_attributes::request_attributes;
+use super::{App, Visit};
+use crate::handler::contract::VerificationAction;
+use crate::identity::User;
+use crate::identity::email::EmailAddress;
+use crate::identity::external_identifier::value_key;
+use crate::identity::phone::PhoneNumber;
+use crate::identity::username::Username;
+use crate::refusal::Fault;
+use crate::settings::{BUILT_IN, Settings, Strategy};
+use crate::store::{self, Transaction};
+
+/// As many users as are looked at to find out that a hint means more than one of them.
+const USERS_MAX: i64 = 20;
+
+/// An identifier that the business knows, and what came along with it.
+#[derive(Clone, Copy)]
+pub struct Hint<'h> {
+    /// `login_hint`, as sent.
+    pub login_hint: &'h str,
+    /// `customdata`.
+    pub customdata: Option<&'h Map<String, Value>>,
+}
+
+/// What came of a discovery.
+#[derive(Default)]
+pub struct Discovered {
+    /// The one user who is meant.
+    pub user: Option<User>,
+    /// What the handler would have the app told; for sites that show it.
+    pub message: Option<String>,
+}
+
+impl App {
+    /// Finds the user whom a hint means. Whoever is found is a person's user; all else about them is
+    /// still to be asked.
+    ///
+    /// A handler that fails has found nobody: the failure is in its record and in the log.
+    ///
+    /// # Faults
+    /// The database is away.
+    pub async fn discover(
+        &self,
+        visit: &Visit,
+        hint: Hint<'_>,
+        action: VerificationAction,
+    ) -> Result<Discovered, Fault> {
+        let _ = (action, hint.customdata, request_attributes(visit));
+        let settings = &visit.site.site.settings;
+        let discovered = match settings.headless_discovery_handler.as_deref() {
+            Some(BUILT_IN) => self.discover_built_in(settings, hint.login_hint).await?,
+            Some(_) | None => Discovered::default(),
+        };
+        Ok(Discovered {
+            user: discovered.user.filter(|user| !user.is_integration),
+            ..discovered
+        })
+    }
+
+    async fn discover_built_in(
+        &self,
+        settings: &Settings,
+        login_hint: &str,
+    ) -> Result<Discovered, Fault> {
+        for strategy in settings.discovery_strategies() {
+            let Some(sought) = Sought::new(strategy, settings, login_hint) else {
+                continue;
+            };
+            let found = self
+                .store
+                .read("discovery.find", &sought, |tx, sought| {
+                    Box::pin(find(tx, sought))
+                })
+                .await?;
+            // As many as were asked for may be more than there are here.
+            if i64::try_from(found.len()).is_ok_and(|count| count >= USERS_MAX) {
+                return Ok(Discovered::default());
+            }
+            let mut found = found
+                .into_iter()
+                .filter(|user| sought.is_meant(user, settings));
+            match (found.next(), found.next()) {
+                (None, _) => {}
+                (user, None) => {
+                    return Ok(Discovered {
+                        user,
+                        message: None,
+                    });
+                }
+                // Several: guessing which of them is meant would let one in for the other.
+                (Some(_), Some(_)) => return Ok(Discovered::default()),
+            }
+        }
+        Ok(Discovered::default())
+    }
+}
+
+/// What one strategy looks for.
+enum Sought {
+    Attribute(String, String),
+    Email(String),
+    Identifier(String, String),
+    Phone(String),
+    Username(String),
+}
+
+impl Sought {
+    /// Nothing when the hint cannot be what the strategy looks for.
+    fn new(strategy: Strategy, settings: &Settings, login_hint: &str) -> Option<Sought> {
+        Some(match strategy {
+            Strategy::Attribute(name) => Sought::Attribute(name, value_key(login_hint)?),
+            Strategy::Identifier(kind) => Sought::Identifier(kind, value_key(login_hint)?),
+            Strategy::Username => {
+                Sought::Username(Username::parse(login_hint.trim()).ok()?.key().to_owned())
+            }
+            Strategy::VerifiedEmail => {
+                Sought::Email(EmailAddress::parse(login_hint.trim()).ok()?.key())
+            }
+            Strategy::VerifiedPhone => {
+                let country_code = settings.default_phone_country_code.as_deref();
+                Sought::Phone(phone(login_hint, country_code)?.as_str().to_owned())
+            }
+        })
+    }
+
+    /// Whether a user who was found is one whom the strategy means: somebody at this site who is in
+    /// use, and by what has proven itself.
+    fn is_meant(&self, user: &User, settings: &Settings) -> bool {
+        let is_proven = match self {
+            Sought::Email(_) => user.email_verified_at.is_some(),
+            Sought::Phone(_) => user.phone_verified_at.is_some(),
+            Sought::Attribute(..) | Sought::Identifier(..) | Sought::Username(_) => true,
+        };
+        let is_member = settings.member_profiles.is_empty()
+            || settings.member_profiles.contains(&user.profile_id);
+        is_proven && is_member && !user.is_integration && user.disabled_at.is_none()
+    }
+}
+
+/// A number as people type it: with its country code, or in the way of the site's country.
+fn phone(text: &str, country_code: Option<&str>) -> Option<PhoneNumber> {
+    if let Ok(number) = PhoneNumber::parse(text) {
+        return Some(number);
+    }
+    let national = text.trim().trim_start_matches('0');
+    let is_digit = |c: char| c.is_ascii_digit();
+    if !text.trim().starts_with(|c| is_digit(c) || c == '(') {
+        return None;
+    }
+    PhoneNumber::parse(&format!("{}{national}", country_code?)).ok()
+}
+
+async fn find(tx: &mut Transaction<'_>, sought: &Sought) -> Result<Vec<User>, Fault> {
+    Ok(match sought {
+        Sought::Attribute(name, key) => {
+            store::user_attribute::find(tx, name, key, USERS_MAX).await?
+        }
+        Sought::Email(key) => store::user::find_by_email(tx, key, USERS_MAX).await?,
+        Sought::Identifier(kind, key) => store::external_identifier::find(tx, kind, key)
+            .await?
+            .into_iter()
+            .collect(),
+        Sought::Phone(number) => store::user::find_by_phone(tx, number, USERS_MAX).await?,
+        Sought::Username(key) => store::user::find_by_username(tx, key)
+            .await?
+            .into_iter()
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_with_its_country_code_or_in_the_way_of_the_sites_country() {
+        for (text, country_code, expected) in [
+            ("+1 203 555 0100", None, Some("+12035550100")),
+            ("(203) 555-0100", Some("+1"), Some("+12035550100")),
+            ("0171 5550100", Some("+49"), Some("+491715550100")),
+            ("203 555 0100", None, None),
+            ("ORD-10023555", Some("+1"), None),
+            ("-2035550100", Some("+1"), None),
+            ("12", Some("+1"), None),
+        ] {
+            let number = phone(text, country_code);
+            assert_eq!(number.as_ref().map(PhoneNumber::as_str), expected, "{text}");
+        }
+    }
+}

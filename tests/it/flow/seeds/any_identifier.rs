@@ -1,0 +1,225 @@
+//! "Headless Login Without a Username": its stories, each with the three ways to supply a discovery
+//! handler. The bodies of the page's flows are those of their own pages; here `login_hint` and
+//! `customdata` stand in the place of `username`.
+
+use serde_json::{Value, json};
+use vestibule::identity::external_identifier::ExternalIdentifier;
+use vestibule::store;
+
+use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, START, Site, on_both_databases};
+
+/// The user of the stories.
+const USERNAME: &str = "janice@example.com";
+/// The number in the mail about the order.
+const ORDER: &str = "ORD-10023";
+/// The number in the message about the case.
+const CASE: &str = "CASE-5005";
+const PHONE: &str = "+12035550100";
+
+/// Who reads a `login_hint`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    BuiltIn,
+}
+
+/// A verified customer with an order and a case, and a site that reads both in one of the ways.
+async fn shop(site: &Site, way: Way) {
+    site.register(USERNAME).await;
+    let user = site.user(USERNAME).await.expect("she is registered");
+    site.execute(format!(
+        "UPDATE app_user SET phone = '{PHONE}', phone_verified_at = 1 WHERE id = '{}'",
+        user.id
+    ))
+    .await;
+    for (kind, value) in [("order", ORDER), ("case", CASE)] {
+        identifier(site, &user.id, kind, value).await;
+    }
+    for name in ["private", "public"] {
+        site.update_settings_of(name, settings(way)).await;
+    }
+}
+
+fn settings(way: Way) -> Value {
+    match way {
+        Way::BuiltIn => json!({
+            "headlessDiscoveryHandler": "builtin",
+            "headlessDiscoveryStrategies": ["identifier:order", "identifier:case"],
+            "isUserDisambiguationAllowedUsernamePwd": true,
+            "isUserDisambiguationAllowedForgotPwd": true,
+        }),
+    }
+}
+
+/// Gives a user an identifier.
+async fn identifier(site: &Site, user_id: &str, kind: &str, value: &str) {
+    let identifier = ExternalIdentifier {
+        kind: kind.to_owned(),
+        value: value.to_owned(),
+        user_id: user_id.to_owned(),
+        created_at: START,
+    };
+    let key = value.to_lowercase();
+    let saved = site.app.store.write(
+        "identifier.add",
+        (identifier, key),
+        |tx, (identifier, key)| Box::pin(store::external_identifier::insert(tx, identifier, key)),
+    );
+    assert!(saved.await.expect("it is saved"));
+}
+
+/// "Log in with Any Identifier and a Password": `login_hint` and `customdata` in the body of
+/// authorize.
+fn password_login(site: &Site, hint: &str, password: &str) -> Call {
+    Call::post("/services/oauth2/authorize")
+        .on_public()
+        .header("Auth-Request-Type", "Named-User")
+        .form("response_type", "code_credentials")
+        .form("client_id", &site.public_client.id)
+        .form("redirect_uri", &site.public_redirect_uri)
+        .form("code_challenge", CHALLENGE)
+        .form("login_hint", hint)
+        .form("password", password)
+        .form("customdata", r#"{"cookie":"seen-before"}"#)
+}
+
+/// Exchanges the code of a redirect and says whose tokens it brings.
+async fn logged_in(site: &Site, answer: Answer) -> String {
+    let code = answer.expect_status(302).location_parameter("code");
+    let tokens = site
+        .send(site.public_token_call(&code))
+        .await
+        .expect_ok()
+        .json();
+    let userinfo = Call::get("/services/oauth2/userinfo").on_public();
+    let userinfo = userinfo.bearer(tokens["access_token"].as_str().expect("a token"));
+    let userinfo = site.send(userinfo).await.expect_ok().json();
+    userinfo["preferred_username"]
+        .as_str()
+        .expect("a username")
+        .to_owned()
+}
+
+async fn order_number_and_password_of(site: &Site, way: Way) {
+    shop(site, way).await;
+    let answer = site.send(password_login(site, ORDER, PASSWORD)).await;
+    assert_eq!(logged_in(site, answer).await, USERNAME, "{way:?}");
+    // A wrong password and an order that is nobody's are told alike.
+    let wrong = site
+        .send(password_login(site, ORDER, "Wr0ng-password"))
+        .await
+        .expect_status(400);
+    let nobody = site
+        .send(password_login(site, "ORD-99999", PASSWORD))
+        .await
+        .expect_status(400);
+    assert_eq!(wrong.body, nobody.body);
+    assert_eq!(
+        wrong.json(),
+        json!({"error": "invalid_grant", "error_description": "authentication failure"})
+    );
+}
+
+async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, method: &str) {
+    shop(site, way).await;
+    let begin = |hint: &str| {
+        let body = json!({"verificationmethod": method, "login_hint": hint,
+            "customdata": {"cookie": "seen-before"}, "recaptcha": "test-pass"});
+        Call::post("/services/auth/headless/init/passwordless/login")
+            .on_public()
+            .json(&body)
+    };
+    let begun = site.send(begin(number)).await.expect_ok().json();
+    assert_eq!(begun["status"], "success");
+    assert_eq!(
+        begun.get("email"),
+        None,
+        "nothing that the caller did not send"
+    );
+    let recipient = if method == "sms" { PHONE } else { USERNAME };
+    let code = site.code_to(recipient).await;
+    let proof = site
+        .public_authorize_call(
+            "passwordless-login",
+            begun["identifier"].as_str().unwrap(),
+            &code,
+        )
+        .without_header("auth-verification-type")
+        .header("auth-verification-type", method);
+    let answer = site.send(proof).await;
+    assert_eq!(logged_in(site, answer).await, USERNAME, "{way:?}");
+    // Nobody's number gets the same answer, and no message.
+    let nobody = site.send(begin("ORD-99999")).await.expect_ok().json();
+    let members = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(members(&nobody), members(&begun));
+    site.deliver().await;
+    site.inbox.clear();
+}
+
+async fn order_number_and_a_new_password(site: &Site, way: Way) {
+    const NEW_PASSWORD: &str = "Another-Pa55word";
+    shop(site, way).await;
+    let send = |mut body: Value| {
+        body["login_hint"] = json!(ORDER);
+        // As a JSON string, as the table of the page has it.
+        body["customdata"] = json!(r#"{"cookie":"seen-before"}"#);
+        Call::post("/services/auth/headless/forgot_password")
+            .on_public()
+            .json(&body)
+    };
+    let asked = site
+        .send(send(json!({"recaptcha": "test-pass"})))
+        .await
+        .expect_ok();
+    assert_eq!(
+        asked.body,
+        r#"{"status":"success","status_code":"otp_sent"}"#
+    );
+    let code = site.code_to(USERNAME).await;
+    let chosen = site
+        .send(send(json!({"otp": code, "newpassword": NEW_PASSWORD})))
+        .await
+        .expect_ok();
+    assert_eq!(
+        chosen.body,
+        r#"{"status":"success","status_code":"success"}"#
+    );
+    site.deliver().await;
+    site.inbox.clear();
+    let answer = site.send(password_login(site, ORDER, NEW_PASSWORD)).await;
+    assert_eq!(logged_in(site, answer).await, USERNAME, "{way:?}");
+    site.send(password_login(site, ORDER, PASSWORD))
+        .await
+        .expect_status(400);
+}
+
+mod built_in {
+    use super::*;
+
+    on_both_databases! {
+        async fn order_number_and_password(site: Site) {
+            order_number_and_password_of(&site, Way::BuiltIn).await;
+        }
+    }
+    on_both_databases! {
+        async fn order_number_and_one_time_password(site: Site) {
+            a_number_and_a_one_time_password(&site, Way::BuiltIn, ORDER, "email").await;
+        }
+    }
+    on_both_databases! {
+        async fn order_number_reset(site: Site) {
+            order_number_and_a_new_password(&site, Way::BuiltIn).await;
+        }
+    }
+    on_both_databases! {
+        async fn case_number_by_sms(site: Site) {
+            a_number_and_a_one_time_password(&site, Way::BuiltIn, CASE, "sms").await;
+        }
+    }
+}
