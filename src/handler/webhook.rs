@@ -15,7 +15,7 @@
 //! {"contract":"discoverUser","version":3,"callId":"9HC…","argument":{"networkId":"0DB…","loginHint":"ORDER-1", …}}
 //! ```
 //!
-//! 200 with a JSON object is a result. 4xx with `{"error":"message"}` is a handler that says no, and its message is
+//! 200 with JSON is a result, and whoever asked reads it as its contract's. 4xx with `{"error":"message"}` is a handler that says no, and its message is
 //! the exception's. Everything else is a handler that failed: the app hears that and no more, the operator hears
 //! why. Nothing is tried again, because a handler may have acted before its answer was lost; a one-time password
 //! has the outbox for that.
@@ -92,8 +92,7 @@ fn result(reply: Result<Reply, NoReply>) -> Result<Value, HandlerError> {
     let status = reply.status;
     match status {
         200 if !is_json(&reply.headers) => Err(failed("the answer's Content-Type is not JSON")),
-        200 => strict_json::parse_object(&reply.body)
-            .map(Value::Object)
+        200 => strict_json::parse(&reply.body)
             .map_err(|error| failed(format_args!("the answer: {error}"))),
         400..=499 if is_json(&reply.headers) => Err(strict_json::parse_object(&reply.body)
             .ok()
@@ -159,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn hnd_04_only_a_json_object_with_200_is_a_result() {
+    fn hnd_04_only_json_with_200_is_a_result() {
         let json = "application/json";
         for content_type in [
             json,
@@ -169,6 +168,9 @@ mod tests {
             let result = answered(200, content_type, r#"{"userIds":["005"]}"#);
             assert_eq!(result, Ok(json!({"userIds": ["005"]})), "{content_type}");
         }
+        // A result is not always an object.
+        let word = answered(200, json, r#""SUCCESS""#);
+        assert_eq!(word, Ok(json!("SUCCESS")));
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(ANSWER_BYTES_MAX));
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(99), "]".repeat(99));
         for (status, content_type, body, detail) in [
@@ -186,8 +188,7 @@ mod tests {
             ),
             (200, json, "", "the answer: not JSON"),
             (200, json, "{} {}", "the answer: not JSON"),
-            (200, json, "null", "the answer: not a JSON object"),
-            (200, json, r#"["005"]"#, "the answer: not a JSON object"),
+            (200, json, "SUCCESS", "the answer: not JSON"),
             (
                 200,
                 json,

@@ -1,3 +1,4 @@
 //! Customers' own code.
 
+mod receivers;
 mod webhook;
