@@ -135,6 +135,16 @@ impl Stopwatch {
     }
 }
 
+/// The processor time that this thread has used so far. It limits a script and is told as its cost; it says nothing
+/// about what time it is.
+pub fn thread_cpu() -> Duration {
+    let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(spent.tv_sec).unwrap_or(0),
+        u32::try_from(spent.tv_nsec).unwrap_or(0),
+    )
+}
+
 /// The characters of everything random that a client carries around. None of `+`, `/`, `=`, `:`, `&`,
 /// `%` or `#` is among them, because real clients paste such values into forms unencoded.
 pub const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

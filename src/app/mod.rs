@@ -26,6 +26,7 @@ use crate::captcha::verifier::Captcha;
 use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
+use crate::handler::script::ScriptEngine;
 use crate::hashing::Hasher;
 use crate::identity::text_message::SmsPolicy;
 use crate::metrics::Metrics;
@@ -71,6 +72,8 @@ pub struct App {
     pub outbound: Outbound,
     /// Rings when a message was queued, so that it leaves at once.
     pub outbox_bell: Notify,
+    /// Runs the scripts of handlers.
+    pub scripts: Arc<ScriptEngine>,
     /// The database.
     pub store: Store,
     /// Which text messages may be sent.
@@ -106,6 +109,8 @@ pub struct Parts {
     pub otp: OtpConfig,
     /// The guarded way out, to addresses that handlers name.
     pub outbound: Outbound,
+    /// Runs the scripts of handlers.
+    pub scripts: Arc<ScriptEngine>,
     /// Which text messages may be sent.
     pub sms_policy: SmsPolicy,
     /// The database, with its schema in place.
@@ -134,6 +139,7 @@ impl App {
             otp: parts.otp,
             outbound: parts.outbound,
             outbox_bell: Notify::new(),
+            scripts: parts.scripts,
             sms_policy: parts.sms_policy,
             store: parts.store,
             templates: Templates::new(),

@@ -13,6 +13,7 @@ use crate::delivery::sms::webhook::Webhook;
 use crate::delivery::sms::{Provider, SmsGateway};
 use crate::delivery::smtp::{SmtpRelay, SmtpSettings};
 use crate::delivery::{Channels, Gateway, Inbox};
+use crate::handler::script::ScriptEngine;
 use crate::hashing::Hasher;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
@@ -63,6 +64,7 @@ pub async fn assemble(config: &Config, world: World) -> Result<Arc<App>, Exit> {
         metrics: world.metrics,
         otp: config.otp.clone(),
         outbound: Outbound::guarded(config.handlers.bounds(), config.handlers.address_rule())?,
+        scripts: Arc::new(ScriptEngine::new(config.handlers.script_limits())?),
         sms_policy: config.sms_policy().map_err(Exit::refused)?,
         store: world.store,
     })

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::handler::script::ScriptLimits;
 use crate::network::Network;
 use crate::outbound::{AddressRule, Bounds, Names};
 
@@ -13,6 +14,18 @@ use crate::outbound::{AddressRule, Bounds, Names};
 pub struct HandlersConfig {
     /// Networks that webhooks and scripts may call although they are not public.
     pub private_addresses: Vec<Network>,
+    /// Processor time of one call of a script.
+    pub script_cpu_ms: u64,
+    /// How long one call of a script may take, its questions to the server included.
+    pub script_deadline_ms: u64,
+    /// Most calls of scripts at once; one more fails at once.
+    pub script_max_in_flight: usize,
+    /// Memory of one call of a script.
+    pub script_memory_mib: usize,
+    /// Stack of one call of a script.
+    pub script_stack_kib: usize,
+    /// Threads that run scripts.
+    pub script_threads: usize,
     /// How long one call to a webhook, or one `fetch` of a script, may take.
     pub webhook_timeout_ms: u64,
     /// Most such calls at once; one more fails at once.
@@ -23,6 +36,12 @@ impl Default for HandlersConfig {
     fn default() -> Self {
         HandlersConfig {
             private_addresses: Vec::new(),
+            script_cpu_ms: 100,
+            script_deadline_ms: 3_000,
+            script_max_in_flight: 256,
+            script_memory_mib: 16,
+            script_stack_kib: 256,
+            script_threads: 2,
             webhook_timeout_ms: 2_000,
             webhook_max_in_flight: 64,
         }
@@ -35,11 +54,31 @@ impl HandlersConfig {
     /// # Errors
     /// A sentence that names the key.
     pub(super) fn validate(&self) -> Result<(), String> {
-        if !(1..=10_000).contains(&self.webhook_timeout_ms) {
-            return Err("[handlers] webhook_timeout_ms must be between 1 and 10000".into());
-        }
-        if !(1..=1_024).contains(&self.webhook_max_in_flight) {
-            return Err("[handlers] webhook_max_in_flight must be between 1 and 1024".into());
+        let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+        let in_flight_max = number(self.script_max_in_flight);
+        for (key, value, low, high) in [
+            ("script_cpu_ms", self.script_cpu_ms, 1, 10_000),
+            ("script_deadline_ms", self.script_deadline_ms, 1, 30_000),
+            ("script_max_in_flight", in_flight_max, 1, 65_536),
+            (
+                "script_memory_mib",
+                number(self.script_memory_mib),
+                1,
+                1_024,
+            ),
+            ("script_stack_kib", number(self.script_stack_kib), 64, 1_024),
+            ("script_threads", number(self.script_threads), 1, 64),
+            (
+                "webhook_max_in_flight",
+                number(self.webhook_max_in_flight),
+                1,
+                1_024,
+            ),
+            ("webhook_timeout_ms", self.webhook_timeout_ms, 1, 10_000),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err(format!("[handlers] {key} must be between {low} and {high}"));
+            }
         }
         Ok(())
     }
@@ -58,6 +97,19 @@ impl HandlersConfig {
             deadline: Duration::from_millis(self.webhook_timeout_ms),
             in_flight_max: self.webhook_max_in_flight,
             answer_bytes_max: ANSWER_BYTES_MAX,
+        }
+    }
+
+    /// What bounds a script.
+    pub fn script_limits(&self) -> ScriptLimits {
+        ScriptLimits {
+            cpu: Duration::from_millis(self.script_cpu_ms),
+            memory_bytes: self.script_memory_mib << 20,
+            stack_bytes: self.script_stack_kib << 10,
+            deadline: Duration::from_millis(self.script_deadline_ms),
+            threads: self.script_threads,
+            in_flight_max: self.script_max_in_flight,
+            ..ScriptLimits::default()
         }
     }
 

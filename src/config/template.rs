@@ -118,6 +118,14 @@ private_addresses = []
 # How long one call to a webhook, or one fetch of a script, may take, and how many run at once.
 webhook_timeout_ms = 2000
 webhook_max_in_flight = 64
+# What one call of a script may have: processor time, time altogether, memory, stack.
+script_cpu_ms = 100
+script_deadline_ms = 3000
+script_memory_mib = 16
+script_stack_kib = 256
+# Threads that run scripts, and most calls at once, those that wait for the server included.
+script_threads = 2
+script_max_in_flight = 256
 
 [hashing]
 # Threads that hash passwords, 19 MiB each; 0 is one per core.

@@ -3,13 +3,14 @@
 //! A handler answers and the flow acts: it is given values and returns values, and holds neither a
 //! connection nor a transaction. The built-in registration handler makes the user straight from
 //! `userdata`, puts members of `customdata` where the site's mapping says, and names the account. A
-//! [`webhook`] is a handler that runs on a server of the customer's.
+//! [`script`] is a handler that runs here, in a sandbox, and a [`webhook`] one that runs on a server of the customer's.
 
 pub mod contract;
 pub mod difference;
 pub mod fixture;
 pub mod question;
 pub mod record;
+pub mod script;
 pub mod types;
 pub mod webhook;
 

@@ -20,7 +20,9 @@ use vestibule::refusal::FaultKind;
 use vestibule::sealing::Keyring;
 use vestibule::store::{Location, Store, Synchronous};
 
-use crate::fixture::{Answer, Call, START, Site, guarded, on_both_databases, registration};
+use crate::fixture::{
+    Answer, Call, START, Site, guarded, on_both_databases, registration, scripts,
+};
 
 /// An init call, by a token that was had before anything broke.
 async fn init(site: &Site, token: &str, username: &str) -> Answer {
@@ -77,6 +79,7 @@ on_both_databases! {
             metrics,
             otp: site.app.otp.clone(),
             outbound: guarded(&HandlersConfig::default(), Names::System),
+            scripts: scripts(&HandlersConfig::default()),
             sms_policy: site.app.sms_policy.clone(),
             store,
         });
