@@ -9,7 +9,7 @@ use crate::identity::username::Username;
 use crate::identity::{Profile, User};
 use crate::refusal::Fault;
 use crate::settings::Template;
-use crate::store;
+use crate::store::{self, handler::Handler};
 
 /// Why a name has no record id.
 pub enum Unresolved {
@@ -41,6 +41,16 @@ pub async fn templates(installation: &Installation) -> Result<Vec<Template>, Fau
         .store
         .read("template.list", &(), |tx, ()| {
             Box::pin(store::template::list(tx))
+        })
+        .await
+}
+
+/// All handlers.
+pub async fn handlers(installation: &Installation) -> Result<Vec<Handler>, Fault> {
+    installation
+        .store
+        .read("handler.list", &(), |tx, ()| {
+            Box::pin(store::handler::list(tx))
         })
         .await
 }

@@ -15,6 +15,7 @@ use crate::identity::prefix;
 use crate::refusal::Fault;
 use crate::sealing::{Purpose, is_sealed_text};
 use crate::settings::{self, Settings, Site, Template, check_base_url, line_of_key};
+use crate::store::handler::Handler;
 use crate::store::{self, Transaction};
 use vestibule_protocol::identifier::RecordId;
 
@@ -113,7 +114,7 @@ async fn create(
 ) -> Result<(), Exit> {
     let at = installation.clock.now();
     let given = Given::read(installation, changes).await?;
-    let settings = with_changes(&Settings::default(), &given.map, &given.templates)
+    let settings = with_changes(&Settings::default(), &given.map, &given.names)
         .map_err(|invalid| given.refuse(&invalid, &Settings::default()))?;
     let site = Site {
         id: RecordId::from_random(prefix::SITE, installation.entropy.bytes()).to_string(),
@@ -222,8 +223,11 @@ async fn write_change(
             return Ok(Err(Refused::Taken));
         }
     }
-    let templates = store::template::list(tx).await?;
-    site.settings = match with_changes(&site.settings, &change.changes, &templates) {
+    let names = Names {
+        templates: store::template::list(tx).await?,
+        handlers: store::handler::list(tx).await?,
+    };
+    site.settings = match with_changes(&site.settings, &change.changes, &names) {
         Ok(settings) => settings,
         Err(invalid) => return Ok(Err(Refused::Invalid(invalid, Box::new(site.settings)))),
     };
@@ -235,12 +239,18 @@ async fn write_change(
 fn with_changes(
     current: &Settings,
     changes: &Map<String, Value>,
-    templates: &[Template],
+    names: &Names,
 ) -> Result<Settings, Invalid> {
     let settings = current.updated(changes)?;
     settings.check_templates(|name| {
-        let found = templates.iter().find(|template| template.name == name);
+        let mut found = names.templates.iter();
+        let found = found.find(|template| template.name == name);
         found.map(|template| template.flow)
+    })?;
+    settings.check_handlers(|name| {
+        let mut found = names.handlers.iter();
+        let found = found.find(|handler| handler.name == name);
+        found.map(|handler| handler.contract.clone())
     })?;
     let default = settings.registration_user_default_profile.as_ref();
     let members = &settings.member_profiles;
@@ -254,13 +264,19 @@ fn with_changes(
     Ok(settings)
 }
 
+/// What a setting may name.
+#[derive(Default)]
+struct Names {
+    templates: Vec<Template>,
+    handlers: Vec<Handler>,
+}
+
 /// The changes of the command line, or of a file and then with its text, so that what is wrong can
 /// be told by its line.
 struct Given {
     map: Map<String, Value>,
     file: Option<(PathBuf, String)>,
-    /// The templates that a setting may name.
-    templates: Vec<Template>,
+    names: Names,
 }
 
 impl Given {
@@ -270,7 +286,7 @@ impl Given {
             None => Given {
                 map: settings::parse_changes(&changes.set).map_err(Exit::refused)?,
                 file: None,
-                templates: Vec::new(),
+                names: Names::default(),
             },
             Some(path) => {
                 let text = std::fs::read_to_string(path)
@@ -280,7 +296,7 @@ impl Given {
                 Given {
                     map,
                     file: Some((path.clone(), text)),
-                    templates: Vec::new(),
+                    names: Names::default(),
                 }
             }
         };
@@ -303,7 +319,10 @@ impl Given {
             resolve::user_setting(installation, &mut self.map, key).await?;
         }
         self.seal(installation).map_err(Unresolved::Invalid)?;
-        self.templates = resolve::templates(installation).await?;
+        self.names = Names {
+            templates: resolve::templates(installation).await?,
+            handlers: resolve::handlers(installation).await?,
+        };
         Ok(())
     }
 
@@ -357,10 +376,7 @@ impl Given {
         lines.sort();
         let is_to_blame = |member: &[&str]| {
             let without = without(&self.map, member);
-            with_changes(current, &without, &self.templates)
-                .err()
-                .as_ref()
-                != Some(invalid)
+            with_changes(current, &without, &self.names).err().as_ref() != Some(invalid)
         };
         lines
             .iter()

@@ -8,6 +8,7 @@ mod account_rule;
 mod check;
 mod discovery;
 mod file;
+mod handlers;
 pub mod origin;
 mod spray;
 mod template;
