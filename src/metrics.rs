@@ -46,6 +46,17 @@ struct OtpOutcome {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HandlerCalls {
+    contract: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Contract {
+    contract: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Limited {
     surface: &'static str,
 }
@@ -80,6 +91,8 @@ pub struct Metrics {
     hash_queue: Gauge,
     hash_seconds: Seconds,
     one_time_passwords: Family<OtpOutcome, Counter>,
+    handler_calls: Family<HandlerCalls, Counter>,
+    handler_cpu: Family<Contract, Histogram>,
     limited: Family<Limited, Counter>,
     sprays: Family<Spray, Counter>,
     refreshes: Family<Outcome, Counter>,
@@ -118,6 +131,13 @@ impl Metrics {
             one_time_passwords: all.counted(
                 "one_time_passwords",
                 "One-time passwords by purpose and outcome",
+            ),
+            handler_calls: all
+                .counted("handler_calls", "Calls of handlers by contract and outcome"),
+            handler_cpu: all.timed(
+                "handler_cpu",
+                "Processor time of the scripts of handlers",
+                Family::new_with_constructor(durations as fn() -> Histogram),
             ),
             limited: all.counted("rate_limited", "Requests refused at the edge by surface"),
             sprays: all.counted("spray_detected", "Sprays by site and what is guessed at"),
@@ -172,6 +192,19 @@ impl Metrics {
     /// that had been replaced (`reused`), which ended its family.
     pub fn refreshed(&self, outcome: &'static str) {
         self.refreshes.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A handler was called and answered (`ok`), `failed`, or could not be called (`refused`).
+    pub fn handler_called(&self, contract: &'static str, outcome: &'static str, cpu_seconds: f64) {
+        self.handler_calls
+            .get_or_create(&HandlerCalls { contract, outcome })
+            .inc();
+        // A webhook takes none of ours.
+        if cpu_seconds > 0.0 {
+            self.handler_cpu
+                .get_or_create(&Contract { contract })
+                .observe(cpu_seconds);
+        }
     }
 
     /// How many messages wait.

@@ -34,6 +34,10 @@ pub enum Purpose {
     CaptchaSecret,
     /// A consumer secret.
     ClientSecret,
+    /// The record of a handler's call, which holds personal data.
+    HandlerCall,
+    /// The secret that a handler's webhook is signed with.
+    HandlerSecret,
     /// The variables of a message that waits in the outbox, its code among them.
     OutboxMessage,
     /// The private half of a signing key.
@@ -49,6 +53,8 @@ pub struct Keyring {
 struct Keys {
     captcha_secret: LessSafeKey,
     client_secret: LessSafeKey,
+    handler_call: LessSafeKey,
+    handler_secret: LessSafeKey,
     outbox_message: LessSafeKey,
     signing_key: LessSafeKey,
     one_time_password: hmac::Key,
@@ -72,6 +78,8 @@ impl Keyring {
         let keys = Keys {
             captcha_secret: aead(b"captcha secret"),
             client_secret: aead(b"client secret"),
+            handler_call: aead(b"handler call"),
+            handler_secret: aead(b"handler secret"),
             outbox_message: aead(b"outbox message"),
             signing_key: aead(b"signing key"),
             one_time_password: mac(b"one-time password"),
@@ -214,6 +222,8 @@ impl Keyring {
         match purpose {
             Purpose::CaptchaSecret => &self.keys.captcha_secret,
             Purpose::ClientSecret => &self.keys.client_secret,
+            Purpose::HandlerCall => &self.keys.handler_call,
+            Purpose::HandlerSecret => &self.keys.handler_secret,
             Purpose::OutboxMessage => &self.keys.outbox_message,
             Purpose::SigningKey => &self.keys.signing_key,
         }

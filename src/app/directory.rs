@@ -1,6 +1,6 @@
 //! The directory: everything that an administrator configures, as one snapshot in memory.
 //!
-//! Sites, clients, profiles, templates and signing keys are read on every request and change seldom, so a
+//! Sites, clients, profiles, templates, handlers and signing keys are read on every request and change seldom, so a
 //! request reads them here. A change bumps the installation's version in the same write; each node
 //! polls that one number and loads a new snapshot within a second. Locks, revocations and codes are
 //! never here.
@@ -13,9 +13,11 @@ use vestibule_protocol::auth_configuration::AuthConfiguration;
 use vestibule_protocol::metadata::{Offer, ProviderMetadata};
 use vestibule_protocol::secret::Secret;
 
+use super::handlers::{self, LoadedHandler, LoadedHandlers};
 use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::delivery::template::{CustomTemplate, Templates};
+use crate::handler::script::ScriptEngine;
 use crate::identity::Profile;
 use crate::refusal::{Fault, Refusal};
 use crate::sealing::{Keyring, Purpose};
@@ -94,6 +96,8 @@ pub struct Directory {
     clients: HashMap<String, Arc<Client>>,
     profiles: HashMap<String, Arc<Profile>>,
     templates: HashMap<String, OwnTemplate>,
+    handlers: LoadedHandlers,
+    handler_problems: Vec<String>,
 }
 
 /// A mail template of an administrator's own, ready to use.
@@ -120,11 +124,16 @@ pub struct SiteEntry {
 pub const CAPTCHA_SECRET_OWNER: &str = "recaptchaSecretKey";
 
 impl Directory {
-    /// Reads everything.
+    /// Reads everything. Scripts that the snapshot before has compiled are taken over from it.
     ///
     /// # Faults
     /// The database is away, holds no installation, or was sealed under another master key.
-    pub async fn load(store: &Store, keyring: &Keyring) -> Result<Directory, Fault> {
+    pub async fn load(
+        store: &Store,
+        keyring: &Keyring,
+        scripts: &ScriptEngine,
+        before: Option<&Directory>,
+    ) -> Result<Directory, Fault> {
         let read = store
             .read("directory.load", &(), |tx, ()| {
                 Box::pin(async move {
@@ -134,11 +143,15 @@ impl Directory {
                     let clients = store::client::list(tx).await?;
                     let profiles = store::profile::list(tx).await?;
                     let templates = store::template::list(tx).await?;
-                    Ok((installation, keys, sites, clients, profiles, templates))
+                    let handlers = store::handler::list(tx).await?;
+                    let versions = store::handler::list_current(tx).await?;
+                    let code = (templates, handlers, versions);
+                    Ok((installation, keys, sites, clients, profiles, code))
                 })
             })
             .await?;
-        let (installation, keys, sites, clients, profiles, templates) = read;
+        let (installation, keys, sites, clients, profiles, code) = read;
+        let (templates, handlers, versions) = code;
         let installation = installation.ok_or_else(|| {
             Fault::described(
                 "loading the directory",
@@ -156,9 +169,13 @@ impl Directory {
             .map(|key| key.open(keyring).map(Arc::new))
             .collect::<Result<_, _>>()?;
         let keys = KeySet::new(keys);
+        let before = before.map(|before| &before.handlers);
+        let handlers = handlers::load(handlers, versions, keyring, scripts, before).await;
         let org_id = installation.org_id;
         Ok(Directory {
             version: installation.version,
+            handler_problems: handlers::problems(&handlers, &sites),
+            handlers,
             jwks: Bytes::from(keys.jwks()),
             keys,
             sites: sites
@@ -239,6 +256,16 @@ impl Directory {
         template
             .filter(|template| template.flow == flow)
             .and_then(|template| template.compiled.clone())
+    }
+
+    /// The handler of a name, with its current version.
+    pub fn handler(&self, name: &str) -> Option<&Arc<LoadedHandler>> {
+        self.handlers.get(name)
+    }
+
+    /// What of the handlers does not work, in sentences for health.
+    pub fn handler_problems(&self) -> &[String] {
+        &self.handler_problems
     }
 
     /// The profile with a record id.

@@ -9,6 +9,7 @@ mod admit;
 mod directory;
 mod discovery;
 mod guessing;
+pub mod handlers;
 pub mod keys;
 mod request_attributes;
 mod visit;
@@ -69,13 +70,13 @@ pub struct App {
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
     /// The guarded way out, to addresses that handlers name.
-    pub outbound: Outbound,
+    pub outbound: Arc<Outbound>,
     /// Rings when a message was queued, so that it leaves at once.
     pub outbox_bell: Notify,
     /// Runs the scripts of handlers.
     pub scripts: Arc<ScriptEngine>,
     /// The database.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// Which text messages may be sent.
     pub sms_policy: SmsPolicy,
     /// The built-in message templates.
@@ -123,7 +124,7 @@ impl App {
     /// # Faults
     /// The database holds no installation, or one under another master key.
     pub async fn assemble(parts: Parts) -> Result<App, Fault> {
-        let directory = Directory::load(&parts.store, &parts.keyring).await?;
+        let directory = Directory::load(&parts.store, &parts.keyring, &parts.scripts, None).await?;
         warn_of_test_captcha(&parts.captcha, &directory);
         Ok(App {
             captcha: parts.captcha,
@@ -137,11 +138,11 @@ impl App {
             limits: parts.limits,
             metrics: parts.metrics,
             otp: parts.otp,
-            outbound: parts.outbound,
+            outbound: Arc::new(parts.outbound),
             outbox_bell: Notify::new(),
             scripts: parts.scripts,
             sms_policy: parts.sms_policy,
-            store: parts.store,
+            store: Arc::new(parts.store),
             templates: Templates::new(),
             directory: ArcSwap::from_pointee(directory),
             is_stale: AtomicBool::new(false),
@@ -180,7 +181,9 @@ impl App {
         if version == self.directory.load().version {
             return Ok(false);
         }
-        let directory = Directory::load(&self.store, &self.keyring).await?;
+        let before = self.directory.load_full();
+        let directory =
+            Directory::load(&self.store, &self.keyring, &self.scripts, Some(&before)).await?;
         warn_of_test_captcha(&self.captcha, &directory);
         self.directory.store(Arc::new(directory));
         Ok(true)

@@ -34,7 +34,8 @@ async fn live() -> Response {
     )
 }
 
-/// The database answers, and what was configured last is in effect.
+/// The database answers, and what was configured last is in effect. A handler that is of no use closes the
+/// flows that need it and not the server, which has others; so it is told, and the server is ready.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let read = app
         .store
@@ -44,11 +45,19 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         .await;
     let reason = match read {
         Ok(Some(_)) if app.is_stale() => "the settings could not be read again",
-        Ok(Some(_)) => return live().await,
+        Ok(Some(_)) => return ready_with(app.directory().handler_problems()),
         _ => "the database does not answer",
     };
     let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
     private(StatusCode::SERVICE_UNAVAILABLE, Format::Json, body)
+}
+
+fn ready_with(handler_problems: &[String]) -> Response {
+    let mut body = serde_json::json!({ "status": "ok" });
+    if !handler_problems.is_empty() {
+        body["handlers"] = handler_problems.into();
+    }
+    private(StatusCode::OK, Format::Json, body.to_string())
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -4,6 +4,7 @@
 //! servers), and what is expected. Without an expectation a result must only have the shape of its
 //! contract.
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -13,6 +14,7 @@ use super::question::{
     AccountQuestion, IdentifierQuestion, SeenAccount, SeenUser, UserQuestion, seen_identifier,
 };
 use super::record::Outcome;
+use super::script::{Host, HostError};
 use crate::identity::Account;
 use crate::identity::external_identifier::value_key;
 use crate::identity::text_message::SmsStatus;
@@ -92,6 +94,21 @@ pub enum Expectation {
     Result(Value),
     /// An error with these members.
     Error(Value),
+}
+
+impl Host for Fixture {
+    fn call<'h>(
+        &'h self,
+        name: &'static str,
+        argument: Value,
+    ) -> BoxFuture<'h, Result<Value, HostError>> {
+        let answer = self.answer(name, &argument);
+        let answer = answer.map_err(|error| HostError {
+            exception: error.exception,
+            message: error.message,
+        });
+        Box::pin(async move { answer })
+    }
 }
 
 impl Fixture {

@@ -5,11 +5,13 @@
 //! `userdata`, puts members of `customdata` where the site's mapping says, and names the account. A
 //! [`script`] is a handler that runs here, in a sandbox, and a [`webhook`] one that runs on a server of the customer's.
 
+pub mod body;
 pub mod contract;
 pub mod difference;
 pub mod fixture;
 pub mod question;
 pub mod record;
+pub mod replay;
 pub mod script;
 pub mod types;
 pub mod webhook;
@@ -17,3 +19,9 @@ pub mod webhook;
 mod registration;
 
 pub use registration::{AccountLink, HandlerError, NewUser, Registrant, create_user};
+
+/// Record id prefix of a handler.
+pub const HANDLER_PREFIX: &str = "01p";
+
+/// Record id prefix of a handler's call.
+pub const CALL_PREFIX: &str = "07L";

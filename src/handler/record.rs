@@ -27,6 +27,8 @@ pub struct CallRecord {
     /// Where secrets were removed, as JSON pointers into this record.
     #[serde(default)]
     pub removed: Vec<String>,
+    /// Whether questions and log are all here; a very large record keeps neither, and cannot be replayed.
+    pub is_whole: bool,
     /// Record id of the user whose rights it had.
     pub run_as: Option<String>,
     /// The instant that the script saw, in milliseconds since the epoch.
@@ -65,6 +67,16 @@ pub enum Outcome {
         /// What about it.
         message: String,
     },
+}
+
+impl Question {
+    /// What a question looks like without secrets, by itself.
+    pub fn cleaned_argument(argument: &Value) -> Value {
+        let mut found = Secrets::default();
+        found.search(argument, 0);
+        found.settle();
+        found.clean("", argument, &mut Vec::new(), 0)
+    }
 }
 
 impl Outcome {
@@ -137,10 +149,13 @@ impl Outcome {
         match self {
             Outcome::Result(value) => Outcome::Result(clean(at, value)),
             Outcome::Error { exception, message } => {
-                let message = clean(at, &Value::from(message.as_str()));
+                let mut clean_text = |text: &str| {
+                    let clean = clean(at, &Value::from(text));
+                    clean.as_str().unwrap_or_default().to_owned()
+                };
                 Outcome::Error {
-                    exception: exception.clone(),
-                    message: message.as_str().unwrap_or_default().to_owned(),
+                    exception: clean_text(exception),
+                    message: clean_text(message),
                 }
             }
         }
@@ -350,6 +365,7 @@ mod tests {
         CallRecord {
             argument,
             removed: Vec::new(),
+            is_whole: true,
             run_as: None,
             at_ms: 0,
             seed: None,

@@ -7,7 +7,9 @@ use crate::identity::Account;
 use crate::refusal::Fault;
 
 statements! {
+    FIND_BY_ID = "SELECT id, name, created_at FROM account WHERE id = $1";
     FIND_BY_NAME = "SELECT id, name, created_at FROM account WHERE name_key = $1 ORDER BY id";
+    LIST_BY_NAME = "SELECT id, name, created_at FROM account WHERE name_key = $1 ORDER BY id LIMIT $2";
     INSERT = "INSERT INTO account (id, name, name_key, created_at) VALUES ($1, $2, $3, $4)";
 }
 
@@ -15,6 +17,20 @@ statements! {
 pub async fn find_by_name(tx: &mut Transaction<'_>, name: &str) -> Result<Option<Account>, Fault> {
     let key = Account::name_key(name);
     tx.find(&FIND_BY_NAME, bind![&key]).await
+}
+
+/// The account with a record id.
+pub async fn find_by_id(tx: &mut Transaction<'_>, id: &str) -> Result<Option<Account>, Fault> {
+    tx.find(&FIND_BY_ID, bind![id]).await
+}
+
+/// The accounts with a name, given in its compared form: at most `limit`.
+pub async fn list_by_name(
+    tx: &mut Transaction<'_>,
+    name_key: &str,
+    limit: i64,
+) -> Result<Vec<Account>, Fault> {
+    tx.list(&LIST_BY_NAME, bind![name_key, limit]).await
 }
 
 /// Saves a new account.

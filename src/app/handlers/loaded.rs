@@ -1,0 +1,180 @@
+//! Handlers as a snapshot of the directory holds them: compiled, with secrets opened.
+//!
+//! A version that is of no use (it does not compile, or its secret does not open) is kept as broken: every
+//! flow that needs it is refused, health shows it, and the log has said why once (threat HND-06).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use url::Url;
+use vestibule_protocol::secret::Secret;
+
+use crate::handler::body::Body;
+use crate::handler::contract::Contract;
+use crate::handler::script::{Program, ScriptEngine};
+use crate::outbound::check_url;
+use crate::sealing::{Keyring, Purpose};
+use crate::settings::Site;
+use crate::store::handler::{Handler, HandlerVersion};
+
+/// The current version of a handler.
+#[derive(Clone)]
+pub struct LoadedHandler {
+    /// Record id of the handler.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub version: i64,
+    /// What it can be called for; none if this program does not know the contract.
+    pub contract: Option<Contract>,
+    /// What is called.
+    pub code: Code,
+}
+
+/// What is called.
+#[derive(Clone)]
+pub enum Code {
+    /// Nothing: the reason.
+    Broken(String),
+    /// A script.
+    Script {
+        /// The checked module.
+        program: Arc<Program>,
+        /// The hosts that it may call.
+        allowed_hosts: Vec<String>,
+    },
+    /// A server of the customer's.
+    Webhook {
+        /// Where to.
+        url: Url,
+        /// The key of the signatures.
+        secret: Secret,
+    },
+}
+
+/// The handlers of a snapshot, by name.
+pub type LoadedHandlers = HashMap<String, Arc<LoadedHandler>>;
+
+/// Makes handlers ready to be called. A script that has not changed since the snapshot before is not
+/// compiled again.
+pub async fn load(
+    handlers: Vec<Handler>,
+    versions: Vec<HandlerVersion>,
+    keyring: &Keyring,
+    scripts: &ScriptEngine,
+    before: Option<&LoadedHandlers>,
+) -> LoadedHandlers {
+    let mut versions: HashMap<String, HandlerVersion> = versions
+        .into_iter()
+        .map(|version| (version.handler_id.clone(), version))
+        .collect();
+    let mut loaded = LoadedHandlers::new();
+    for handler in handlers {
+        let version = versions.remove(&handler.id);
+        // The two were read one after the other; the version itself says which one it is.
+        let number = version
+            .as_ref()
+            .map_or(handler.version, |version| version.version);
+        let known = before.and_then(|before| before.get(&handler.name));
+        let known = known.filter(|known| known.id == handler.id && known.version == number);
+        let code = match (known.map(|known| &known.code), version) {
+            (Some(code @ Code::Script { .. }), _) => code.clone(),
+            (_, Some(version)) => open(&handler, &version, keyring, scripts)
+                .await
+                .unwrap_or_else(Code::Broken),
+            (_, None) => Code::Broken(String::from("its current version is missing")),
+        };
+        let was_broken = known.is_some_and(|known| matches!(known.code, Code::Broken(_)));
+        if let Code::Broken(reason) = &code
+            && !was_broken
+        {
+            tracing::error!(
+                handler = handler.name,
+                version = number,
+                reason,
+                "a handler is of no use: what needs it is refused"
+            );
+        }
+        let ready = LoadedHandler {
+            id: handler.id,
+            name: handler.name.clone(),
+            version: number,
+            contract: Contract::parse(&handler.contract),
+            code,
+        };
+        loaded.insert(handler.name, Arc::new(ready));
+    }
+    loaded
+}
+
+async fn open(
+    handler: &Handler,
+    version: &HandlerVersion,
+    keyring: &Keyring,
+    scripts: &ScriptEngine,
+) -> Result<Code, String> {
+    match Body::parse(&version.body)? {
+        Body::Script {
+            source,
+            allowed_hosts,
+        } => {
+            let file = script_name(&handler.name, version.version);
+            let program = Program::compile(scripts, &file, &source)
+                .await
+                .map_err(|problem| problem.to_string())?;
+            if !program.exports(&handler.contract) {
+                return Err(format!("it exports no function {}", handler.contract));
+            }
+            Ok(Code::Script {
+                program: Arc::new(program),
+                allowed_hosts,
+            })
+        }
+        Body::Webhook { url } => {
+            let sealed = handler.secret_sealed.as_deref();
+            let sealed = sealed.ok_or("it has no secret: set it again")?;
+            let secret = keyring
+                .open(Purpose::HandlerSecret, &handler.id, sealed)
+                .ok()
+                .and_then(|secret| String::from_utf8(secret.to_vec()).ok())
+                .ok_or("its secret does not open: set it again")?;
+            Ok(Code::Webhook {
+                url: check_url(&url).map_err(|why| format!("its URL {why}"))?,
+                secret: Secret::from(secret),
+            })
+        }
+    }
+}
+
+/// What traces call a version of a script: `welcome@3.js`.
+pub fn script_name(handler: &str, version: i64) -> String {
+    format!("{handler}@{version}.js")
+}
+
+/// What of the handlers does not work, in sentences for health: broken ones, and sites that name none.
+pub fn problems(handlers: &LoadedHandlers, sites: &[Site]) -> Vec<String> {
+    let mut problems: Vec<String> = handlers
+        .values()
+        .filter_map(|handler| match &handler.code {
+            Code::Broken(_) => Some(format!(
+                "handler {} version {} is of no use",
+                handler.name, handler.version
+            )),
+            _ => None,
+        })
+        .collect();
+    for site in sites {
+        for (setting, contract, name) in site.settings.named_handlers() {
+            let found = handlers.get(name);
+            if found.is_none_or(|found| found.contract != Contract::parse(contract)) {
+                problems.push(format!(
+                    "{setting} of site {} names no {contract} handler",
+                    site.name
+                ));
+            }
+        }
+    }
+    problems.sort();
+    problems
+}

@@ -1,0 +1,292 @@
+//! Calls of handlers: the way from a story to the customer's own code and back, with the record of it.
+//!
+//! A call sees one version, whatever is changed meanwhile (threat HND-12). Whatever goes wrong is a
+//! [`HandlerError`]: failure is closed. A call is recorded after it has ended; that it could not be
+//! recorded is logged, and fails nobody.
+
+mod host;
+mod loaded;
+mod record;
+mod rights;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use loaded::{Code, LoadedHandler, LoadedHandlers, load, problems, script_name};
+pub use record::open_record;
+pub use rights::Reach;
+
+use super::{App, Directory, SiteEntry, Visit};
+use crate::handler::contract::Contract;
+use crate::handler::record::Question;
+use crate::handler::replay;
+use crate::handler::script::{Program, Ran, ScriptCall};
+use crate::handler::webhook::{self, WebhookCall};
+use crate::handler::{CALL_PREFIX, HandlerError};
+use crate::identity::{User, UserType};
+use crate::moment::{Moment, Stopwatch};
+use crate::store;
+use host::LiveHost;
+
+/// Who calls a handler, for what.
+pub struct HandlerCaller<'c> {
+    /// The site.
+    pub site: &'c Arc<SiteEntry>,
+    /// The instant that the handler sees.
+    pub at: Moment,
+    /// The request, if there is one.
+    pub request_id: Option<&'c str>,
+    /// Record id of the user whose rights the handler has; without one it looks nobody up.
+    pub run_as: Option<&'c str>,
+}
+
+/// What came of a call, before it is recorded.
+struct Done {
+    outcome: Result<Value, HandlerError>,
+    questions: Vec<Question>,
+    log: Vec<Value>,
+    seed: Option<[u8; 32]>,
+    cpu: Duration,
+    wall: Duration,
+}
+
+/// One call on its way.
+struct Call<'c> {
+    id: String,
+    caller: &'c HandlerCaller<'c>,
+    contract: Contract,
+    argument: Value,
+    reach: Reach,
+    directory: Arc<Directory>,
+}
+
+impl App {
+    /// Calls a handler for a visit, with the rights of a *Run As* user (a record id), who must exist and
+    /// be active.
+    ///
+    /// # Errors
+    /// The handler is missing or broken, has another contract, threw, was stopped, or the user is not
+    /// active. There is a log line and, if the handler was called, a record.
+    pub async fn call_handler(
+        &self,
+        visit: &Visit,
+        name: &str,
+        contract: Contract,
+        run_as: &str,
+        argument: Value,
+    ) -> Result<Value, HandlerError> {
+        let caller = HandlerCaller {
+            site: &visit.site,
+            at: visit.at,
+            request_id: Some(&visit.request_id),
+            run_as: Some(run_as),
+        };
+        self.call_handler_as(&caller, name, contract, argument)
+            .await
+    }
+
+    /// The same for whoever has no visit, such as the worker.
+    ///
+    /// # Errors
+    /// As of [`App::call_handler`].
+    pub async fn call_handler_as(
+        &self,
+        caller: &HandlerCaller<'_>,
+        name: &str,
+        contract: Contract,
+        argument: Value,
+    ) -> Result<Value, HandlerError> {
+        let directory = Arc::clone(&self.directory());
+        let handler = match usable(&directory, name, contract) {
+            Ok(handler) => handler,
+            Err(error) => {
+                self.metrics
+                    .handler_called(contract.as_str(), "refused", 0.0);
+                tracing::error!(
+                    handler = name,
+                    contract = contract.as_str(),
+                    request = caller.request_id,
+                    site = caller.site.site.name,
+                    reason = error.detail,
+                    "a handler cannot be called"
+                );
+                return Err(error);
+            }
+        };
+        let call = Call {
+            id: self.record_id(CALL_PREFIX),
+            contract,
+            argument,
+            reach: self.reach(&directory, caller).await?,
+            directory,
+            caller,
+        };
+        let done = self.run_handler(&handler, &call).await;
+        self.report_call(&handler, &call, &done);
+        let outcome = done.outcome.clone();
+        self.record_call(&handler, call, done).await;
+        outcome
+    }
+
+    /// How far the *Run As* user of a call sees.
+    async fn reach(
+        &self,
+        directory: &Directory,
+        caller: &HandlerCaller<'_>,
+    ) -> Result<Reach, HandlerError> {
+        let Some(run_as) = caller.run_as else {
+            return Ok(Reach::Nothing);
+        };
+        let inactive = || {
+            let message = "the user that the handler runs as is not active";
+            HandlerError::new("ExecutionUserException", message)
+        };
+        let user: Option<User> = self
+            .store
+            .read("user.find", &run_as.to_owned(), |tx, id| {
+                Box::pin(store::user::find_by_id(tx, id))
+            })
+            .await
+            .map_err(|fault| {
+                self.metrics.fault();
+                tracing::error!(%fault, "the user that a handler runs as could not be read");
+                HandlerError::new("ServerException", "the server could not answer")
+            })?;
+        let user = user.filter(|user| user.check_active().is_ok());
+        let user = user.ok_or_else(inactive)?;
+        let profile = directory.profile(&user.profile_id);
+        let user_type = profile.map(|profile| profile.user_type);
+        Ok(Reach::of(
+            &user,
+            user_type.unwrap_or(UserType::CspLitePortal),
+        ))
+    }
+
+    async fn run_handler(&self, handler: &LoadedHandler, call: &Call<'_>) -> Done {
+        match &handler.code {
+            Code::Broken(reason) => Done::of_one_answer(Err(no_use(reason.clone()))),
+            Code::Script {
+                program,
+                allowed_hosts,
+            } => self.run_script(program, allowed_hosts, call).await,
+            Code::Webhook { url, secret } => {
+                let stopwatch = Stopwatch::start();
+                let asked = WebhookCall {
+                    url,
+                    secret,
+                    contract: call.contract,
+                    version: handler.version,
+                    call_id: &call.id,
+                    argument: &call.argument,
+                    at: call.caller.at,
+                };
+                let outcome = webhook::call(&self.outbound, asked).await;
+                let wall = Duration::from_secs_f64(stopwatch.seconds());
+                Done {
+                    wall,
+                    ..Done::of_one_answer(outcome)
+                }
+            }
+        }
+    }
+
+    async fn run_script(
+        &self,
+        program: &Arc<Program>,
+        allowed_hosts: &[String],
+        call: &Call<'_>,
+    ) -> Done {
+        let host = LiveHost {
+            store: Arc::clone(&self.store),
+            outbound: Arc::clone(&self.outbound),
+            directory: Arc::clone(&call.directory),
+            site: Arc::clone(call.caller.site),
+            reach: call.reach.clone(),
+            allowed_hosts: allowed_hosts.to_vec(),
+        };
+        let seed = self.entropy.bytes::<32>();
+        let asked = ScriptCall {
+            function: call.contract.as_str(),
+            argument: call.argument.clone(),
+            at: call.caller.at,
+            seed,
+        };
+        let ran = self.scripts.run(program, asked, Arc::new(host)).await;
+        Done::of(&ran, seed)
+    }
+
+    /// Counts the call, and tells the operator of one that failed: which handler, which version, which call,
+    /// and nothing that the request brought.
+    fn report_call(&self, handler: &LoadedHandler, call: &Call<'_>, done: &Done) {
+        let outcome = if done.outcome.is_ok() { "ok" } else { "failed" };
+        let contract = call.contract.as_str();
+        self.metrics
+            .handler_called(contract, outcome, done.cpu.as_secs_f64());
+        if let Err(error) = &done.outcome {
+            tracing::warn!(
+                handler = handler.name,
+                version = handler.version,
+                call = call.id,
+                contract,
+                request = call.caller.request_id,
+                site = call.caller.site.site.name,
+                exception = record::shown_exception(error),
+                "a handler failed: `vestibule handler calls {}` shows why",
+                call.id
+            );
+        }
+    }
+}
+
+/// The handler of a name, if it can be called for a contract.
+fn usable(
+    directory: &Directory,
+    name: &str,
+    contract: Contract,
+) -> Result<Arc<LoadedHandler>, HandlerError> {
+    let handler = directory
+        .handler(name)
+        .ok_or_else(|| no_use(format!("there is no handler {name:?}")))?;
+    if handler.contract != Some(contract) {
+        return Err(no_use(format!(
+            "{name:?} is no {} handler",
+            contract.as_str()
+        )));
+    }
+    match &handler.code {
+        Code::Broken(reason) => Err(no_use(format!("version {}: {reason}", handler.version))),
+        _ => Ok(Arc::clone(handler)),
+    }
+}
+
+fn no_use(why: String) -> HandlerError {
+    HandlerError::new("HandlerException", "the handler is not available").with_detail(why)
+}
+
+impl Done {
+    /// An outcome and nothing else.
+    fn of_one_answer(outcome: Result<Value, HandlerError>) -> Done {
+        Done {
+            outcome,
+            questions: Vec::new(),
+            log: Vec::new(),
+            seed: None,
+            cpu: Duration::ZERO,
+            wall: Duration::ZERO,
+        }
+    }
+
+    /// What a script did.
+    fn of(ran: &Ran, seed: [u8; 32]) -> Done {
+        Done {
+            outcome: replay::outcome(ran),
+            questions: replay::questions(ran),
+            log: replay::log(ran),
+            seed: Some(seed),
+            cpu: ran.cpu,
+            wall: ran.wall,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Whom and what a handler may look up: the rights of the *Run As* user.
+
+use crate::identity::{User, UserType};
+use crate::settings::Settings;
+
+/// How far a handler sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The users of one account, and that account.
+    Account(String),
+    /// Nobody and nothing.
+    Nothing,
+    /// The members of the site, and all accounts.
+    Site,
+}
+
+impl Reach {
+    /// The reach of a *Run As* user: an internal one sees the site, an external one the users of its own
+    /// account.
+    pub fn of(run_as: &User, user_type: UserType) -> Reach {
+        match (user_type, &run_as.account_id) {
+            (UserType::Standard, _) => Reach::Site,
+            (_, Some(account_id)) => Reach::Account(account_id.clone()),
+            (_, None) => Reach::Nothing,
+        }
+    }
+
+    /// Whether a user may be looked up. A service's user never is, and an internal one only where the
+    /// site names its profile as a member: no handler comes by an administrator.
+    pub fn sees_user(&self, settings: &Settings, user: &User, user_type: UserType) -> bool {
+        let members = &settings.member_profiles;
+        let is_named = members.contains(&user.profile_id);
+        let is_member = is_named || members.is_empty() && user_type != UserType::Standard;
+        let is_within = match self {
+            Reach::Account(account_id) => user.account_id.as_ref() == Some(account_id),
+            Reach::Nothing => false,
+            Reach::Site => true,
+        };
+        is_within && is_member && !user.is_integration
+    }
+
+    /// Whether an account may be looked up.
+    pub fn sees_account(&self, account_id: &str) -> bool {
+        match self {
+            Reach::Account(own) => own == account_id,
+            Reach::Nothing => false,
+            Reach::Site => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Attributes;
+    use crate::moment::Moment;
+
+    const CUSTOMERS: &str = "00e000000000001AAA";
+    const INTERNAL: &str = "00e000000000002AAA";
+
+    fn user(profile_id: &str, account_id: Option<&str>, is_integration: bool) -> User {
+        User {
+            id: "005000000000001AAA".into(),
+            username: "janice@example.com".into(),
+            username_key: "janice@example.com".into(),
+            email: "janice@example.com".into(),
+            email_key: "janice@example.com".into(),
+            phone: None,
+            first_name: None,
+            last_name: "Edwards".into(),
+            profile_id: profile_id.into(),
+            account_id: account_id.map(str::to_owned),
+            locale: "en_US".into(),
+            timezone: "UTC".into(),
+            attributes: Attributes::new(),
+            is_integration,
+            email_verified_at: None,
+            phone_verified_at: None,
+            locked_at: None,
+            disabled_at: None,
+            session_generation: 0,
+            created_at: Moment::from_millis(0),
+            updated_at: Moment::from_millis(0),
+        }
+    }
+
+    fn type_of(user: &User) -> UserType {
+        match user.profile_id == CUSTOMERS {
+            true => UserType::CspLitePortal,
+            false => UserType::Standard,
+        }
+    }
+
+    #[test]
+    fn an_internal_user_reaches_the_site_and_an_external_one_its_account() {
+        let reach = |run_as: User| Reach::of(&run_as, type_of(&run_as));
+        assert_eq!(reach(user(INTERNAL, None, true)), Reach::Site);
+        assert_eq!(reach(user(INTERNAL, Some("001a"), false)), Reach::Site);
+        assert_eq!(
+            reach(user(CUSTOMERS, Some("001a"), false)),
+            Reach::Account("001a".into())
+        );
+        assert_eq!(reach(user(CUSTOMERS, None, false)), Reach::Nothing);
+        // A service's user with a customer's profile has a customer's rights.
+        assert_eq!(reach(user(CUSTOMERS, None, true)), Reach::Nothing);
+    }
+
+    #[test]
+    fn hnd_05_who_is_seen_is_a_member_within_reach_and_no_service() {
+        let named = |profiles: &[&str]| Settings {
+            member_profiles: profiles.iter().map(|p| (*p).to_owned()).collect(),
+            ..Settings::default()
+        };
+        let account = || Reach::Account("001a".into());
+        for (reach, members, user, is_seen) in [
+            (
+                Reach::Site,
+                &[CUSTOMERS][..],
+                user(CUSTOMERS, None, false),
+                true,
+            ),
+            (Reach::Site, &[][..], user(CUSTOMERS, None, false), true),
+            (
+                Reach::Site,
+                &[CUSTOMERS],
+                user(CUSTOMERS, None, true),
+                false,
+            ),
+            (
+                Reach::Site,
+                &[CUSTOMERS],
+                user(INTERNAL, None, false),
+                false,
+            ),
+            (Reach::Site, &[], user(INTERNAL, None, false), false),
+            (Reach::Site, &[INTERNAL], user(INTERNAL, None, false), true),
+            (Reach::Site, &[INTERNAL], user(INTERNAL, None, true), false),
+            (
+                Reach::Site,
+                &[INTERNAL],
+                user(CUSTOMERS, None, false),
+                false,
+            ),
+            (
+                account(),
+                &[CUSTOMERS],
+                user(CUSTOMERS, Some("001a"), false),
+                true,
+            ),
+            (
+                account(),
+                &[CUSTOMERS],
+                user(CUSTOMERS, Some("001b"), false),
+                false,
+            ),
+            (account(), &[CUSTOMERS], user(CUSTOMERS, None, false), false),
+            (
+                account(),
+                &[CUSTOMERS],
+                user(CUSTOMERS, Some("001a"), true),
+                false,
+            ),
+            (
+                Reach::Nothing,
+                &[CUSTOMERS],
+                user(CUSTOMERS, None, false),
+                false,
+            ),
+        ] {
+            let sees = reach.sees_user(&named(members), &user, type_of(&user));
+            assert_eq!(sees, is_seen, "{reach:?} {members:?} {user:?}");
+        }
+        assert!(Reach::Site.sees_account("001b"));
+        assert!(account().sees_account("001a") && !account().sees_account("001b"));
+        assert!(!Reach::Nothing.sees_account("001a"));
+    }
+}

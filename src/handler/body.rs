@@ -1,0 +1,71 @@
+//! What a version of a handler consists of, as it rests in the database.
+
+use serde::{Deserialize, Serialize};
+
+/// A version's body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Body {
+    /// A JavaScript module.
+    Script {
+        /// Its text.
+        source: String,
+        /// The hosts that it may call.
+        #[serde(default)]
+        allowed_hosts: Vec<String>,
+    },
+    /// A server of the customer's.
+    Webhook {
+        /// Where it is.
+        url: String,
+    },
+}
+
+impl Body {
+    /// `script` or `webhook`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Body::Script { .. } => "script",
+            Body::Webhook { .. } => "webhook",
+        }
+    }
+
+    /// As it rests.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// It was written by a newer version of this program, or by hand.
+    pub fn parse(text: &str) -> Result<Body, String> {
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_reads_back() {
+        for body in [
+            Body::Script {
+                source: "export function createUser() {}\n".into(),
+                allowed_hosts: vec!["api.example.com".into()],
+            },
+            Body::Webhook {
+                url: "https://hooks.example.com/a".into(),
+            },
+        ] {
+            assert_eq!(Body::parse(&body.to_text()).unwrap(), body);
+            assert!(body.to_text().contains(body.kind()));
+        }
+        assert!(Body::parse("{}").is_err());
+    }
+}
