@@ -14,6 +14,7 @@ mod backup;
 mod client;
 mod config;
 mod dev;
+mod handler;
 mod inbox;
 mod isready;
 mod key;
@@ -74,6 +75,8 @@ enum Command {
     Site(site::Arguments),
     /// Create and show client apps
     Client(client::Arguments),
+    /// Your own code: registration, user discovery, delivery of codes
+    Handler(handler::Arguments),
     /// Mail templates of your own: make, preview, try out
     Template(template::Arguments),
     /// Kinds of users, and what their passwords must meet
@@ -164,6 +167,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Config(arguments) => config::run(&place, arguments),
         Command::Site(arguments) => site::run(&place, arguments).await,
         Command::Client(arguments) => client::run(&place, arguments).await,
+        Command::Handler(arguments) => Box::pin(handler::run(&place, arguments)).await,
         Command::Template(arguments) => template::run(&place, arguments).await,
         Command::Profile(arguments) => profile::run(&place, arguments).await,
         Command::Key(arguments) => key::run(&place, arguments).await,

@@ -1,0 +1,232 @@
+//! `handler check`: a script is compiled and tried out against fixtures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{ContractWord, chosen, find, input};
+use crate::cli::place::{Exit, Place};
+use crate::handler::body::Body;
+use crate::handler::contract::Contract;
+use crate::handler::fixture::Fixture;
+use crate::handler::record::Outcome;
+use crate::handler::replay;
+use crate::handler::script::{Program, Ran, ScriptCall, ScriptEngine};
+use crate::moment::{Clock, Entropy};
+use crate::store;
+
+/// Compiles a script and tries it out.
+#[derive(Args)]
+pub struct Check {
+    /// A file, or the name of a handler
+    script: String,
+    /// What it is for; most scripts say so themselves
+    #[arg(long, value_enum)]
+    contract: Option<ContractWord>,
+    /// A file of fixtures, or a directory of such files (*.json), instead of the built-in ones
+    #[arg(long, value_name = "PATH")]
+    fixtures: Vec<PathBuf>,
+}
+
+/// A script that is tried out.
+struct Subject {
+    file: String,
+    source: String,
+    contract: Option<Contract>,
+}
+
+/// What came of one fixture.
+struct Trial {
+    name: String,
+    ran: Ran,
+    outcome: Outcome,
+    problems: Vec<String>,
+}
+
+impl Check {
+    /// Runs it.
+    pub async fn run(self, place: &Place) -> Result<(), Exit> {
+        let subject = self.subject(place).await?;
+        let engine = input::engine(place)?;
+        let program = input::compile(&engine, &subject.file, &subject.source).await?;
+        let contract = input::contract_of(&program, subject.contract)?;
+        let fixtures = self.fixtures(contract)?;
+        let mut trials = Vec::with_capacity(fixtures.len());
+        for fixture in fixtures {
+            trials.push(tried(&engine, &program, contract, fixture).await);
+        }
+        tell(place, &subject.file, contract, &trials)
+    }
+
+    async fn subject(&self, place: &Place) -> Result<Subject, Exit> {
+        let path = Path::new(&self.script);
+        let named = self.contract.map(ContractWord::contract);
+        if path.is_file() {
+            let source = input::read_script(path)?;
+            return Ok(Subject {
+                file: self.script.clone(),
+                source,
+                contract: named,
+            });
+        }
+        if self.script.contains(['/', '.']) {
+            return Err(Exit::missing(format!("there is no file {}", self.script)));
+        }
+        let installation = place.open().await?;
+        let handler = find(&installation, &self.script).await?;
+        let versions = installation
+            .store
+            .read("handler.versions", &handler.id, |tx, id| {
+                Box::pin(store::handler::list_versions(tx, id))
+            })
+            .await?;
+        let version = chosen(&versions, &handler.name, handler.version)?;
+        match Body::parse(&version.body).map_err(Exit::broken)? {
+            Body::Webhook { .. } => Err(Exit::refused(format!(
+                "{:?} is a webhook: only scripts are tried out",
+                handler.name
+            ))),
+            Body::Script { source, .. } => Ok(Subject {
+                file: crate::app::handlers::script_name(&handler.name, handler.version),
+                source,
+                contract: Contract::parse(&handler.contract),
+            }),
+        }
+    }
+
+    fn fixtures(&self, contract: Contract) -> Result<Vec<Fixture>, Exit> {
+        if self.fixtures.is_empty() {
+            return Ok(Fixture::built_in(contract));
+        }
+        let mut files = Vec::new();
+        for path in &self.fixtures {
+            if path.is_dir() {
+                files.extend(json_files(path)?);
+            } else {
+                files.push(path.clone());
+            }
+        }
+        let mut fixtures = Vec::new();
+        for path in files {
+            let text = input::read_script(&path)?;
+            let shown = path.display();
+            let read = Fixture::parse(&text)
+                .map_err(|problem| Exit::refused(format!("{shown}: {problem}")))?;
+            let is_one = read.len() == 1;
+            for (number, mut fixture) in (1..).zip(read) {
+                if fixture.name.is_empty() {
+                    fixture.name = match is_one {
+                        true => shown.to_string(),
+                        false => format!("{shown} ({number})"),
+                    };
+                }
+                fixtures.push(fixture);
+            }
+        }
+        match fixtures.is_empty() {
+            true => Err(Exit::refused("there are no fixtures")),
+            false => Ok(fixtures),
+        }
+    }
+}
+
+fn json_files(directory: &Path) -> Result<Vec<PathBuf>, Exit> {
+    let refused =
+        |error: std::io::Error| Exit::refused(format!("{}: {error}", directory.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(refused)? {
+        let path = entry.map_err(refused)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+async fn tried(
+    engine: &ScriptEngine,
+    program: &Arc<Program>,
+    contract: Contract,
+    fixture: Fixture,
+) -> Trial {
+    let call = ScriptCall {
+        function: contract.as_str(),
+        argument: fixture.argument.clone(),
+        at: Clock::System.now(),
+        seed: Entropy::Os.bytes(),
+    };
+    let fixture = Arc::new(fixture);
+    let world = Arc::clone(&fixture);
+    let ran = engine.run(program, call, world).await;
+    let outcome = Outcome::of(&replay::outcome(&ran));
+    Trial {
+        name: fixture.name.clone(),
+        problems: fixture.judge(contract, &outcome),
+        outcome,
+        ran,
+    }
+}
+
+fn tell(place: &Place, file: &str, contract: Contract, trials: &[Trial]) -> Result<(), Exit> {
+    let failed = trials
+        .iter()
+        .filter(|trial| !trial.problems.is_empty())
+        .count();
+    let rows: Vec<Value> = trials.iter().map(row).collect();
+    let json = json!({
+        "file": file, "contract": contract.as_str(), "failed": failed, "trials": rows,
+    });
+    let mut lines = vec![format!("{file} compiles, for {}", contract.as_str())];
+    for trial in trials {
+        let word = if trial.problems.is_empty() {
+            "pass"
+        } else {
+            "FAIL"
+        };
+        let micros = trial.ran.cpu.as_micros();
+        lines.push(format!(
+            "{word}  {} ({micros} µs of processor time)",
+            trial.name
+        ));
+        match &trial.outcome {
+            Outcome::Result(value) => lines.push(format!("      → {value}")),
+            Outcome::Error { exception, message } => {
+                lines.push(format!("      → {exception}: {message}"));
+            }
+        }
+        lines.extend(
+            trial
+                .problems
+                .iter()
+                .map(|problem| format!("      {problem}")),
+        );
+        let log = replay::log(&trial.ran);
+        lines.extend(
+            log.iter()
+                .map(|line| format!("      log: {}", line.as_str().unwrap_or_default())),
+        );
+    }
+    place.print(&json, lines.join("\n"))?;
+    match failed {
+        0 => Ok(()),
+        _ => Err(Exit::refused(format!(
+            "{failed} of {} trials failed",
+            trials.len()
+        ))),
+    }
+}
+
+fn row(trial: &Trial) -> Value {
+    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    json!({
+        "name": trial.name, "is_passed": trial.problems.is_empty(), "problems": trial.problems,
+        "outcome": trial.outcome, "log": replay::log(&trial.ran),
+        "cpu_micros": micros(trial.ran.cpu), "wall_micros": micros(trial.ran.wall),
+    })
+}
