@@ -38,6 +38,11 @@ impl Moment {
         Moment(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
+    /// This instant moved by a number of days of 24 hours.
+    pub const fn plus_days(self, days: i64) -> Moment {
+        self.plus_seconds(days.saturating_mul(86_400))
+    }
+
     /// `2026-01-05T10:00:00Z`: the one form that every mobile SDK parses (no fractions).
     pub fn iso_seconds(self) -> String {
         jiff::Timestamp::from_second(self.seconds())

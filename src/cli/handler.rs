@@ -3,7 +3,6 @@
 //! What a command is given is read in `handler/input.rs`; trials stand in `handler/check.rs`, the records of
 //! calls in `handler/calls.rs`.
 
-
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 

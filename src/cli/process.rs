@@ -81,7 +81,11 @@ pub async fn start(
     let (stop, stopped) = watch::channel(false);
     let workers = vec![
         tokio::spawn(worker::run(Arc::clone(&app), stopped.clone())),
-        tokio::spawn(worker::sweep(Arc::clone(&app), stopped.clone())),
+        tokio::spawn(worker::sweep(
+            Arc::clone(&app),
+            config.handlers.calls_kept_days,
+            stopped.clone(),
+        )),
         tokio::spawn(refresh(Arc::clone(&app), stopped)),
     ];
     Ok(Running {

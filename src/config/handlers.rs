@@ -12,6 +12,8 @@ use crate::outbound::{AddressRule, Bounds, Names};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HandlersConfig {
+    /// Days that the records of calls are kept.
+    pub calls_kept_days: u64,
     /// Networks that webhooks and scripts may call although they are not public.
     pub private_addresses: Vec<Network>,
     /// Processor time of one call of a script.
@@ -35,6 +37,7 @@ pub struct HandlersConfig {
 impl Default for HandlersConfig {
     fn default() -> Self {
         HandlersConfig {
+            calls_kept_days: 7,
             private_addresses: Vec::new(),
             script_cpu_ms: 100,
             script_deadline_ms: 3_000,
@@ -57,6 +60,7 @@ impl HandlersConfig {
         let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
         let in_flight_max = number(self.script_max_in_flight);
         for (key, value, low, high) in [
+            ("calls_kept_days", self.calls_kept_days, 1, 3_650),
             ("script_cpu_ms", self.script_cpu_ms, 1, 10_000),
             ("script_deadline_ms", self.script_deadline_ms, 1, 30_000),
             ("script_max_in_flight", in_flight_max, 1, 65_536),

@@ -11,6 +11,7 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("database", "synchronous", "\"full\" or \"normal\""),
     ("database", "url", TEXT),
     ("database", "url_file", PATH),
+    ("handlers", "calls_kept_days", WHOLE),
     ("handlers", "private_addresses", NETWORKS),
     ("handlers", "script_cpu_ms", WHOLE),
     ("handlers", "script_deadline_ms", WHOLE),

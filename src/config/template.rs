@@ -113,6 +113,8 @@ codes_per_hour = 5
 # rules = [{ surface = "init", per = "ip_prefix", count = 20, seconds = 60 }]
 
 [handlers]
+# Days that the records of calls are kept; they hold personal data, sealed.
+calls_kept_days = 7
 # Webhooks and scripts call public addresses only, and these: "127.0.0.1", "10.1.2.0/24".
 private_addresses = []
 # How long one call to a webhook, or one fetch of a script, may take, and how many run at once.

@@ -259,13 +259,14 @@ async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
         .await
 }
 
-/// Sweeps what has ended and tends the signing keys, until the stop signal comes.
-pub async fn sweep(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// Sweeps what has ended and tends the signing keys, until the stop signal comes. Calls of handlers are kept
+/// for so many days.
+pub async fn sweep(app: Arc<App>, calls_kept_days: u64, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         if let Err(fault) = app.tend_keys(app.now()).await {
             report_fault(&app, &fault);
         }
-        let swept = sweep_once(&app, app.now()).await;
+        let swept = sweep_once(&app, calls_kept_days, app.now()).await;
         // A full batch means that there may be more, and then the next comes soon: rows must not
         // come faster than they go.
         let pause = match swept {
@@ -293,8 +294,11 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 ///
 /// # Faults
 /// The database is away.
-pub async fn sweep_once(app: &App, at: Moment) -> Result<u64, Fault> {
-    let horizon = Horizon::at(at);
+pub async fn sweep_once(app: &App, calls_kept_days: u64, at: Moment) -> Result<u64, Fault> {
+    let horizon = Horizon {
+        handler_calls: at.plus_days(-i64::try_from(calls_kept_days).unwrap_or(i64::MAX)),
+        ..Horizon::at(at)
+    };
     app.store
         .write("sweep", horizon, |tx, horizon| {
             Box::pin(sweep::sweep(tx, horizon))

@@ -1,4 +1,5 @@
 //! Customers' own code.
 
+mod calls;
 mod receivers;
 mod webhook;

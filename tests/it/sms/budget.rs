@@ -54,7 +54,7 @@ on_both_databases! {
         site.advance(Duration::from_secs(86_400));
         assert!(take(&site, &caps, "+491511230001").await);
         assert_eq!(site.count("SELECT COUNT(*) FROM sms_count WHERE sent > 0").await, 9);
-        worker::sweep_once(&site.app, site.app.now()).await.unwrap();
+        worker::sweep_once(&site.app, 7, site.app.now()).await.unwrap();
         assert_eq!(site.count("SELECT COUNT(*) FROM sms_count").await, 3);
     }
 }
