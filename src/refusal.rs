@@ -82,6 +82,12 @@ pub enum Refusal {
     FormatUnknown,
     /// The grant type is not one of ours.
     GrantTypeUnsupported,
+    /// The client has no guests.
+    GuestFlowDisabled,
+    /// Somebody who comes as a guest brings credentials.
+    GuestHasCredentials,
+    /// The headers of a token request speak of another guest than its code, or of one where there is none.
+    GuestMismatch,
     /// The request came in clear.
     HttpsRequired,
     /// The integration user's access token is unknown, over, revoked or lacks the scope.
@@ -177,6 +183,8 @@ pub enum Refusal {
     UserLocked,
     /// The username belongs to somebody.
     UsernameTaken,
+    /// The hint of a visitor is neither an id nor a token of a guest of this client, or there are two.
+    UvidInvalid,
 }
 
 impl Refusal {
@@ -240,6 +248,8 @@ impl Refusal {
             R::ForgotPasswordDisabled => Wire::ForgotPasswordDisabled,
             R::FormatUnknown | R::ParameterMissing { .. } => Wire::InvalidRequest,
             R::GrantTypeUnsupported => Wire::GrantTypeUnsupported,
+            R::GuestFlowDisabled | R::GuestHasCredentials => Wire::InvalidRequest,
+            R::GuestMismatch => Wire::CodeInvalid,
             R::HttpsRequired => Wire::HttpsRequired,
             R::IntegrationTokenInvalid => Wire::InvalidAuthorization,
             R::MethodNotAllowed { .. } => Wire::PostRequired,
@@ -267,6 +277,7 @@ impl Refusal {
             R::TooBusy => Wire::TemporarilyUnavailable,
             R::TriesSpent => Wire::RegenerateOtp,
             R::UserInactive => Wire::UserInactive,
+            R::UvidInvalid => Wire::UvidInvalid,
         }
     }
 
@@ -300,6 +311,8 @@ impl Refusal {
             Refusal::FormMalformed { reason } if shape == Shape::OAuth => reason.clone(),
             Refusal::FormMalformed { reason } => format!("invalid parameters: {reason}"),
             Refusal::FormatUnknown => String::from("format must be json, urlencoded or xml"),
+            Refusal::GuestFlowDisabled => String::from("guest flow not enabled"),
+            Refusal::GuestHasCredentials => String::from("a guest sends no credentials"),
             // For the method that nearly every endpoint wants, the row has the documented words.
             Refusal::MethodNotAllowed { allow: "POST" } => return None,
             Refusal::MethodNotAllowed { allow } => format!("allowed methods: {allow}"),

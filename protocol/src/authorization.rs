@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::form::Parameters;
 use crate::pkce::is_unreserved;
 use crate::secret::Secret;
+use crate::uvid::UvidHint;
 
 /// What a client asks of the authorization endpoint: each parameter as sent, absent when empty.
 ///
@@ -43,8 +44,8 @@ pub struct AuthorizationRequest {
     pub state: Option<String>,
     /// Opaque to us; returned in the id_token.
     pub nonce: Option<String>,
-    /// Unique visitor id of an earlier guest: a UUID, or at the guest flow with its prefix.
-    pub uvid_hint: Option<String>,
+    /// Names a visitor, see [`UvidHint`]: by an id, or by a guest's access token.
+    pub uvid_hint: Option<Secret>,
     /// Whatever the discovery handler recognises a user by.
     pub login_hint: Option<String>,
     /// JSON text for the discovery handler.
@@ -53,7 +54,8 @@ pub struct AuthorizationRequest {
     pub username: Option<String>,
     /// Password, when credentials are sent in the body.
     pub password: Option<Secret>,
-    /// Whether a username or password stood in the query string, where secrets must not be.
+    /// Whether a username, a password or a guest's access token stood in the query string, where secrets
+    /// must not be.
     pub credentials_in_query: bool,
 }
 
@@ -73,8 +75,11 @@ impl AuthorizationRequest {
     ///
     /// Source: RFC 6749 section 4.1.1; OpenID Connect Core 3.1.2.1.
     pub fn parse(mut parameters: Parameters) -> Result<AuthorizationRequest, ParameterTooLong> {
-        let credentials_in_query =
-            parameters.came_in_query("username") || parameters.came_in_query("password");
+        let is_token = |hint: &str| matches!(UvidHint::parse(hint), Ok(UvidHint::Token(_)));
+        let credentials_in_query = parameters.came_in_query("username")
+            || parameters.came_in_query("password")
+            || parameters.came_in_query("uvid_hint")
+                && parameters.get("uvid_hint").is_some_and(is_token);
         for parameter in ["state", "nonce"] {
             if parameters
                 .get(parameter)
@@ -91,7 +96,7 @@ impl AuthorizationRequest {
             scope: parameters.take("scope"),
             state: parameters.take("state"),
             nonce: parameters.take("nonce"),
-            uvid_hint: parameters.take("uvid_hint"),
+            uvid_hint: parameters.take_secret("uvid_hint"),
             login_hint: parameters.take("login_hint"),
             customdata: parameters.take("customdata"),
             username: parameters.take("username"),
@@ -267,7 +272,16 @@ mod tests {
         assert_eq!(in_body.password.as_ref().unwrap().expose(), "a&b");
         assert!(!in_body.credentials_in_query);
         assert!(!format!("{in_body:?}").contains("a&b"));
-        for query in ["username=x", "password=y", text] {
+        let by_id = "uvid_hint=6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+        let by_id = AuthorizationRequest::parse(Parameters::parse(Some(by_id), b"").unwrap());
+        assert!(!by_id.unwrap().credentials_in_query, "an id is no secret");
+        for query in [
+            "username=x",
+            "password=y",
+            text,
+            "uvid_hint=a.b.c",
+            "uvid_hint=JWT%20a.b.c",
+        ] {
             let parameters = Parameters::parse(Some(query), b"").unwrap();
             let in_query = AuthorizationRequest::parse(parameters).unwrap();
             assert!(in_query.credentials_in_query, "{query}");

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Surface {
     /// In a rule: each of the others, in one bucket.
     Any,
+    /// It comes as a guest.
+    Guest,
     /// It asks for a code: the init endpoints, and the first step of a forgotten password.
     Init,
     /// It presents a username and a password.
@@ -25,6 +27,7 @@ impl Surface {
     pub fn as_str(self) -> &'static str {
         match self {
             Surface::Any => "any",
+            Surface::Guest => "guest",
             Surface::Init => "init",
             Surface::Login => "login",
             Surface::Redeem => "redeem",
@@ -87,7 +90,9 @@ pub struct Rule {
 
 /// The rules of a config that names none. The two by the hour keep one prefix from making a spray
 /// of a site by itself.
-pub const DEFAULT_RULES: [Rule; 11] = [
+pub const DEFAULT_RULES: [Rule; 13] = [
+    rule(Surface::Guest, Per::IpPrefix, 60, 60),
+    rule(Surface::Guest, Per::Site, 6_000, 60),
     rule(Surface::Init, Per::IpPrefix, 20, 60),
     rule(Surface::Init, Per::Client, 6_000, 60),
     rule(Surface::Init, Per::Site, 6_000, 60),

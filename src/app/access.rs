@@ -2,8 +2,9 @@
 
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
+use vestibule_protocol::uvid::{Uvid, UvidHint};
 
-use super::{App, SiteEntry};
+use super::{App, SiteEntry, Visit};
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Refusal};
@@ -29,12 +30,32 @@ pub struct Holder {
     pub user: User,
 }
 
+/// The guest who holds a live access token.
+#[derive(Debug)]
+pub struct Guest {
+    /// The client that it was issued to.
+    pub client_id: String,
+    /// What it is good for.
+    pub scopes: ScopeSet,
+    /// When the token was issued.
+    pub issued_at: Moment,
+    /// When it ends.
+    pub expires_at: Moment,
+    /// What the app calls the visitor.
+    pub uvid: Uvid,
+}
+
+/// Whom a live access token speaks for.
+#[derive(Debug)]
+pub enum Bearer {
+    /// Nobody in particular.
+    Guest(Guest),
+    /// A user.
+    User(Box<Holder>),
+}
+
 impl App {
-    /// Finds the holder of an access token of a site.
-    ///
-    /// An opaque token and a JWT of a user are looked up, so that a revocation holds at once. A JWT
-    /// of the client credentials grant is short-lived and not stored; its user, with the end of their
-    /// sessions, and its client are still asked for.
+    /// Finds the user who holds an access token of a site. A guest is nobody here.
     ///
     /// # Refusals
     /// `AccessTokenInvalid`, without saying why.
@@ -44,19 +65,67 @@ impl App {
         token: &Secret,
         at: Moment,
     ) -> Result<Holder, Failure> {
+        match self.bearer(entry, token, at).await? {
+            Bearer::User(holder) => Ok(*holder),
+            Bearer::Guest(_) => Err(Refusal::AccessTokenInvalid.into()),
+        }
+    }
+
+    /// Finds whom an access token of a site speaks for.
+    ///
+    /// An opaque token and a JWT of a user or a guest are looked up, so that a revocation holds at once. A
+    /// JWT of the client credentials grant is short-lived and not stored; its user, with the end of their
+    /// sessions, and its client are still asked for. A guest's client must have guests still.
+    ///
+    /// # Refusals
+    /// `AccessTokenInvalid`, without saying why.
+    pub async fn bearer(
+        &self,
+        entry: &SiteEntry,
+        token: &Secret,
+        at: Moment,
+    ) -> Result<Bearer, Failure> {
         let text = token.expose();
-        let holder = if text.contains('!') {
-            self.holder_of_stored(entry, sha256(text.as_bytes()), at)
-                .await?
+        let bearer = if text.contains('!') {
+            let holder = self.holder_of_stored(entry, sha256(text.as_bytes()), at);
+            Bearer::User(Box::new(holder.await?))
         } else {
-            self.holder_of_jwt(entry, text, at).await?
+            self.bearer_of_jwt(entry, text, at).await?
         };
-        let is_live = holder.user.check_active().is_ok()
-            && self.directory().client(&holder.client_id).is_some();
-        if is_live {
-            Ok(holder)
-        } else {
-            Err(Refusal::AccessTokenInvalid.into())
+        let directory = self.directory();
+        let is_live = match &bearer {
+            Bearer::Guest(guest) => directory
+                .client(&guest.client_id)
+                .is_some_and(|client| client.policies.is_guest_flow_enabled),
+            Bearer::User(holder) => {
+                holder.user.check_active().is_ok() && directory.client(&holder.client_id).is_some()
+            }
+        };
+        match is_live {
+            true => Ok(bearer),
+            false => Err(Refusal::AccessTokenInvalid.into()),
+        }
+    }
+
+    /// The visitor whom a hint names, for a client: an id as it stands, or that of a guest's live token
+    /// that was issued to this client at this site.
+    ///
+    /// # Refusals
+    /// `UvidInvalid`, without saying why.
+    pub async fn visitor(
+        &self,
+        visit: &Visit,
+        client_id: &str,
+        hint: UvidHint,
+    ) -> Result<Uvid, Failure> {
+        let token = match hint {
+            UvidHint::Uvid(uvid) => return Ok(uvid),
+            UvidHint::Token(token) => token,
+        };
+        match self.bearer(&visit.site, &token, visit.at).await {
+            Ok(Bearer::Guest(guest)) if guest.client_id == client_id => Ok(guest.uvid),
+            Ok(_) | Err(Failure::Refused(_)) => Err(Refusal::UvidInvalid.into()),
+            Err(fault) => Err(fault),
         }
     }
 
@@ -83,12 +152,12 @@ impl App {
         })
     }
 
-    async fn holder_of_jwt(
+    async fn bearer_of_jwt(
         &self,
         entry: &SiteEntry,
         token: &str,
         at: Moment,
-    ) -> Result<Holder, Failure> {
+    ) -> Result<Bearer, Failure> {
         let invalid = || Failure::from(Refusal::AccessTokenInvalid);
         let claims: AccessClaims = decode(&self.directory().keys, token).map_err(|_| invalid())?;
         let is_ours = claims.iss == entry.site.base_url
@@ -99,16 +168,19 @@ impl App {
         if !is_ours {
             return Err(invalid());
         }
-        if claims.gty.as_deref() != Some(CLIENT_CREDENTIALS) {
-            return self
-                .holder_of_stored(entry, sha256(claims.jti.as_bytes()), at)
-                .await;
-        }
         let user_id = claims
             .sub
             .strip_prefix("uid:")
             .ok_or_else(invalid)?
             .to_owned();
+        if claims.gty.as_deref() != Some(CLIENT_CREDENTIALS) {
+            let hash = sha256(claims.jti.as_bytes());
+            if user_id == entry.guest_user_id {
+                return Ok(Bearer::Guest(self.guest(entry, claims, hash, at).await?));
+            }
+            let holder = self.holder_of_stored(entry, hash, at).await?;
+            return Ok(Bearer::User(Box::new(holder)));
+        }
         let user = self
             .store
             .read("user.find", &user_id, |tx, id| {
@@ -118,12 +190,40 @@ impl App {
             // Locked, disabled or given a password since, though all may be well again.
             .filter(|user| claims.session_generation == Some(user.session_generation))
             .ok_or_else(invalid)?;
-        Ok(Holder {
+        Ok(Bearer::User(Box::new(Holder {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
             issued_at: Moment::from_millis(claims.iat.saturating_mul(1_000)),
             expires_at: Moment::from_millis(claims.exp.saturating_mul(1_000)),
             user,
+        })))
+    }
+
+    /// The guest of a token whose claims hold, if it is neither revoked nor over.
+    async fn guest(
+        &self,
+        entry: &SiteEntry,
+        claims: AccessClaims,
+        hash: [u8; 32],
+        at: Moment,
+    ) -> Result<Guest, Failure> {
+        let invalid = || Failure::from(Refusal::AccessTokenInvalid);
+        let uvid = claims.uvid.as_deref().and_then(|uvid| uvid.parse().ok());
+        let sought = (hash, &entry.site.id, &entry.guest_user_id, at);
+        let find = self
+            .store
+            .read("token.is_live", &sought, |tx, (hash, site, user, at)| {
+                Box::pin(store::token::is_live(tx, hash, site, user, *at))
+            });
+        if !find.await? {
+            return Err(invalid());
+        }
+        Ok(Guest {
+            client_id: claims.client_id,
+            scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
+            issued_at: Moment::from_millis(claims.iat.saturating_mul(1_000)),
+            expires_at: Moment::from_millis(claims.exp.saturating_mul(1_000)),
+            uvid: uvid.ok_or_else(invalid)?,
         })
     }
 }

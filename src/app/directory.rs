@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use vestibule_protocol::auth_configuration::AuthConfiguration;
+use vestibule_protocol::identifier::RecordId;
 use vestibule_protocol::metadata::{Offer, ProviderMetadata};
 use vestibule_protocol::secret::Secret;
 
@@ -18,9 +19,9 @@ use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::delivery::template::{CustomTemplate, Templates};
 use crate::handler::script::ScriptEngine;
-use crate::identity::Profile;
+use crate::identity::{Profile, prefix};
 use crate::refusal::{Fault, Refusal};
-use crate::sealing::{Keyring, Purpose};
+use crate::sealing::{Keyring, Purpose, sha256};
 use crate::settings::{self, Choice, Settings, Site, Template, TemplateFlow};
 use crate::store::{self, Store};
 use crate::token::KeySet;
@@ -111,6 +112,8 @@ struct OwnTemplate {
 pub struct SiteEntry {
     /// The site.
     pub site: Site,
+    /// Record id of its guest user, whom no row stands for: see [`guest_user_id`].
+    pub guest_user_id: String,
     /// Its two metadata documents.
     pub metadata: Bytes,
     /// What the mobile SDKs ask before a login.
@@ -342,6 +345,7 @@ impl SiteEntry {
         SiteEntry {
             metadata: Bytes::from(metadata.to_json()),
             auth_configuration: Bytes::from(auth_configuration.to_json()),
+            guest_user_id: guest_user_id(&site.id),
             recaptcha_secret: None,
             site,
         }
@@ -365,6 +369,18 @@ impl SiteEntry {
     pub fn identity_url(&self, org_id: &str, user_id: &str) -> String {
         format!("{}/id/{org_id}/{user_id}", self.site.base_url)
     }
+}
+
+/// The record id of a site's guest user, whom all its guests' tokens speak for.
+///
+/// It is computed from the site's and stands in no table of users: so there is nobody to log in, to give a
+/// password or to act as, and what looks a user up finds no guest. It is the same on every node, and
+/// after a restore.
+pub fn guest_user_id(site_id: &str) -> String {
+    let hash = sha256(format!("guest user of {site_id}").as_bytes());
+    let mut random = [0; 16];
+    random.copy_from_slice(&hash[..16]);
+    RecordId::from_random(prefix::USER, random).to_string()
 }
 
 fn loopback_port(authority: &str) -> Option<&str> {
@@ -399,6 +415,14 @@ mod tests {
         };
         let entry = SiteEntry::new(site, "00D000000000001EAA");
         entry.answers_at(authority)
+    }
+
+    #[test]
+    fn a_site_has_one_guest_user_and_no_other_has_it() {
+        let id = guest_user_id("0DB000000000001AAA");
+        assert!(id.starts_with("005") && id.len() == 18, "{id}");
+        assert_eq!(id, guest_user_id("0DB000000000001AAA"));
+        assert_ne!(id, guest_user_id("0DB000000000002AAA"));
     }
 
     #[test]

@@ -39,9 +39,9 @@ use crate::store::{self, Store};
 use crate::token::KeyRules;
 use crate::verification::{OtpRules, Purpose};
 pub(crate) use access::CLIENT_CREDENTIALS;
-pub use access::Holder;
+pub use access::{Bearer, Guest, Holder};
 pub use admit::{Admitted, Knock};
-pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry};
+pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use visit::{Place, Visit};
 

@@ -253,12 +253,14 @@ fn public_settings(every_flow: Settings) -> Settings {
     }
 }
 
-/// The app of a page or a phone: no secret, so PKCE.
+/// The app of a page or a phone: no secret, so PKCE. Its visitors may come as guests.
 fn public_policies(base_url: &str, profile_id: String) -> Policies {
     Policies {
         callback_url: vec![format!("{base_url}/services/oauth2/echo")],
         scopes: scopes("openid api id profile email refresh_token"),
         is_code_cred_flow_enabled: true,
+        is_guest_flow_enabled: true,
+        guest_scopes: scopes("api"),
         is_consumer_secret_optional: true,
         is_pkce_required: true,
         permitted_profiles: vec![profile_id],

@@ -89,16 +89,15 @@ impl Client {
     /// # Refusals
     /// `ScopeNotAllowed`.
     pub fn check_scope(&self, requested: Option<&str>) -> Result<ScopeSet, Refusal> {
-        let allowed = &self.policies.scopes;
-        let Some(requested) = requested else {
-            return Ok(allowed.clone());
-        };
-        let requested = ScopeSet::parse(requested).map_err(|_| Refusal::ScopeNotAllowed)?;
-        if !requested.is_empty() && requested.is_subset_of(allowed) {
-            Ok(requested)
-        } else {
-            Err(Refusal::ScopeNotAllowed)
-        }
+        scopes_within(&self.policies.scopes, requested)
+    }
+
+    /// The same for a guest, within the guests' scopes.
+    ///
+    /// # Refusals
+    /// `ScopeNotAllowed`.
+    pub fn check_guest_scope(&self, requested: Option<&str>) -> Result<ScopeSet, Refusal> {
+        scopes_within(&self.policies.guest_scopes, requested)
     }
 
     /// Whether an administrator has permitted the user's profile to use this client.
@@ -125,6 +124,20 @@ impl Client {
     /// (a code of a public client must be bound to something).
     pub fn needs_pkce(&self) -> bool {
         self.policies.is_pkce_required || self.policies.is_consumer_secret_optional
+    }
+}
+
+/// Exactly the scopes that a request names, if all of them are allowed; all that are allowed, if it has
+/// no such parameter.
+fn scopes_within(allowed: &ScopeSet, requested: Option<&str>) -> Result<ScopeSet, Refusal> {
+    let Some(requested) = requested else {
+        return Ok(allowed.clone());
+    };
+    let requested = ScopeSet::parse(requested).map_err(|_| Refusal::ScopeNotAllowed)?;
+    if !requested.is_empty() && requested.is_subset_of(allowed) {
+        Ok(requested)
+    } else {
+        Err(Refusal::ScopeNotAllowed)
     }
 }
 

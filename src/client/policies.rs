@@ -25,6 +25,11 @@ pub struct Policies {
     pub is_code_cred_post_only: bool,
     /// "Enable Client Credentials Flow".
     pub is_client_credentials_flow_enabled: bool,
+    /// Whether visitors who have not said who they are get tokens: JWTs, whatever `accessTokenFormat` says.
+    pub is_guest_flow_enabled: bool,
+    /// The most that a guest's token may carry: some of the scopes, and none that is only for users.
+    #[serde(serialize_with = "write_scopes", deserialize_with = "read_scopes")]
+    pub guest_scopes: ScopeSet,
     /// The user that the client credentials flow runs as: a username or a record id.
     pub client_credentials_flow_user: Option<String>,
     /// The inverse of "Require Secret for Web Server Flow": on for a public client.
@@ -112,6 +117,8 @@ impl Default for Policies {
             is_code_cred_flow_enabled: false,
             is_code_cred_post_only: false,
             is_client_credentials_flow_enabled: false,
+            is_guest_flow_enabled: false,
+            guest_scopes: ScopeSet::default(),
             client_credentials_flow_user: None,
             is_consumer_secret_optional: false,
             is_pkce_required: true,
@@ -143,13 +150,12 @@ impl Policies {
         Ok(policies)
     }
 
-    /// How long an access token of this client lives, in seconds.
-    pub fn access_token_lifetime(&self) -> i64 {
-        self.access_token_lifetime_seconds
-            .unwrap_or(match self.access_token_format {
-                AccessTokenFormat::Opaque => 7_200,
-                AccessTokenFormat::Jwt => 1_800,
-            })
+    /// How long an access token of this client lives in a format, in seconds.
+    pub fn access_token_lifetime(&self, format: AccessTokenFormat) -> i64 {
+        self.access_token_lifetime_seconds.unwrap_or(match format {
+            AccessTokenFormat::Opaque => 7_200,
+            AccessTokenFormat::Jwt => 1_800,
+        })
     }
 
     /// Whether the client must prove itself to refresh.
@@ -222,6 +228,7 @@ impl Policies {
             let reason = "a client without a secret cannot use the client credentials flow";
             return Err(Invalid::new("isConsumerSecretOptional", reason));
         }
+        self.validate_guests()?;
         if self.is_consumer_secret_optional && !self.is_pkce_required {
             let reason = "a client without a secret must use PKCE";
             return Err(Invalid::new("isPkceRequired", reason));
@@ -234,7 +241,7 @@ impl Policies {
         )?;
         within(
             "accessTokenLifetimeSeconds",
-            self.access_token_lifetime(),
+            self.access_token_lifetime(self.access_token_format),
             60,
             86_400,
         )?;
@@ -252,6 +259,45 @@ impl Policies {
         )
     }
 }
+
+impl Policies {
+    /// Nobody has logged in: so there is no login to tell of or to prolong, and nothing of a user's own
+    /// or of a service's to be reached.
+    fn validate_guests(&self) -> Result<(), Invalid> {
+        let wrong = |reason: String| Err(Invalid::new("guestScopes", reason));
+        let outside = |scope: &&str| !self.scopes.contains(scope);
+        if let Some(scope) = self.guest_scopes.iter().find(outside) {
+            return wrong(format!("{scope:?} is not among the scopes"));
+        }
+        let forbidden = |scope: &&str| NEVER_A_GUESTS.contains(scope);
+        if let Some(scope) = self.guest_scopes.iter().find(forbidden) {
+            return wrong(format!("{scope:?} is nothing for a guest"));
+        }
+        if !self.is_guest_flow_enabled {
+            return Ok(());
+        }
+        if self.guest_scopes.is_empty() {
+            return wrong(String::from("select at least one, such as api"));
+        }
+        if !self.is_code_cred_flow_enabled {
+            let reason = "the guest flow is a code and credentials flow";
+            return Err(Invalid::new("isCodeCredFlowEnabled", reason));
+        }
+        Ok(())
+    }
+}
+
+/// The scopes that no guest gets.
+const NEVER_A_GUESTS: [&str; 8] = [
+    "forgot_password",
+    "full",
+    "offline_access",
+    "openid",
+    "pwdless_login_api",
+    "refresh_token",
+    "user_registration_api",
+    "web",
+];
 
 fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
     if (low..=high).contains(&value) {
@@ -326,6 +372,37 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_gets_some_of_the_scopes_and_none_of_a_users() {
+        let good = Policies::default()
+            .updated(&map(json!({
+                "scopes": "openid api id refresh_token web full forgot_password",
+                "callbackUrl": "https://a.example/cb", "isCodeCredFlowEnabled": true,
+                "isGuestFlowEnabled": true, "guestScopes": "api id",
+            })))
+            .unwrap();
+        for scope in NEVER_A_GUESTS.iter().chain(&["profile", "nonsense"]) {
+            let refused = good.updated(&map(json!({"guestScopes": format!("api {scope}")})));
+            assert_eq!(refused.unwrap_err().key, "guestScopes", "{scope}");
+        }
+        for (change, key) in [
+            (json!({"guestScopes": ""}), "guestScopes"),
+            (json!({"scopes": "openid id"}), "guestScopes"),
+            (
+                json!({"isCodeCredFlowEnabled": false}),
+                "isCodeCredFlowEnabled",
+            ),
+        ] {
+            assert_eq!(good.updated(&map(change)).unwrap_err().key, key);
+        }
+        assert!(
+            good.updated(&map(
+                json!({"isGuestFlowEnabled": false, "guestScopes": ""})
+            ))
+            .is_ok()
+        );
+    }
+
+    #[test]
     fn a_client_without_a_secret_rotates_and_needs_none_unless_told_otherwise() {
         let mut policies = Policies::default();
         assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
@@ -364,8 +441,12 @@ mod tests {
     #[test]
     fn jwt_access_tokens_live_shorter_by_default() {
         let mut policies = Policies::default();
-        assert_eq!(policies.access_token_lifetime(), 7_200);
-        policies.access_token_format = AccessTokenFormat::Jwt;
-        assert_eq!(policies.access_token_lifetime(), 1_800);
+        let lifetimes = |policies: &Policies| {
+            [AccessTokenFormat::Opaque, AccessTokenFormat::Jwt]
+                .map(|format| policies.access_token_lifetime(format))
+        };
+        assert_eq!(lifetimes(&policies), [7_200, 1_800]);
+        policies.access_token_lifetime_seconds = Some(60);
+        assert_eq!(lifetimes(&policies), [60, 60]);
     }
 }

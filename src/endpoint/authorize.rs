@@ -16,15 +16,17 @@ use vestibule_protocol::headless::{
     AuthRequestType, HINT_LENGTH_MAX, VerificationMethod, parse_customdata,
 };
 use vestibule_protocol::secret::Secret;
+use vestibule_protocol::uvid::Uvid;
 
 use super::answer::redirect;
 use super::arrival::Arrival;
-use super::{attempt, limited, token};
+use super::{attempt, limited, token, visitor};
 use crate::admission::Surface;
+use crate::client::AccessTokenFormat;
 use crate::flow::addressee::Named;
 use crate::flow::authorization::{self, Checked};
 use crate::flow::username_password::Credentials;
-use crate::flow::{Visit, addressee, passwordless_login, registration, username_password};
+use crate::flow::{Visit, addressee, guest, passwordless_login, registration, username_password};
 use crate::refusal::{Failure, Refusal};
 
 /// Answers.
@@ -49,15 +51,53 @@ async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
         return Err(Refusal::CredentialsMisplaced.into());
     }
     let visit = arrival.visit();
-    let checked = authorization::check(&arrival.app, &visit, &request)?;
-    let request_type = arrival
-        .header("auth-request-type")?
-        .and_then(AuthRequestType::parse);
+    let is_guest = visitor::request_type(arrival) == Ok(Some(AuthRequestType::Guest));
+    let mut checked = match is_guest {
+        true => authorization::check_guest(&arrival.app, &visit, &request)?,
+        false => authorization::check(&arrival.app, &visit, &request)?,
+    };
+    let request_type = visitor::request_type(arrival)?;
+    if is_guest {
+        admit_guest(arrival, &checked, &request)?;
+    }
+    checked.uvid = uvid(arrival, &visit, &checked, &request, is_guest).await?;
     let answer = log_in(arrival, &visit, &checked, request, request_type).await?;
     Ok(redirect(&redirect_location(
         &checked.redirect_uri,
         &answer,
     ))?)
+}
+
+/// Whether somebody may come as a guest: without credentials, and not too often.
+fn admit_guest(
+    arrival: &Arrival,
+    checked: &Checked,
+    request: &AuthorizationRequest,
+) -> Result<(), Refusal> {
+    let is_in_body = request.username.is_some() || request.password.is_some();
+    if is_in_body || arrival.header("authorization")?.is_some() {
+        return Err(Refusal::GuestHasCredentials);
+    }
+    limited::guest(arrival, &checked.client.id)
+}
+
+/// The visitor whom the request names. A user's opaque token has no place for one, so there the hint is
+/// not looked at.
+async fn uvid(
+    arrival: &Arrival,
+    visit: &Visit,
+    checked: &Checked,
+    request: &AuthorizationRequest,
+    is_guest: bool,
+) -> Result<Option<Uvid>, Failure> {
+    let client = &checked.client;
+    if !is_guest && client.policies.access_token_format == AccessTokenFormat::Opaque {
+        return Ok(None);
+    }
+    match visitor::hint(arrival, request.uvid_hint.as_ref())? {
+        Some(hint) => Ok(Some(arrival.app.visitor(visit, &client.id, hint).await?)),
+        None => Ok(None),
+    }
 }
 
 /// Asks the story that the request type names.
@@ -100,7 +140,8 @@ async fn log_in(
             presenting.succeeded();
             Ok(answer)
         }
-        _ => Err(Refusal::AuthRequestTypeUnknown.into()),
+        Some(AuthRequestType::Guest) => guest::enter(app, visit, checked).await,
+        None => Err(Refusal::AuthRequestTypeUnknown.into()),
     }
 }
 

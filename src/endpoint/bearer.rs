@@ -6,7 +6,7 @@ use vestibule_protocol::secret::Secret;
 
 use super::arrival::Arrival;
 use crate::admission::Presented;
-use crate::app::Holder;
+use crate::app::Bearer;
 use crate::refusal::{Failure, Refusal};
 
 /// The scopes by which a user's own data may be read.
@@ -41,30 +41,32 @@ pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
     }
 }
 
-/// The user whose token came in the header or, where the endpoint takes a form, as `access_token`.
+/// The user or the guest whose token came in the header or, where the endpoint takes a form, as
+/// `access_token`.
 ///
 /// # Refusals
 /// `AccessTokenMissing`, `AccessTokenInvalid`, `AccessTokenScopeMissing`, and `CredentialsMisplaced`
 /// for a token sent twice (RFC 6750 section 2).
-pub(super) async fn holder(
+pub(super) async fn reader(
     arrival: &Arrival,
     form_token: Option<Secret>,
-) -> Result<Holder, Failure> {
+) -> Result<Bearer, Failure> {
     let in_header = arrival.header("authorization")?.and_then(parse_bearer);
     let token = match (in_header, form_token) {
         (Some(_), Some(_)) => return Err(Refusal::CredentialsMisplaced.into()),
         (Some(token), None) | (None, Some(token)) => token,
         (None, None) => return Err(Refusal::AccessTokenMissing.into()),
     };
-    let holder = arrival
+    let bearer = arrival
         .app
-        .holder(&arrival.site, &token, arrival.at)
+        .bearer(&arrival.site, &token, arrival.at)
         .await?;
-    if READING_SCOPES
-        .iter()
-        .any(|scope| holder.scopes.contains(scope))
-    {
-        Ok(holder)
+    let scopes = match &bearer {
+        Bearer::Guest(guest) => &guest.scopes,
+        Bearer::User(holder) => &holder.scopes,
+    };
+    if READING_SCOPES.iter().any(|scope| scopes.contains(scope)) {
+        Ok(bearer)
     } else {
         Err(Refusal::AccessTokenScopeMissing.into())
     }

@@ -13,8 +13,10 @@ use vestibule_protocol::identity::{Identity, Status, Urls};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::userinfo::{layout, parameters, photos, user_type};
+use super::userinfo::{GUEST, layout, parameters, photos, user_type};
 use super::{attempt, bearer};
+use crate::app::Bearer;
+use crate::identity::utc_offset_millis;
 use crate::refusal::{Failure, Refusal};
 
 /// Answers.
@@ -45,12 +47,20 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 }
 
 async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity, Failure> {
-    let user = bearer::holder(arrival, None).await?.user;
+    let bearer = bearer::reader(arrival, None).await?;
     let directory = arrival.app.directory();
     // Only the token's own user, and the answer does not tell whether another exists.
-    if !is_path_of(&arrival.path, &directory.org_id, &user.id) {
+    let user_id = match &bearer {
+        Bearer::Guest(_) => &arrival.site.guest_user_id,
+        Bearer::User(holder) => &holder.user.id,
+    };
+    if !is_path_of(&arrival.path, &directory.org_id, user_id) {
         return Err(Refusal::AccessTokenScopeMissing.into());
     }
+    let user = match bearer {
+        Bearer::Guest(_) => return Ok(guest(arrival, &directory.org_id)),
+        Bearer::User(holder) => holder.user,
+    };
     let base_url = &arrival.site.site.base_url;
     Ok(Identity {
         id: arrival.site.identity_url(&directory.org_id, &user.id),
@@ -85,6 +95,45 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
         mobile_phone: user.phone,
         user_id: user.id,
     })
+}
+
+/// What there is to say of somebody who has not said who they are, in the locale of the site.
+fn guest(arrival: &Arrival, org_id: &str) -> Identity {
+    let (site, user_id) = (&arrival.site.site, &arrival.site.guest_user_id);
+    let settings = &site.settings;
+    Identity {
+        id: arrival.site.identity_url(org_id, user_id),
+        asserted_user: true,
+        user_id: user_id.clone(),
+        organization_id: org_id.to_owned(),
+        username: None,
+        nick_name: None,
+        display_name: None,
+        email: None,
+        email_verified: None,
+        first_name: None,
+        last_name: None,
+        timezone: Some(settings.default_timezone.clone()),
+        photos: None,
+        addr_street: None,
+        addr_city: None,
+        addr_state: None,
+        addr_country: None,
+        addr_zip: None,
+        mobile_phone: None,
+        mobile_phone_verified: false,
+        status: Status::default(),
+        urls: None,
+        active: true,
+        user_type: GUEST.to_owned(),
+        language: settings.default_locale.clone(),
+        locale: settings.default_locale.clone(),
+        utc_offset: utc_offset_millis(&settings.default_timezone, arrival.at),
+        last_modified_date: site.created_at.iso_seconds(),
+        is_app_installed: true,
+        custom_attributes: None,
+        custom_permissions: None,
+    }
 }
 
 /// Whether `/id/<organisation>/<user>` names these two; 15 and 18 characters name the same record.

@@ -23,6 +23,18 @@ pub(super) fn init(
     arrival.app.edge.take(Surface::Init, &keys, arrival.at)
 }
 
+/// A guest, who presents nothing.
+///
+/// # Refusals
+/// `RateLimited`.
+pub(super) fn guest(arrival: &Arrival, client: &str) -> Result<(), Refusal> {
+    let keys = Keys {
+        client: Some(client),
+        ..keys_of(arrival, &Presented::Nothing)
+    };
+    arrival.app.edge.take(Surface::Guest, &keys, arrival.at)
+}
+
 /// A request that presents a code, or a username and a password. It is kept until the answer is
 /// known: what was right is given back to the caller's address.
 pub(super) struct Presenting<'a> {

@@ -25,6 +25,7 @@ mod registration;
 mod revoke;
 mod token;
 mod userinfo;
+mod visitor;
 
 use axum::response::Response;
 use http::Method;

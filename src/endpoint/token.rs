@@ -6,12 +6,13 @@ use vestibule_protocol::basic::{BasicCredentials, parse_client};
 use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::{FormError, Parameters};
 use vestibule_protocol::format::Format;
-use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+use vestibule_protocol::headless::AuthRequestType;
+use vestibule_protocol::token::{GrantType, TokenAnswer, TokenRequest};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::attempt;
-use crate::grant;
+use super::{attempt, visitor};
+use crate::grant::{self, GuestHeaders};
 use crate::refusal::{Failure, Refusal};
 
 /// Answers, in the format that was asked for; so do the errors, from where it is known.
@@ -41,7 +42,21 @@ async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
 async fn exchange(arrival: &Arrival, parameters: Parameters) -> Result<TokenAnswer, Failure> {
     let request = TokenRequest::parse(parameters);
     let basic = client_credentials(arrival)?;
-    grant::exchange(&arrival.app, &arrival.visit(), request, basic).await
+    let guest = guest_headers(arrival, &request)?;
+    grant::exchange(&arrival.app, &arrival.visit(), request, basic, guest).await
+}
+
+/// What a client that redeems a guest's code says of the guest. To the other grants it means nothing.
+fn guest_headers(arrival: &Arrival, request: &TokenRequest) -> Result<GuestHeaders, Refusal> {
+    if request.grant() != GrantType::AuthorizationCode {
+        return Ok(GuestHeaders::default());
+    }
+    let is_sent = arrival.header("auth-request-type")?.is_some();
+    let request_type = visitor::request_type(arrival)?;
+    Ok(GuestHeaders {
+        is_guest: is_sent.then_some(request_type == Some(AuthRequestType::Guest)),
+        hint: visitor::hint(arrival, None)?,
+    })
 }
 
 /// The client's Basic header, form-encoded inside (RFC 6749 section 2.3.1).

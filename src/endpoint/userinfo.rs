@@ -11,6 +11,7 @@ use vestibule_protocol::userinfo::{Address, UserInfo};
 use super::answer::private;
 use super::arrival::Arrival;
 use super::{attempt, bearer, token};
+use crate::app::Bearer;
 use crate::refusal::Failure;
 
 /// Answers. The token comes in the header, or in a POST body as `access_token`; one in the URL is
@@ -60,7 +61,10 @@ async fn user_info(arrival: &Arrival, mut parameters: Parameters) -> Result<User
         true => None,
         false => parameters.take_secret("access_token"),
     };
-    let user = bearer::holder(arrival, form_token).await?.user;
+    let user = match bearer::reader(arrival, form_token).await? {
+        Bearer::Guest(_) => return Ok(guest_info(arrival)),
+        Bearer::User(holder) => holder.user,
+    };
     let base_url = &arrival.site.site.base_url;
     let directory = arrival.app.directory();
     let photos = photos(base_url);
@@ -93,6 +97,24 @@ async fn user_info(arrival: &Arrival, mut parameters: Parameters) -> Result<User
         user_id: user.id,
     })
 }
+
+/// What there is to say of somebody who has not said who they are.
+fn guest_info(arrival: &Arrival) -> UserInfo {
+    let org_id = arrival.app.directory().org_id.clone();
+    let user_id = arrival.site.guest_user_id.clone();
+    UserInfo {
+        sub: arrival.site.identity_url(&org_id, &user_id),
+        user_id,
+        organization_id: org_id,
+        active: true,
+        user_type: String::from(GUEST),
+        is_app_installed: true,
+        ..UserInfo::default()
+    }
+}
+
+/// The user type of a guest.
+pub(super) const GUEST: &str = "GUEST";
 
 /// The pictures that every user has: none of their own, but both members, because the mobile SDKs
 /// stop reading at a missing one.

@@ -10,6 +10,7 @@ use vestibule_protocol::authorization::{
 };
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
+use vestibule_protocol::uvid::Uvid;
 
 use super::Visit;
 use crate::app::App;
@@ -37,6 +38,16 @@ pub struct Checked {
     pub state: Option<String>,
     /// To be carried into the id_token.
     pub nonce: Option<String>,
+    /// The visitor who logs in or comes as a guest, to be carried into a JWT access token. The door sets
+    /// it: a hint may have to be looked up.
+    pub uvid: Option<Uvid>,
+}
+
+/// Who is about to come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comer {
+    Guest,
+    User,
 }
 
 /// Checks an authorization request in a fixed order, so that the same mistake always gets the same
@@ -47,12 +58,37 @@ pub struct Checked {
 /// `ResponseTypeUnsupported`, `SiteFlowDisabled`, `ClientFlowDisabled`, `CodeChallengeMissing`,
 /// `CodeChallengeInvalid`, `ScopeNotAllowed`.
 pub fn check(app: &App, visit: &Visit, request: &AuthorizationRequest) -> Result<Checked, Refusal> {
+    check_for(app, visit, request, Comer::User)
+}
+
+/// The same for a guest, who gets a guest's scopes.
+///
+/// # Refusals
+/// Those of [`check`]; with the flows, `GuestFlowDisabled`.
+pub fn check_guest(
+    app: &App,
+    visit: &Visit,
+    request: &AuthorizationRequest,
+) -> Result<Checked, Refusal> {
+    check_for(app, visit, request, Comer::Guest)
+}
+
+fn check_for(
+    app: &App,
+    visit: &Visit,
+    request: &AuthorizationRequest,
+    comer: Comer,
+) -> Result<Checked, Refusal> {
     let client = known_client(app, request)?;
     let redirect_uri = registered_redirect_uri(&client, request)?;
     headless_response_type(request)?;
-    allowed_flow(visit, &client)?;
+    allowed_flow(visit, &client, comer)?;
     let code_challenge = sufficient_pkce(&client, request)?;
-    let scope = client.check_scope(request.scope.as_deref())?;
+    let requested = request.scope.as_deref();
+    let scope = match comer {
+        Comer::Guest => client.check_guest_scope(requested)?,
+        Comer::User => client.check_scope(requested)?,
+    };
     Ok(Checked {
         client,
         redirect_uri,
@@ -60,6 +96,7 @@ pub fn check(app: &App, visit: &Visit, request: &AuthorizationRequest) -> Result
         code_challenge,
         state: request.state.clone(),
         nonce: request.nonce.clone(),
+        uvid: None,
     })
 }
 
@@ -96,12 +133,15 @@ fn headless_response_type(request: &AuthorizationRequest) -> Result<(), Refusal>
     }
 }
 
-fn allowed_flow(visit: &Visit, client: &Client) -> Result<(), Refusal> {
+fn allowed_flow(visit: &Visit, client: &Client, comer: Comer) -> Result<(), Refusal> {
     if !visit.site.site.settings.o_auth_cd_crdt_flow_enable {
         return Err(Refusal::SiteFlowDisabled);
     }
     if !client.policies.is_code_cred_flow_enabled {
         return Err(Refusal::ClientFlowDisabled);
+    }
+    if comer == Comer::Guest && !client.policies.is_guest_flow_enabled {
+        return Err(Refusal::GuestFlowDisabled);
     }
     Ok(())
 }
@@ -143,6 +183,14 @@ impl UnownedCode {
             ..self.0.clone()
         }
     }
+
+    /// The row for a site's guest user, who has proven nothing.
+    pub fn of_guest(&self, guest_user_id: &str) -> AuthorizationCode {
+        AuthorizationCode {
+            user_id: guest_user_id.to_owned(),
+            ..self.0.clone()
+        }
+    }
 }
 
 /// Mints the code of a checked request. The caller saves the row in the same write that spends the
@@ -166,7 +214,7 @@ pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> Iss
             amr: amr.to_owned(),
             session_generation: 0,
             expires_at: visit.at.plus_seconds(lifetime),
-            uvid: None,
+            uvid: checked.uvid.as_ref().map(|uvid| uvid.as_str().to_owned()),
             client_key: None,
         }),
     }

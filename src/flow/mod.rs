@@ -8,6 +8,7 @@
 pub mod addressee;
 pub mod authorization;
 pub mod forgot_password;
+pub mod guest;
 pub mod one_time_password;
 pub mod passwordless_login;
 pub mod registration;

@@ -5,6 +5,8 @@
 //! ends every token that came from it, and that is committed although the answer is an error. Of
 //! many that present a good code at once one gets tokens, and they are dead right after: who cannot
 //! tell the thief from the owner must stop both.
+//!
+//! A guest's code is redeemed in the same way, for a JWT with the visitor's UVID and nothing else.
 
 use std::sync::Arc;
 
@@ -14,10 +16,11 @@ use vestibule_protocol::pkce::{encode_challenge, verifier_is_well_formed};
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
+use vestibule_protocol::uvid::Uvid;
 
-use super::{Grant, Login, MintedToken, answer, id_token};
+use super::{Grant, GuestHeaders, Login, MintedToken, answer, id_token};
 use crate::app::{App, Visit};
-use crate::client::Client;
+use crate::client::{AccessTokenFormat, Client};
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -32,29 +35,40 @@ use crate::token::mint_refresh_token;
 /// Redeems a code.
 ///
 /// # Refusals
-/// `ParameterMissing`, `RedirectUriMissing`, `CodeUnknown`, `CodeExpired`, `CodeSpent`,
-/// `RedirectUriChanged`, `PkceMismatch`, `UserDisabled`, `UserLocked`, `ClientNotApproved`.
+/// `ParameterMissing`, `RedirectUriMissing`, `UvidInvalid`, `CodeUnknown`, `CodeExpired`, `CodeSpent`,
+/// `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
+/// `ClientNotApproved`.
 pub(super) async fn exchange(
     app: &App,
     visit: &Visit,
     client: &Arc<Client>,
     request: TokenRequest,
+    guest: GuestHeaders,
 ) -> Result<TokenAnswer, Failure> {
     let code = request
         .code
         .ok_or(Refusal::ParameterMissing { name: "code" })?;
     let redirect_uri = request.redirect_uri.ok_or(Refusal::RedirectUriMissing)?;
-    let token = MintedToken::new(app, client);
+    let uvid = match guest.hint {
+        Some(hint) => Some(app.visitor(visit, &client.id, hint).await?),
+        None => None,
+    };
+    // Whose code it is shows when it is spent, and a guest's token is a JWT in any case.
+    let users_token = MintedToken::new(app, client);
+    let guests_token = MintedToken::of_format(app, client, AccessTokenFormat::Jwt);
     let code_hash = sha256(code.expose().as_bytes());
     let refresh_token = mint_refresh_token(&code_hash, &app.entropy);
     let redemption = Redemption {
         code_hash,
         client: client.clone(),
         site_id: visit.site.site.id.clone(),
+        guest_user_id: visit.site.guest_user_id.clone(),
         redirect_uri,
         verifier: request.code_verifier,
-        token_hash: token.minted.hash,
-        token_expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        is_guest: guest.is_guest,
+        uvid,
+        users_token: Planned::new(&users_token, visit),
+        guests_token: Planned::new(&guests_token, visit),
         refresh_token_hash: refresh_token.hash,
         event: AuditEvent {
             client_id: Some(client.id.clone()),
@@ -67,30 +81,63 @@ pub(super) async fn exchange(
             Box::pin(redeem(tx, redemption))
         })
         .await??;
+    let (token, refresh_token) = match code.user_id == visit.site.guest_user_id {
+        true => (guests_token, None),
+        false => (users_token, Some(refresh_token.text)),
+    };
+    tokens(app, visit, client, &token, refresh_token, *code)
+}
+
+/// The answer. A guest has no refresh token and gets an access token alone: there is no login to tell of
+/// and none to prolong.
+fn tokens(
+    app: &App,
+    visit: &Visit,
+    client: &Client,
+    token: &MintedToken,
+    refresh_token: Option<Secret>,
+    code: AuthorizationCode,
+) -> Result<TokenAnswer, Failure> {
     let scope = ScopeSet::parse(&code.scope).unwrap_or_default();
     let grant = Grant {
         client,
         user_id: &code.user_id,
         scope: &scope,
+        uvid: code.uvid.as_deref(),
         unstored: None,
     };
-    let text = token.into_text(app, visit, &grant)?;
-    let login = Login {
-        user_id: &code.user_id,
-        auth_at: code.auth_at,
-        amr: &code.amr,
-        nonce: code.nonce.as_deref(),
-    };
-    let id_token = match scope.contains("openid") {
-        true => Some(id_token(app, visit, client, &login, &text)?),
-        false => None,
-    };
-    let is_refreshable = client.policies.issues_refresh_tokens(&scope);
-    let mut answer = answer(app, visit, client, &code.user_id, scope, text);
-    answer.refresh_token = is_refreshable.then_some(refresh_token.text);
-    answer.id_token = id_token;
+    let mut answer = answer(app, visit, token, &grant)?;
+    if let Some(refresh_token) = refresh_token {
+        let login = Login {
+            user_id: &code.user_id,
+            auth_at: code.auth_at,
+            amr: &code.amr,
+            nonce: code.nonce.as_deref(),
+        };
+        if scope.contains("openid") {
+            let id_token = id_token(app, visit, client, &login, &answer.access_token)?;
+            answer.id_token = Some(id_token);
+        }
+        let is_refreshable = client.policies.issues_refresh_tokens(&scope);
+        answer.refresh_token = is_refreshable.then_some(refresh_token);
+    }
     answer.state = code.state;
     Ok(answer)
+}
+
+/// An access token that will be saved if the code is good.
+struct Planned {
+    hash: [u8; 32],
+    expires_at: Moment,
+}
+
+impl Planned {
+    fn new(token: &MintedToken, visit: &Visit) -> Planned {
+        Planned {
+            hash: token.minted.hash,
+            expires_at: token.ends_at(visit.at),
+        }
+    }
 }
 
 /// What the write that redeems needs.
@@ -98,10 +145,15 @@ struct Redemption {
     code_hash: [u8; 32],
     client: Arc<Client>,
     site_id: String,
+    guest_user_id: String,
     redirect_uri: String,
     verifier: Option<Secret>,
-    token_hash: [u8; 32],
-    token_expires_at: Moment,
+    /// Whether the request says that the code is a guest's, if it says anything.
+    is_guest: Option<bool>,
+    /// The visitor whom the request names.
+    uvid: Option<Uvid>,
+    users_token: Planned,
+    guests_token: Planned,
     refresh_token_hash: [u8; 32],
     event: AuditEvent,
 }
@@ -121,20 +173,34 @@ async fn redeem(
     } = redemption;
     let code = match store::code::spend(tx, code_hash, &client.id, site_id, event.at).await? {
         Spent::Now(code) => code,
-        Spent::Before => {
+        Spent::Before { user_id } => {
             store::family::end(tx, code_hash, event.at).await?;
-            store::audit::insert(tx, event).await?;
+            // Anybody can come as a guest, and may not fill the audit log.
+            if user_id != redemption.guest_user_id {
+                store::audit::insert(tx, event).await?;
+            }
             return Ok(Err(Refusal::CodeSpent));
         }
         Spent::Expired => return Ok(Err(Refusal::CodeExpired)),
         Spent::Unknown => return Ok(Err(Refusal::CodeUnknown)),
     };
-    let user = store::user::find_by_id(tx, &code.user_id).await?;
-    if let Err(refusal) = check(redemption, &code, user.as_ref()) {
+    let is_guest = code.user_id == redemption.guest_user_id;
+    let checked = match is_guest {
+        true => check_guest(redemption, &code),
+        false => {
+            let user = store::user::find_by_id(tx, &code.user_id).await?;
+            check_user(redemption, &code, user.as_ref())
+        }
+    };
+    if let Err(refusal) = checked {
         return Ok(Err(refusal));
     }
+    let planned = match is_guest {
+        true => &redemption.guests_token,
+        false => &redemption.users_token,
+    };
     let token = AccessToken {
-        token_hash: redemption.token_hash,
+        token_hash: planned.hash,
         code_hash: Some(*code_hash),
         client_id: client.id.clone(),
         user_id: code.user_id.clone(),
@@ -142,10 +208,10 @@ async fn redeem(
         scope: code.scope.clone(),
         session_generation: code.session_generation,
         issued_at: event.at,
-        expires_at: redemption.token_expires_at,
+        expires_at: planned.expires_at,
     };
     store::token::insert(tx, &token).await?;
-    if let Some(family) = family(redemption, &code) {
+    if let Some(family) = family(redemption, &code).filter(|_| !is_guest) {
         store::family::insert(tx, &family).await?;
     }
     Ok(Ok(code))
@@ -173,11 +239,8 @@ fn family(redemption: &Redemption, code: &AuthorizationCode) -> Option<NewFamily
     })
 }
 
-fn check(
-    redemption: &Redemption,
-    code: &AuthorizationCode,
-    user: Option<&User>,
-) -> Result<(), Refusal> {
+/// Whether a code is presented by whom it was given to, as far as the request tells.
+fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
     // A callback that was removed in the meantime takes its codes along (threat CODE-11).
     let is_registered = redemption
         .client
@@ -187,6 +250,32 @@ fn check(
         return Err(Refusal::RedirectUriChanged);
     }
     check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;
+    let is_guest = code.user_id == redemption.guest_user_id;
+    let is_another = match (&redemption.uvid, &code.uvid) {
+        (Some(named), Some(bound)) => named.as_str() != bound,
+        _ => false,
+    };
+    if is_another || redemption.is_guest.is_some_and(|said| said != is_guest) {
+        return Err(Refusal::GuestMismatch);
+    }
+    Ok(())
+}
+
+/// Whether a guest may have a token: an app that has no guests any more takes its codes along.
+fn check_guest(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
+    check_presentation(redemption, code)?;
+    match redemption.client.policies.is_guest_flow_enabled {
+        true => Ok(()),
+        false => Err(Refusal::CodeExpired),
+    }
+}
+
+fn check_user(
+    redemption: &Redemption,
+    code: &AuthorizationCode,
+    user: Option<&User>,
+) -> Result<(), Refusal> {
+    check_presentation(redemption, code)?;
     let user = user.ok_or(Refusal::CodeUnknown)?;
     user.check_active()?;
     if user.session_generation != code.session_generation {

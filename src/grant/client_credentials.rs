@@ -52,7 +52,7 @@ pub(super) async fn exchange(
             scope: scope.to_string(),
             session_generation: user.session_generation,
             issued_at: visit.at,
-            expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+            expires_at: token.ends_at(visit.at),
         };
         app.store
             .write("token.issue", row, |tx, row| {
@@ -64,9 +64,9 @@ pub(super) async fn exchange(
         client,
         user_id: &user.id,
         scope: &scope,
+        uvid: None,
         // A JWT for a service is not stored: it is short-lived, and its user is asked for at each use.
         unstored: Some(user.session_generation),
     };
-    let text = token.into_text(app, visit, &grant)?;
-    Ok(answer(app, visit, client, &user.id, scope, text))
+    Ok(answer(app, visit, &token, &grant)?)
 }

@@ -5,12 +5,14 @@
 
 use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::revocation::{Introspection, TokenQuestion};
+use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 
 use super::client_authentication::ClientProof;
 use super::{is_login_live, remaining_scope};
-use crate::app::{App, Visit};
+use crate::app::{App, Bearer, Visit};
 use crate::client::Client;
+use crate::moment::Moment;
 use crate::refusal::{Failure, Refusal};
 use crate::sealing::sha256;
 use crate::store;
@@ -56,23 +58,59 @@ async fn of_access_token(
     client: &Client,
     token: &Secret,
 ) -> Result<Introspection, Failure> {
-    let holder = match app.holder(&visit.site, token, visit.at).await {
-        Ok(holder) if holder.client_id == client.id => holder,
-        Ok(_) | Err(Failure::Refused(_)) => return Ok(Introspection::default()),
+    let org_id = &app.directory().org_id;
+    let sub = |user_id: &str| visit.site.identity_url(org_id, user_id);
+    let told = match app.bearer(&visit.site, token, visit.at).await {
+        Ok(Bearer::Guest(guest)) => Told {
+            sub: sub(&visit.site.guest_user_id),
+            client_id: guest.client_id,
+            scopes: guest.scopes,
+            username: None,
+            issued_at: guest.issued_at,
+            expires_at: guest.expires_at,
+        },
+        Ok(Bearer::User(holder)) => Told {
+            sub: sub(&holder.user.id),
+            client_id: holder.client_id,
+            scopes: holder.scopes,
+            username: Some(holder.user.username),
+            issued_at: holder.issued_at,
+            expires_at: holder.expires_at,
+        },
+        Err(Failure::Refused(_)) => return Ok(Introspection::default()),
         Err(fault) => return Err(fault),
     };
-    let org_id = &app.directory().org_id;
-    Ok(Introspection {
-        active: true,
-        scope: Some(holder.scopes.to_string()),
-        client_id: Some(client.id.clone()),
-        sub: Some(visit.site.identity_url(org_id, &holder.user.id)),
-        username: Some(holder.user.username),
-        token_type: Some("access_token"),
-        exp: Some(holder.expires_at.seconds()),
-        iat: Some(holder.issued_at.seconds()),
-        nbf: Some(holder.issued_at.seconds()),
-    })
+    match told.client_id == client.id {
+        true => Ok(told.into_answer()),
+        false => Ok(Introspection::default()),
+    }
+}
+
+/// What is told of an access token.
+struct Told {
+    client_id: String,
+    scopes: ScopeSet,
+    sub: String,
+    /// A guest has none.
+    username: Option<String>,
+    issued_at: Moment,
+    expires_at: Moment,
+}
+
+impl Told {
+    fn into_answer(self) -> Introspection {
+        Introspection {
+            active: true,
+            scope: Some(self.scopes.to_string()),
+            client_id: Some(self.client_id),
+            sub: Some(self.sub),
+            username: self.username,
+            token_type: Some("access_token"),
+            exp: Some(self.expires_at.seconds()),
+            iat: Some(self.issued_at.seconds()),
+            nbf: Some(self.issued_at.seconds()),
+        }
+    }
 }
 
 /// A token that was replaced is not active, though its client may come with it once more.

@@ -16,6 +16,8 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
 
+use vestibule_protocol::uvid::UvidHint;
+
 use crate::app::{App, CLIENT_CREDENTIALS, Visit};
 use crate::client::{AccessTokenFormat, Client};
 use crate::moment::Moment;
@@ -39,13 +41,14 @@ pub async fn exchange(
     visit: &Visit,
     request: TokenRequest,
     basic: Option<BasicCredentials>,
+    guest: GuestHeaders,
 ) -> Result<TokenAnswer, Failure> {
     let proof = ClientProof::of_token_request(&request, basic);
     match request.grant() {
         GrantType::AuthorizationCode => {
             let needs_secret = |client: &Client| !client.policies.is_consumer_secret_optional;
             let client = proof.authenticate(app, visit, needs_secret)?;
-            authorization_code::exchange(app, visit, &client, request).await
+            authorization_code::exchange(app, visit, &client, request, guest).await
         }
         GrantType::ClientCredentials => {
             let client = proof.authenticate(app, visit, |_| true)?;
@@ -60,11 +63,22 @@ pub async fn exchange(
     }
 }
 
+/// What the headers of a token request say of a guest. They may be left out, and must fit the code if
+/// they are there.
+#[derive(Debug, Default)]
+pub struct GuestHeaders {
+    /// Whether `Auth-Request-Type` says `guest`, if it was sent.
+    pub is_guest: Option<bool>,
+    /// `Uvid-Hint`.
+    pub hint: Option<UvidHint>,
+}
+
 /// An access token of which only the random part exists: its hash can be saved, and its text is
 /// made once it is known whom it speaks for. So one write redeems a grant and saves the token, and
 /// no signature is computed inside it.
 struct MintedToken {
     minted: Minted,
+    format: AccessTokenFormat,
     lifetime_seconds: i64,
 }
 
@@ -73,29 +87,42 @@ struct Grant<'g> {
     client: &'g Client,
     user_id: &'g str,
     scope: &'g ScopeSet,
+    /// The visitor who logged in or is a guest.
+    uvid: Option<&'g str>,
     /// The user's `session_generation`, for the client credentials grant, whose JWTs are not stored.
     unstored: Option<i64>,
 }
 
 impl MintedToken {
-    /// Mints the random part: the opaque token itself, or the `jti` of a JWT.
+    /// Mints the random part of a user's token.
     fn new(app: &App, client: &Client) -> MintedToken {
+        MintedToken::of_format(app, client, client.policies.access_token_format)
+    }
+
+    /// Mints the random part: the opaque token itself, or the `jti` of a JWT.
+    fn of_format(app: &App, client: &Client, format: AccessTokenFormat) -> MintedToken {
         MintedToken {
-            minted: match client.policies.access_token_format {
+            minted: match format {
                 AccessTokenFormat::Opaque => {
                     mint_access_token(&app.directory().org_id, &app.entropy)
                 }
                 AccessTokenFormat::Jwt => mint_token_id(&app.entropy),
             },
-            lifetime_seconds: client.policies.access_token_lifetime(),
+            format,
+            lifetime_seconds: client.policies.access_token_lifetime(format),
         }
     }
 
+    /// When it ends, if it is issued at an instant.
+    fn ends_at(&self, at: Moment) -> Moment {
+        at.plus_seconds(self.lifetime_seconds)
+    }
+
     /// The text for the client: the opaque token, or the signed JWT.
-    fn into_text(self, app: &App, visit: &Visit, grant: &Grant<'_>) -> Result<Secret, Fault> {
+    fn text(&self, app: &App, visit: &Visit, grant: &Grant<'_>) -> Result<Secret, Fault> {
         let policies = &grant.client.policies;
-        if policies.access_token_format == AccessTokenFormat::Opaque {
-            return Ok(self.minted.text);
+        if self.format == AccessTokenFormat::Opaque {
+            return Ok(self.minted.text.clone());
         }
         let base_url = &visit.site.site.base_url;
         let claims = AccessClaims {
@@ -106,7 +133,7 @@ impl MintedToken {
             client_id: grant.client.id.clone(),
             iat: visit.at.seconds(),
             nbf: visit.at.seconds() - 15,
-            exp: visit.at.plus_seconds(self.lifetime_seconds).seconds(),
+            exp: self.ends_at(visit.at).seconds(),
             mty: String::from("oauth"),
             jti: self.minted.text.expose().to_owned(),
             sfi: self.minted.hash[..8]
@@ -115,6 +142,7 @@ impl MintedToken {
                 .collect(),
             roles: Vec::new(),
             hsc: false,
+            uvid: grant.uvid.map(str::to_owned),
             gty: grant.unstored.map(|_| CLIENT_CREDENTIALS.to_owned()),
             session_generation: grant.unstored,
         };
@@ -184,31 +212,31 @@ fn id_token(
 fn answer(
     app: &App,
     visit: &Visit,
-    client: &Client,
-    user_id: &str,
-    scope: ScopeSet,
-    access_token: Secret,
-) -> TokenAnswer {
+    token: &MintedToken,
+    grant: &Grant<'_>,
+) -> Result<TokenAnswer, Fault> {
     let site = &visit.site.site;
-    let id = visit.site.identity_url(&app.directory().org_id, user_id);
+    let id = visit
+        .site
+        .identity_url(&app.directory().org_id, grant.user_id);
     let issued_at = visit.at.millis();
-    TokenAnswer {
-        access_token,
+    Ok(TokenAnswer {
+        access_token: token.text(app, visit, grant)?,
         refresh_token: None,
         id_token: None,
-        signature: identity_signature(&client.secret, &id, &issued_at.to_string()),
+        signature: identity_signature(&grant.client.secret, &id, &issued_at.to_string()),
         id,
         instance_url: site.base_url.clone(),
         api_instance_url: None,
         sfdc_community_url: Some(site.base_url.clone()),
         sfdc_community_id: Some(site.id.clone()),
         issued_at,
-        scope,
+        scope: grant.scope.clone(),
         state: None,
-        token_format: match client.policies.access_token_format {
+        token_format: match token.format {
             AccessTokenFormat::Jwt => TokenFormat::Jwt,
             AccessTokenFormat::Opaque => TokenFormat::Opaque,
         },
-        expires_in: u64::try_from(client.policies.access_token_lifetime()).ok(),
-    }
+        expires_in: u64::try_from(token.lifetime_seconds).ok(),
+    })
 }

@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
-use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
 use super::{Grant, Login, MintedToken, answer, id_token, is_login_live, remaining_scope};
@@ -62,7 +61,7 @@ pub(super) async fn exchange(
             .as_ref()
             .map(|(salt, minted)| (*salt, minted.hash)),
         token_hash: token.minted.hash,
-        token_expires_at: visit.at.plus_seconds(token.lifetime_seconds),
+        token_expires_at: token.ends_at(visit.at),
         event: AuditEvent {
             client_id: Some(client.id.clone()),
             ..visit.event(app.record_id("0AE"), "refresh_token.reused")
@@ -114,6 +113,7 @@ struct Refreshed {
     scope: ScopeSet,
     auth_at: Moment,
     amr: String,
+    uvid: Option<String>,
     /// The salt of the successor that was given before, when the answer was lost.
     repeats: Option<Salt>,
 }
@@ -165,6 +165,7 @@ async fn refresh_within(
         scope,
         auth_at: family.auth_at,
         amr: family.amr,
+        uvid: family.uvid,
         repeats: match standing {
             Standing::JustReplaced(salt) => Some(salt),
             _ => None,
@@ -242,9 +243,10 @@ fn tokens(
         client,
         user_id: &refreshed.user_id,
         scope: &refreshed.scope,
+        uvid: refreshed.uvid.as_deref(),
         unstored: None,
     };
-    let text: Secret = token.into_text(app, visit, &grant)?;
+    let mut answer = answer(app, visit, &token, &grant)?;
     let login = Login {
         user_id: &refreshed.user_id,
         auth_at: refreshed.auth_at,
@@ -252,17 +254,9 @@ fn tokens(
         nonce: None,
     };
     let id_token = match refreshed.scope.contains("openid") {
-        true => Some(id_token(app, visit, client, &login, &text)?),
+        true => Some(id_token(app, visit, client, &login, &answer.access_token)?),
         false => None,
     };
-    let mut answer = answer(
-        app,
-        visit,
-        client,
-        &refreshed.user_id,
-        refreshed.scope,
-        text,
-    );
     answer.refresh_token = next.map(|minted| minted.text);
     answer.id_token = id_token;
     Ok(answer)

@@ -48,6 +48,7 @@ pub async fn revoke(
         hash,
         client,
         site_id: visit.site.site.id.clone(),
+        guest_user_id: visit.site.guest_user_id.clone(),
         event: visit.event(app.record_id("0AE"), "token.revoked"),
     };
     let revoked = app
@@ -70,6 +71,7 @@ struct Revocation {
     /// The client that proved itself, if one did.
     client: Option<Arc<Client>>,
     site_id: String,
+    guest_user_id: String,
     event: AuditEvent,
 }
 
@@ -96,6 +98,8 @@ async fn revoke_within(tx: &mut Transaction<'_>, revocation: &Revocation) -> Res
         Named::AccessToken => revoke_access_token(tx, revocation).await?,
         Named::Family(name) => end_family(tx, name, revocation).await?,
     };
+    // Anybody can come as a guest, and may not fill the audit log.
+    let owner = owner.filter(|(_, user_id)| *user_id != revocation.guest_user_id);
     if let Some((client_id, user_id)) = owner {
         let event = AuditEvent {
             client_id: Some(client_id),

@@ -18,7 +18,7 @@ mod user;
 
 pub use account::Account;
 pub use profile::{Profile, UserType};
-pub use user::{Attributes, User};
+pub use user::{Attributes, User, utc_offset_millis};
 
 /// Record id prefixes of the things in this room.
 pub mod prefix {

@@ -84,22 +84,27 @@ impl User {
         self.username.split('@').next().unwrap_or(&self.username)
     }
 
-    /// The offset of the user's time zone without summer time, in milliseconds; 0 when the zone is
-    /// unknown. `at` chooses the rules that hold for the zone at that time.
+    /// [`utc_offset_millis`] of the user's time zone.
     pub fn utc_offset_millis(&self, at: Moment) -> i64 {
-        let offset = || {
-            let zone = jiff::tz::TimeZone::get(&self.timezone).ok()?;
-            let at = jiff::Timestamp::from_millisecond(at.millis()).ok()?;
-            let info = zone.to_offset_info(at);
-            let offset = if info.dst().is_dst() {
-                zone.following(at)
-                    .find(|next| !next.dst().is_dst())?
-                    .offset()
-            } else {
-                info.offset()
-            };
-            Some(i64::from(offset.seconds()) * 1000)
-        };
-        offset().unwrap_or(0)
+        utc_offset_millis(&self.timezone, at)
     }
+}
+
+/// The offset of a time zone without summer time, in milliseconds; 0 when the zone is unknown. `at` chooses
+/// the rules that hold for the zone at that time.
+pub fn utc_offset_millis(timezone: &str, at: Moment) -> i64 {
+    let offset = || {
+        let zone = jiff::tz::TimeZone::get(timezone).ok()?;
+        let at = jiff::Timestamp::from_millisecond(at.millis()).ok()?;
+        let info = zone.to_offset_info(at);
+        let offset = if info.dst().is_dst() {
+            zone.following(at)
+                .find(|next| !next.dst().is_dst())?
+                .offset()
+        } else {
+            info.offset()
+        };
+        Some(i64::from(offset.seconds()) * 1000)
+    };
+    offset().unwrap_or(0)
 }

@@ -16,7 +16,7 @@ statements! {
             AND redeemed_at IS NULL AND expires_at > $4
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
             nonce, auth_at, amr, session_generation, expires_at, uvid, client_key";
-    STATE_OF = "SELECT redeemed_at FROM authorization_code
+    STATE_OF = "SELECT user_id, redeemed_at FROM authorization_code
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
 }
 
@@ -61,7 +61,10 @@ pub enum Spent {
     /// It was good and is spent now.
     Now(Box<AuthorizationCode>),
     /// It was spent before: somebody replays it.
-    Before,
+    Before {
+        /// Whom it spoke for.
+        user_id: String,
+    },
     /// It ended unused.
     Expired,
     /// There is none such for this client at this site.
@@ -105,14 +108,23 @@ pub async fn spend(
     {
         return Ok(Spent::Now(Box::new(code)));
     }
-    let state: Option<Option<Moment>> = tx
+    let state: Option<State> = tx
         .find(&STATE_OF, bind![code_hash, client_id, site_id])
         .await?;
     Ok(match state {
-        Some(Some(_)) => Spent::Before,
-        Some(None) => Spent::Expired,
+        Some(State(user_id, Some(_))) => Spent::Before { user_id },
+        Some(State(_, None)) => Spent::Expired,
         None => Spent::Unknown,
     })
+}
+
+/// Whom a code speaks for, and when it was redeemed.
+struct State(String, Option<Moment>);
+
+impl Record for State {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(State(row.next()?, row.next()?))
+    }
 }
 
 impl Record for AuthorizationCode {

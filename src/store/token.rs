@@ -16,6 +16,8 @@ statements! {
     INSERT = "INSERT INTO access_token (token_hash, code_hash, client_id, user_id, site_id, scope,
             session_generation, issued_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    IS_LIVE = "SELECT issued_at FROM access_token
+        WHERE token_hash = $1 AND site_id = $2 AND user_id = $3 AND revoked_at IS NULL AND expires_at > $4";
     REVOKE = "UPDATE access_token SET revoked_at = $3
         WHERE token_hash = $1 AND site_id = $2 AND (client_id = $4 OR $4 IS NULL) AND revoked_at IS NULL
         RETURNING client_id, user_id";
@@ -95,6 +97,20 @@ pub async fn find_live(
     at: Moment,
 ) -> Result<Option<LiveToken>, Fault> {
     tx.find(&FIND_LIVE, bind![token_hash, at]).await
+}
+
+/// Whether a token of a site and of somebody for whom no user stands is neither revoked nor over.
+pub async fn is_live(
+    tx: &mut Transaction<'_>,
+    token_hash: &[u8; 32],
+    site_id: &str,
+    user_id: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
+    let issued_at: Option<Moment> = tx
+        .find(&IS_LIVE, bind![token_hash, site_id, user_id, at])
+        .await?;
+    Ok(issued_at.is_some())
 }
 
 /// Revokes one token of a site, and of a client if one is named: the client and the user of it, or

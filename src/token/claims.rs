@@ -64,6 +64,9 @@ pub struct AccessClaims {
     pub roles: Vec<String>,
     /// Always false.
     pub hsc: bool,
+    /// What the app calls the visitor: a guest, or the user who was one before the login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uvid: Option<String>,
     /// The grant, when the token is not in the store: `client_credentials`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gty: Option<String>,

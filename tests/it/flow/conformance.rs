@@ -1,7 +1,8 @@
 //! The conformance points, by their numbers. Those that registration shows stand here; the doors of
-//! users who exist (`logins`), the password reset (`resets`), and codes and tokens (`tokens`) have files of their
-//! own.
+//! users who exist (`logins`), guests (`guests`), the password reset (`resets`), and codes and tokens (`tokens`)
+//! have files of their own.
 
+mod guests;
 mod logins;
 mod resets;
 mod tokens;

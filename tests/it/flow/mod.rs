@@ -8,6 +8,7 @@ mod dead_services;
 mod discovery;
 mod errors;
 mod forgot_password;
+mod guest;
 mod limits;
 mod mobile_sdk;
 mod passwordless_login;

@@ -43,7 +43,10 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::ForgotPasswordDisabled => R::FormMalformed { reason: text() },
         R::FormMalformed { .. } => R::FormatUnknown,
         R::FormatUnknown => R::GrantTypeUnsupported,
-        R::GrantTypeUnsupported => R::HttpsRequired,
+        R::GrantTypeUnsupported => R::GuestFlowDisabled,
+        R::GuestFlowDisabled => R::GuestHasCredentials,
+        R::GuestHasCredentials => R::GuestMismatch,
+        R::GuestMismatch => R::HttpsRequired,
         R::HttpsRequired => R::IntegrationTokenInvalid,
         R::IntegrationTokenInvalid => R::IntegrationTokenMissing,
         R::IntegrationTokenMissing => R::MethodNotAllowed { allow: "POST" },
@@ -84,7 +87,8 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::UserDisabled => R::UserInactive,
         R::UserInactive => R::UserLocked,
         R::UserLocked => R::UsernameTaken,
-        R::UsernameTaken => return None,
+        R::UsernameTaken => R::UvidInvalid,
+        R::UvidInvalid => return None,
     })
 }
 

@@ -305,6 +305,12 @@ pub fn authorize_rows(good: &Call) -> Vec<(Call, Row)> {
             ),
         ),
         (
+            good.clone()
+                .without_header("auth-request-type")
+                .header("auth-request-type", "guest"),
+            row("guest", "invalid_request", "guest flow not enabled"),
+        ),
+        (
             good.clone().form("code_challenge", "too-short"),
             row("challenge", "invalid_request", "invalid code challenge"),
         ),

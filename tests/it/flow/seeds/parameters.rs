@@ -1,6 +1,8 @@
 //! The tables of headers and parameters, line by line: what is required and left out is named in the
 //! refusal, and what is optional is taken.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use vestibule::settings::TemplateFlow;
 
@@ -88,7 +90,12 @@ on_sqlite! {
 on_sqlite! {
     async fn the_headers_and_the_body_of_an_authorization_request(site: Site) {
         site.update_client(&site.client.id, json!({"accessTokenFormat": "jwt"})).await;
-        let tokens = site.register("visitor@example.com").await;
+        site.update_client(&site.client.id, json!({"isGuestFlowEnabled": true, "guestScopes": "api"})).await;
+        let guest = Call::post("/services/oauth2/authorize").header("auth-request-type", "guest")
+            .header("uvid-hint", &format!("UVID {UUID}")).form("response_type", "code_credentials")
+            .form("client_id", &site.client.id).form("redirect_uri", &site.redirect_uri);
+        let code = site.send(guest).await.expect_status(302).location_parameter("code");
+        let tokens = site.send(site.token_call(&code)).await.expect_ok().json();
         let jwt = text(&tokens, "access_token");
         for (number, changed) in ["none", "content-type", "uvid-hint", "uvid_hint", "state", "challenge", "method"].into_iter().enumerate() {
             let username = format!("u{number}@example.com");
@@ -107,7 +114,6 @@ on_sqlite! {
             }
             let call = match changed {
                 "content-type" => good.header("content-type", "application/x-www-form-urlencoded"),
-                // There is no guest flow, so a guest's token is taken and not looked at.
                 "uvid-hint" => good.header("uvid-hint", jwt),
                 "uvid_hint" => good.form("uvid_hint", UUID),
                 "state" => good.form("state", "https://shop.example.com/"),
@@ -124,6 +130,10 @@ on_sqlite! {
             // "This value is included only if the state parameter is included in the original query string."
             let state = (changed == "state").then(|| json!("https://shop.example.com/"));
             assert_eq!(tokens.get("state"), state.as_ref());
+            let claims = text(&tokens, "access_token").split('.').nth(1).expect("a JWT");
+            let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+            let uvid = matches!(changed, "uvid-hint" | "uvid_hint").then(|| json!(UUID));
+            assert_eq!(claims.get("uvid"), uvid.as_ref(), "{changed}");
         }
     }
 }
