@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod database;
 mod general;
+mod handler;
 mod key;
 mod perform;
 mod profile;
