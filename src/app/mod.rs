@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
+use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::identifier::RecordId;
 
 use crate::admission::Edge;
@@ -27,6 +28,7 @@ use crate::captcha::verifier::Captcha;
 use crate::config::{LimitsConfig, OtpConfig};
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
+use crate::handler::contract::Contract;
 use crate::handler::script::ScriptEngine;
 use crate::hashing::Hasher;
 use crate::identity::text_message::SmsPolicy;
@@ -200,6 +202,18 @@ impl App {
             Purpose::ForgotPassword => &self.otp.forgot_password,
             Purpose::PasswordlessLogin => &self.otp.passwordless_login,
             Purpose::Registration => &self.otp.registration,
+        }
+    }
+
+    /// Whether a site's messages can be sent that way at all: there is a gateway or, for the text messages of a site that
+    /// has a delivery handler, that handler can be called.
+    pub fn is_available(&self, site: &SiteEntry, channel: VerificationMethod) -> bool {
+        match (channel, site.site.settings.delivery_handler()) {
+            (VerificationMethod::Sms, Some(name)) => {
+                let contract = Contract::SendOneTimePassword;
+                handlers::usable(&self.directory(), name, contract).is_ok()
+            }
+            _ => self.channels.is_available(channel),
         }
     }
 

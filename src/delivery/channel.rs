@@ -63,7 +63,7 @@ impl Channels {
         }
     }
 
-    /// Whether a message can be sent that way at all.
+    /// Whether the server has a gateway for a channel; a site may have a handler besides.
     pub fn is_available(&self, channel: VerificationMethod) -> bool {
         !matches!(self.gateway(channel), Gateway::None)
     }

@@ -17,6 +17,8 @@ use crate::settings::Site;
 pub struct Letter {
     /// By mail or by text message.
     pub channel: VerificationMethod,
+    /// Record id of the user whom it is about, if there is one yet.
+    pub user_id: Option<String>,
     /// To whom: an address or a number; empty if there is nobody, and then the letter is suppressed.
     pub recipient: String,
     /// In which words.
@@ -62,6 +64,8 @@ pub(super) struct Contents {
     #[serde(flatten)]
     pub(super) variables: Variables,
     #[serde(default)]
+    pub(super) user_id: Option<String>,
+    #[serde(default)]
     pub(super) custom: Option<String>,
     #[serde(default)]
     pub(super) suppressed: Option<Suppression>,
@@ -83,6 +87,7 @@ pub fn queue(
     let id = message_id(at, entropy);
     let mut contents = Contents {
         variables: letter.variables.clone(),
+        user_id: letter.user_id.clone(),
         custom: letter.custom.clone(),
         suppressed: letter.suppressed,
         challenge: letter.challenge,
@@ -133,6 +138,7 @@ pub fn password_changed(
 ) -> Result<QueuedMessage, Fault> {
     let letter = Letter {
         channel: VerificationMethod::Email,
+        user_id: Some(user.id.clone()),
         recipient: user.email.clone(),
         template: TemplateName::PasswordChanged,
         custom: None,
@@ -184,6 +190,7 @@ mod tests {
         for suppressed in Suppression::ALL.map(Some).into_iter().chain([None]) {
             let letter = Letter {
                 channel: VerificationMethod::Email,
+                user_id: None,
                 recipient: String::new(),
                 template: TemplateName::LoginOtp,
                 custom: None,

@@ -23,7 +23,7 @@ use crate::outgoing::{ClaimedMessage, Settlement};
 use crate::refusal::Fault;
 use crate::store::outbox;
 use crate::store::sweep::{self, Horizon};
-use dispatch::{deliver, send_limit};
+use dispatch::{channel_limit, deliver};
 
 /// Most messages of a channel in hand at once when they go to the inbox, which takes no time.
 const IN_HAND_MAX: usize = 32;
@@ -194,7 +194,7 @@ async fn claim(
         return Ok(Vec::new());
     }
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let limit_of_sending = send_limit(app.channels.gateway(channel));
+    let limit_of_sending = channel_limit(app, channel);
     let lease = limit_of_sending.as_secs().cast_signed() + LEASE_MARGIN_SECONDS;
     app.store
         .write(

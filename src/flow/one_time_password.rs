@@ -307,6 +307,8 @@ fn message(
     let has_code = order.template != TemplateName::AccountExists;
     let letter = Letter {
         channel: opened.challenge.channel,
+        // Who registers is nobody yet, and is known by address or number.
+        user_id: (order.purpose != Purpose::Registration).then(|| order.target.key.clone()),
         recipient: order.recipient.clone(),
         template: order.template,
         custom: order.choice.custom(&order.locale).filter(|_| has_code),

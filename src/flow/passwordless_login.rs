@@ -94,7 +94,7 @@ async fn open(
         request.email_template.as_deref(),
     )?;
     let channel = request.verification_method;
-    if !app.channels.is_available(channel) {
+    if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
     let addressee = Addressee::find(app, visit, named, channel).await?;

@@ -5,6 +5,13 @@ use super::discovery::BUILT_IN;
 use crate::changes::Invalid;
 
 impl Settings {
+    /// The name of the handler of the customer's own that sends one-time passwords by text message; none where the
+    /// server's gateway does.
+    pub fn delivery_handler(&self) -> Option<&str> {
+        let name = self.custom_otp_delivery_handler_id.as_deref();
+        name.filter(|name| *name != BUILT_IN)
+    }
+
     /// The handlers that settings name, with the setting and the contract that it needs; the built-in
     /// ones aside.
     pub fn named_handlers(&self) -> Vec<(&'static str, &'static str, &str)> {

@@ -241,7 +241,7 @@ impl App {
 }
 
 /// The handler of a name, if it can be called for a contract.
-fn usable(
+pub(super) fn usable(
     directory: &Directory,
     name: &str,
     contract: Contract,

@@ -136,6 +136,7 @@ impl Mail {
         let at = installation.clock.now().plus_seconds(1);
         let letter = Letter {
             channel: VerificationMethod::Email,
+            user_id: None,
             recipient: to.to_owned(),
             template: self.kind,
             custom: self.own.as_ref().map(|own| own.name.clone()),

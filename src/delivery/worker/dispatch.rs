@@ -1,8 +1,11 @@
 //! Dispatch: what becomes of one claimed message.
 
+mod handler;
+
 use std::time::Duration;
 
 use tokio::time::timeout;
+use vestibule_protocol::headless::VerificationMethod;
 
 use crate::app::App;
 use crate::delivery::channel::Gateway;
@@ -52,9 +55,17 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
     if message.attempts > 1 && is_superseded(app, &contents).await {
         return Settlement::Expired;
     }
-    match render(app, message, &contents) {
-        Ok(rendered) => send(app, message, gateway, contents, rendered).await,
-        Err(reason) => Settlement::Abandoned { reason },
+    let rendered = match render(app, message, &contents) {
+        Ok(rendered) => rendered,
+        Err(reason) => return Settlement::Abandoned { reason },
+    };
+    match handler::site_with_handler(app, message) {
+        Some(site) => {
+            let text = &rendered.mail.text;
+            let outcome = Box::pin(handler::send(app, site, message, &contents, text)).await;
+            settlement_of(app, message, outcome)
+        }
+        None => send(app, message, gateway, contents, rendered).await,
     }
 }
 
@@ -124,7 +135,13 @@ async fn send_text(
         template: message.template.clone(),
         language: message.language.clone(),
     };
-    let (status, settlement) = match gateway.send(&text, app.now()).await {
+    let outcome = gateway.send(&text, app.now()).await;
+    settlement_of(app, message, outcome)
+}
+
+/// What a try to send a text message comes to. It is counted, whoever was to send it.
+fn settlement_of(app: &App, message: &ClaimedMessage, outcome: SmsOutcome) -> Settlement {
+    let (status, settlement) = match outcome {
         SmsOutcome::Sent => (SmsStatus::Success, Settlement::Sent),
         SmsOutcome::Retry { status, reason } => (status, retry(app, message, reason)),
         SmsOutcome::Reject { status, reason } => (status, Settlement::Abandoned { reason }),
@@ -272,6 +289,16 @@ fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
 /// shorter than the lease, so that no other worker claims a message that is still being sent.
 pub(super) fn send_limit(gateway: &Gateway) -> Duration {
     gateway.deadline() + WAIT_LIMIT
+}
+
+/// The same for any message of a channel: text messages may go to a site's handler instead.
+pub(super) fn channel_limit(app: &App, channel: VerificationMethod) -> Duration {
+    let handler = app.outbound.deadline().max(app.scripts.limits().deadline);
+    let limit = send_limit(app.channels.gateway(channel));
+    match channel {
+        VerificationMethod::Email => limit,
+        VerificationMethod::Sms => limit.max(handler + WAIT_LIMIT),
+    }
 }
 
 /// How long a message may wait for a free connection.

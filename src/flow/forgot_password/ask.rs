@@ -27,7 +27,7 @@ pub(super) async fn ask(
     let choice =
         app.directory()
             .choose_template(settings, TemplateFlow::ForgotPassword, template)?;
-    if !app.channels.is_available(channel) {
+    if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
     let mut addressee = Addressee::find(app, visit, named, channel).await?;

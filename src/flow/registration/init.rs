@@ -65,7 +65,7 @@ async fn open(
         request.email_template.as_deref(),
     )?;
     let mut checked = Draft::check(app, visit, request)?;
-    if !app.channels.is_available(checked.channel) {
+    if !app.is_available(&visit.site, checked.channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
     one_time_password::check_number(app, checked.channel, &checked.recipient)?;

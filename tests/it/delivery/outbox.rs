@@ -75,6 +75,7 @@ async fn queue(site: &Site, recipient: &str, code: &str, expires_at: Moment) {
 fn letter(recipient: &str, code: &str, expires_at: Moment) -> Letter {
     Letter {
         channel: VerificationMethod::Email,
+        user_id: None,
         recipient: recipient.to_owned(),
         template: TemplateName::RegistrationOtp,
         custom: None,
