@@ -24,6 +24,7 @@ mod load;
 mod outcome;
 mod packages;
 mod postgres;
+mod script;
 mod step;
 mod test;
 mod timing;
@@ -44,6 +45,7 @@ Commands:
   load   Start a release build of the server and measure it under load
   timing Compare how long the server takes for users that exist and for users that do not
   fuzz   Run each fuzz target of the protocol crate for a long time
+  script Measure what a call of a script costs, and what hostile ones cost others
   help   Show this text
 
 `cargo xtask <command> --help` says more about one of them.";
@@ -66,6 +68,7 @@ fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
         "ci" => ci::HELP,
         "load" => load::HELP,
         "fuzz" => fuzz::HELP,
+        "script" => script::HELP,
         "timing" => timing::HELP,
         _ => HELP,
     };
@@ -78,6 +81,7 @@ fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
         "ci" => ci::run(args),
         "load" => load::run(args),
         "fuzz" => fuzz::run(args),
+        "script" => script::run(args),
         "timing" => timing::run(args),
         unknown => {
             Err(format!("there is no such command `{unknown}`; try `cargo xtask help`").into())

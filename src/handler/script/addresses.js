@@ -83,10 +83,10 @@
 
     constructor(address, base) {
       this.#parts = native.address(String(address), base === undefined ? "" : String(base));
-      if (this.#parts === null) throw new TypeError("Invalid URL");
+      if (this.#parts === undefined) throw new TypeError("Invalid URL");
     }
     static canParse(address, base) {
-      return native.address(String(address), base === undefined ? "" : String(base)) !== null;
+      return native.address(String(address), base === undefined ? "" : String(base)) !== undefined;
     }
     static parse(address, base) {
       return URL.canParse(address, base) ? new URL(address, base) : null;
@@ -96,7 +96,7 @@
     }
     set href(address) {
       const parts = native.address(String(address), "");
-      if (parts === null) throw new TypeError("Invalid URL");
+      if (parts === undefined) throw new TypeError("Invalid URL");
       this.#parts = parts;
       this.#search = null;
     }

@@ -29,6 +29,9 @@ pub(super) fn furnish(ctx: &Ctx<'_>, wires: &Arc<Wires>) -> rquickjs::Result<()>
     talking(ctx, &native, wires)?;
     worldly(ctx, &native, wires)?;
     native.set("addresses", Function::new(ctx.clone(), addresses)?)?;
+    let shared = Arc::clone(wires);
+    let tick = move |ctx: Ctx<'_>| tick(&ctx, &shared);
+    native.set("tick", Function::new(ctx.clone(), tick)?)?;
     let prelude: Function = ctx.eval_with_options(PRELUDE, ours())?;
     let inner: Object = prelude.call((native,))?;
     let registry = Object::new_proto(ctx.clone(), None)?;
@@ -122,6 +125,15 @@ fn ask<'js>(
     registry.set(rejecter(number), reject)?;
     wires.talk().questions.push(Question { name, argument });
     Ok(promise)
+}
+
+/// Looks at the meter before a step that may be a long one.
+fn tick(ctx: &Ctx<'_>, wires: &Wires) -> rquickjs::Result<()> {
+    if wires.meter.must_stop() {
+        // The script may catch this, but gets no further than to the interpreter's next look at the meter.
+        return Err(Exception::throw_range(ctx, "the processor time is used up"));
+    }
+    Ok(())
 }
 
 /// Time and randomness, which only a call has.

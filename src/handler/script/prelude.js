@@ -19,6 +19,47 @@
   define(globalThis, "Function", NoCode);
   for (const name of ["eval", "Atomics", "SharedArrayBuffer"]) delete globalThis[name];
 
+  // One step of the engine is not interrupted, so no step may be a long one: what works on a whole array or text looks at
+  // its size first, and before a large one at the meter.
+  const LENGTH_MAX = 1_000_000;
+  const LARGE = 10_000;
+  const COMPARISONS_MAX = 100_000_000;
+  const { apply } = Reflect;
+  const guard = (prototype, names, ready) => {
+    for (const name of names.split(" ")) {
+      const own = prototype[name];
+      const guarded = { [name](...rest) { return apply(own, ready(this, rest), rest); } };
+      define(prototype, name, guarded[name]);
+    }
+  };
+  const checked = (array) => {
+    if (array.length > LENGTH_MAX) throw new RangeError("an array of more than a million elements");
+    if (array.length > LARGE) native.tick();
+    return array;
+  };
+  const ARRAY = "copyWithin fill flat flatMap join reverse shift slice sort splice toReversed toSorted toSpliced unshift with";
+  guard(Array.prototype, ARRAY, (list) => checked(isArray(list) ? list : Array.from(list)));
+  guard(Array.prototype, "concat", (list, rest) => {
+    for (const other of [list, ...rest]) {
+      if (isArray(other)) checked(other);
+      else if (other?.[Symbol.isConcatSpreadable]) throw new TypeError("concat joins arrays only");
+    }
+    return list;
+  });
+  const TEXT =
+    "includes indexOf lastIndexOf normalize padEnd padStart repeat replace replaceAll split toLowerCase toUpperCase trim";
+  guard(String.prototype, TEXT, (value, [other]) => {
+    if (value === undefined || value === null) return value;
+    const text = String(value);
+    if (text.length > LARGE) native.tick();
+    if (typeof other === "string" && text.length * other.length > COMPARISONS_MAX) {
+      throw new RangeError("two texts that are too long to be searched");
+    }
+    return text;
+  });
+  define(JSON, "stringify", (value, replacer, space) =>
+    stringify(value, isArray(replacer) ? checked(replacer) : replacer, space));
+
   // The server's clock, in UTC; the place where the server runs is nobody's business.
   const Native = Date;
   const LOCAL = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$/;

@@ -101,6 +101,11 @@ impl Program {
         self.ready().len() < READY_MAX
     }
 
+    #[cfg(test)]
+    pub(super) fn is_prepared(&self) -> bool {
+        !self.ready().is_empty()
+    }
+
     /// Keeps a sandbox for a later call.
     pub(super) fn keep_ready(&self, sandbox: Sandbox) {
         let mut ready = self.ready();

@@ -8,7 +8,7 @@ use rquickjs::function::Args;
 use rquickjs::promise::PromiseState;
 use rquickjs::{
     CatchResultExt, CaughtError, Coerced, Context, Ctx, Exception, Function, Module, Object,
-    Promise, Runtime,
+    Promise, Runtime, Type,
 };
 use serde_json::Value;
 
@@ -317,14 +317,10 @@ fn settle(ctx: &Ctx<'_>, number: usize, answer: Result<Value, HostError>) -> rqu
 /// What a script threw, in our words. Its own functions may run once more for that, on the same budget.
 fn told<'js>(ctx: &Ctx<'js>, error: CaughtError<'js>) -> ScriptError {
     match error {
-        CaughtError::Exception(exception) => told_exception(ctx, exception.as_object()),
+        CaughtError::Exception(exception) => told_object(ctx, exception.as_object()),
         CaughtError::Value(value) => match value.as_object() {
-            Some(object) => told_exception(ctx, object),
-            None => {
-                let text = value.get::<Coerced<String>>();
-                let text = text.map_or_else(|_| cleared(ctx, "a value was thrown"), |text| text.0);
-                threw("Error", text, None)
-            }
+            Some(object) => told_object(ctx, object),
+            None => told_plain(ctx, &value),
         },
         CaughtError::Error(rquickjs::Error::Allocation | rquickjs::Error::Unknown) => {
             let _ = ctx.catch();
@@ -334,20 +330,48 @@ fn told<'js>(ctx: &Ctx<'js>, error: CaughtError<'js>) -> ScriptError {
     }
 }
 
-fn told_exception<'js>(ctx: &Ctx<'js>, exception: &Object<'js>) -> ScriptError {
+fn told_object<'js>(ctx: &Ctx<'js>, thrown: &Object<'js>) -> ScriptError {
     let text = |name: &str| {
-        let text = exception.get::<_, Option<Coerced<String>>>(name);
-        let text = text.map_err(|_| ctx.catch()).ok().flatten();
-        text.map(|text| text.0)
+        let text = thrown.get::<_, Option<Coerced<String>>>(name);
+        text.map(|text| text.map(|text| text.0))
+            .map_err(|_| ctx.catch())
     };
-    let name = text("name").filter(|name| !name.is_empty());
+    let name = match text("name") {
+        Ok(name) => name.filter(|name| !name.is_empty()),
+        // Where there is no memory left to read a name, there is none to make an error of either.
+        Err(error) if is_nothing(&error) => return ScriptError::OutOfMemory,
+        Err(_) => None,
+    };
     let name = name.unwrap_or_else(|| String::from("Error"));
-    let message = text("message").unwrap_or_default();
+    let message = text("message").ok().flatten().unwrap_or_default();
     match (name.as_str(), message.as_str()) {
-        ("InternalError", "out of memory") => ScriptError::OutOfMemory,
+        ("InternalError", "out of memory" | "") => ScriptError::OutOfMemory,
         ("RangeError" | "InternalError", STACK_IS_FULL) => ScriptError::StackOverflow,
-        _ => threw(&name, message, text("stack")),
+        _ => threw(&name, message, text("stack").ok().flatten()),
     }
+}
+
+/// A value that is no object. With the last of the memory gone the engine throws null, for want of an error.
+fn told_plain<'js>(ctx: &Ctx<'js>, thrown: &rquickjs::Value<'js>) -> ScriptError {
+    if is_nothing(thrown) {
+        let message = "null was thrown, which is also what happens when the memory is used up";
+        return threw("Error", message.to_owned(), None);
+    }
+    match thrown.get::<Coerced<String>>() {
+        Ok(text) => threw("Error", text.0, None),
+        Err(_) => {
+            let _ = ctx.catch();
+            threw(
+                "Error",
+                format!("a {} was thrown", thrown.type_name()),
+                None,
+            )
+        }
+    }
+}
+
+fn is_nothing(thrown: &rquickjs::Value<'_>) -> bool {
+    thrown.is_null() || thrown.type_of() == Type::Uninitialized
 }
 
 fn threw(exception: &str, message: String, stack: Option<String>) -> ScriptError {
@@ -366,12 +390,6 @@ fn own_lines(stack: &str) -> Option<String> {
         .collect();
     let stack = shortened(lines.join("\n"), STACK_BYTES_MAX);
     (!stack.is_empty()).then_some(stack)
-}
-
-/// Forgets what was thrown while an error was read, and says something else.
-fn cleared(ctx: &Ctx<'_>, text: &str) -> String {
-    let _ = ctx.catch();
-    text.to_owned()
 }
 
 /// The first place in a file that a trace names: `FILE:LINE:COLUMN`.

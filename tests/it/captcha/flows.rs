@@ -246,7 +246,7 @@ async fn one_token_on_two_nodes(database: Database) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cap_09_one_token_opens_one_request_on_two_nodes_of_sqlite() {
-    Box::pin(one_token_on_two_nodes(Database::Sqlite)).await;
+    one_token_on_two_nodes(Database::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -254,7 +254,7 @@ async fn cap_09_one_token_opens_one_request_on_two_nodes_of_postgres() {
     let Some(url) = postgres::database().await else {
         return;
     };
-    Box::pin(one_token_on_two_nodes(Database::Postgres(url))).await;
+    one_token_on_two_nodes(Database::Postgres(url)).await;
 }
 
 #[tokio::test]

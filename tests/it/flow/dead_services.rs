@@ -359,7 +359,7 @@ async fn verifier_is_dead(database: Database) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cap_12_a_verifier_that_hangs_for_the_whole_run_on_sqlite() {
-    Box::pin(verifier_is_dead(Database::Sqlite)).await;
+    verifier_is_dead(Database::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -367,5 +367,5 @@ async fn cap_12_a_verifier_that_hangs_for_the_whole_run_on_postgres() {
     let Some(url) = postgres::database().await else {
         return;
     };
-    Box::pin(verifier_is_dead(Database::Postgres(url))).await;
+    verifier_is_dead(Database::Postgres(url)).await;
 }

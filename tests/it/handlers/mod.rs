@@ -1,6 +1,7 @@
-//! Customers' own code: its calls and their records, delivery by text message, and webhooks over the wire.
+//! Customers' own code: scripts and webhooks as handlers, and what stops hostile ones.
 
 mod calls;
 mod delivery;
+mod hostile;
 mod receivers;
 mod webhook;

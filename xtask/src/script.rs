@@ -1,0 +1,33 @@
+//! `cargo xtask script`: what a call of a script costs, and what hostile ones cost others.
+//!
+//! The figures are printed by two tests of the engine that are ignored otherwise; this runs them in a release build, one
+//! after the other.
+
+use std::process::ExitCode;
+
+use crate::args::Args;
+use crate::outcome::Outcome;
+use crate::step;
+
+/// What `--help` shows.
+pub const HELP: &str = "\
+Measure what a call of a script costs: processor time of a warm and a cold call, of preparing and of freeing a sandbox,
+and how long other work takes beside scripts that never stop.
+
+Usage: cargo xtask script
+
+It builds the server's tests in release mode first. Nothing is asserted: the figures are for docs/reference/performance.md.";
+
+/// Builds and runs the two measurements.
+pub fn run(args: Args) -> Outcome<ExitCode> {
+    args.finish()?;
+    let mut command = step::cargo(&["test", "--locked", "--release", "--lib", "--"]);
+    command.args([
+        "--ignored",
+        "--nocapture",
+        "--test-threads=1",
+        "script::tests::cost",
+    ]);
+    step::run("script: what calls cost", &mut command)?;
+    Ok(ExitCode::SUCCESS)
+}
