@@ -267,7 +267,7 @@ async fn hnd_04_what_is_thrown_or_returned_is_bounded() {
             "const e = new Error('x'.repeat(1e6)); e.name = 'n'.repeat(1e6); throw e",
             "n",
         ),
-        ("return 'x'.repeat(1e7)", "OutputLimitException"),
+        ("return 'x'.repeat(3e6)", "OutputLimitException"),
         (
             "return Array.from({ length: 1e5 }, () => 'text')",
             "OutputLimitException",
