@@ -26,6 +26,7 @@ pub mod grant;
 pub mod handler;
 pub mod hashing;
 pub mod identity;
+pub mod jose;
 pub mod metrics;
 pub mod moment;
 pub mod network;
