@@ -25,10 +25,15 @@ pub enum WireError {
     AccessDenied,
     AccessTokenInvalid,
     AssertionInvalid,
+    AttestationChallengeNeeded,
+    AttestationInvalid,
+    AttestationStale,
     AudienceInvalid,
+    AuthSessionInvalid,
     AuthenticationFailure,
     AuthenticationRequired,
     BodyTooLarge,
+    ClientAttestationRequired,
     ClientCredentialsInvalid,
     ClientCredentialsInvalidBasic,
     ClientIdUnknown,
@@ -120,6 +125,9 @@ pub struct Row {
 /// An authentication scheme a refused caller is pointed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
+    /// OAuth-Client-Attestation, for a client that must attest what it is: no scheme is registered for
+    /// that, so it bears the name of the header that is wanted.
+    Attestation,
     /// Basic, for a client that used it at the token endpoint (RFC 6749 5.2).
     Basic,
     /// Bearer, bare: no token came, so no reason is named (RFC 6750 3.1).
@@ -224,6 +232,9 @@ impl ErrorAnswer {
     /// The value of `WWW-Authenticate`, when the answer must carry one (RFC 6750 3, RFC 7617 2).
     pub fn www_authenticate(&self) -> Option<String> {
         let reason = match self.error.row().challenge? {
+            Challenge::Attestation => {
+                return Some(r#"OAuth-Client-Attestation realm="Vestibule""#.to_owned());
+            }
             Challenge::Basic => {
                 return Some(r#"Basic realm="Vestibule", charset="UTF-8""#.to_owned());
             }
@@ -306,6 +317,7 @@ pub fn table_markdown() -> String {
         };
         let challenge = match row.challenge {
             None => "",
+            Some(Challenge::Attestation) => "Attestation",
             Some(Challenge::Basic) => "Basic",
             Some(_) => "Bearer",
         };

@@ -15,11 +15,15 @@ use self::members::{Members, invalid};
 use crate::form::holds_unprintable;
 use crate::secret::Secret;
 
+pub use self::authorization_challenge::{
+    AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep, CodeFor, Whom,
+};
 pub use self::captcha::{CaptchaProof, RecaptchaEvent, TOKEN_LENGTH_MAX};
 pub use self::forgot_password::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 pub use self::members::{NEVER_APPLIED, is_never_applied, parse_customdata};
 pub use self::passwordless_login::{InitPasswordlessLogin, PasswordlessAnswer};
 
+mod authorization_challenge;
 mod captcha;
 mod forgot_password;
 mod members;
@@ -177,7 +181,10 @@ impl InitRegistration {
     /// [`InvalidParams`]: not one JSON object as [`strict_json`](crate::strict_json) has it; a required member missing,
     /// empty or blank; a wrong type; too long; a control character; `sms` without a phone number.
     pub fn parse(body: &[u8]) -> Result<InitRegistration, InvalidParams> {
-        let mut body = Members::of_body(body, &BODY_MEMBERS)?;
+        InitRegistration::read(&mut Members::of_body(body, &BODY_MEMBERS)?)
+    }
+
+    fn read(body: &mut Members) -> Result<InitRegistration, InvalidParams> {
         let userdata = body.object("userdata")?.ok_or(body.missing("userdata"))?;
         let userdata = UserData::parse(Members::new("userdata.", userdata))?;
         let password = body.required("password", usize::MAX)?;

@@ -28,6 +28,10 @@ pub struct Offer {
     pub ui_locales: Vec<String>,
     /// Whether the endpoint for first-party applications answers.
     pub authorization_challenge: bool,
+    /// The algorithms of client attestations; empty when none is taken.
+    pub client_attestation_signing_algorithms: Vec<String>,
+    /// The algorithms of the proofs of possession that go with them.
+    pub client_attestation_pop_signing_algorithms: Vec<String>,
     /// Whether the introspection endpoint answers.
     pub introspection: bool,
     /// Whether the revocation endpoint answers.
@@ -42,7 +46,7 @@ pub struct Offer {
 /// `/.well-known/oauth-authorization-server`: one and the same.
 ///
 /// Source: OpenID Connect Discovery 1.0 section 3; RFC 8414 section 2; RFC 9207 section 3;
-/// draft-ietf-oauth-first-party-apps.
+/// draft-ietf-oauth-first-party-apps; draft-ietf-oauth-attestation-based-client-auth section 10.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProviderMetadata {
     issuer: String,
@@ -56,6 +60,12 @@ pub struct ProviderMetadata {
     jwks_uri: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     authorization_challenge_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    challenge_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    client_attestation_signing_alg_values_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    client_attestation_pop_signing_alg_values_supported: Vec<String>,
     scopes_supported: Vec<String>,
     response_types_supported: Vec<String>,
     response_modes_supported: Vec<&'static str>,
@@ -98,6 +108,12 @@ impl ProviderMetadata {
             authorization_challenge_endpoint: offer
                 .authorization_challenge
                 .then(|| below("/services/oauth2/authorization_challenge")),
+            challenge_endpoint: (!offer.client_attestation_signing_algorithms.is_empty())
+                .then(|| below("/services/oauth2/attestation_challenge")),
+            client_attestation_signing_alg_values_supported: offer
+                .client_attestation_signing_algorithms,
+            client_attestation_pop_signing_alg_values_supported: offer
+                .client_attestation_pop_signing_algorithms,
             scopes_supported: offer.scopes,
             response_types_supported: offer.response_types,
             response_modes_supported: vec!["query"],
@@ -211,6 +227,8 @@ mod tests {
         let document = metadata("https://site.example.com", offer());
         for name in [
             "authorization_challenge_endpoint",
+            "challenge_endpoint",
+            "client_attestation_signing_alg_values_supported",
             "registration_endpoint",
             "token_endpoint_auth_signing_alg_values_supported",
             "ui_locales_supported",

@@ -22,6 +22,8 @@ const _: () = {
 
 const FORGOT_PASSWORD: &str = "Headless Forgot Password";
 const AUTHORIZATION_ERRORS: &str = "OAuth Authorization Errors";
+const ATTESTATION: &str = "draft-ietf-oauth-attestation-based-client-auth";
+const FIRST_PARTY: &str = "draft-ietf-oauth-first-party-apps";
 const ANALOGY: &str = "by analogy with Headless Forgot Password";
 
 const HEADLESS: &[Shape] = &[Shape::Headless, Shape::Merged];
@@ -112,10 +114,38 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         AUTHORIZATION_ERRORS,
     ),
     oauth(
+        WireError::AttestationChallengeNeeded,
+        "use_attestation_challenge",
+        "prove possession over a fresh attestation challenge",
+        ATTESTATION,
+    ),
+    challenged(
+        oauth(
+            WireError::AttestationInvalid,
+            "invalid_client_attestation",
+            "the client attestation or its proof of possession is invalid",
+            ATTESTATION,
+        ),
+        401,
+        Challenge::Attestation,
+    ),
+    oauth(
+        WireError::AttestationStale,
+        "use_fresh_attestation",
+        "the client attestation is over",
+        ATTESTATION,
+    ),
+    oauth(
         WireError::AudienceInvalid,
         "invalid_grant",
         "Audience validation failed",
         AUTHORIZATION_ERRORS,
+    ),
+    oauth(
+        WireError::AuthSessionInvalid,
+        "invalid_session",
+        "auth_session is unknown, over or of another client",
+        FIRST_PARTY,
     ),
     oauth(
         WireError::AuthenticationFailure,
@@ -146,6 +176,16 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             "RFC 9110 15.5.14",
         ),
         413,
+    ),
+    challenged(
+        oauth(
+            WireError::ClientAttestationRequired,
+            "invalid_client",
+            "client attestation is missing or invalid",
+            FIRST_PARTY,
+        ),
+        401,
+        Challenge::Attestation,
     ),
     oauth(
         WireError::ClientCredentialsInvalid,

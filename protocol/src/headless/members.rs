@@ -28,6 +28,15 @@ impl Members {
             strict_json::JsonError::NotObject => invalid("", "not an object"),
             strict_json::JsonError::TooDeep => invalid("", "nested too deeply"),
         })?;
+        Members::of_map(members, documented)
+    }
+
+    /// Members that were read already. A documented name in another case is refused: taking it for a
+    /// stranger would do something else than was asked.
+    pub(super) fn of_map(
+        members: Map<String, Value>,
+        documented: &[&str],
+    ) -> Result<Members, InvalidParams> {
         for name in members.keys() {
             let lower_case = name.to_ascii_lowercase();
             if *name != lower_case && documented.contains(&lower_case.as_str()) {
@@ -49,6 +58,11 @@ impl Members {
         self.members
             .shift_remove(name)
             .filter(|value| !value.is_null())
+    }
+
+    /// Whether a member is there and not `null`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
     }
 
     pub(super) fn is_text(&self, name: &str) -> bool {

@@ -56,9 +56,17 @@ impl InitPasswordlessLogin {
     /// [`InvalidParams`]: not one JSON object; no `verificationmethod`, or another than `email` and
     /// `sms`; neither `username` nor `login_hint`; a wrong type; too long; a control character.
     pub fn parse(body: &[u8]) -> Result<InitPasswordlessLogin, InvalidParams> {
-        let mut body = Members::of_body(body, &BODY_MEMBERS)?;
+        InitPasswordlessLogin::read(&mut Members::of_body(body, &BODY_MEMBERS)?, None)
+    }
+
+    /// Takes the members out; where none names a method there may be a default.
+    pub(super) fn read(
+        body: &mut Members,
+        default_method: Option<VerificationMethod>,
+    ) -> Result<InitPasswordlessLogin, InvalidParams> {
         let verification_method = body
             .verification_method()?
+            .or(default_method)
             .ok_or_else(|| invalid("verificationmethod", "missing"))?;
         let login = InitPasswordlessLogin {
             verification_method,

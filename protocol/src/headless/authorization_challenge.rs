@@ -1,0 +1,578 @@
+//! The authorization challenge endpoint's words: a step of a login without a browser, and what is
+//! answered when more is needed.
+//!
+//! Two endpoints speak them, with other names for the same things: the one of the OAuth 2.0 for
+//! First-Party Applications flows as documented, and the one of draft-ietf-oauth-first-party-apps.
+//! A body is a form or one JSON object, whichever it looks like. Owns the members, their types and
+//! lengths, and which step they mean; who the client is and whether a step succeeds is left to the
+//! server.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+use super::members::{Members, invalid};
+use super::{
+    CaptchaProof, HINT_LENGTH_MAX, InitPasswordlessLogin, InitRegistration, InvalidParams,
+    TEMPLATE_LENGTH_MAX, VerificationMethod,
+};
+use crate::authorization::ECHOED_BYTES_MAX;
+use crate::form::{FormError, Parameters};
+use crate::secret::Secret;
+use crate::strict_json;
+
+/// A step of a login at the authorization challenge endpoint.
+///
+/// ```
+/// use vestibule_protocol::headless::{ChallengeRequest, ChallengeStep};
+/// let form = ChallengeRequest::parse(None, b"client_id=3MVG9&username=a@b.example&password=x", None)?;
+/// assert!(matches!(form.step, ChallengeStep::Login { .. }));
+/// let json = br#"{"client_id": "3MVG9", "auth_session": "s", "otp": "123456"}"#;
+/// assert!(matches!(ChallengeRequest::parse(None, json, None)?.step, ChallengeStep::Code { .. }));
+/// # Ok::<(), vestibule_protocol::headless::InvalidParams>(())
+/// ```
+///
+/// Source: OAuth 2.0 for First-Party Applications; draft-ietf-oauth-first-party-apps section 5.1.
+#[derive(Clone)]
+pub struct ChallengeRequest {
+    /// Which client asks.
+    pub client_id: Option<String>,
+    /// The client attestation JWT, where it travels in the body.
+    pub client_assertion: Option<Secret>,
+    /// Its type, when it was named.
+    pub client_assertion_type: Option<String>,
+    /// `code`, or nothing.
+    pub response_type: Option<String>,
+    /// Scopes asked for, space-separated.
+    pub scope: Option<String>,
+    /// Returned in the token answer.
+    pub state: Option<String>,
+    /// Returned in the id_token.
+    pub nonce: Option<String>,
+    /// S256 challenge.
+    pub code_challenge: Option<String>,
+    /// The visitor who logs in.
+    pub uvid_hint: Option<Secret>,
+    /// The login that this step continues.
+    pub auth_session: Option<Secret>,
+    /// What is to be done.
+    pub step: ChallengeStep,
+    /// Whether a secret stood in the query string, where none must be.
+    pub secret_came_in_query: bool,
+}
+
+/// What a request means, told by what it holds.
+#[derive(Clone)]
+pub enum ChallengeStep {
+    /// A one-time password comes back: `otp`, with `newpassword` for a reset.
+    Code {
+        /// The code.
+        otp: Secret,
+        /// The new password, untouched.
+        new_password: Option<Secret>,
+    },
+    /// Somebody with their password.
+    Login {
+        /// Who.
+        whom: Whom,
+        /// Their password, untouched.
+        password: Secret,
+        /// `recaptcha` or `recaptchaevent`.
+        captcha: Option<CaptchaProof>,
+    },
+    /// Somebody wants a code to log in with.
+    Passwordless(InitPasswordlessLogin),
+    /// Somebody registers.
+    Registration(Box<InitRegistration>),
+    /// Somebody forgot their password: `challenge_type=password_reset`.
+    Reset {
+        /// Who.
+        whom: Whom,
+        /// Developer name of a mail template.
+        email_template: Option<String>,
+        /// `recaptcha` or `recaptchaevent`.
+        captcha: Option<CaptchaProof>,
+    },
+}
+
+/// Whom a request is about.
+#[derive(Clone, Default)]
+pub struct Whom {
+    /// The exact username.
+    pub username: Option<String>,
+    /// Whatever the discovery handler recognises a user by.
+    pub login_hint: Option<String>,
+    /// For the discovery handler.
+    pub customdata: Option<Map<String, Value>>,
+}
+
+impl fmt::Debug for ChallengeRequest {
+    /// Nothing about the person, and no secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChallengeRequest")
+            .field("client_id", &self.client_id)
+            .field("step", &self.step.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChallengeRequest {
+    /// Reads a form (with the query of the URL) or one JSON object (without it): a body that begins
+    /// with a brace is JSON, whatever its `Content-Type`. In a form, `userdata`, `customdata` and
+    /// `recaptchaevent` are the text of a JSON object. `default_method` is how a code travels when
+    /// the request does not say.
+    ///
+    /// # Refusals
+    /// [`InvalidParams`]: a body that cannot be read, a parameter sent twice with two values, nobody
+    /// named, a member that the step lacks, a wrong type, too long, a control character.
+    pub fn parse(
+        query: Option<&str>,
+        body: &[u8],
+        default_method: Option<VerificationMethod>,
+    ) -> Result<ChallengeRequest, InvalidParams> {
+        let is_json = body.trim_ascii_start().first() == Some(&b'{');
+        let (mut members, secret_came_in_query) = match is_json {
+            true => (Members::of_body(body, &MEMBERS)?, false),
+            false => of_form(query, body)?,
+        };
+        let body = &mut members;
+        Ok(ChallengeRequest {
+            client_id: body.optional("client_id", ECHOED_BYTES_MAX)?,
+            client_assertion: body.secret("client_assertion")?,
+            client_assertion_type: body.optional("client_assertion_type", ECHOED_BYTES_MAX)?,
+            response_type: body.optional("response_type", ECHOED_BYTES_MAX)?,
+            scope: body.optional("scope", ECHOED_BYTES_MAX)?,
+            state: body.optional("state", ECHOED_BYTES_MAX)?,
+            nonce: body.optional("nonce", ECHOED_BYTES_MAX)?,
+            code_challenge: body.optional("code_challenge", ECHOED_BYTES_MAX)?,
+            uvid_hint: body.secret("uvid_hint")?,
+            auth_session: body.secret("auth_session")?,
+            step: ChallengeStep::read(body, default_method)?,
+            secret_came_in_query,
+        })
+    }
+}
+
+impl ChallengeStep {
+    fn read(
+        body: &mut Members,
+        default_method: Option<VerificationMethod>,
+    ) -> Result<ChallengeStep, InvalidParams> {
+        let is_reset = match body
+            .optional("challenge_type", ECHOED_BYTES_MAX)?
+            .as_deref()
+        {
+            None => false,
+            Some(PASSWORD_RESET) => true,
+            Some(_) => return Err(invalid("challenge_type", "unknown")),
+        };
+        let new_password = body.secret("newpassword")?;
+        if let Some(otp) = body.secret("otp")? {
+            return Ok(ChallengeStep::Code { otp, new_password });
+        }
+        if new_password.is_some() {
+            return Err(invalid("otp", "missing"));
+        }
+        if body.has("userdata") {
+            let registration = InitRegistration::read(body)?;
+            return Ok(ChallengeStep::Registration(Box::new(registration)));
+        }
+        if is_reset {
+            return Ok(ChallengeStep::Reset {
+                whom: Whom::read(body)?,
+                email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
+                captcha: body.captcha()?,
+            });
+        }
+        match body.secret("password")? {
+            Some(password) => Ok(ChallengeStep::Login {
+                whom: Whom::read(body)?,
+                password,
+                captcha: body.captcha()?,
+            }),
+            None => {
+                InitPasswordlessLogin::read(body, default_method).map(ChallengeStep::Passwordless)
+            }
+        }
+    }
+
+    /// Its name, for logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ChallengeStep::Code { .. } => "code",
+            ChallengeStep::Login { .. } => "login",
+            ChallengeStep::Passwordless(_) => "passwordless",
+            ChallengeStep::Registration(_) => "registration",
+            ChallengeStep::Reset { .. } => "reset",
+        }
+    }
+
+    /// Whom the step names, in the words of the request; a code names nobody.
+    pub fn named(&self) -> Option<&str> {
+        match self {
+            ChallengeStep::Code { .. } => None,
+            ChallengeStep::Login { whom, .. } | ChallengeStep::Reset { whom, .. } => {
+                whom.username.as_deref().or(whom.login_hint.as_deref())
+            }
+            ChallengeStep::Passwordless(login) => {
+                login.username.as_deref().or(login.login_hint.as_deref())
+            }
+            ChallengeStep::Registration(registration) => Some(&registration.userdata.username),
+        }
+    }
+}
+
+impl Whom {
+    fn read(body: &mut Members) -> Result<Whom, InvalidParams> {
+        let whom = Whom {
+            username: body.optional("username", HINT_LENGTH_MAX)?,
+            login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,
+            customdata: body.object_or_text("customdata")?,
+        };
+        match (&whom.username, &whom.login_hint) {
+            (None, None) => Err(invalid("username", "missing")),
+            _ => Ok(whom),
+        }
+    }
+}
+
+/// The parameters of a form as members, and whether a secret stood in the query.
+fn of_form(query: Option<&str>, body: &[u8]) -> Result<(Members, bool), InvalidParams> {
+    let parameters = Parameters::parse(query, body).map_err(|error| match error {
+        FormError::ControlCharacter(name) => InvalidParams {
+            field: name,
+            reason: "control character",
+        },
+        FormError::Duplicate(name) => InvalidParams {
+            field: name,
+            reason: "comes twice",
+        },
+        FormError::NotUtf8 => invalid("", "not UTF-8"),
+        FormError::TooMany => invalid("", "too many parameters"),
+    })?;
+    let came_in_query = SECRETS.iter().any(|name| parameters.came_in_query(name));
+    let mut members = Map::new();
+    for (name, text) in parameters.iter() {
+        let value = match OBJECTS.contains(&name) {
+            true => strict_json::parse(text.as_bytes()).unwrap_or_else(|_| Value::from(text)),
+            false => Value::from(text),
+        };
+        members.insert(name.to_owned(), value);
+    }
+    Ok((Members::of_map(members, &MEMBERS)?, came_in_query))
+}
+
+/// The names that an endpoint answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerWords {
+    /// Those of OAuth 2.0 for First-Party Applications: `authorization_required` and `error_code`.
+    Documented,
+    /// Those of draft-ietf-oauth-first-party-apps: `insufficient_authorization`.
+    Standard,
+}
+
+/// What a code was sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeFor {
+    /// A login.
+    Login,
+    /// A registration.
+    Registration,
+    /// A password reset.
+    Reset,
+}
+
+/// What the endpoint answers to a step that it could take. All but the first go with status 403.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChallengeAnswer {
+    /// The login is over: here is the code.
+    Code(Secret),
+    /// A one-time password was sent, or it looks so.
+    CodeSent {
+        /// What for.
+        purpose: CodeFor,
+        /// How it travels.
+        method: VerificationMethod,
+        /// To be sent with the next step.
+        auth_session: Secret,
+    },
+    /// What was presented is wrong.
+    Failed {
+        /// What a code is awaited for, if one is.
+        awaits: Option<CodeFor>,
+        /// To be sent with the next step; none when no try is left.
+        auth_session: Option<Secret>,
+    },
+    /// The new password was set; the user may log in with it.
+    PasswordChanged {
+        /// To be sent with the next step.
+        auth_session: Secret,
+    },
+    /// The code was right and the new password is none that the policy takes.
+    PasswordRefused {
+        /// To be sent with the next step; none when no try is left.
+        auth_session: Option<Secret>,
+    },
+}
+
+impl ChallengeAnswer {
+    /// The HTTP status.
+    pub fn http_status(&self) -> u16 {
+        match self {
+            ChallengeAnswer::Code(_) => 200,
+            _ => 403,
+        }
+    }
+
+    /// Writes the JSON body.
+    pub fn to_json(&self, words: AnswerWords) -> String {
+        match (self, words) {
+            (ChallengeAnswer::Code(code), _) => json!({"authorization_code": code.expose()}),
+            (_, AnswerWords::Documented) => self.documented(),
+            (_, AnswerWords::Standard) => self.standard(),
+        }
+        .to_string()
+    }
+
+    fn documented(&self) -> Value {
+        let mut answer =
+            json!({"error": "authorization_required", "error_code": self.error_code()});
+        self.write_session(&mut answer);
+        if let ChallengeAnswer::CodeSent {
+            purpose, method, ..
+        } = self
+        {
+            let status = match purpose {
+                CodeFor::Login => "login_status",
+                CodeFor::Registration => "registration_status",
+                CodeFor::Reset => "password_reset_status",
+            };
+            let kind = method.as_str().to_ascii_uppercase();
+            answer[status] = json!({"state": "otp_sent", "type": kind});
+        }
+        answer
+    }
+
+    fn standard(&self) -> Value {
+        let mut answer = json!({
+            "error": "insufficient_authorization",
+            "error_description": self.description(),
+            "error_code": self.error_code(),
+        });
+        self.write_session(&mut answer);
+        if let ChallengeAnswer::CodeSent { method, .. } = self {
+            answer["verificationmethod"] = json!(method.as_str());
+        }
+        match self.awaited() {
+            Some(CodeFor::Reset) => {
+                answer["otp_required"] = json!(true);
+                answer["new_password_required"] = json!(true);
+            }
+            Some(_) => answer["otp_required"] = json!(true),
+            None => answer["password_required"] = json!(true),
+        }
+        answer
+    }
+
+    fn error_code(&self) -> &'static str {
+        match self {
+            ChallengeAnswer::Code(_) => "",
+            ChallengeAnswer::CodeSent { purpose, .. } => match purpose {
+                CodeFor::Login => "login_initialized",
+                CodeFor::Registration => "registration_initialized",
+                CodeFor::Reset => "password_reset_initialized",
+            },
+            ChallengeAnswer::Failed { .. } => "invalid_credentials",
+            ChallengeAnswer::PasswordChanged { .. } => "password_changed",
+            ChallengeAnswer::PasswordRefused { .. } => "password_policy_check_failure",
+        }
+    }
+
+    fn description(&self) -> &'static str {
+        match self {
+            ChallengeAnswer::Code(_) => "",
+            ChallengeAnswer::CodeSent { .. } => "a one-time password was sent",
+            ChallengeAnswer::Failed { .. } => "authentication failure",
+            ChallengeAnswer::PasswordChanged { .. } => "the password was changed; log in with it",
+            ChallengeAnswer::PasswordRefused { .. } => "password does not follow policy",
+        }
+    }
+
+    /// What a code is awaited for after this answer.
+    fn awaited(&self) -> Option<CodeFor> {
+        match self {
+            ChallengeAnswer::CodeSent { purpose, .. } => Some(*purpose),
+            ChallengeAnswer::Failed { awaits, .. } => *awaits,
+            ChallengeAnswer::PasswordRefused { .. } => Some(CodeFor::Reset),
+            ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. } => None,
+        }
+    }
+
+    fn write_session(&self, answer: &mut Value) {
+        let session = match self {
+            ChallengeAnswer::Code(_) => None,
+            ChallengeAnswer::CodeSent { auth_session, .. }
+            | ChallengeAnswer::PasswordChanged { auth_session } => Some(auth_session),
+            ChallengeAnswer::Failed { auth_session, .. }
+            | ChallengeAnswer::PasswordRefused { auth_session } => auth_session.as_ref(),
+        };
+        if let Some(session) = session {
+            answer["auth_session"] = json!(session.expose());
+        }
+    }
+}
+
+/// The value of `challenge_type` that begins a reset.
+const PASSWORD_RESET: &str = "password_reset";
+
+/// What must not stand in a URL.
+const SECRETS: [&str; 7] = [
+    "auth_session",
+    "client_assertion",
+    "client_secret",
+    "newpassword",
+    "otp",
+    "password",
+    "uvid_hint",
+];
+
+/// The parameters of a form that are the text of an object.
+const OBJECTS: [&str; 2] = ["recaptchaevent", "userdata"];
+
+/// The members that are read.
+const MEMBERS: [&str; 22] = [
+    "auth_session",
+    "challenge_type",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "code_challenge",
+    "customdata",
+    "emailtemplate",
+    "login_hint",
+    "newpassword",
+    "nonce",
+    "otp",
+    "password",
+    "recaptcha",
+    "recaptchaevent",
+    "response_type",
+    "scope",
+    "state",
+    "userdata",
+    "username",
+    "uvid_hint",
+    "verificationmethod",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(body: &str) -> Result<&'static str, InvalidParams> {
+        ChallengeRequest::parse(None, body.as_bytes(), None).map(|request| request.step.name())
+    }
+
+    #[test]
+    fn a_step_is_told_by_what_it_holds_in_a_form_as_in_json() {
+        let userdata = r#"{"username":"a@b.example","email":"a@b.example","lastName":"B"}"#;
+        for (form, json, expected) in [
+            (
+                "username=a@b.example&password=x".to_owned(),
+                json!({"username": "a@b.example", "password": "x"}),
+                "login",
+            ),
+            (
+                "login_hint=ORDER-1&password=x&customdata={\"a\":1}".to_owned(),
+                json!({"login_hint": "ORDER-1", "password": "x", "customdata": {"a": 1}}),
+                "login",
+            ),
+            (
+                "username=a@b.example&verificationmethod=sms".to_owned(),
+                json!({"username": "a@b.example", "verificationmethod": "sms"}),
+                "passwordless",
+            ),
+            (
+                "auth_session=s&otp=123456".to_owned(),
+                json!({"auth_session": "s", "otp": "123456"}),
+                "code",
+            ),
+            (
+                "auth_session=s&otp=1&newpassword=n".to_owned(),
+                json!({"auth_session": "s", "otp": "1", "newpassword": "n"}),
+                "code",
+            ),
+            (
+                format!("userdata={userdata}&password=x"),
+                json!({"userdata": {"username": "a@b.example", "email": "a@b.example",
+                    "lastName": "B"}, "password": "x"}),
+                "registration",
+            ),
+            (
+                "challenge_type=password_reset&username=a@b.example".to_owned(),
+                json!({"challenge_type": "password_reset", "username": "a@b.example"}),
+                "reset",
+            ),
+        ] {
+            assert_eq!(step(&form), Ok(expected), "{form}");
+            assert_eq!(step(&json.to_string()), Ok(expected), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_a_step_lacks_is_named() {
+        for (body, field) in [
+            ("", "verificationmethod"),
+            ("username=a", "verificationmethod"),
+            ("verificationmethod=email", "username"),
+            ("password=x", "username"),
+            ("newpassword=x&username=a", "otp"),
+            ("challenge_type=password_reset", "username"),
+            ("challenge_type=dance&username=a", "challenge_type"),
+            ("userdata=x&password=x", "userdata"),
+            ("username=a&username=b&password=x", "username"),
+            ("verificationMethod=sms&username=a", "verificationMethod"),
+            ("{\"username\":7,\"password\":\"x\"}", "username"),
+            ("{\"otp\":\"\",\"auth_session\":\"s\"}", "otp"),
+        ] {
+            assert_eq!(step(body).unwrap_err().field, field, "{body}");
+        }
+        let email = Some(VerificationMethod::Email);
+        assert!(ChallengeRequest::parse(None, b"username=a", email).is_ok());
+    }
+
+    #[test]
+    fn a_secret_in_the_query_is_told() {
+        let parse = |query| ChallengeRequest::parse(Some(query), b"username=a&password=x", None);
+        assert!(!parse("client_id=c").unwrap().secret_came_in_query);
+        assert!(parse("password=x").unwrap().secret_came_in_query);
+        assert!(parse("otp=1").unwrap().secret_came_in_query);
+    }
+
+    #[test]
+    fn each_answer_has_the_names_of_its_endpoint() {
+        let session = Secret::from("s".to_owned());
+        let sent = ChallengeAnswer::CodeSent {
+            purpose: CodeFor::Login,
+            method: VerificationMethod::Email,
+            auth_session: session.clone(),
+        };
+        assert_eq!(
+            sent.to_json(AnswerWords::Documented),
+            r#"{"error":"authorization_required","error_code":"login_initialized","auth_session":"s","login_status":{"state":"otp_sent","type":"EMAIL"}}"#
+        );
+        assert_eq!(
+            sent.to_json(AnswerWords::Standard),
+            r#"{"error":"insufficient_authorization","error_description":"a one-time password was sent","error_code":"login_initialized","auth_session":"s","verificationmethod":"email","otp_required":true}"#
+        );
+        let failed = ChallengeAnswer::Failed {
+            awaits: None,
+            auth_session: Some(session),
+        };
+        assert_eq!(
+            failed.to_json(AnswerWords::Documented),
+            r#"{"error":"authorization_required","error_code":"invalid_credentials","auth_session":"s"}"#
+        );
+        assert_eq!((sent.http_status(), failed.http_status()), (403, 403));
+    }
+}
