@@ -18,8 +18,14 @@ pub enum Refusal {
     AccessTokenMissing,
     /// The access token lacks the scope that the endpoint needs.
     AccessTokenScopeMissing,
+    /// The proof of possession names no challenge of ours that is fresh.
+    AttestationChallengeMissing,
+    /// The client attestation is over.
+    AttestationExpired,
     /// `Auth-Request-Type` names something that is no request type, or one this site does not speak.
     AuthRequestTypeUnknown,
+    /// The login that a step continues is unknown, over, used, or another client's.
+    AuthSessionInvalid,
     /// The body is larger than the endpoint takes.
     BodyTooLarge,
     /// The one-time password is wrong, or its request is unknown, over, closed or out of tries.
@@ -28,12 +34,20 @@ pub enum Refusal {
     ChannelMismatch,
     /// The channel that was asked for has no gateway here.
     ChannelUnavailable,
+    /// The client assertion does not prove the client.
+    ClientAssertionInvalid,
+    /// The client attestation, or the proof that its key is held, does not prove the client.
+    ClientAttestationInvalid,
+    /// The client must attest what it is and does not.
+    ClientAttestationMissing,
     /// Two ways of client authentication at once.
     ClientAuthenticationAmbiguous,
     /// The client is not enabled for the client credentials flow, or its user is gone.
     ClientCredentialsFlowDisabled,
     /// The client is not enabled for the authorization code and credentials flow.
     ClientFlowDisabled,
+    /// The code or the refresh token was issued to a client that proved itself in another way.
+    ClientKeyMismatch,
     /// The user's profile is not permitted to use the client.
     ClientNotApproved,
     /// The client needs a secret and sent none.
@@ -71,6 +85,10 @@ pub enum Refusal {
         /// The handler's words.
         message: String,
     },
+    /// The client is not enabled for the first-party flows, or not at this endpoint.
+    FirstPartyClientDisabled,
+    /// The site does not offer the first-party flows.
+    FirstPartySiteDisabled,
     /// The site does not let people choose a new password.
     ForgotPasswordDisabled,
     /// The form cannot be read, or repeats a parameter with another value.
@@ -210,8 +228,19 @@ impl Refusal {
         }
     }
 
-    /// Which row of the table. What a stranger must not tell apart shares one.
+    /// Which error, in a shape. Where only the words of OAuth are spoken, what has a row of its own in
+    /// the headless tables alone is a request that cannot be granted.
     fn error(&self, shape: Shape) -> WireError {
+        let error = self.row(shape);
+        let is_headless_only = shape == Shape::OAuth && !error.row().shapes.contains(&shape);
+        match is_headless_only {
+            true => WireError::InvalidRequest,
+            false => error,
+        }
+    }
+
+    /// Which row of the table. What a stranger must not tell apart shares one.
+    fn row(&self, shape: Shape) -> WireError {
         use Refusal as R;
         use WireError as Wire;
         match self {
@@ -219,6 +248,9 @@ impl Refusal {
             // Who sent no token is told the scheme and no reason (RFC 6750 section 3.1).
             R::AccessTokenMissing | R::IntegrationTokenMissing => Wire::AuthenticationRequired,
             R::AccessTokenScopeMissing => Wire::InsufficientScope,
+            R::AttestationChallengeMissing => Wire::AttestationChallengeNeeded,
+            R::AttestationExpired => Wire::AttestationStale,
+            R::AuthSessionInvalid => Wire::AuthSessionInvalid,
             R::BodyTooLarge => Wire::BodyTooLarge,
             R::ChallengeFailed if shape != Shape::OAuth => Wire::InvalidOtp,
             R::ChallengeFailed | R::CredentialsMalformed => Wire::AuthenticationFailure,
@@ -228,6 +260,9 @@ impl Refusal {
             R::UserLocked if shape != Shape::OAuth => Wire::UserAccountLocked,
             R::UserLocked => Wire::AuthenticationFailure,
             R::ChannelUnavailable | R::TextMessageBlocked => Wire::OtpGenerationFailed,
+            R::ClientAssertionInvalid => Wire::ClientAttestationRequired,
+            R::ClientAttestationInvalid => Wire::AttestationInvalid,
+            R::ClientAttestationMissing => Wire::ClientAttestationRequired,
             R::ClientCredentialsFlowDisabled => Wire::GrantNotEnabled,
             R::ClientFlowDisabled | R::SiteFlowDisabled => Wire::FlowNotEnabled,
             R::ClientNotApproved => Wire::ClientNotApproved,
@@ -237,7 +272,8 @@ impl Refusal {
             R::CodeChallengeInvalid => Wire::CodeChallengeInvalid,
             R::CodeChallengeMissing => Wire::CodeChallengeMissing,
             R::CodeExpired => Wire::CodeExpired,
-            R::CodeSpent | R::CodeUnknown | R::RedirectUriChanged => Wire::CodeInvalid,
+            R::ClientKeyMismatch | R::CodeSpent | R::CodeUnknown => Wire::CodeInvalid,
+            R::RedirectUriChanged => Wire::CodeInvalid,
             R::ContentEncodingUnsupported => Wire::ContentEncodingUnsupported,
             // The headless tables have no other word for a request that cannot be read.
             R::FormMalformed { .. } if shape != Shape::OAuth => Wire::InvalidParameters,
@@ -245,6 +281,7 @@ impl Refusal {
             R::ClientAuthenticationAmbiguous | R::CredentialsMisplaced => Wire::InvalidRequest,
             R::CredentialsMissing | R::FormMalformed { .. } => Wire::InvalidRequest,
             R::CredentialsMustBePosted => Wire::InvalidRequest,
+            R::FirstPartyClientDisabled | R::FirstPartySiteDisabled => Wire::UnauthorizedClient,
             R::ForgotPasswordDisabled => Wire::ForgotPasswordDisabled,
             R::FormatUnknown | R::ParameterMissing { .. } => Wire::InvalidRequest,
             R::GrantTypeUnsupported => Wire::GrantTypeUnsupported,
@@ -308,6 +345,12 @@ impl Refusal {
             Refusal::CredentialsMustBePosted => {
                 String::from("send username and password in the body of a POST")
             }
+            Refusal::FirstPartyClientDisabled => {
+                String::from("the app is not enabled for first-party flows at this endpoint")
+            }
+            Refusal::FirstPartySiteDisabled => {
+                String::from("first-party apps are not enabled for this site")
+            }
             Refusal::FormMalformed { reason } if shape == Shape::OAuth => reason.clone(),
             Refusal::FormMalformed { reason } => format!("invalid parameters: {reason}"),
             Refusal::FormatUnknown => String::from("format must be json, urlencoded or xml"),
@@ -327,6 +370,8 @@ impl Refusal {
             Refusal::UsernameTaken => {
                 String::from("invalid parameters: username is already in use")
             }
+            // The words of a row whose name is not spoken here.
+            _ if self.row(shape) != self.error(shape) => self.row(shape).row().description.into(),
             _ => return None,
         })
     }

@@ -9,18 +9,25 @@
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, hmac};
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use subtle::ConstantTimeEq;
 use vestibule_protocol::secret::Secret;
 use zeroize::Zeroizing;
 
-use crate::moment::Entropy;
+use crate::moment::{Entropy, Moment};
 use crate::refusal::Fault;
 
 /// Bytes of a master key.
 pub const MASTER_KEY_BYTES: usize = 32;
 
+/// How long a client may prove possession over an attestation challenge, in seconds.
+pub const ATTESTATION_CHALLENGE_SECONDS: i64 = 300;
+
 /// How a sealed text begins.
 const SEALED_PREFIX: &str = "sealed:";
+
+/// Bytes of an attestation challenge before its MAC: when it was made, and 128 random bits.
+const CHALLENGE_BODY_BYTES: usize = 24;
 
 /// Whether a text is one that [`Keyring::seal_text`] made.
 pub fn is_sealed_text(text: &str) -> bool {
@@ -57,6 +64,7 @@ struct Keys {
     handler_secret: LessSafeKey,
     outbox_message: LessSafeKey,
     signing_key: LessSafeKey,
+    attestation_challenge: hmac::Key,
     one_time_password: hmac::Key,
     refresh_token: hmac::Key,
     unknown_subject: hmac::Key,
@@ -82,6 +90,7 @@ impl Keyring {
             handler_secret: aead(b"handler secret"),
             outbox_message: aead(b"outbox message"),
             signing_key: aead(b"signing key"),
+            attestation_challenge: mac(b"attestation challenge"),
             one_time_password: mac(b"one-time password"),
             refresh_token: mac(b"refresh token"),
             unknown_subject: mac(b"unknown subject"),
@@ -206,6 +215,45 @@ impl Keyring {
         secret
     }
 
+    /// A fresh attestation challenge of a site. It says when it was made and that we made it, so that
+    /// every node knows it again and none has to remember it.
+    pub fn attestation_challenge(&self, site_id: &str, at: Moment, entropy: &Entropy) -> String {
+        let mut body = [0; CHALLENGE_BODY_BYTES];
+        body[..8].copy_from_slice(&at.millis().to_be_bytes());
+        entropy.fill(&mut body[8..]);
+        let mac = self.challenge_mac(site_id, &body);
+        URL_SAFE_NO_PAD.encode([&body[..], mac.as_ref()].concat())
+    }
+
+    /// Whether an attestation challenge is one of a site's, and not older than
+    /// [`ATTESTATION_CHALLENGE_SECONDS`].
+    pub fn is_attestation_challenge_fresh(
+        &self,
+        site_id: &str,
+        challenge: &str,
+        at: Moment,
+    ) -> bool {
+        let bytes = URL_SAFE_NO_PAD.decode(challenge).unwrap_or_default();
+        let Some((body, mac)) = bytes.split_first_chunk::<CHALLENGE_BODY_BYTES>() else {
+            return false;
+        };
+        let is_ours = bool::from(self.challenge_mac(site_id, body).as_ref().ct_eq(mac));
+        let mut millis = [0; 8];
+        millis.copy_from_slice(&body[..8]);
+        let made_at = Moment::from_millis(i64::from_be_bytes(millis));
+        // The clocks of two nodes may differ by a little.
+        let is_fresh = made_at <= at.plus_seconds(60)
+            && at <= made_at.plus_seconds(ATTESTATION_CHALLENGE_SECONDS);
+        is_ours && is_fresh
+    }
+
+    fn challenge_mac(&self, site_id: &str, body: &[u8; CHALLENGE_BODY_BYTES]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.keys.attestation_challenge);
+        context.update(body);
+        context.update(site_id.as_bytes());
+        context.sign()
+    }
+
     /// The word under which something is counted for a name that nobody has. It is made of the name in
     /// its compared form and is nobody's record id; without the master key it cannot be told which of the
     /// names in a list it was made of.
@@ -303,6 +351,29 @@ mod tests {
         assert_ne!(mac, ring.one_time_password_mac(&[2; 32], "123456"));
         assert_ne!(mac, ring.one_time_password_mac(&[1; 32], "123457"));
         assert_ne!(mac, keyring(2).one_time_password_mac(&[1; 32], "123456"));
+    }
+
+    #[test]
+    fn att_07_a_challenge_is_fresh_for_its_site_its_key_and_its_five_minutes() {
+        let at = Moment::from_millis(1_767_607_200_000);
+        let made = |ring: &Keyring| ring.attestation_challenge("0DB1", at, &Entropy::Os);
+        let challenge = made(&keyring(1));
+        let fresh = |site: &str, text: &str, at: Moment| {
+            keyring(1).is_attestation_challenge_fresh(site, text, at)
+        };
+        assert!(fresh("0DB1", &challenge, at));
+        assert!(fresh("0DB1", &challenge, at.plus_seconds(300)));
+        assert!(!fresh("0DB1", &challenge, at.plus_seconds(301)));
+        assert!(!fresh("0DB1", &challenge, at.plus_seconds(-61)));
+        assert!(!fresh("0DB2", &challenge, at));
+        assert!(!fresh("0DB1", &made(&keyring(2)), at));
+        assert_ne!(challenge, made(&keyring(1)));
+        let mut changed = challenge.clone().into_bytes();
+        changed[3] ^= 1;
+        assert!(!fresh("0DB1", &String::from_utf8(changed).unwrap(), at));
+        for text in ["", "AAAA", "not base64url!", &challenge[..40]] {
+            assert!(!fresh("0DB1", text, at), "{text}");
+        }
     }
 
     #[test]

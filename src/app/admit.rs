@@ -56,6 +56,31 @@ impl App {
         Ok((Admitted { trust, captcha }, request))
     }
 
+    /// Lets a client in that has attested what it is: that stands in place of a token, and makes it
+    /// nobody who may know of an account. The captcha is asked for where the site asks for one.
+    ///
+    /// # Refusals
+    /// `RecaptchaMissing`, `RecaptchaInvalid`.
+    ///
+    /// # Faults
+    /// The verifier cannot be asked: nobody is let in then.
+    pub async fn admit_attested(
+        &self,
+        visit: &Visit,
+        is_captcha_required: bool,
+        captcha: Option<&CaptchaProof>,
+    ) -> Result<Admitted, Failure> {
+        let captcha = match (is_captcha_required, captcha) {
+            (false, _) => None,
+            (true, Some(proof)) => Some(self.verify(visit, proof).await?),
+            (true, None) => return Err(Refusal::RecaptchaMissing.into()),
+        };
+        Ok(Admitted {
+            trust: Trust::Stranger,
+            captcha,
+        })
+    }
+
     /// Whether somebody may be told what is wrong with an account: a trusted caller, and everybody
     /// at a site that discloses it.
     pub fn may_know(&self, visit: &Visit, trust: Trust) -> bool {

@@ -44,6 +44,17 @@ const SCOPES_SUPPORTED: [&str; 14] = [
     "offline_access",
 ];
 
+/// How a client may prove itself at the token endpoint.
+const AUTH_METHODS: &[&str] = &[
+    "client_secret_post",
+    "client_secret_basic",
+    "private_key_jwt",
+    "none",
+];
+
+/// How else, at a site that lets first-party apps in.
+const ATTESTED_AUTH_METHODS: &[&str] = &["attest_jwt_client_auth", "attest_jwt_client_auth_dpop"];
+
 /// The claims that userinfo and id_tokens may hold, and no other.
 const CLAIMS_SUPPORTED: [&str; 35] = [
     "active",
@@ -321,8 +332,18 @@ impl SiteEntry {
 
     fn new(site: Site, org_id: &str) -> SiteEntry {
         let base = &site.base_url;
+        let is_first_party = site.settings.is_first_party_apps_allowed;
         // Only what works is listed (RFC 8414 section 2).
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let words = |words: &[&str]| {
+            words
+                .iter()
+                .map(|word| (*word).to_owned())
+                .collect::<Vec<_>>()
+        };
+        let attested = match is_first_party {
+            true => words(&Algorithm::ALL.map(Algorithm::as_str)),
+            false => Vec::new(),
+        };
         let metadata = ProviderMetadata::new(
             base,
             Offer {
@@ -330,11 +351,14 @@ impl SiteEntry {
                 response_types: words(&["code_credentials"]),
                 grant_types: words(&["authorization_code", "client_credentials", "refresh_token"]),
                 id_token_signing_algorithms: words(&Algorithm::ALL.map(Algorithm::as_str)),
-                token_endpoint_auth_methods: words(&[
-                    "client_secret_post",
-                    "client_secret_basic",
-                    "none",
-                ]),
+                token_endpoint_auth_methods: match is_first_party {
+                    true => words(&[AUTH_METHODS, ATTESTED_AUTH_METHODS].concat()),
+                    false => words(AUTH_METHODS),
+                },
+                token_endpoint_auth_signing_algorithms: words(&[Algorithm::RS256.as_str()]),
+                authorization_challenge: is_first_party,
+                client_attestation_signing_algorithms: attested.clone(),
+                client_attestation_pop_signing_algorithms: attested,
                 claims: words(&CLAIMS_SUPPORTED),
                 introspection: true,
                 revocation: true,

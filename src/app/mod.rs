@@ -6,6 +6,7 @@
 
 mod access;
 mod admit;
+mod attestation;
 mod directory;
 mod discovery;
 mod guessing;

@@ -1,4 +1,6 @@
-//! `vestibule client create|list|show|update|rotate-secret`.
+//! `vestibule client create|list|show|update|rotate-secret|certificate`.
+
+mod certificate;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -47,6 +49,11 @@ enum Action {
         #[arg(long = "set", value_name = "KEY=VALUE", required = true)]
         set: Vec<String>,
     },
+    /// The certificates with whose keys a first-party app attests itself
+    Certificate {
+        #[command(subcommand)]
+        action: certificate::Action,
+    },
     /// Replace the secret; the old one ends within a second
     RotateSecret {
         /// Consumer key or name
@@ -62,6 +69,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Action::List => list(place, &installation).await,
         Action::Show { client } => print(place, &find(&installation, &client).await?, None),
         Action::Update { client, set } => update(place, &installation, &client, &set).await,
+        Action::Certificate { action } => certificate::run(place, &installation, action).await,
         Action::RotateSecret { client } => rotate_secret(place, &installation, &client).await,
     }
 }
@@ -110,9 +118,19 @@ async fn update(
     name: &str,
     set: &[String],
 ) -> Result<(), Exit> {
+    let changes = changes(installation, set).await?;
+    print(place, &write(installation, name, changes).await?, None)
+}
+
+/// Changes the policies of a client, as a whole or not at all.
+async fn write(
+    installation: &Installation,
+    name: &str,
+    changes: Map<String, Value>,
+) -> Result<SealedClient, Exit> {
     let change = Change {
         name: name.to_owned(),
-        changes: changes(installation, set).await?,
+        changes,
         at: installation.clock.now(),
     };
     let outcome = installation
@@ -122,7 +140,7 @@ async fn update(
         })
         .await?;
     match outcome {
-        Ok(client) => print(place, &client, None),
+        Ok(client) => Ok(client),
         Err(Refused::Missing) => Err(missing(name)),
         Err(Refused::Invalid(invalid)) => Err(invalid.into()),
     }
@@ -189,6 +207,9 @@ async fn rotate_secret(place: &Place, installation: &Installation, name: &str) -
 async fn changes(installation: &Installation, set: &[String]) -> Result<Map<String, Value>, Exit> {
     let mut changes: Map<String, Value> = settings::parse_changes(set).map_err(Exit::refused)?;
     expect_policies(&changes)?;
+    if let Some(certificates) = changes.get("clientAssertionCertificate") {
+        certificate::check_dates(certificates, installation.clock.now())?;
+    }
     if let Some(Value::String(names)) = changes.get("permittedProfiles") {
         let names: Vec<Value> = names
             .split(',')

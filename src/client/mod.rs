@@ -4,6 +4,7 @@
 //! external client app settings. The checks that need nothing but the client stand here: its
 //! secret, its callbacks, its scopes, its permitted profiles.
 
+mod attestation;
 mod callback;
 mod policies;
 
@@ -14,9 +15,13 @@ use vestibule_protocol::secret::Secret;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::sealing::sha256;
+pub use attestation::{
+    ASSERTION_KEY, Attested, AttestingSite, OneUse, Possession, PresentedAttestation, Unproven,
+};
 pub use callback::check_callback;
 pub use policies::{
-    AccessTokenFormat, PermittedUsers, Policies, RefreshTokenPolicyType, ValidityUnit,
+    AccessTokenFormat, CERTIFICATES_MAX, PermittedUsers, Policies, RefreshTokenPolicyType,
+    ValidityUnit,
 };
 
 /// An external client app.

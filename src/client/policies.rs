@@ -7,6 +7,7 @@ use vestibule_protocol::scope::ScopeSet;
 use super::callback::check_callback;
 use crate::algorithm::Algorithm;
 use crate::changes::{self, Invalid, one_or_many};
+use crate::jose::Certificate;
 use crate::moment::Moment;
 
 /// What a client may do and what its tokens are.
@@ -36,6 +37,13 @@ pub struct Policies {
     pub is_consumer_secret_optional: bool,
     /// "Require Proof Key for Code Exchange".
     pub is_pkce_required: bool,
+    /// Whether the app may log users in without a browser at the authorization challenge endpoint
+    /// (OAuth 2.0 for First-Party Applications).
+    pub is_first_party_app_enabled: bool,
+    /// The X.509 certificates, in PEM, with whose keys the app signs its client assertions and
+    /// attestations; several while one replaces another.
+    #[serde(deserialize_with = "certificates")]
+    pub client_assertion_certificate: Vec<String>,
     /// "Permitted Users".
     pub permitted_users: PermittedUsers,
     /// The profiles that are pre-authorised: names or record ids.
@@ -122,6 +130,8 @@ impl Default for Policies {
             client_credentials_flow_user: None,
             is_consumer_secret_optional: false,
             is_pkce_required: true,
+            is_first_party_app_enabled: false,
+            client_assertion_certificate: Vec::new(),
             permitted_users: PermittedUsers::AdminApprovedPreAuthorized,
             permitted_profiles: Vec::new(),
             authorization_code_lifetime_seconds: 60,
@@ -233,6 +243,7 @@ impl Policies {
             let reason = "a client without a secret must use PKCE";
             return Err(Invalid::new("isPkceRequired", reason));
         }
+        self.validate_first_party()?;
         within(
             "authorizationCodeLifetimeSeconds",
             self.authorization_code_lifetime_seconds,
@@ -285,6 +296,23 @@ impl Policies {
         }
         Ok(())
     }
+
+    /// Certificates that are fit, and PKCE for an app whose codes come without a redirect. Whether a
+    /// certificate is over is asked when it is registered and when it is used.
+    fn validate_first_party(&self) -> Result<(), Invalid> {
+        const KEY: &str = "clientAssertionCertificate";
+        if self.client_assertion_certificate.len() > CERTIFICATES_MAX {
+            return Err(Invalid::new(KEY, format!("at most {CERTIFICATES_MAX}")));
+        }
+        for pem in &self.client_assertion_certificate {
+            Certificate::parse(pem).map_err(|reason| Invalid::new(KEY, reason))?;
+        }
+        if self.is_first_party_app_enabled && !self.is_pkce_required {
+            let reason = "a first-party app must use PKCE";
+            return Err(Invalid::new("isPkceRequired", reason));
+        }
+        Ok(())
+    }
 }
 
 /// The scopes that no guest gets.
@@ -298,6 +326,23 @@ const NEVER_A_GUESTS: [&str; 8] = [
     "user_registration_api",
     "web",
 ];
+
+/// Certificates of one app: one that is used, one that replaces it, and as many to spare.
+pub const CERTIFICATES_MAX: usize = 4;
+
+/// One PEM text, or a list of them.
+fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many(Vec<String>),
+        One(String),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(certificates) => certificates,
+        OneOrMany::One(certificate) => vec![certificate],
+    })
+}
 
 fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
     if (low..=high).contains(&value) {
@@ -366,6 +411,18 @@ mod tests {
                 "authorizationCodeLifetimeSeconds",
             ),
             (json!({"idTokenSigningAlg": "none"}), "idTokenSigningAlg"),
+            (
+                json!({"clientAssertionCertificate": "hello"}),
+                "clientAssertionCertificate",
+            ),
+            (
+                json!({"clientAssertionCertificate": [7]}),
+                "clientAssertionCertificate",
+            ),
+            (
+                json!({"isFirstPartyAppEnabled": true, "isPkceRequired": false}),
+                "isPkceRequired",
+            ),
         ] {
             assert_eq!(good.updated(&map(change)).unwrap_err().key, key);
         }

@@ -20,7 +20,7 @@ use vestibule_protocol::uvid::Uvid;
 
 use super::answer::redirect;
 use super::arrival::Arrival;
-use super::{attempt, limited, token, visitor};
+use super::{attempt, authorization_challenge, limited, token, visitor};
 use crate::admission::Surface;
 use crate::client::AccessTokenFormat;
 use crate::flow::addressee::Named;
@@ -41,6 +41,9 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 
 async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
     let body = arrival.body().await?;
+    if authorization_challenge::is_meant(arrival, &body) {
+        return authorization_challenge::at_authorize(arrival, &body).await;
+    }
     let parameters =
         Parameters::parse(arrival.query.as_deref(), &body).map_err(token::malformed)?;
     let request =

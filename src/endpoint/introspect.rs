@@ -9,7 +9,7 @@ use vestibule_protocol::revocation::{Introspection, TokenQuestion};
 use super::answer::private;
 use super::arrival::Arrival;
 use super::attempt;
-use super::token::client_credentials;
+use super::token::client_headers;
 use super::userinfo::parameters;
 use crate::grant;
 use crate::refusal::{Failure, Refusal};
@@ -32,6 +32,6 @@ async fn introspect(arrival: &mut Arrival) -> Result<Introspection, Failure> {
         return Err(Refusal::CredentialsMisplaced.into());
     }
     let question = TokenQuestion::parse(parameters);
-    let basic = client_credentials(arrival)?;
-    grant::introspect(&arrival.app, &arrival.visit(), question, basic).await
+    let headers = client_headers(arrival)?;
+    grant::introspect(&arrival.app, &arrival.visit(), question, headers).await
 }

@@ -78,6 +78,35 @@ pub(super) fn resetting<'a>(
     Presenting::take(arrival, Surface::Reset, keys)
 }
 
+/// A step of a first-party login. A backend that has proved itself speaks for all its users from one
+/// address; an instance of an app speaks for one.
+///
+/// # Refusals
+/// `RateLimited`.
+pub(super) fn stepping<'a>(
+    arrival: &'a Arrival,
+    surface: Surface,
+    backend: Option<&'a str>,
+    target: Option<&'a str>,
+) -> Result<Presenting<'a>, Refusal> {
+    let keys = Keys {
+        ip: backend.is_none().then_some(arrival.ip),
+        client: backend,
+        site: Some(&arrival.site.site.id),
+        target,
+    };
+    Presenting::take(arrival, surface, keys)
+}
+
+/// A client that did not prove itself, at an endpoint where each must.
+///
+/// # Refusals
+/// `RateLimited`.
+pub(super) fn unproven(arrival: &Arrival) -> Result<(), Refusal> {
+    let keys = keys_of(arrival, &Presented::Nothing);
+    arrival.app.edge.take(Surface::Token, &keys, arrival.at)
+}
+
 impl<'a> Presenting<'a> {
     fn take(
         arrival: &'a Arrival,

@@ -8,6 +8,8 @@
 mod acceptor;
 mod answer;
 mod arrival;
+mod attestation;
+mod authorization_challenge;
 mod authorize;
 mod bearer;
 mod cors;
@@ -30,6 +32,7 @@ mod visitor;
 use axum::response::Response;
 use http::Method;
 use vestibule_protocol::error::Shape;
+use vestibule_protocol::headless::AnswerWords;
 
 use crate::refusal::Refusal;
 use answer::refuse;
@@ -48,7 +51,9 @@ struct Route {
 
 #[derive(Clone, Copy)]
 enum Endpoint {
+    AttestationChallenge,
     AuthConfiguration,
+    AuthorizationChallenge(AnswerWords),
     Authorize,
     Echo,
     ForgotPassword,
@@ -82,6 +87,24 @@ fn route(path: &str) -> Route {
             "forgot_password",
             "POST",
             Headless,
+        ),
+        "/services/oauth2/attestation_challenge" => (
+            Endpoint::AttestationChallenge,
+            "attestation_challenge",
+            "POST",
+            OAuth,
+        ),
+        "/services/oauth2/authorization_challenge" => (
+            Endpoint::AuthorizationChallenge(AnswerWords::Standard),
+            "authorization_challenge",
+            "POST",
+            OAuth,
+        ),
+        "/services/oauth2/v1/authorization_challenge" => (
+            Endpoint::AuthorizationChallenge(AnswerWords::Documented),
+            "authorization_challenge_v1",
+            "POST",
+            OAuth,
         ),
         "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
         "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
@@ -134,8 +157,12 @@ impl Route {
 }
 
 async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
-    match route.endpoint {
+    let mut response = match route.endpoint {
+        Endpoint::AttestationChallenge => attestation::challenge(arrival),
         Endpoint::AuthConfiguration => discovery::auth_configuration(arrival),
+        Endpoint::AuthorizationChallenge(words) => {
+            authorization_challenge::answer(arrival, words).await
+        }
         Endpoint::Authorize => authorize::answer(arrival).await,
         Endpoint::Echo => echo::answer(arrival),
         Endpoint::ForgotPassword => forgot_password::answer(arrival).await,
@@ -149,7 +176,15 @@ async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
         Endpoint::Token => token::answer(arrival).await,
         Endpoint::Unknown => answer::not_found(),
         Endpoint::Userinfo => userinfo::answer(arrival).await,
+    };
+    if matches!(
+        route.endpoint,
+        Endpoint::AuthorizationChallenge(AnswerWords::Standard)
+    ) || attestation::is_named(arrival)
+    {
+        attestation::renew(arrival, &mut response);
     }
+    response
 }
 
 /// Unwraps a result, or answers the refusal.

@@ -10,7 +10,7 @@ use vestibule_protocol::revocation::TokenQuestion;
 
 use super::arrival::Arrival;
 use super::attempt;
-use super::token::client_credentials;
+use super::token::client_headers;
 use super::userinfo::parameters;
 use crate::grant;
 use crate::refusal::Failure;
@@ -28,6 +28,6 @@ pub(super) async fn answer(arrival: &mut Arrival) -> Response {
 
 async fn revoke(arrival: &mut Arrival) -> Result<(), Failure> {
     let question = TokenQuestion::parse(parameters(arrival).await?);
-    let basic = client_credentials(arrival)?;
-    grant::revoke(&arrival.app, &arrival.visit(), question, basic).await
+    let headers = client_headers(arrival)?;
+    grant::revoke(&arrival.app, &arrival.visit(), question, headers).await
 }

@@ -11,8 +11,8 @@ use vestibule_protocol::token::{GrantType, TokenAnswer, TokenRequest};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, visitor};
-use crate::grant::{self, GuestHeaders};
+use super::{attempt, attestation, visitor};
+use crate::grant::{self, ClientHeaders, GuestHeaders};
 use crate::refusal::{Failure, Refusal};
 
 /// Answers, in the format that was asked for; so do the errors, from where it is known.
@@ -41,9 +41,9 @@ async fn parameters(arrival: &mut Arrival) -> Result<Parameters, Failure> {
 
 async fn exchange(arrival: &Arrival, parameters: Parameters) -> Result<TokenAnswer, Failure> {
     let request = TokenRequest::parse(parameters);
-    let basic = client_credentials(arrival)?;
+    let headers = client_headers(arrival)?;
     let guest = guest_headers(arrival, &request)?;
-    grant::exchange(&arrival.app, &arrival.visit(), request, basic, guest).await
+    grant::exchange(&arrival.app, &arrival.visit(), request, headers, guest).await
 }
 
 /// What a client that redeems a guest's code says of the guest. To the other grants it means nothing.
@@ -59,11 +59,22 @@ fn guest_headers(arrival: &Arrival, request: &TokenRequest) -> Result<GuestHeade
     })
 }
 
+/// What the client shows of itself in headers: Basic credentials, or an attestation.
+///
+/// # Refusals
+/// `ClientSecretWrongInHeader`, `ClientAttestationInvalid`.
+pub(super) fn client_headers(arrival: &Arrival) -> Result<ClientHeaders, Refusal> {
+    Ok(ClientHeaders {
+        basic: client_credentials(arrival)?,
+        attestation: attestation::presented(arrival)?,
+    })
+}
+
 /// The client's Basic header, form-encoded inside (RFC 6749 section 2.3.1).
 ///
 /// # Refusals
 /// `ClientSecretWrongInHeader` when it cannot be read.
-pub(super) fn client_credentials(arrival: &Arrival) -> Result<Option<BasicCredentials>, Refusal> {
+fn client_credentials(arrival: &Arrival) -> Result<Option<BasicCredentials>, Refusal> {
     match arrival.header("authorization")? {
         None => Ok(None),
         Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader),

@@ -20,6 +20,9 @@ use crate::refusal::Refusal;
 use crate::store::code::AuthorizationCode;
 use crate::token::mint_authorization_code;
 
+/// The redirect URI of a code that travels in the answer itself.
+pub const NO_REDIRECT: &str = "";
+
 /// The `response_type` of every headless flow.
 const CODE_CREDENTIALS: &str = "code_credentials";
 
@@ -28,7 +31,7 @@ const CODE_CREDENTIALS: &str = "code_credentials";
 pub struct Checked {
     /// The client that asks.
     pub client: Arc<Client>,
-    /// One of its callbacks.
+    /// One of its callbacks, or [`NO_REDIRECT`].
     pub redirect_uri: String,
     /// What the code will be good for.
     pub scope: ScopeSet,
@@ -41,6 +44,8 @@ pub struct Checked {
     /// The visitor who logs in or comes as a guest, to be carried into a JWT access token. The door sets
     /// it: a hint may have to be looked up.
     pub uvid: Option<Uvid>,
+    /// What the client must prove again to redeem the code, where it has attested what it is.
+    pub client_key: Option<String>,
 }
 
 /// Who is about to come in.
@@ -83,7 +88,7 @@ fn check_for(
     let redirect_uri = registered_redirect_uri(&client, request)?;
     headless_response_type(request)?;
     allowed_flow(visit, &client, comer)?;
-    let code_challenge = sufficient_pkce(&client, request)?;
+    let code_challenge = sufficient_pkce(&client, request.code_challenge.as_deref())?;
     let requested = request.scope.as_deref();
     let scope = match comer {
         Comer::Guest => client.check_guest_scope(requested)?,
@@ -97,6 +102,7 @@ fn check_for(
         state: request.state.clone(),
         nonce: request.nonce.clone(),
         uvid: None,
+        client_key: None,
     })
 }
 
@@ -146,14 +152,18 @@ fn allowed_flow(visit: &Visit, client: &Client, comer: Comer) -> Result<(), Refu
     Ok(())
 }
 
-fn sufficient_pkce(
+/// The challenge of a request, which a client that needs one must bring.
+///
+/// # Refusals
+/// `CodeChallengeInvalid`, `CodeChallengeMissing`.
+pub(super) fn sufficient_pkce(
     client: &Client,
-    request: &AuthorizationRequest,
+    code_challenge: Option<&str>,
 ) -> Result<Option<String>, Refusal> {
-    match &request.code_challenge {
+    match code_challenge {
         Some(challenge) => {
             check_code_challenge(challenge).map_err(|_| Refusal::CodeChallengeInvalid)?;
-            Ok(Some(challenge.clone()))
+            Ok(Some(challenge.to_owned()))
         }
         None if client.needs_pkce() => Err(Refusal::CodeChallengeMissing),
         None => Ok(None),
@@ -215,7 +225,7 @@ pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> Iss
             session_generation: 0,
             expires_at: visit.at.plus_seconds(lifetime),
             uvid: checked.uvid.as_ref().map(|uvid| uvid.as_str().to_owned()),
-            client_key: None,
+            client_key: checked.client_key.clone(),
         }),
     }
 }

@@ -22,7 +22,10 @@ use super::addressee::{self, Named};
 use crate::admission::{CaptchaRule, Presented, Requirement};
 use crate::app::{App, Knock};
 use crate::refusal::{Failure, Refusal};
+use crate::settings::Settings;
 use crate::verification::Purpose;
+pub(super) use ask::ask;
+pub(super) use choose::choose;
 
 const PURPOSE: Purpose = Purpose::ForgotPassword;
 
@@ -75,16 +78,21 @@ pub async fn forgot_password(
         request.username.as_deref(),
         request.login_hint.as_deref(),
         request.customdata.as_ref(),
-        addressee::discovers(settings) && settings.is_user_disambiguation_allowed_forgot_pwd,
+        discovers(settings),
     )?;
     match &request.phase {
         ForgotPasswordPhase::Ask { email_template, .. } => {
-            ask::ask(app, visit, admitted, named, email_template.as_deref()).await
+            ask(app, visit, admitted, named, email_template.as_deref()).await
         }
         ForgotPasswordPhase::Choose { otp, new_password } => {
-            choose::choose(app, visit, admitted.trust, named, otp, new_password).await
+            choose(app, visit, admitted.trust, named, otp, new_password).await
         }
     }
+}
+
+/// Whether `login_hint` is read by this flow: "Use the headless user discovery handler for this flow".
+pub(super) fn discovers(settings: &Settings) -> bool {
+    addressee::discovers(settings) && settings.is_user_disambiguation_allowed_forgot_pwd
 }
 
 /// What the resets of a user are counted under.

@@ -74,7 +74,11 @@ pub async fn init(
     open(app, visit, admitted, &request).await
 }
 
-async fn open(
+/// Begins the login of an admitted caller, at a site that offers it.
+///
+/// # Refusals
+/// As [`init`], from the request on.
+pub(super) async fn open(
     app: &App,
     visit: &Visit,
     admitted: Admitted,

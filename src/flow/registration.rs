@@ -15,3 +15,4 @@ mod init;
 
 pub use complete::{Proof, complete};
 pub use init::init;
+pub(super) use init::open;

@@ -18,6 +18,7 @@ use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 use vestibule_protocol::uvid::Uvid;
 
+use super::client_authentication::{Authenticated, ProvenBy};
 use super::{Grant, GuestHeaders, Login, MintedToken, answer, id_token};
 use crate::app::{App, Visit};
 use crate::client::{AccessTokenFormat, Client};
@@ -36,19 +37,20 @@ use crate::token::mint_refresh_token;
 ///
 /// # Refusals
 /// `ParameterMissing`, `RedirectUriMissing`, `UvidInvalid`, `CodeUnknown`, `CodeExpired`, `CodeSpent`,
-/// `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
+/// `ClientKeyMismatch`, `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
 /// `ClientNotApproved`.
 pub(super) async fn exchange(
     app: &App,
     visit: &Visit,
-    client: &Arc<Client>,
+    authenticated: Authenticated,
     request: TokenRequest,
     guest: GuestHeaders,
 ) -> Result<TokenAnswer, Failure> {
+    let Authenticated { client, by } = authenticated;
+    let client = &client;
     let code = request
         .code
         .ok_or(Refusal::ParameterMissing { name: "code" })?;
-    let redirect_uri = request.redirect_uri.ok_or(Refusal::RedirectUriMissing)?;
     let uvid = match guest.hint {
         Some(hint) => Some(app.visitor(visit, &client.id, hint).await?),
         None => None,
@@ -61,9 +63,10 @@ pub(super) async fn exchange(
     let redemption = Redemption {
         code_hash,
         client: client.clone(),
+        by,
         site_id: visit.site.site.id.clone(),
         guest_user_id: visit.site.guest_user_id.clone(),
-        redirect_uri,
+        redirect_uri: request.redirect_uri,
         verifier: request.code_verifier,
         is_guest: guest.is_guest,
         uvid,
@@ -144,9 +147,10 @@ impl Planned {
 struct Redemption {
     code_hash: [u8; 32],
     client: Arc<Client>,
+    by: ProvenBy,
     site_id: String,
     guest_user_id: String,
-    redirect_uri: String,
+    redirect_uri: Option<String>,
     verifier: Option<Secret>,
     /// Whether the request says that the code is a guest's, if it says anything.
     is_guest: Option<bool>,
@@ -171,6 +175,10 @@ async fn redeem(
         event,
         ..
     } = redemption;
+    // Who forgot the redirect URI may ask again; only a code that came without one needs none.
+    if redemption.redirect_uri.is_none() && !store::code::is_redirectless(tx, code_hash).await? {
+        return Ok(Err(Refusal::RedirectUriMissing));
+    }
     let code = match store::code::spend(tx, code_hash, &client.id, site_id, event.at).await? {
         Spent::Now(code) => code,
         Spent::Before { user_id } => {
@@ -241,14 +249,10 @@ fn family(redemption: &Redemption, code: &AuthorizationCode) -> Option<NewFamily
 
 /// Whether a code is presented by whom it was given to, as far as the request tells.
 fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
-    // A callback that was removed in the meantime takes its codes along (threat CODE-11).
-    let is_registered = redemption
-        .client
-        .check_redirect_uri(&code.redirect_uri)
-        .is_ok();
-    if code.redirect_uri != redemption.redirect_uri || !is_registered {
-        return Err(Refusal::RedirectUriChanged);
+    if !redemption.by.holds(code.client_key.as_deref()) {
+        return Err(Refusal::ClientKeyMismatch);
     }
+    check_redirect_uri(redemption, code)?;
     check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;
     let is_guest = code.user_id == redemption.guest_user_id;
     let is_another = match (&redemption.uvid, &code.uvid) {
@@ -283,6 +287,23 @@ fn check_user(
         return Err(Refusal::CodeExpired);
     }
     redemption.client.check_permitted(&user.profile_id)
+}
+
+/// The redirect URI of the authorization request again. For a code that came without one nothing is
+/// compared: clients send a callback all the same, and the code went nowhere but to the client.
+fn check_redirect_uri(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
+    if code.is_redirectless() {
+        return Ok(());
+    }
+    // A callback that was removed in the meantime takes its codes along (threat CODE-11).
+    let is_registered = redemption
+        .client
+        .check_redirect_uri(&code.redirect_uri)
+        .is_ok();
+    match redemption.redirect_uri.as_deref() == Some(&code.redirect_uri) && is_registered {
+        true => Ok(()),
+        false => Err(Refusal::RedirectUriChanged),
+    }
 }
 
 /// Challenge and verifier come together or not at all, and S256 of the one is the other, whatever

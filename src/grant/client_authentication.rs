@@ -1,5 +1,7 @@
 //! Client authentication, as every endpoint that tokens are brought to shares it: one method,
-//! `client_secret_basic`, `client_secret_post` or `none` (RFC 6749 section 2.3).
+//! `client_secret_basic`, `client_secret_post`, `private_key_jwt`, `attest_jwt_client_auth`,
+//! `attest_jwt_client_auth_dpop` or `none` (RFC 6749 section 2.3, RFC 7523 section 2.2,
+//! draft-ietf-oauth-attestation-based-client-auth).
 
 use std::sync::Arc;
 
@@ -10,43 +12,91 @@ use vestibule_protocol::token::TokenRequest;
 
 use crate::admission::{Keys, Surface};
 use crate::app::{App, Visit};
-use crate::client::Client;
-use crate::refusal::Refusal;
+use crate::client::{ASSERTION_KEY, Client, OneUse, PresentedAttestation};
+use crate::refusal::{Failure, Refusal};
+
+/// What a client shows of itself in headers.
+#[derive(Debug, Default)]
+pub struct ClientHeaders {
+    /// `Authorization: Basic`.
+    pub basic: Option<BasicCredentials>,
+    /// A client attestation with its proof of possession.
+    pub attestation: Option<PresentedAttestation>,
+}
 
 /// What a request brings to prove which client it comes from.
 pub(super) struct ClientProof {
     basic: Option<BasicCredentials>,
     client_id: Option<String>,
     client_secret: Option<Secret>,
-    has_assertion: bool,
+    assertion: Option<Secret>,
+    attestation: Option<PresentedAttestation>,
     came_in_query: bool,
+}
+
+/// A client that was named, and how far it proved to be the one.
+pub(super) struct Authenticated {
+    /// The client.
+    pub client: Arc<Client>,
+    /// By what.
+    pub by: ProvenBy,
+}
+
+/// What proved a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ProvenBy {
+    /// An assertion by one of its certificates.
+    Assertion,
+    /// An attestation, by the key with this thumbprint.
+    Attestation(String),
+    /// Its name alone.
+    Nothing,
+    /// Its secret.
+    Secret,
+}
+
+impl ProvenBy {
+    /// Whether what was issued to `client_key` may be used: whoever attested a key must attest it again,
+    /// and whoever asserted itself must prove itself in any way (threat ATT-12).
+    pub(super) fn holds(&self, client_key: Option<&str>) -> bool {
+        match (client_key, self) {
+            (None, _) => true,
+            (Some(key), ProvenBy::Attestation(thumbprint)) if key != ASSERTION_KEY => {
+                key == thumbprint
+            }
+            (Some(key), proven) => key == ASSERTION_KEY && *proven != ProvenBy::Nothing,
+        }
+    }
+}
+
+/// A client that was identified; its proof is still to be spent if it holds once.
+struct Identified {
+    client: Arc<Client>,
+    by: ProvenBy,
+    one_use: Option<OneUse>,
 }
 
 impl ClientProof {
     /// What came to the token endpoint.
-    pub(super) fn of_token_request(
-        request: &TokenRequest,
-        basic: Option<BasicCredentials>,
-    ) -> ClientProof {
+    pub(super) fn of_token_request(request: &TokenRequest, headers: ClientHeaders) -> ClientProof {
         ClientProof {
-            basic,
+            basic: headers.basic,
             client_id: request.client_id.clone(),
             client_secret: request.client_secret.clone(),
-            has_assertion: request.client_assertion.is_some(),
+            assertion: request.client_assertion.clone(),
+            attestation: headers.attestation,
             came_in_query: request.secret_came_in_query,
         }
     }
 
     /// What came to the endpoints that are asked about a token.
-    pub(super) fn of_question(
-        question: &TokenQuestion,
-        basic: Option<BasicCredentials>,
-    ) -> ClientProof {
+    pub(super) fn of_question(question: &TokenQuestion, headers: ClientHeaders) -> ClientProof {
         ClientProof {
-            basic,
+            basic: headers.basic,
             client_id: question.client_id.clone(),
             client_secret: question.client_secret.clone(),
-            has_assertion: question.client_assertion.is_some(),
+            assertion: question.client_assertion.clone(),
+            attestation: headers.attestation,
             came_in_query: question.secret_came_in_query,
         }
     }
@@ -56,18 +106,20 @@ impl ClientProof {
     ///
     /// # Refusals
     /// As of [`ClientProof::authenticate`].
-    pub(super) fn authenticate_if_named(
+    pub(super) async fn authenticate_if_named(
         self,
         app: &App,
         visit: &Visit,
-    ) -> Result<Option<Arc<Client>>, Refusal> {
+    ) -> Result<Option<Arc<Client>>, Failure> {
         let is_named = self.basic.is_some()
             || self.client_id.is_some()
             || self.client_secret.is_some()
-            || self.has_assertion
+            || self.assertion.is_some()
+            || self.attestation.is_some()
             || self.came_in_query;
         if is_named {
-            return self.authenticate(app, visit, |_| false).map(Some);
+            let authenticated = self.authenticate(app, visit, |_| false).await?;
+            return Ok(Some(authenticated.client));
         }
         let keys = Keys {
             ip: Some(visit.ip),
@@ -79,25 +131,26 @@ impl ClientProof {
         Ok(None)
     }
 
-    /// Authenticates the client, and limits what is not authenticated: a client that has shown its
-    /// secret speaks for all its users from one address, a public one and a stranger do not.
+    /// Authenticates the client, and limits what is not authenticated: a backend that has proved itself
+    /// speaks for all its users from one address; an instance of an app, a public client and a stranger
+    /// do not. A proof that holds once is spent.
     ///
     /// # Refusals
     /// Those of [`ClientProof::identify`], and `RateLimited`.
-    pub(super) fn authenticate(
+    pub(super) async fn authenticate(
         self,
         app: &App,
         visit: &Visit,
         needs_secret: impl FnOnce(&Client) -> bool,
-    ) -> Result<Arc<Client>, Refusal> {
-        let has_secret = self.client_secret.is_some()
-            || self
-                .basic
-                .as_ref()
-                .is_some_and(|basic| !basic.right.is_empty());
-        let authenticated = self.identify(app, needs_secret);
-        let client = authenticated.as_ref().ok();
-        let is_proven = has_secret && client.is_some();
+    ) -> Result<Authenticated, Failure> {
+        let identified = self.identify(app, visit, needs_secret);
+        let is_proven = identified.as_ref().is_ok_and(|identified| {
+            matches!(identified.by, ProvenBy::Assertion | ProvenBy::Secret)
+        });
+        let client = identified
+            .as_ref()
+            .ok()
+            .map(|identified| &identified.client);
         // Nobody uses up what belongs to a client by naming it with a wrong secret, or with none where it
         // has one, as revoking takes it. A public client has no other proof than its name.
         let client =
@@ -109,7 +162,19 @@ impl ClientProof {
             target: None,
         };
         app.edge.take(Surface::Token, &keys, visit.at)?;
-        authenticated
+        let Identified {
+            client,
+            by,
+            one_use,
+        } = identified?;
+        if let Some(one_use) = one_use {
+            let replayed = match by {
+                ProvenBy::Attestation(_) => Refusal::ClientAttestationInvalid,
+                _ => Refusal::ClientAssertionInvalid,
+            };
+            app.spend_proof(one_use, replayed).await?;
+        }
+        Ok(Authenticated { client, by })
     }
 
     /// Says which client it is, by one method. An unauthenticated caller never gets as far as
@@ -118,24 +183,19 @@ impl ClientProof {
     /// # Refusals
     /// `CredentialsMisplaced`, `ClientAuthenticationAmbiguous`, `ParameterMissing`, `ClientUnknown`,
     /// `ClientSecretMissing` where `needs_secret` says so, `ClientSecretWrong`, and
-    /// `ClientSecretWrongInHeader` for any of the last three when the Basic header was used.
+    /// `ClientSecretWrongInHeader` for any of the last three when the Basic header was used; those of
+    /// [`App::check_assertion`] and [`App::check_attestation`].
     fn identify(
         self,
         app: &App,
+        visit: &Visit,
         needs_secret: impl FnOnce(&Client) -> bool,
-    ) -> Result<Arc<Client>, Refusal> {
+    ) -> Result<Identified, Refusal> {
         if self.came_in_query {
             return Err(Refusal::CredentialsMisplaced);
         }
-        if self.has_assertion {
-            let is_alone = self.basic.is_none() && self.client_secret.is_none();
-            // private_key_jwt is not offered; saying so beats treating the client as a public one.
-            let alone = Refusal::ClientSecretWrong;
-            return Err(if is_alone {
-                alone
-            } else {
-                Refusal::ClientAuthenticationAmbiguous
-            });
+        if self.assertion.is_some() || self.attestation.is_some() {
+            return self.identify_by_key(app, visit);
         }
         let is_header = self.basic.is_some();
         let (id, secret) = self.named()?;
@@ -152,7 +212,47 @@ impl ClientProof {
         client
             .authenticate(secret.as_ref(), is_required)
             .map_err(in_header)?;
-        Ok(client)
+        Ok(Identified {
+            client,
+            by: match secret {
+                Some(_) => ProvenBy::Secret,
+                None => ProvenBy::Nothing,
+            },
+            one_use: None,
+        })
+    }
+
+    /// By an assertion or an attestation, which come alone. An assertion may be meant for the token
+    /// endpoint, as those who call it `private_key_jwt` write it, or for the site.
+    fn identify_by_key(self, app: &App, visit: &Visit) -> Result<Identified, Refusal> {
+        if self.basic.is_some() || self.client_secret.is_some() {
+            return Err(Refusal::ClientAuthenticationAmbiguous);
+        }
+        let id = self
+            .client_id
+            .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
+        let client = app.directory().client(&id).cloned();
+        let client = client.ok_or(Refusal::ClientUnknown)?;
+        let (by, one_use) = match (self.assertion, self.attestation) {
+            (Some(assertion), None) => {
+                let site = visit.site.site.base_url.as_str();
+                let endpoint = format!("{site}/services/oauth2/token");
+                let audiences = [site, &endpoint];
+                let one_use = app.check_assertion(visit, &client, &assertion, &audiences)?;
+                (ProvenBy::Assertion, one_use)
+            }
+            (None, Some(attestation)) => {
+                let attested = app.check_attestation(visit, &client, &attestation)?;
+                let by = ProvenBy::Attestation(attested.thumbprint);
+                (by, Some(attested.one_use))
+            }
+            _ => return Err(Refusal::ClientAuthenticationAmbiguous),
+        };
+        Ok(Identified {
+            client,
+            by,
+            one_use,
+        })
     }
 
     /// The client that is named, and the secret that came with it.
@@ -169,5 +269,31 @@ impl ClientProof {
         }
         let secret = Some(basic.right).filter(|secret| !secret.is_empty());
         Ok((basic.left, secret))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn att_12_what_was_issued_to_an_attested_client_is_used_by_the_same_one_only() {
+        let key = |text: &str| ProvenBy::Attestation(text.to_owned());
+        for (client_key, by, expected) in [
+            (None, ProvenBy::Nothing, true),
+            (None, key("a"), true),
+            (Some("a"), key("a"), true),
+            (Some("a"), key("b"), false),
+            (Some("a"), ProvenBy::Secret, false),
+            (Some("a"), ProvenBy::Assertion, false),
+            (Some("a"), ProvenBy::Nothing, false),
+            (Some(ASSERTION_KEY), ProvenBy::Assertion, true),
+            (Some(ASSERTION_KEY), ProvenBy::Secret, true),
+            (Some(ASSERTION_KEY), key("a"), true),
+            (Some(ASSERTION_KEY), key(ASSERTION_KEY), true),
+            (Some(ASSERTION_KEY), ProvenBy::Nothing, false),
+        ] {
+            assert_eq!(by.holds(client_key), expected, "{client_key:?} {by:?}");
+        }
     }
 }

@@ -3,12 +3,11 @@
 //! A client must prove itself and is told of its own tokens only: of another's, as of one that is
 //! unknown or over, it hears that it is not active (threat TOK-08).
 
-use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::revocation::{Introspection, TokenQuestion};
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 
-use super::client_authentication::ClientProof;
+use super::client_authentication::{ClientHeaders, ClientProof};
 use super::{is_login_live, remaining_scope};
 use crate::app::{App, Bearer, Visit};
 use crate::client::Client;
@@ -27,12 +26,11 @@ pub async fn introspect(
     app: &App,
     visit: &Visit,
     question: TokenQuestion,
-    basic: Option<BasicCredentials>,
+    headers: ClientHeaders,
 ) -> Result<Introspection, Failure> {
-    let proof = ClientProof::of_question(&question, basic);
-    let client = proof
-        .authenticate(app, visit, |_| true)
-        .map_err(unauthorized)?;
+    let proof = ClientProof::of_question(&question, headers);
+    let client = proof.authenticate(app, visit, |_| true).await;
+    let client = client.map_err(unauthorized)?.client;
     let token = question
         .token
         .ok_or(Refusal::ParameterMissing { name: "token" })?;
@@ -42,12 +40,14 @@ pub async fn introspect(
     }
 }
 
-fn unauthorized(refusal: Refusal) -> Refusal {
-    match refusal {
-        Refusal::ClientSecretMissing
-        | Refusal::ClientSecretWrong
-        | Refusal::ClientUnknown
-        | Refusal::ParameterMissing { .. } => Refusal::ClientSecretWrongInHeader,
+fn unauthorized(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(
+            Refusal::ClientSecretMissing
+            | Refusal::ClientSecretWrong
+            | Refusal::ClientUnknown
+            | Refusal::ParameterMissing { .. },
+        ) => Refusal::ClientSecretWrongInHeader.into(),
         other => other,
     }
 }

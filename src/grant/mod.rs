@@ -11,7 +11,6 @@ mod introspection;
 mod refresh_token;
 mod revocation;
 
-use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::{GrantType, TokenAnswer, TokenFormat, TokenRequest};
@@ -27,6 +26,7 @@ use crate::token::{
     AccessClaims, IdClaims, Minted, at_hash, encode, identity_signature, mint_access_token,
     mint_token_id,
 };
+pub use client_authentication::ClientHeaders;
 use client_authentication::ClientProof;
 pub use introspection::introspect;
 pub use revocation::revoke;
@@ -40,24 +40,24 @@ pub async fn exchange(
     app: &App,
     visit: &Visit,
     request: TokenRequest,
-    basic: Option<BasicCredentials>,
+    headers: ClientHeaders,
     guest: GuestHeaders,
 ) -> Result<TokenAnswer, Failure> {
-    let proof = ClientProof::of_token_request(&request, basic);
+    let proof = ClientProof::of_token_request(&request, headers);
     match request.grant() {
         GrantType::AuthorizationCode => {
             let needs_secret = |client: &Client| !client.policies.is_consumer_secret_optional;
-            let client = proof.authenticate(app, visit, needs_secret)?;
-            authorization_code::exchange(app, visit, &client, request, guest).await
+            let client = proof.authenticate(app, visit, needs_secret).await?;
+            authorization_code::exchange(app, visit, client, request, guest).await
         }
         GrantType::ClientCredentials => {
-            let client = proof.authenticate(app, visit, |_| true)?;
+            let client = proof.authenticate(app, visit, |_| true).await?.client;
             client_credentials::exchange(app, visit, &client, &request).await
         }
         GrantType::RefreshToken => {
             let needs_secret = |client: &Client| client.policies.needs_secret_to_refresh();
-            let client = proof.authenticate(app, visit, needs_secret)?;
-            refresh_token::exchange(app, visit, &client, request).await
+            let client = proof.authenticate(app, visit, needs_secret).await?;
+            refresh_token::exchange(app, visit, client, request).await
         }
         _ => Err(Refusal::GrantTypeUnsupported.into()),
     }

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
+use super::client_authentication::{Authenticated, ProvenBy};
 use super::{Grant, Login, MintedToken, answer, id_token, is_login_live, remaining_scope};
 use crate::app::{App, Visit};
 use crate::client::Client;
@@ -34,9 +35,11 @@ use crate::token::{Minted, Replaced, Salt, Standing, family_of, succeed_refresh_
 pub(super) async fn exchange(
     app: &App,
     visit: &Visit,
-    client: &Arc<Client>,
+    authenticated: Authenticated,
     request: TokenRequest,
 ) -> Result<TokenAnswer, Failure> {
+    let Authenticated { client, by } = authenticated;
+    let client = &client;
     let presented = request.refresh_token.ok_or(Refusal::ParameterMissing {
         name: "refresh_token",
     })?;
@@ -55,6 +58,7 @@ pub(super) async fn exchange(
         family_name,
         presented_hash: sha256(presented.expose().as_bytes()),
         client: client.clone(),
+        by,
         site_id: visit.site.site.id.clone(),
         requested,
         successor: successor
@@ -98,6 +102,7 @@ struct Refresh {
     family_name: [u8; 32],
     presented_hash: [u8; 32],
     client: Arc<Client>,
+    by: ProvenBy,
     site_id: String,
     requested: Option<ScopeSet>,
     /// The salt and the hash of the token that takes the place of the presented one.
@@ -124,8 +129,12 @@ async fn refresh_within(
     refresh: &Refresh,
 ) -> Result<Result<Refreshed, Refusal>, Fault> {
     let found = store::family::find(tx, &refresh.family_name, &refresh.site_id).await?;
-    // Another client's presentation leaves the family untouched (threat RT-05).
-    let Some(family) = found.filter(|family| family.client_id == refresh.client.id) else {
+    // Another client's presentation leaves the family untouched (threat RT-05), and so does that of the
+    // same app under another key than the login's.
+    let is_own = |family: &TokenFamily| {
+        family.client_id == refresh.client.id && refresh.by.holds(family.client_key.as_deref())
+    };
+    let Some(family) = found.filter(is_own) else {
         return Ok(Err(Refusal::RefreshTokenUnknown));
     };
     let at = refresh.event.at;

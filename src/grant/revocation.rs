@@ -6,10 +6,9 @@
 
 use std::sync::Arc;
 
-use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::revocation::TokenQuestion;
 
-use super::client_authentication::ClientProof;
+use super::client_authentication::{ClientHeaders, ClientProof};
 use crate::app::{App, CLIENT_CREDENTIALS, Visit};
 use crate::client::Client;
 use crate::refusal::{Failure, Fault, Refusal};
@@ -27,10 +26,10 @@ pub async fn revoke(
     app: &App,
     visit: &Visit,
     question: TokenQuestion,
-    basic: Option<BasicCredentials>,
+    headers: ClientHeaders,
 ) -> Result<(), Failure> {
-    let proof = ClientProof::of_question(&question, basic);
-    let client = proof.authenticate_if_named(app, visit)?;
+    let proof = ClientProof::of_question(&question, headers);
+    let client = proof.authenticate_if_named(app, visit).await?;
     let token = question
         .token
         .ok_or(Refusal::ParameterMissing { name: "token" })?;

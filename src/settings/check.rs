@@ -138,7 +138,9 @@ impl Settings {
             );
             return Err(Invalid::new("recaptchaScoreThreshold", reason));
         }
-        if !self.doors().iter().any(|door| door.is_recaptcha_required) {
+        let is_required = self.does_password_login_require_auth
+            || self.doors().iter().any(|door| door.is_recaptcha_required);
+        if !is_required {
             return Ok(());
         }
         if provider != "test" && self.recaptcha_secret_key.is_none() {
@@ -256,6 +258,10 @@ mod tests {
             ),
             (
                 json!({"isRecaptchaRequiredRgstr": true}),
+                "recaptchaSecretKey",
+            ),
+            (
+                json!({"doesPasswordLoginRequireAuth": true}),
                 "recaptchaSecretKey",
             ),
             (json!({"recaptchaProvider": "me"}), "recaptchaProvider"),

@@ -95,6 +95,12 @@ pub struct Settings {
     /// The handler that sends one-time passwords by text message: a handler's name.
     pub custom_otp_delivery_handler_id: Option<String>,
 
+    /// "Allow off-platform apps to access the OAuth 2.0 authorization challenge endpoint".
+    pub is_first_party_apps_allowed: bool,
+    /// "Require reCAPTCHA to access the OAuth 2.0 authorization challenge endpoint for username-password
+    /// login authorization flows", under its documented name.
+    pub does_password_login_require_auth: bool,
+
     /// Who verifies captchas: `google_v2`, `google_v3`, `google_enterprise`, `hcaptcha`, `turnstile`
     /// or, in `vestibule dev`, `test`.
     pub recaptcha_provider: String,
@@ -170,6 +176,8 @@ impl Default for Settings {
             is_user_disambiguation_allowed_forgot_pwd: false,
             default_phone_country_code: None,
             custom_otp_delivery_handler_id: None,
+            is_first_party_apps_allowed: false,
+            does_password_login_require_auth: false,
             recaptcha_provider: String::from("google_v3"),
             recaptcha_secret_key: None,
             recaptcha_score_threshold: 0.5,

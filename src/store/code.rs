@@ -11,6 +11,7 @@ statements! {
     INSERT = "INSERT INTO authorization_code (code_hash, client_id, user_id, site_id, redirect_uri,
             code_challenge, scope, state, nonce, auth_at, amr, session_generation, expires_at, uvid, client_key)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    IS_REDIRECTLESS = "SELECT code_hash FROM authorization_code WHERE code_hash = $1 AND redirect_uri = ''";
     SPEND = "UPDATE authorization_code SET redeemed_at = $4
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3
             AND redeemed_at IS NULL AND expires_at > $4
@@ -31,7 +32,8 @@ pub struct AuthorizationCode {
     pub user_id: String,
     /// The site that issued it.
     pub site_id: String,
-    /// As at authorize; the token request must repeat it byte for byte.
+    /// As at authorize; the token request must repeat it byte for byte. Empty when the code travelled
+    /// in the answer itself.
     pub redirect_uri: String,
     /// S256 challenge (RFC 7636).
     pub code_challenge: Option<String>,
@@ -53,6 +55,13 @@ pub struct AuthorizationCode {
     pub uvid: Option<String>,
     /// Thumbprint of the key that its client was attested with; the token request must show the same.
     pub client_key: Option<String>,
+}
+
+impl AuthorizationCode {
+    /// Whether the code travelled in the answer itself, and not with a redirect.
+    pub fn is_redirectless(&self) -> bool {
+        self.redirect_uri.is_empty()
+    }
 }
 
 /// What came of presenting a code.
@@ -92,6 +101,15 @@ pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Resul
     ];
     tx.execute(&INSERT, values).await?;
     Ok(())
+}
+
+/// Whether a code travelled without a redirect.
+pub async fn is_redirectless(
+    tx: &mut Transaction<'_>,
+    code_hash: &[u8; 32],
+) -> Result<bool, Fault> {
+    let found: Option<Vec<u8>> = tx.find(&IS_REDIRECTLESS, bind![code_hash]).await?;
+    Ok(found.is_some())
 }
 
 /// Spends a code. Another client's presentation leaves it untouched (threat CODE-05).

@@ -82,6 +82,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "the life of signing keys",
         text: include_str!("migrations/0010_key_life.sql"),
     },
+    Migration {
+        number: 11,
+        name: "first-party apps",
+        text: include_str!("migrations/0011_first_party_apps.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -21,6 +21,7 @@ mod statement;
 
 pub mod account;
 pub mod audit;
+pub mod auth_session;
 pub mod captcha_token;
 pub mod challenge;
 pub mod client;
@@ -34,6 +35,7 @@ pub mod installation;
 pub mod login;
 pub mod outbox;
 pub mod profile;
+pub mod proof;
 pub mod signing_key;
 pub mod site;
 pub mod sms_count;
@@ -298,6 +300,7 @@ impl Transaction<'_> {
 static STATEMENTS: &[&[&Statement]] = &[
     account::STATEMENTS,
     audit::STATEMENTS,
+    auth_session::STATEMENTS,
     captcha_token::STATEMENTS,
     challenge::STATEMENTS,
     client::STATEMENTS,
@@ -311,6 +314,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     login::STATEMENTS,
     outbox::STATEMENTS,
     profile::STATEMENTS,
+    proof::STATEMENTS,
     signing_key::STATEMENTS,
     site::STATEMENTS,
     sms_count::STATEMENTS,

@@ -10,6 +10,8 @@ use crate::refusal::Fault;
 pub const ROWS_MAX: i64 = 500;
 
 statements! {
+    AUTH_SESSIONS = "DELETE FROM auth_session WHERE session_hash IN
+        (SELECT session_hash FROM auth_session WHERE expires_at < $1 LIMIT $2)";
     CAPTCHA_TOKENS = "DELETE FROM captcha_token WHERE token_hash IN
         (SELECT token_hash FROM captcha_token WHERE expires_at < $1 LIMIT $2)";
     CHALLENGES = "DELETE FROM challenge WHERE identifier_hash IN
@@ -27,6 +29,8 @@ statements! {
         (SELECT id FROM audit_event WHERE event = 'login.failed' AND at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
+    PROOFS = "DELETE FROM spent_proof WHERE proof_hash IN
+        (SELECT proof_hash FROM spent_proof WHERE expires_at < $1 LIMIT $2)";
     SMS_COUNTS = "DELETE FROM sms_count WHERE name IN
         (SELECT name FROM sms_count WHERE ends_at < $1 LIMIT $2)";
     TALLIES = "DELETE FROM tally WHERE (subject, hour) IN
@@ -40,7 +44,8 @@ statements! {
 /// What may go: everything that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// Spent captcha tokens and the counts of text messages say themselves when they end.
+    /// Spent captcha tokens, spent proofs of clients, logins that wait for their next step and the counts
+    /// of text messages say themselves when they end.
     pub ended: Moment,
     /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
     /// budget and the turns go with them.
@@ -97,6 +102,10 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
     count += tx
         .execute(&CAPTCHA_TOKENS, bind![horizon.ended, ROWS_MAX])
         .await?;
+    count += tx
+        .execute(&AUTH_SESSIONS, bind![horizon.ended, ROWS_MAX])
+        .await?;
+    count += tx.execute(&PROOFS, bind![horizon.ended, ROWS_MAX]).await?;
     count += tx
         .execute(&SMS_COUNTS, bind![horizon.ended, ROWS_MAX])
         .await?;

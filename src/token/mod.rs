@@ -17,8 +17,8 @@ pub use claims::{AccessClaims, IdClaims, at_hash};
 pub use jwt::{JwtProblem, decode, encode};
 pub use key_life::{KeyRecord, KeyRules, KeyState, KeyStep};
 pub use opaque::{
-    Minted, mint_access_token, mint_authorization_code, mint_client_id, mint_client_secret,
-    mint_token_id,
+    Minted, mint_access_token, mint_auth_session, mint_authorization_code, mint_client_id,
+    mint_client_secret, mint_token_id,
 };
 pub use refresh::{
     FamilyState, RETRY_SECONDS, Replaced, Salt, Standing, family_of, mint_refresh_token,

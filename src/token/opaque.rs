@@ -40,6 +40,11 @@ pub fn mint_authorization_code(entropy: &Entropy) -> Minted {
     Minted::new(format!("aPrx{}", entropy.text(BASE62, SECRET_CHARACTERS)))
 }
 
+/// An `auth_session`: 256 bits.
+pub fn mint_auth_session(entropy: &Entropy) -> Minted {
+    Minted::new(entropy.text(BASE62, SECRET_CHARACTERS))
+}
+
 /// A consumer key: `3MVG9…`, 85 characters.
 pub fn mint_client_id(entropy: &Entropy) -> String {
     format!("3MVG9{}", entropy.text(BASE62, 80))

@@ -13,6 +13,7 @@
 
 mod captcha;
 mod delivery;
+mod first_party;
 mod fixture;
 mod flow;
 mod handlers;

@@ -15,7 +15,7 @@ use crate::store;
 use crate::verification::OtpRules;
 
 /// Sends a code, or does the same work for nobody.
-pub(super) async fn ask(
+pub(in crate::flow) async fn ask(
     app: &App,
     visit: &Visit,
     admitted: Admitted,

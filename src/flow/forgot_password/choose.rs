@@ -28,7 +28,7 @@ use crate::verification::{Challenge, ChannelNamed, Presented, normalised_code};
 const CHANNEL: VerificationMethod = VerificationMethod::Email;
 
 /// Sets the new password.
-pub(super) async fn choose(
+pub(in crate::flow) async fn choose(
     app: &App,
     visit: &Visit,
     trust: Trust,

@@ -52,7 +52,7 @@ pub async fn init(
 ///
 /// # Refusals
 /// As [`init`], from the template on.
-async fn open(
+pub(in crate::flow) async fn open(
     app: &App,
     visit: &Visit,
     admitted: Admitted,

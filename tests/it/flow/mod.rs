@@ -6,7 +6,7 @@ mod conformance;
 mod cors;
 mod dead_services;
 mod discovery;
-mod errors;
+pub mod errors;
 mod forgot_password;
 mod guest;
 mod limits;

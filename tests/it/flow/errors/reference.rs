@@ -14,15 +14,22 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
     Some(match refusal {
         R::AccessTokenInvalid => R::AccessTokenMissing,
         R::AccessTokenMissing => R::AccessTokenScopeMissing,
-        R::AccessTokenScopeMissing => R::AuthRequestTypeUnknown,
-        R::AuthRequestTypeUnknown => R::BodyTooLarge,
+        R::AccessTokenScopeMissing => R::AttestationChallengeMissing,
+        R::AttestationChallengeMissing => R::AttestationExpired,
+        R::AttestationExpired => R::AuthRequestTypeUnknown,
+        R::AuthRequestTypeUnknown => R::AuthSessionInvalid,
+        R::AuthSessionInvalid => R::BodyTooLarge,
         R::BodyTooLarge => R::ChallengeFailed,
         R::ChallengeFailed => R::ChannelMismatch,
         R::ChannelMismatch => R::ChannelUnavailable,
-        R::ChannelUnavailable => R::ClientAuthenticationAmbiguous,
+        R::ChannelUnavailable => R::ClientAssertionInvalid,
+        R::ClientAssertionInvalid => R::ClientAttestationInvalid,
+        R::ClientAttestationInvalid => R::ClientAttestationMissing,
+        R::ClientAttestationMissing => R::ClientAuthenticationAmbiguous,
         R::ClientAuthenticationAmbiguous => R::ClientCredentialsFlowDisabled,
         R::ClientCredentialsFlowDisabled => R::ClientFlowDisabled,
-        R::ClientFlowDisabled => R::ClientNotApproved,
+        R::ClientFlowDisabled => R::ClientKeyMismatch,
+        R::ClientKeyMismatch => R::ClientNotApproved,
         R::ClientNotApproved => R::ClientSecretMissing,
         R::ClientSecretMissing => R::ClientSecretWrong,
         R::ClientSecretWrong => R::ClientSecretWrongInHeader,
@@ -39,7 +46,9 @@ fn next(refusal: &Refusal) -> Option<Refusal> {
         R::CredentialsMissing => R::CredentialsMustBePosted,
         R::CredentialsMustBePosted => R::CredentialsWrong,
         R::CredentialsWrong => R::DiscoveryFailed { message: text() },
-        R::DiscoveryFailed { .. } => R::ForgotPasswordDisabled,
+        R::DiscoveryFailed { .. } => R::FirstPartyClientDisabled,
+        R::FirstPartyClientDisabled => R::FirstPartySiteDisabled,
+        R::FirstPartySiteDisabled => R::ForgotPasswordDisabled,
         R::ForgotPasswordDisabled => R::FormMalformed { reason: text() },
         R::FormMalformed { .. } => R::FormatUnknown,
         R::FormatUnknown => R::GrantTypeUnsupported,
@@ -110,21 +119,23 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::SiteUnknown
         | R::TooBusy => &[Shape::OAuth, Shape::Merged, Shape::Headless],
         R::ChallengeFailed => &[Shape::OAuth, Shape::Headless],
-        R::ForgotPasswordDisabled | R::TriesSpent => &[Shape::Headless],
+        R::ForgotPasswordDisabled => &[Shape::Headless, Shape::OAuth],
+        R::TriesSpent => &[Shape::Headless],
         R::PasswordlessLoginDisabled | R::RegistrationDisabled => &[Shape::Merged, Shape::OAuth],
         R::UserLocked => &[Shape::Merged, Shape::Headless, Shape::OAuth],
-        R::UsernameTaken => &[Shape::Merged],
+        R::IntegrationTokenInvalid | R::IntegrationTokenMissing | R::ProofMissing => {
+            &[Shape::Merged, Shape::Headless]
+        }
+        // At the authorization challenge endpoint they are requests that cannot be granted.
         R::ChannelUnavailable
-        | R::IntegrationTokenInvalid
-        | R::IntegrationTokenMissing
         | R::ParametersInvalid { .. }
         | R::PasswordPolicy { .. }
-        | R::ProofMissing
         | R::RecaptchaInvalid { .. }
         | R::RecaptchaMissing
         | R::TemplateNotAllowed
         | R::TemplateUnknown
-        | R::TextMessageBlocked => &[Shape::Merged, Shape::Headless],
+        | R::TextMessageBlocked => &[Shape::Merged, Shape::Headless, Shape::OAuth],
+        R::UsernameTaken => &[Shape::Merged, Shape::OAuth],
         _ => &[Shape::OAuth],
     }
 }

@@ -1,0 +1,90 @@
+//! Client attestation at the endpoints: its headers, and the challenges that its proofs are made over
+//! (draft-ietf-oauth-attestation-based-client-auth sections 6 and 8).
+
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
+use serde_json::json;
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::format::Format;
+use vestibule_protocol::secret::Secret;
+
+use super::answer::private;
+use super::arrival::Arrival;
+use super::refuse;
+use crate::client::{Possession, PresentedAttestation};
+use crate::refusal::Refusal;
+
+/// The attestation.
+const ATTESTATION: &str = "oauth-client-attestation";
+/// The proof that its key is held.
+const POP: &str = "oauth-client-attestation-pop";
+/// The same in the combined mode (RFC 9449).
+const DPOP: &str = "dpop";
+/// A challenge for the next proof.
+const CHALLENGE: HeaderName = HeaderName::from_static("oauth-client-attestation-challenge");
+
+/// What the headers attest. A `DPoP` header counts only beside an attestation that has no proof of its
+/// own: tokens are not bound to it.
+///
+/// # Refusals
+/// `ClientAttestationInvalid` for an attestation without a proof, a proof without one, or either sent
+/// twice.
+pub(super) fn presented(arrival: &Arrival) -> Result<Option<PresentedAttestation>, Refusal> {
+    let attestation = only(arrival, ATTESTATION)?;
+    let possession = match (only(arrival, POP)?, only(arrival, DPOP)?) {
+        (Some(pop), _) => Some(Possession::Pop(pop)),
+        (None, Some(proof)) if attestation.is_some() => Some(Possession::Dpop {
+            proof,
+            method: arrival.method.as_str().to_owned(),
+            url: format!("{}{}", arrival.site.site.base_url, arrival.path),
+        }),
+        (None, _) => None,
+    };
+    match (attestation, possession) {
+        (None, None) => Ok(None),
+        (Some(attestation), Some(possession)) => Ok(Some(PresentedAttestation {
+            attestation,
+            possession,
+        })),
+        _ => Err(Refusal::ClientAttestationInvalid),
+    }
+}
+
+/// A header that comes once, even if another says the same.
+fn only(arrival: &Arrival, name: &'static str) -> Result<Option<Secret>, Refusal> {
+    let mut values = arrival.headers.get_all(name).iter();
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().ok(),
+        (Some(_), Some(_)) => None,
+    };
+    let text = value.ok_or(Refusal::ClientAttestationInvalid)?;
+    Ok(Some(Secret::from(text.trim().to_owned())))
+}
+
+/// Whether a request has anything to do with attestation.
+pub(super) fn is_named(arrival: &Arrival) -> bool {
+    [ATTESTATION, POP]
+        .iter()
+        .any(|name| arrival.headers.contains_key(*name))
+}
+
+/// Gives the answer a challenge for the next proof.
+pub(super) fn renew(arrival: &Arrival, response: &mut Response) {
+    let challenge = arrival.app.attestation_challenge(&arrival.visit());
+    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+        response.headers_mut().insert(CHALLENGE, challenge);
+    }
+}
+
+/// `POST /services/oauth2/attestation_challenge`.
+pub(super) fn challenge(arrival: &Arrival) -> Response {
+    if !arrival.site.site.settings.is_first_party_apps_allowed {
+        let refusal = Refusal::FirstPartySiteDisabled;
+        return refuse(arrival, refusal, Shape::OAuth, Format::Json);
+    }
+    let challenge = arrival.app.attestation_challenge(&arrival.visit());
+    let body = json!({"attestation_challenge": challenge}).to_string();
+    private(StatusCode::OK, Format::Json, body)
+}

@@ -1,0 +1,121 @@
+//! `POST /services/oauth2/v1/authorization_challenge`, in the documented words, and `POST
+//! /services/oauth2/authorization_challenge`, in those of draft-ietf-oauth-first-party-apps. What is
+//! posted to authorize with a client assertion and no `Auth-Request-Type` is meant for the first.
+
+use axum::response::Response;
+use http::Method;
+use vestibule_protocol::error::Shape;
+use vestibule_protocol::form::Parameters;
+use vestibule_protocol::format::Format;
+use vestibule_protocol::headless::{
+    AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep, VerificationMethod,
+};
+
+use super::answer::private;
+use super::arrival::{Arrival, status};
+use super::{attestation, limited, refuse, visitor};
+use crate::admission::Surface;
+use crate::flow::{addressee, first_party};
+use crate::refusal::{Failure, Refusal};
+
+/// Answers in the words of an endpoint.
+pub(super) async fn answer(arrival: &mut Arrival, words: AnswerWords) -> Response {
+    let taken = match arrival.body().await {
+        Ok(body) => take(arrival, words, &body).await,
+        Err(failure) => Err(failure),
+    };
+    match taken {
+        Ok(answer) => render(&answer, words),
+        Err(failure) => refuse(arrival, failure, Shape::OAuth, Format::Json),
+    }
+}
+
+/// Whether a request at the authorization endpoint is meant for this one.
+pub(super) fn is_meant(arrival: &Arrival, body: &[u8]) -> bool {
+    let is_typed = arrival.headers.contains_key("auth-request-type");
+    if arrival.method != Method::POST || is_typed {
+        return false;
+    }
+    // No form of the authorization endpoint begins with a brace.
+    body.trim_ascii_start().first() == Some(&b'{')
+        || Parameters::parse(None, body)
+            .is_ok_and(|parameters| parameters.get("client_assertion").is_some())
+}
+
+/// Answers a request that came to the authorization endpoint.
+///
+/// # Refusals
+/// As of [`first_party::prove`] and [`first_party::answer`].
+pub(super) async fn at_authorize(arrival: &Arrival, body: &[u8]) -> Result<Response, Failure> {
+    let words = AnswerWords::Documented;
+    let answer = take(arrival, words, body).await?;
+    Ok(render(&answer, words))
+}
+
+fn render(answer: &ChallengeAnswer, words: AnswerWords) -> Response {
+    let code = status(answer.http_status());
+    private(code, Format::Json, answer.to_json(words))
+}
+
+async fn take(
+    arrival: &Arrival,
+    words: AnswerWords,
+    body: &[u8],
+) -> Result<ChallengeAnswer, Failure> {
+    // The draft's own example of a code begins with a username and nothing else.
+    let default_method = match words {
+        AnswerWords::Documented => None,
+        AnswerWords::Standard => Some(VerificationMethod::Email),
+    };
+    let request = ChallengeRequest::parse(arrival.query.as_deref(), body, default_method);
+    let request = request.map_err(|invalid| Refusal::ParametersInvalid {
+        field: invalid.field,
+        reason: invalid.reason.to_owned(),
+    })?;
+    if matches!(request.step, ChallengeStep::Reset { .. }) && words == AnswerWords::Documented {
+        return Err(Refusal::ParametersInvalid {
+            field: String::from("challenge_type"),
+            reason: String::from("is not offered here"),
+        }
+        .into());
+    }
+    let (app, visit) = (&arrival.app, arrival.visit());
+    let attestation = attestation::presented(arrival)?;
+    let proven = first_party::prove(app, &visit, words, &request, attestation.as_ref());
+    let proven = match proven {
+        Ok(proven) => proven,
+        Err(refusal) => {
+            limited::unproven(arrival)?;
+            return Err(refusal.into());
+        }
+    };
+    let target = request.step.named().map(addressee::compared);
+    let backend = (words == AnswerWords::Documented).then_some(proven.client.id.as_str());
+    let surface = surface(&request.step);
+    // Owned, because the client goes on into the story.
+    let backend = backend.map(str::to_owned);
+    let stepping = limited::stepping(arrival, surface, backend.as_deref(), target.as_deref())?;
+    let hint = visitor::hint(arrival, request.uvid_hint.as_ref())?;
+    let answer = first_party::answer(app, &visit, proven, request, hint).await?;
+    if matches!(
+        answer,
+        ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. }
+    ) {
+        stepping.succeeded();
+    }
+    Ok(answer)
+}
+
+fn surface(step: &ChallengeStep) -> Surface {
+    match step {
+        ChallengeStep::Code {
+            new_password: Some(_),
+            ..
+        } => Surface::Reset,
+        ChallengeStep::Code { .. } => Surface::Redeem,
+        ChallengeStep::Login { .. } => Surface::Login,
+        ChallengeStep::Passwordless(_)
+        | ChallengeStep::Registration(_)
+        | ChallengeStep::Reset { .. } => Surface::Init,
+    }
+}

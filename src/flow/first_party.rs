@@ -1,0 +1,210 @@
+//! Logins of first-party apps at the authorization challenge endpoint: no browser, no redirect, and an
+//! app that has attested what it is.
+//!
+//! ① The app proves itself ([`prove`]): by an assertion with a registered certificate, or by a client
+//! attestation and a proof that its key is held. ② A step is told by the story whose flow it belongs
+//! to, with everything that limits that flow anywhere else; an attestation stands in place of the
+//! access token that the headless APIs ask for, and lets nobody know more about an account. ③ What is
+//! wanted next waits under an `auth_session`, which is the app's and its key's, is used once and has
+//! few tries; at the end there is an authorization code that only the same app can redeem.
+//!
+//! Source: OAuth 2.0 for First-Party Applications; draft-ietf-oauth-first-party-apps.
+
+mod session;
+mod steps;
+
+use std::sync::Arc;
+
+use vestibule_protocol::headless::{AnswerWords, ChallengeAnswer, ChallengeRequest};
+use vestibule_protocol::uvid::UvidHint;
+
+use super::Visit;
+use super::authorization::{self, Checked};
+use crate::app::App;
+use crate::client::{ASSERTION_KEY, AccessTokenFormat, Client, OneUse, PresentedAttestation};
+use crate::refusal::{Failure, Refusal};
+use session::{Parameters, Session};
+
+/// The type of a client assertion, if a request names one (RFC 7523 section 2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A client that has proved itself.
+pub struct Proven {
+    /// The client.
+    pub client: Arc<Client>,
+    /// What its logins and codes are bound to: the thumbprint of its attested key, or the word for
+    /// whoever holds a registered one.
+    key: String,
+    /// The proof, if it holds once.
+    one_use: Option<OneUse>,
+    /// What is said when it was used before.
+    replayed: Refusal,
+}
+
+/// Asks who it is, and whether it may be here. Nothing is spent yet.
+///
+/// # Refusals
+/// `CredentialsMisplaced`, `FirstPartySiteDisabled`, `ParameterMissing`, `ClientUnknown`,
+/// `ClientAuthenticationAmbiguous`, `ClientAttestationMissing`, those of [`App::check_assertion`] and
+/// of [`App::check_attestation`], `FirstPartyClientDisabled`.
+pub fn prove(
+    app: &App,
+    visit: &Visit,
+    words: AnswerWords,
+    request: &ChallengeRequest,
+    attestation: Option<&PresentedAttestation>,
+) -> Result<Proven, Refusal> {
+    if request.secret_came_in_query {
+        return Err(Refusal::CredentialsMisplaced);
+    }
+    if !visit.site.site.settings.is_first_party_apps_allowed {
+        return Err(Refusal::FirstPartySiteDisabled);
+    }
+    let id = request
+        .client_id
+        .as_deref()
+        .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
+    let client = app.directory().client(id).cloned();
+    let client = client.ok_or(Refusal::ClientUnknown)?;
+    let proven = match words {
+        AnswerWords::Documented => asserted(app, visit, client, request, attestation)?,
+        AnswerWords::Standard => attested(app, visit, client, request, attestation)?,
+    };
+    check_enabled(&proven.client, words)?;
+    Ok(proven)
+}
+
+fn asserted(
+    app: &App,
+    visit: &Visit,
+    client: Arc<Client>,
+    request: &ChallengeRequest,
+    attestation: Option<&PresentedAttestation>,
+) -> Result<Proven, Refusal> {
+    let assertion = match (&request.client_assertion, attestation) {
+        (Some(assertion), None) => assertion,
+        (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
+        (None, _) => return Err(Refusal::ClientAttestationMissing),
+    };
+    let kind = request.client_assertion_type.as_deref();
+    if kind.is_some_and(|kind| kind != JWT_BEARER) {
+        return Err(Refusal::ClientAssertionInvalid);
+    }
+    let audience = visit.site.site.base_url.as_str();
+    let one_use = app.check_assertion(visit, &client, assertion, &[audience])?;
+    Ok(Proven {
+        client,
+        key: ASSERTION_KEY.to_owned(),
+        one_use,
+        replayed: Refusal::ClientAssertionInvalid,
+    })
+}
+
+fn attested(
+    app: &App,
+    visit: &Visit,
+    client: Arc<Client>,
+    request: &ChallengeRequest,
+    attestation: Option<&PresentedAttestation>,
+) -> Result<Proven, Refusal> {
+    let attestation = match (&request.client_assertion, attestation) {
+        (None, Some(attestation)) => attestation,
+        (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
+        (_, None) => return Err(Refusal::ClientAttestationMissing),
+    };
+    let attested = app.check_attestation(visit, &client, attestation)?;
+    Ok(Proven {
+        client,
+        key: attested.thumbprint,
+        one_use: Some(attested.one_use),
+        replayed: Refusal::ClientAttestationInvalid,
+    })
+}
+
+/// The documented endpoint is for apps with a backend; a native one attests its instances.
+fn check_enabled(client: &Client, words: AnswerWords) -> Result<(), Refusal> {
+    let policies = &client.policies;
+    let is_public = policies.is_consumer_secret_optional;
+    let is_enabled =
+        policies.is_first_party_app_enabled && !(is_public && words == AnswerWords::Documented);
+    match is_enabled {
+        true => Ok(()),
+        false => Err(Refusal::FirstPartyClientDisabled),
+    }
+}
+
+/// Takes a step.
+///
+/// # Refusals
+/// The client's own for a proof that was used before; `UvidInvalid`, `AuthSessionInvalid`, `ResponseTypeUnsupported`,
+/// `CodeChallengeMissing`, `CodeChallengeInvalid`, `ScopeNotAllowed`, and those of the story that the
+/// step belongs to, but for what was presented and is wrong: that is an answer.
+pub async fn answer(
+    app: &App,
+    visit: &Visit,
+    mut proven: Proven,
+    request: ChallengeRequest,
+    hint: Option<UvidHint>,
+) -> Result<ChallengeAnswer, Failure> {
+    if let Some(one_use) = proven.one_use.take() {
+        app.spend_proof(one_use, proven.replayed.clone()).await?;
+    }
+    // A user's opaque token has no place for a visitor, so there the hint is not looked at.
+    let is_jwt = proven.client.policies.access_token_format == AccessTokenFormat::Jwt;
+    let uvid = match hint.filter(|_| is_jwt) {
+        Some(hint) => Some(app.visitor(visit, &proven.client.id, hint).await?),
+        None => None,
+    };
+    let session = session::take(app, visit, &proven, request.auth_session.as_ref()).await?;
+    let parameters = Parameters::of(&request, uvid.as_ref(), session.as_ref());
+    let stepped = step(app, visit, &proven, &parameters, session.as_ref(), request).await;
+    match stepped {
+        Ok(step) => session::go_on(app, visit, &proven, parameters, session, step).await,
+        Err(failure) => {
+            // Nothing was wrong with the session: what was refused may be asked better.
+            session::put_back(app, visit, &proven, session).await?;
+            Err(failure)
+        }
+    }
+}
+
+async fn step(
+    app: &App,
+    visit: &Visit,
+    proven: &Proven,
+    parameters: &Parameters,
+    session: Option<&Session>,
+    request: ChallengeRequest,
+) -> Result<steps::Step, Failure> {
+    let checked = check(visit, proven, parameters, request.response_type.as_deref())?;
+    steps::take(app, visit, &checked, session, request.step).await
+}
+
+/// The authorization request behind the steps: response_type → PKCE → scope.
+fn check(
+    visit: &Visit,
+    proven: &Proven,
+    parameters: &Parameters,
+    response_type: Option<&str>,
+) -> Result<Checked, Refusal> {
+    debug_assert!(visit.site.site.settings.is_first_party_apps_allowed);
+    let client = &proven.client;
+    if response_type.is_some_and(|word| word != "code") {
+        return Err(Refusal::ResponseTypeUnsupported);
+    }
+    let code_challenge =
+        authorization::sufficient_pkce(client, parameters.code_challenge.as_deref())?;
+    Ok(Checked {
+        client: Arc::clone(client),
+        redirect_uri: authorization::NO_REDIRECT.to_owned(),
+        scope: client.check_scope(parameters.scope.as_deref())?,
+        code_challenge,
+        state: parameters.state.clone(),
+        nonce: parameters.nonce.clone(),
+        uvid: parameters
+            .uvid
+            .as_deref()
+            .and_then(|uvid| uvid.parse().ok()),
+        client_key: Some(proven.key.clone()),
+    })
+}

@@ -1,0 +1,252 @@
+//! The `auth_session`: what a login waits for between two steps.
+//!
+//! The text is the app's and 256 bits long; its SHA-256 is the name of the row. It is taken out when
+//! it is presented, by the app and under the key that began it, and every answer has a new one. Wrong
+//! answers use up its tries, and that is saved although the answer is an error.
+//!
+//! Source: draft-ietf-oauth-first-party-apps section 5.3.1.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use vestibule_protocol::headless::{ChallengeAnswer, ChallengeRequest, CodeFor, Whom};
+use vestibule_protocol::secret::Secret;
+use vestibule_protocol::uvid::Uvid;
+
+use super::Proven;
+use super::steps::{Next, Step};
+use crate::app::App;
+use crate::flow::Visit;
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::sealing::sha256;
+use crate::store;
+use crate::store::auth_session::{Holder, Waiting};
+use crate::token::mint_auth_session;
+
+/// How long a step may take, in seconds.
+const LIFETIME_SECONDS: i64 = 600;
+
+/// Wrong answers of one login. What is guessed at has limits of its own (the challenge's tries, the
+/// user's lockout), and these are not there to be waited for.
+const TRIES: i64 = 10;
+
+/// A session that was taken out.
+pub(super) struct Session {
+    hash: [u8; 32],
+    waiting: Waiting,
+    state: State,
+}
+
+/// What rests in the row.
+#[derive(Serialize, Deserialize)]
+struct State {
+    parameters: Parameters,
+    awaits: Awaits,
+}
+
+/// The authorization request, as sent.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Parameters {
+    pub scope: Option<String>,
+    pub state: Option<String>,
+    pub nonce: Option<String>,
+    pub code_challenge: Option<String>,
+    pub uvid: Option<String>,
+}
+
+/// What the next step may bring, besides a beginning.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Awaits {
+    /// A username with its password, or a request for a code.
+    Credentials,
+    /// The code of a passwordless login: the hash of its request and the way it travels.
+    LoginCode { request: [u8; 32], method: String },
+    /// The code of a registration; the way it travels if the request named one.
+    RegistrationCode {
+        request: [u8; 32],
+        method: Option<String>,
+    },
+    /// The code of a reset, with the new password of somebody.
+    ResetCode(Person),
+}
+
+/// Whom a reset is about, in the words of the request that began it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Person {
+    pub username: Option<String>,
+    pub login_hint: Option<String>,
+    pub customdata: Option<Map<String, Value>>,
+}
+
+impl From<Whom> for Person {
+    fn from(whom: Whom) -> Person {
+        Person {
+            username: whom.username,
+            login_hint: whom.login_hint,
+            customdata: whom.customdata,
+        }
+    }
+}
+
+impl Awaits {
+    /// What a code is awaited for, if one is.
+    pub fn code_for(&self) -> Option<CodeFor> {
+        match self {
+            Awaits::Credentials => None,
+            Awaits::LoginCode { .. } => Some(CodeFor::Login),
+            Awaits::RegistrationCode { .. } => Some(CodeFor::Registration),
+            Awaits::ResetCode(_) => Some(CodeFor::Reset),
+        }
+    }
+}
+
+impl Session {
+    pub fn awaits(&self) -> &Awaits {
+        &self.state.awaits
+    }
+}
+
+impl Parameters {
+    /// What the request says; where it says nothing, what the login said before. A later step may
+    /// bring a challenge of its own: it is the same app that redeems the code.
+    pub fn of(
+        request: &ChallengeRequest,
+        uvid: Option<&Uvid>,
+        session: Option<&Session>,
+    ) -> Parameters {
+        let before = session.map(|session| &session.state.parameters);
+        let earlier = |get: fn(&Parameters) -> &Option<String>| before.and_then(|p| get(p).clone());
+        Parameters {
+            scope: request.scope.clone().or_else(|| earlier(|p| &p.scope)),
+            state: request.state.clone().or_else(|| earlier(|p| &p.state)),
+            nonce: request.nonce.clone().or_else(|| earlier(|p| &p.nonce)),
+            code_challenge: (request.code_challenge.clone())
+                .or_else(|| earlier(|p| &p.code_challenge)),
+            uvid: uvid
+                .map(|uvid| uvid.as_str().to_owned())
+                .or_else(|| earlier(|p| &p.uvid)),
+        }
+    }
+}
+
+/// Takes the session out that a request continues, if it continues one.
+///
+/// # Refusals
+/// `AuthSessionInvalid`.
+pub(super) async fn take(
+    app: &App,
+    visit: &Visit,
+    proven: &Proven,
+    presented: Option<&Secret>,
+) -> Result<Option<Session>, Failure> {
+    let Some(presented) = presented else {
+        return Ok(None);
+    };
+    let hash = sha256(presented.expose().as_bytes());
+    let taken = app
+        .store
+        .write(
+            "auth_session.take",
+            (hash, holder(visit, proven), visit.at),
+            |tx, (hash, holder, at)| Box::pin(store::auth_session::take(tx, hash, holder, *at)),
+        )
+        .await?;
+    let waiting = taken.ok_or(Refusal::AuthSessionInvalid)?;
+    let state = serde_json::from_str(&waiting.state)
+        .map_err(|error| Fault::new("reading a login's session", error))?;
+    Ok(Some(Session {
+        hash,
+        waiting,
+        state,
+    }))
+}
+
+/// Puts a session back under its own name, for a step that did not take place.
+pub(super) async fn put_back(
+    app: &App,
+    visit: &Visit,
+    proven: &Proven,
+    session: Option<Session>,
+) -> Result<(), Fault> {
+    match session {
+        None => Ok(()),
+        Some(session) => {
+            let Session { hash, waiting, .. } = session;
+            save(app, hash, holder(visit, proven), waiting).await
+        }
+    }
+}
+
+/// Answers a step that took place, with a new session for the next one.
+pub(super) async fn go_on(
+    app: &App,
+    visit: &Visit,
+    proven: &Proven,
+    parameters: Parameters,
+    session: Option<Session>,
+    step: Step,
+) -> Result<ChallengeAnswer, Failure> {
+    let (next, awaits) = match step {
+        Step::Done(code) => return Ok(ChallengeAnswer::Code(code)),
+        Step::Next(next, awaits) => (next, awaits),
+    };
+    let tries_left = session.map_or(TRIES, |session| session.waiting.tries_left);
+    let tries_left = tries_left - i64::from(next.is_wrong());
+    let code_for = awaits.code_for();
+    let auth_session = match tries_left {
+        ..=0 => None,
+        _ => Some(open(app, visit, proven, State { parameters, awaits }, tries_left).await?),
+    };
+    Ok(match (next, auth_session) {
+        (Next::CodeSent { purpose, method }, Some(auth_session)) => ChallengeAnswer::CodeSent {
+            purpose,
+            method,
+            auth_session,
+        },
+        (Next::PasswordChanged, Some(auth_session)) => {
+            ChallengeAnswer::PasswordChanged { auth_session }
+        }
+        (Next::PasswordRefused, auth_session) => ChallengeAnswer::PasswordRefused { auth_session },
+        (_, auth_session) => ChallengeAnswer::Failed {
+            awaits: code_for,
+            auth_session,
+        },
+    })
+}
+
+async fn open(
+    app: &App,
+    visit: &Visit,
+    proven: &Proven,
+    state: State,
+    tries_left: i64,
+) -> Result<Secret, Fault> {
+    let minted = mint_auth_session(&app.entropy);
+    let waiting = Waiting {
+        state: serde_json::to_string(&state)
+            .map_err(|error| Fault::new("writing a login's session", error))?,
+        tries_left,
+        expires_at: visit.at.plus_seconds(LIFETIME_SECONDS),
+    };
+    save(app, minted.hash, holder(visit, proven), waiting).await?;
+    Ok(minted.text)
+}
+
+async fn save(app: &App, hash: [u8; 32], holder: Holder, waiting: Waiting) -> Result<(), Fault> {
+    app.store
+        .write(
+            "auth_session.save",
+            (hash, holder, waiting),
+            |tx, (hash, holder, waiting)| {
+                Box::pin(store::auth_session::insert(tx, hash, holder, waiting))
+            },
+        )
+        .await
+}
+
+fn holder(visit: &Visit, proven: &Proven) -> Holder {
+    Holder {
+        site_id: visit.site.site.id.clone(),
+        client_id: proven.client.id.clone(),
+        client_key: proven.key.clone(),
+    }
+}

@@ -1,0 +1,283 @@
+//! The steps of a first-party login, each told by the story that its flow has anywhere else: the same
+//! decoys, the same work for nobody, the same tries, budgets and lockouts (threat ATT-13).
+
+use vestibule_protocol::headless::{
+    CaptchaProof, ChallengeStep, CodeFor, InitPasswordlessLogin, InitRegistration,
+    VerificationMethod, Whom,
+};
+use vestibule_protocol::secret::Secret;
+
+use super::session::{Awaits, Person, Session};
+use crate::admission::Trust;
+use crate::app::App;
+use crate::captcha;
+use crate::flow::addressee::Named;
+use crate::flow::authorization::Checked;
+use crate::flow::username_password::Credentials;
+use crate::flow::{Visit, forgot_password, passwordless_login, registration, username_password};
+use crate::refusal::{Failure, Refusal};
+use crate::sealing::sha256;
+use crate::settings::Settings;
+use crate::store;
+use crate::verification::{Attempt, normalised_code};
+
+/// What became of a step.
+pub(super) enum Step {
+    /// The login is over, with this code.
+    Done(Secret),
+    /// More is wanted.
+    Next(Next, Awaits),
+}
+
+/// What is told when more is wanted.
+pub(super) enum Next {
+    /// A code was sent, or it looks so.
+    CodeSent {
+        purpose: CodeFor,
+        method: VerificationMethod,
+    },
+    /// What was presented is wrong.
+    Failed,
+    /// The new password is set.
+    PasswordChanged,
+    /// The policy does not take the new password.
+    PasswordRefused,
+}
+
+impl Next {
+    /// Whether it costs a try.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Next::Failed | Next::PasswordRefused)
+    }
+}
+
+/// Takes a step.
+pub(super) async fn take(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    session: Option<&Session>,
+    step: ChallengeStep,
+) -> Result<Step, Failure> {
+    match step {
+        ChallengeStep::Login {
+            whom,
+            password,
+            captcha,
+        } => log_in(app, visit, checked, &whom, password, captcha.as_ref()).await,
+        ChallengeStep::Passwordless(login) => send_login_code(app, visit, &login).await,
+        ChallengeStep::Registration(registration) => register(app, visit, &registration).await,
+        ChallengeStep::Reset {
+            whom,
+            email_template,
+            captcha,
+        } => {
+            send_reset_code(
+                app,
+                visit,
+                whom,
+                email_template.as_deref(),
+                captcha.as_ref(),
+            )
+            .await
+        }
+        ChallengeStep::Code { otp, new_password } => {
+            let session = session.ok_or(Refusal::ParameterMissing {
+                name: "auth_session",
+            })?;
+            redeem(
+                app,
+                visit,
+                checked,
+                session.awaits(),
+                &otp,
+                new_password.as_ref(),
+            )
+            .await
+        }
+    }
+}
+
+/// Username and password.
+async fn log_in(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    whom: &Whom,
+    password: Secret,
+    captcha: Option<&CaptchaProof>,
+) -> Result<Step, Failure> {
+    let settings = &visit.site.site.settings;
+    let named = Named::read(
+        whom.username.as_deref(),
+        whom.login_hint.as_deref(),
+        whom.customdata.as_ref(),
+        username_password::discovers(settings),
+    )?;
+    let is_required = settings.does_password_login_require_auth;
+    let admitted = app.admit_attested(visit, is_required, captcha).await?;
+    if let Some(captcha) = admitted.captcha {
+        let is_first = app
+            .store
+            .write("captcha.spend", captcha, |tx, captcha| {
+                Box::pin(store::captcha_token::spend(tx, captcha))
+            })
+            .await?;
+        if !is_first {
+            return Err(captcha::spent_before().into());
+        }
+    }
+    let credentials = Credentials { named, password };
+    let logged_in = username_password::log_in(app, visit, checked, credentials).await;
+    match logged_in {
+        Ok(answer) => Ok(Step::Done(answer.code)),
+        Err(Failure::Refused(Refusal::CredentialsWrong)) => {
+            Ok(Step::Next(Next::Failed, Awaits::Credentials))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A code to log in with.
+async fn send_login_code(
+    app: &App,
+    visit: &Visit,
+    login: &InitPasswordlessLogin,
+) -> Result<Step, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_pwdless_login_allowed {
+        return Err(Refusal::PasswordlessLoginDisabled.into());
+    }
+    let is_required = settings.is_recaptcha_required_pwdless_login;
+    let admitted = app
+        .admit_attested(visit, is_required, login.captcha.as_ref())
+        .await?;
+    let begun = passwordless_login::open(app, visit, admitted, login).await?;
+    let method = login.verification_method;
+    Ok(sent(
+        CodeFor::Login,
+        method,
+        Awaits::LoginCode {
+            request: sha256(begun.identifier.as_bytes()),
+            method: method.as_str().to_owned(),
+        },
+    ))
+}
+
+/// A registration, up to its code.
+async fn register(app: &App, visit: &Visit, request: &InitRegistration) -> Result<Step, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_headless_user_registration_allowed {
+        return Err(Refusal::RegistrationDisabled.into());
+    }
+    let is_required = settings.is_recaptcha_required_rgstr;
+    let admitted = app
+        .admit_attested(visit, is_required, request.captcha.as_ref())
+        .await?;
+    let begun = registration::open(app, visit, admitted, request).await?;
+    let method = request.verification_method;
+    Ok(sent(
+        CodeFor::Registration,
+        method.unwrap_or(VerificationMethod::Email),
+        Awaits::RegistrationCode {
+            request: sha256(begun.identifier.as_bytes()),
+            method: method.map(|method| method.as_str().to_owned()),
+        },
+    ))
+}
+
+/// A code for somebody who forgot their password.
+async fn send_reset_code(
+    app: &App,
+    visit: &Visit,
+    whom: Whom,
+    email_template: Option<&str>,
+    captcha: Option<&CaptchaProof>,
+) -> Result<Step, Failure> {
+    let settings = &visit.site.site.settings;
+    if !settings.is_forgot_pwd_allowed {
+        return Err(Refusal::ForgotPasswordDisabled.into());
+    }
+    let is_required = settings.is_recaptcha_required_forgot_pwd;
+    let admitted = app.admit_attested(visit, is_required, captcha).await?;
+    let person = Person::from(whom);
+    let named = person.named(settings)?;
+    forgot_password::ask(app, visit, admitted, named, email_template).await?;
+    Ok(sent(
+        CodeFor::Reset,
+        VerificationMethod::Email,
+        Awaits::ResetCode(person),
+    ))
+}
+
+impl Person {
+    /// The same person at the second step as at the first: a hint is read again.
+    fn named(&self, settings: &Settings) -> Result<Named<'_>, Refusal> {
+        Named::read(
+            self.username.as_deref(),
+            self.login_hint.as_deref(),
+            self.customdata.as_ref(),
+            forgot_password::discovers(settings),
+        )
+    }
+}
+
+fn sent(purpose: CodeFor, method: VerificationMethod, awaits: Awaits) -> Step {
+    Step::Next(Next::CodeSent { purpose, method }, awaits)
+}
+
+/// A code comes back: what it is for stands in the session.
+///
+/// # Refusals
+/// `AuthSessionInvalid` when none is awaited, and those of the story.
+async fn redeem(
+    app: &App,
+    visit: &Visit,
+    checked: &Checked,
+    awaits: &Awaits,
+    otp: &Secret,
+    new_password: Option<&Secret>,
+) -> Result<Step, Failure> {
+    let redeemed = match awaits {
+        Awaits::Credentials => return Err(Refusal::AuthSessionInvalid.into()),
+        Awaits::LoginCode { request, method } => {
+            let attempt = attempt(request, otp, Some(method));
+            passwordless_login::complete(app, visit, checked, attempt)
+                .await
+                .map(|answer| Step::Done(answer.code))
+        }
+        Awaits::RegistrationCode { request, method } => {
+            let attempt = attempt(request, otp, method.as_deref());
+            registration::complete(app, visit, checked, attempt)
+                .await
+                .map(|answer| Step::Done(answer.code))
+        }
+        Awaits::ResetCode(person) => {
+            let new_password = new_password.ok_or(Refusal::ParameterMissing {
+                name: "newpassword",
+            })?;
+            let named = person.named(&visit.site.site.settings)?;
+            let trust = Trust::Stranger;
+            forgot_password::choose(app, visit, trust, named, otp, new_password)
+                .await
+                .map(|_| Step::Next(Next::PasswordChanged, Awaits::Credentials))
+        }
+    };
+    match redeemed {
+        Err(Failure::Refused(Refusal::ChallengeFailed | Refusal::TriesSpent)) => {
+            Ok(Step::Next(Next::Failed, awaits.clone()))
+        }
+        Err(Failure::Refused(Refusal::PasswordPolicy { .. })) => {
+            Ok(Step::Next(Next::PasswordRefused, awaits.clone()))
+        }
+        redeemed => redeemed,
+    }
+}
+
+fn attempt(request: &[u8; 32], otp: &Secret, method: Option<&str>) -> Attempt {
+    Attempt {
+        identifier_hash: *request,
+        code: normalised_code(otp),
+        channel: method.and_then(VerificationMethod::parse),
+    }
+}
