@@ -7,11 +7,15 @@
 //!
 //! Source: HeadlessUserDiscoveryHandler Interface.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::request_attributes::request_attributes;
 use super::{App, Visit};
-use crate::handler::contract::VerificationAction;
+use crate::handler::contract::{
+    Contract, DiscoverUserArguments, DiscoverUserResult, VerificationAction,
+};
 use crate::identity::User;
 use crate::identity::email::EmailAddress;
 use crate::identity::external_identifier::value_key;
@@ -23,6 +27,9 @@ use crate::store::{self, Transaction};
 
 /// As many users as are looked at to find out that a hint means more than one of them.
 const USERS_MAX: i64 = 20;
+
+/// As much of a handler's message as an app is told, in characters.
+const MESSAGE_LENGTH_MAX: usize = 500;
 
 /// An identifier that the business knows, and what came along with it.
 #[derive(Clone, Copy)]
@@ -56,16 +63,65 @@ impl App {
         hint: Hint<'_>,
         action: VerificationAction,
     ) -> Result<Discovered, Fault> {
-        let _ = (action, hint.customdata, request_attributes(visit));
         let settings = &visit.site.site.settings;
         let discovered = match settings.headless_discovery_handler.as_deref() {
             Some(BUILT_IN) => self.discover_built_in(settings, hint.login_hint).await?,
-            Some(_) | None => Discovered::default(),
+            Some(handler) => self.ask_discovery(visit, handler, hint, action).await?,
+            None => Discovered::default(),
         };
         Ok(Discovered {
             user: discovered.user.filter(|user| !user.is_integration),
             ..discovered
         })
+    }
+
+    /// Asks a handler of the customer's own. The user whom it names is one that its *Run As* user may see.
+    async fn ask_discovery(
+        &self,
+        visit: &Visit,
+        handler: &str,
+        hint: Hint<'_>,
+        action: VerificationAction,
+    ) -> Result<Discovered, Fault> {
+        let settings = &visit.site.site.settings;
+        let run_as = settings.headless_discovery_execution_user.as_deref();
+        let run_as = run_as.unwrap_or_default();
+        let argument = serde_json::to_value(DiscoverUserArguments {
+            network_id: visit.site.site.id.clone(),
+            login_hint: hint.login_hint.to_owned(),
+            verification_action: action,
+            custom_data_json: hint
+                .customdata
+                .map(|data| Value::Object(data.clone()).to_string()),
+            request_attributes: request_attributes(visit),
+        })
+        .map_err(|error| Fault::new("writing a handler's arguments", error))?;
+        let contract = Contract::DiscoverUser;
+        let answered = self
+            .call_handler(visit, handler, contract, run_as, argument)
+            .await;
+        let (Ok(answer), Ok(reach)) = (answered, self.reach_of(run_as).await) else {
+            return Ok(Discovered::default());
+        };
+        // Its shape was checked with the call.
+        let found: DiscoverUserResult = serde_json::from_value(answer).unwrap_or_default();
+        let message = found.custom_error_message.map(shown);
+        // A set: the same user twice is one.
+        let ids: BTreeSet<&String> = found.user_ids.iter().collect();
+        let (Some(id), 1) = (ids.first(), ids.len()) else {
+            return Ok(Discovered {
+                user: None,
+                message,
+            });
+        };
+        let user = self
+            .store
+            .read("user.find", *id, |tx, id| {
+                Box::pin(store::user::find_by_id(tx, id))
+            })
+            .await?;
+        let user = user.filter(|user| reach.sees_user(settings, user, self.user_type_of(user)));
+        Ok(Discovered { user, message })
     }
 
     async fn discover_built_in(
@@ -104,6 +160,16 @@ impl App {
         }
         Ok(Discovered::default())
     }
+}
+
+/// A handler's words as they may stand in an answer.
+fn shown(message: String) -> String {
+    let is_printable = |c: &char| !c.is_control();
+    message
+        .chars()
+        .filter(is_printable)
+        .take(MESSAGE_LENGTH_MAX)
+        .collect()
 }
 
 /// What one strategy looks for.

@@ -80,6 +80,8 @@ pub struct Addressee {
     pub user: Option<User>,
     /// What the discovery handler would have the app told.
     message: Option<String>,
+    /// Whether a hint named them, and not a username.
+    pub is_by_hint: bool,
     /// Whom the code is about.
     pub target: Target,
     /// Why nothing is sent to them, if nothing is.
@@ -120,12 +122,14 @@ impl Addressee {
             }
         };
         let settings = &visit.site.site.settings;
-        Ok(match user {
+        let addressee = match user {
             Some(user) => Addressee::somebody(user, settings, channel),
-            None => Addressee {
-                message,
-                ..Addressee::nobody(app.keyring.subject_of_unknown(&key), settings)
-            },
+            None => Addressee::nobody(app.keyring.subject_of_unknown(&key), settings),
+        };
+        Ok(Addressee {
+            message: message.filter(|_| addressee.user.is_none()),
+            is_by_hint: matches!(named, Named::Hint(_)),
+            ..addressee
         })
     }
 
@@ -161,6 +165,7 @@ impl Addressee {
             first_name: user.first_name.clone(),
             user: Some(user),
             message: None,
+            is_by_hint: false,
         }
     }
 
@@ -168,6 +173,7 @@ impl Addressee {
         Addressee {
             user: None,
             message: None,
+            is_by_hint: false,
             target: Target {
                 key: subject.clone(),
                 budget_key: subject,

@@ -59,6 +59,9 @@ pub struct Order<'o> {
     /// Whether the caller is told that no message goes to the mailbox or number now: who named it
     /// itself, or may know. Anybody else is answered as if one had been sent.
     pub is_block_told: bool,
+    /// Whether the caller is told that there is no code left for whom the request is about. Who named
+    /// them by a hint is not: two hints that use up one user's codes would show whose they are.
+    pub is_target_told: bool,
 }
 
 /// Looks whether a mailbox or number has a code left this hour. Whether it gets one is decided by
@@ -140,6 +143,7 @@ pub async fn open(
         captcha: order.captcha,
         texts,
         unsent,
+        is_target_told: order.is_target_told,
     };
     let saved = app
         .store
@@ -215,6 +219,7 @@ struct Opening {
     /// What is queued in place of the message when a mailbox has had its codes, or the day its text
     /// messages; none if the caller is told.
     unsent: Option<QueuedMessage>,
+    is_target_told: bool,
 }
 
 async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), Refusal>, Fault> {
@@ -240,7 +245,10 @@ async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), 
                 Some(unsent) => message = unsent,
                 None => return Ok(Err(refusal)),
             },
-            Left::None(refusal) => return Ok(Err(refusal)),
+            Left::None(refusal) => match &opening.unsent {
+                Some(unsent) if !opening.is_target_told => message = unsent,
+                _ => return Ok(Err(refusal)),
+            },
         }
     }
     if let Some(texts) = &opening.texts

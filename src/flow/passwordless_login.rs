@@ -123,6 +123,7 @@ pub(super) async fn open(
         choice: &choice,
         captcha,
         is_block_told: may_know,
+        is_target_told: may_know || !addressee.is_by_hint,
     };
     let identifier = one_time_password::open(app, visit, "passwordless_login.init", order).await?;
     Ok(PasswordlessAnswer { email, identifier })

@@ -6,9 +6,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::HandlerError;
 use crate::identity::Attributes;
+use crate::identity::text_message::SmsStatus;
+
+/// As much of a wrong answer as the operator is told, in characters.
+const DETAIL_LENGTH_MAX: usize = 1_000;
 
 /// What a handler is asked to do; the word is also the name of the function that a script exports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +50,52 @@ impl Contract {
         Contract::ALL
             .into_iter()
             .find(|contract| contract.as_str() == word)
+    }
+}
+
+impl Contract {
+    /// Checks that an answer has the shape of the contract's result (threat HND-04).
+    ///
+    /// # Errors
+    /// `NullPointerException` when there is no answer, else `TypeException`; what was answered is in the
+    /// detail.
+    pub fn check(self, answer: Value) -> Result<Value, HandlerError> {
+        if answer.is_null() {
+            let message = format!("{} returned nothing", self.as_str());
+            return Err(HandlerError::new("NullPointerException", message));
+        }
+        let problem = match self {
+            // An array would be read member by member.
+            Contract::CreateUser | Contract::DiscoverUser if !answer.is_object() => {
+                Some(serde_json::Error::custom("not an object"))
+            }
+            Contract::CreateUser => CreateUserResult::deserialize(&answer).err(),
+            Contract::DiscoverUser => DiscoverUserResult::deserialize(&answer).err(),
+            Contract::SendOneTimePassword => {
+                let known = answer.as_str().and_then(SmsStatus::parse);
+                let words = || SmsStatus::ALL.map(SmsStatus::as_str).join(", ");
+                let unknown = || serde_json::Error::custom(format!("none of {}", words()));
+                known.is_none().then(unknown)
+            }
+        };
+        let Some(problem) = problem else {
+            return Ok(answer);
+        };
+        let message = format!("{} returned {}", self.as_str(), kind(&answer));
+        let answer: String = answer.to_string().chars().take(DETAIL_LENGTH_MAX).collect();
+        Err(HandlerError::new("TypeException", message).with_detail(format!("{problem}: {answer}")))
+    }
+}
+
+/// What an answer is that is no result, without its values.
+fn kind(answer: &Value) -> &'static str {
+    match answer {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text that is no result",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object with a member that is unknown or of the wrong type",
     }
 }
 

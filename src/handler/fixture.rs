@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::HandlerError;
-use super::contract::{Contract, CreateUserResult, DiscoverUserResult};
+use super::contract::Contract;
 use super::question::{
     AccountQuestion, IdentifierQuestion, SeenAccount, SeenUser, UserQuestion, seen_identifier,
 };
@@ -17,7 +17,6 @@ use super::record::Outcome;
 use super::script::{Host, HostError};
 use crate::identity::Account;
 use crate::identity::external_identifier::value_key;
-use crate::identity::text_message::SmsStatus;
 
 /// One trial.
 #[derive(Clone, Debug, Deserialize)]
@@ -228,11 +227,9 @@ impl Fixture {
                 let found = json!({"exception": exception, "message": message});
                 missing("", expected, &found)
             }
-            (None, Outcome::Result(value)) => {
-                check_result(contract, value).err().into_iter().collect()
-            }
+            (None, Outcome::Result(value)) => check(contract, value).err().into_iter().collect(),
             (Some(Expectation::Result(expected)), Outcome::Result(value)) => {
-                match check_result(contract, value) {
+                match check(contract, value) {
                     Err(problem) => vec![problem],
                     Ok(()) => missing("", expected, value),
                 }
@@ -257,30 +254,10 @@ fn is_meant(question: &UserQuestion, user: &SeenUser) -> bool {
     }
 }
 
-/// Checks that a result has the shape of its contract.
-///
-/// # Errors
-/// A sentence that names the member.
-pub fn check_result(contract: Contract, result: &Value) -> Result<(), String> {
-    let shape = |error: serde_json::Error| format!("the result of {}: {error}", contract.as_str());
-    match contract {
-        Contract::CreateUser if result.is_null() => Err(String::from(
-            "the result of createUser is null, which fails the registration",
-        )),
-        Contract::CreateUser => CreateUserResult::deserialize(result)
-            .map(drop)
-            .map_err(shape),
-        Contract::DiscoverUser => DiscoverUserResult::deserialize(result)
-            .map(drop)
-            .map_err(shape),
-        Contract::SendOneTimePassword => {
-            let known = result.as_str().and_then(SmsStatus::parse);
-            known.map(drop).ok_or_else(|| {
-                let known = SmsStatus::ALL.map(SmsStatus::as_str).join(", ");
-                format!("the result of sendOneTimePassword is {result}, and none of {known}")
-            })
-        }
-    }
+/// Whether a value is a contract's result, and if not, why.
+fn check(contract: Contract, value: &Value) -> Result<(), String> {
+    let checked = contract.check(value.clone());
+    checked.map(drop).map_err(|error| error.explained())
 }
 
 /// Where a value lacks what is expected.

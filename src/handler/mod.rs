@@ -16,8 +16,10 @@ pub mod script;
 pub mod types;
 pub mod webhook;
 
+mod answer;
 mod registration;
 
+pub use answer::{Created, accept, arguments};
 pub use registration::{AccountLink, HandlerError, NewUser, Registrant, create_user};
 
 /// Record id prefix of a handler.

@@ -20,6 +20,10 @@ const ATTRIBUTES_MAX: usize = 100;
 /// Who registers, as the init call described them.
 #[derive(Clone)]
 pub struct Registrant<'r> {
+    /// Username.
+    pub username: &'r str,
+    /// Address.
+    pub email: &'r str,
     /// Given name.
     pub first_name: Option<&'r str>,
     /// Family name.
@@ -39,6 +43,8 @@ pub struct Registrant<'r> {
 pub struct NewUser {
     /// Given name.
     pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: String,
     /// Phone number in E.164 form.
     pub phone: Option<String>,
     /// Locale.
@@ -54,6 +60,11 @@ pub struct NewUser {
 /// The account of a new user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountLink {
+    /// The one with this record id.
+    Existing {
+        /// Its record id.
+        id: String,
+    },
     /// The one with this name; a missing one is made if `create` says so.
     Named {
         /// Its name.
@@ -120,20 +131,11 @@ pub fn create_user(
     settings: &Settings,
     registrant: &Registrant<'_>,
 ) -> Result<NewUser, HandlerError> {
-    let mut user = NewUser {
-        first_name: registrant.first_name.map(str::to_owned),
-        phone: registrant.phone.map(str::to_owned),
-        locale: registrant
-            .locale
-            .unwrap_or(&settings.default_locale)
-            .to_owned(),
-        timezone: settings.default_timezone.clone(),
-        attributes: Attributes::new(),
-        account: account(settings, registrant)?,
-    };
+    let mut user = NewUser::of(settings, registrant);
+    user.account = account(settings, registrant)?;
     for (name, value) in registrant.extra {
         let path = format!("userdata.{}", public_name(name));
-        keep(&mut user, &path, name, value)?;
+        user.keep(&path, name, value)?;
     }
     for (member, value) in registrant.customdata {
         let target = settings
@@ -158,39 +160,17 @@ fn put(
             .ok_or_else(|| HandlerError::new("TypeException", format!("{path} must be text")))
     };
     match target {
-        None => keep(user, &path, member, value)?,
-        Some(FieldTarget::Attribute(name)) => keep(user, &path, &name, value)?,
-        Some(FieldTarget::FirstName) => {
-            let name = text()?;
-            if name.chars().count() > NAME_LENGTH_MAX || holds_unprintable(name) {
-                return Err(illegal(&path, "is not a name of at most 80 characters"));
-            }
-            user.first_name = Some(name.to_owned()).filter(|name| !name.trim().is_empty());
-        }
-        Some(FieldTarget::Locale) => {
-            let locale = text()?;
-            if !is_locale(locale) {
-                return Err(illegal(&path, "is not a locale"));
-            }
-            user.locale = locale.to_owned();
-        }
-        Some(FieldTarget::Phone) => {
-            let number = PhoneNumber::parse(text()?);
-            let number = number.map_err(|_| illegal(&path, "is not a phone number"))?;
-            user.phone = Some(number.as_str().to_owned());
-        }
-        Some(FieldTarget::Timezone) => {
-            let zone = jiff::tz::TimeZone::get(text()?).ok();
-            // As the zone is called, and not in whatever case it was asked for.
-            let name = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name);
-            let name = name.ok_or_else(|| illegal(&path, "is not a time zone"))?;
-            user.timezone = name.to_owned();
-        }
+        None => user.keep(&path, member, value)?,
+        Some(FieldTarget::Attribute(name)) => user.keep(&path, &name, value)?,
+        Some(FieldTarget::FirstName) => user.set_first_name(&path, text()?)?,
+        Some(FieldTarget::Locale) => user.set_locale(&path, text()?)?,
+        Some(FieldTarget::Phone) => user.set_phone(&path, text()?)?,
+        Some(FieldTarget::Timezone) => user.set_timezone(&path, text()?)?,
     }
     Ok(())
 }
 
-fn illegal(path: &str, reason: &str) -> HandlerError {
+pub(super) fn illegal(path: &str, reason: &str) -> HandlerError {
     HandlerError::new("IllegalArgumentException", format!("{path} {reason}"))
 }
 
@@ -206,22 +186,91 @@ fn is_locale(text: &str) -> bool {
     is_language && words.all(is_word) && text.len() <= LOCALE_LENGTH_MAX
 }
 
-/// Keeps a member as an attribute. What would look like a privilege is dropped (threat REG-09); what
-/// is too much is refused, because an attribute that is silently missing is found out too late.
-fn keep(user: &mut NewUser, path: &str, name: &str, value: &Value) -> Result<(), HandlerError> {
-    if value.is_null() || is_never_applied(name) {
-        return Ok(());
+/// What may be said of a new user, by the mapping of a site or by a handler. `path` is how an error calls
+/// the member; no error holds its value.
+impl NewUser {
+    /// The user whom the request describes, without attributes and without an account.
+    pub(super) fn of(settings: &Settings, registrant: &Registrant<'_>) -> NewUser {
+        let locale = registrant.locale.unwrap_or(&settings.default_locale);
+        NewUser {
+            first_name: registrant.first_name.map(str::to_owned),
+            last_name: registrant.last_name.to_owned(),
+            phone: registrant.phone.map(str::to_owned),
+            locale: locale.to_owned(),
+            timezone: settings.default_timezone.clone(),
+            attributes: Attributes::new(),
+            account: AccountLink::None,
+        }
     }
-    if name.chars().count() > NAME_LENGTH_MAX {
-        return Err(illegal(path, "has a name of more than 80 characters"));
+
+    pub(super) fn set_first_name(&mut self, path: &str, name: &str) -> Result<(), HandlerError> {
+        check_name(path, name)?;
+        self.first_name = Some(name.to_owned()).filter(|name| !name.trim().is_empty());
+        Ok(())
     }
-    if value.to_string().len() > ATTRIBUTE_BYTES_MAX {
-        return Err(illegal(path, "is longer than 4096 bytes"));
+
+    pub(super) fn set_last_name(&mut self, path: &str, name: &str) -> Result<(), HandlerError> {
+        check_name(path, name)?;
+        if name.trim().is_empty() {
+            return Err(illegal(path, "is empty"));
+        }
+        name.clone_into(&mut self.last_name);
+        Ok(())
     }
-    user.attributes.insert(name.to_owned(), value.clone());
-    if user.attributes.len() > ATTRIBUTES_MAX {
-        let message = "userdata and customdata have more than 100 attributes";
-        return Err(HandlerError::new("IllegalArgumentException", message));
+
+    pub(super) fn set_locale(&mut self, path: &str, locale: &str) -> Result<(), HandlerError> {
+        if !is_locale(locale) {
+            return Err(illegal(path, "is not a locale"));
+        }
+        locale.clone_into(&mut self.locale);
+        Ok(())
+    }
+
+    pub(super) fn set_phone(&mut self, path: &str, number: &str) -> Result<(), HandlerError> {
+        let number = PhoneNumber::parse(number);
+        let number = number.map_err(|_| illegal(path, "is not a phone number"))?;
+        self.phone = Some(number.as_str().to_owned());
+        Ok(())
+    }
+
+    pub(super) fn set_timezone(&mut self, path: &str, zone: &str) -> Result<(), HandlerError> {
+        let zone = jiff::tz::TimeZone::get(zone).ok();
+        // As the zone is called, and not in whatever case it was asked for.
+        let name = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name);
+        let name = name.ok_or_else(|| illegal(path, "is not a time zone"))?;
+        name.clone_into(&mut self.timezone);
+        Ok(())
+    }
+
+    /// Keeps a member as an attribute. What would look like a privilege is dropped (threat REG-09); what
+    /// is too much is refused, because an attribute that is silently missing is found out too late.
+    pub(super) fn keep(
+        &mut self,
+        path: &str,
+        name: &str,
+        value: &Value,
+    ) -> Result<(), HandlerError> {
+        if value.is_null() || is_never_applied(name) {
+            return Ok(());
+        }
+        if name.chars().count() > NAME_LENGTH_MAX {
+            return Err(illegal(path, "has a name of more than 80 characters"));
+        }
+        if value.to_string().len() > ATTRIBUTE_BYTES_MAX {
+            return Err(illegal(path, "is longer than 4096 bytes"));
+        }
+        self.attributes.insert(name.to_owned(), value.clone());
+        if self.attributes.len() > ATTRIBUTES_MAX {
+            let message = "a user has more than 100 attributes";
+            return Err(HandlerError::new("IllegalArgumentException", message));
+        }
+        Ok(())
+    }
+}
+
+fn check_name(path: &str, name: &str) -> Result<(), HandlerError> {
+    if name.chars().count() > NAME_LENGTH_MAX || holds_unprintable(name) {
+        return Err(illegal(path, "is not a name of at most 80 characters"));
     }
     Ok(())
 }
@@ -279,6 +328,8 @@ mod tests {
         let customdata = customdata.as_object().unwrap().clone();
         let extra = json!({"department": "Sales"}).as_object().unwrap().clone();
         let registrant = Registrant {
+            username: "janice@example.com",
+            email: "janice@example.com",
             first_name: Some("Janice"),
             last_name: "Edwards",
             phone: None,

@@ -60,7 +60,7 @@ pub async fn replay(
     let ran = engine.run(program, call, Arc::new(host)).await;
     let again = CallRecord {
         questions: questions(&ran),
-        outcome: Outcome::of(&outcome(&ran)),
+        outcome: Outcome::of(&outcome(contract, &ran)),
         log: log(&ran),
         removed: Vec::new(),
         ..record.clone()
@@ -96,15 +96,16 @@ pub fn questions(ran: &Ran) -> Vec<Question> {
     questions.collect()
 }
 
-/// What came of a script.
+/// What came of a script that was asked for a contract.
 ///
 /// # Errors
-/// What it threw, or why it was stopped.
-pub fn outcome(ran: &Ran) -> Result<Value, HandlerError> {
+/// What it threw, why it was stopped, or that its answer is not one.
+pub fn outcome(contract: Contract, ran: &Ran) -> Result<Value, HandlerError> {
     let outcome = ran.outcome.as_ref();
     outcome
         .cloned()
         .map_err(|error| HandlerError::new(error.exception(), error.message()))
+        .and_then(|answer| contract.check(answer))
 }
 
 /// What a script logged, as a record keeps it.

@@ -119,7 +119,10 @@ impl App {
             id: self.record_id(CALL_PREFIX),
             contract,
             argument,
-            reach: self.reach(&directory, caller).await?,
+            reach: match caller.run_as {
+                Some(run_as) => self.reach_of(run_as).await?,
+                None => Reach::Nothing,
+            },
             directory,
             caller,
         };
@@ -130,15 +133,11 @@ impl App {
         outcome
     }
 
-    /// How far the *Run As* user of a call sees.
-    async fn reach(
-        &self,
-        directory: &Directory,
-        caller: &HandlerCaller<'_>,
-    ) -> Result<Reach, HandlerError> {
-        let Some(run_as) = caller.run_as else {
-            return Ok(Reach::Nothing);
-        };
+    /// How far a *Run As* user sees, by their record id.
+    ///
+    /// # Errors
+    /// `ExecutionUserException` when there is no such user, or they are not active.
+    pub async fn reach_of(&self, run_as: &str) -> Result<Reach, HandlerError> {
         let inactive = || {
             let message = "the user that the handler runs as is not active";
             HandlerError::new("ExecutionUserException", message)
@@ -156,12 +155,15 @@ impl App {
             })?;
         let user = user.filter(|user| user.check_active().is_ok());
         let user = user.ok_or_else(inactive)?;
+        let user_type = self.user_type_of(&user);
+        Ok(Reach::of(&user, user_type))
+    }
+
+    /// The type of a user's profile; a customer's, where the profile is gone.
+    pub fn user_type_of(&self, user: &User) -> UserType {
+        let directory = self.directory();
         let profile = directory.profile(&user.profile_id);
-        let user_type = profile.map(|profile| profile.user_type);
-        Ok(Reach::of(
-            &user,
-            user_type.unwrap_or(UserType::CspLitePortal),
-        ))
+        profile.map_or(UserType::CspLitePortal, |profile| profile.user_type)
     }
 
     async fn run_handler(&self, handler: &LoadedHandler, call: &Call<'_>) -> Done {
@@ -183,6 +185,7 @@ impl App {
                     at: call.caller.at,
                 };
                 let outcome = webhook::call(&self.outbound, asked).await;
+                let outcome = outcome.and_then(|answer| call.contract.check(answer));
                 let wall = Duration::from_secs_f64(stopwatch.seconds());
                 Done {
                     wall,
@@ -214,7 +217,7 @@ impl App {
             seed,
         };
         let ran = self.scripts.run(program, asked, Arc::new(host)).await;
-        Done::of(&ran, seed)
+        Done::of(call.contract, &ran, seed)
     }
 
     /// Counts the call, and tells the operator of one that failed: which handler, which version, which call,
@@ -279,9 +282,9 @@ impl Done {
     }
 
     /// What a script did.
-    fn of(ran: &Ran, seed: [u8; 32]) -> Done {
+    fn of(contract: Contract, ran: &Ran, seed: [u8; 32]) -> Done {
         Done {
-            outcome: replay::outcome(ran),
+            outcome: replay::outcome(contract, ran),
             questions: replay::questions(ran),
             log: replay::log(ran),
             seed: Some(seed),

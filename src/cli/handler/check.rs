@@ -164,7 +164,7 @@ async fn tried(
     let fixture = Arc::new(fixture);
     let world = Arc::clone(&fixture);
     let ran = engine.run(program, call, world).await;
-    let outcome = Outcome::of(&replay::outcome(&ran));
+    let outcome = Outcome::of(&replay::outcome(contract, &ran));
     Trial {
         name: fixture.name.clone(),
         problems: fixture.judge(contract, &outcome),

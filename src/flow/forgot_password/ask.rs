@@ -67,6 +67,7 @@ pub(in crate::flow) async fn ask(
         choice: &choice,
         captcha: admitted.captcha,
         is_block_told: may_know,
+        is_target_told: may_know || !addressee.is_by_hint,
     };
     one_time_password::open(app, visit, "forgot_password.init", order).await?;
     Ok(ForgotPasswordAnswer::OtpSent)

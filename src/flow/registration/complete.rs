@@ -3,14 +3,19 @@
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
 
+use super::attach::attach;
 use super::draft::{Draft, default_profile};
 use crate::app::App;
+use crate::app::handlers::Reach;
 use crate::flow::Visit;
 use crate::flow::authorization::{self, Checked};
 use crate::flow::one_time_password::{self, Comparison};
-use crate::handler::{self, AccountLink, HandlerError, NewUser, Registrant};
+use crate::handler::contract::Contract;
+use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registrant};
 use crate::identity::{Account, User, prefix};
+use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
+use crate::settings::BUILT_IN;
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
@@ -19,7 +24,7 @@ use crate::store::turn::Turn;
 use crate::verification::{Attempt, Purpose};
 
 /// How the user proved who they are (RFC 8176): by a one-time password.
-const AMR: &str = "otp";
+pub(super) const AMR: &str = "otp";
 
 /// What the app presents: the request identifier and the code, and the way it says they came by.
 pub type Proof = Attempt;
@@ -44,17 +49,18 @@ pub async fn complete(
     checked.client.check_permitted(&profile.id)?;
 
     let proven = attempt(app, visit, proof).await?;
-    let created = match run_handler(app, visit, &proven.draft).await? {
-        Ok(created) => created,
+    let created = match run_handler(app, visit, &profile.id, &proven.draft).await? {
+        Ok((Created::New(created), _)) => *created,
+        Ok((Created::Existing(user_id), reach)) => {
+            return attach(app, visit, checked, &proven, &reach, user_id).await;
+        }
         Err(error) => return give_up(app, visit, &proven, &error).await,
     };
     let user = user(app, visit, &proven, &profile.id, &created);
     let code = authorization::issue_code(app, visit, checked, AMR);
     let completion = Completion {
         identifier_hash: proven.identifier_hash,
-        account: new_account(app, visit, &created.account),
-        may_create_account: !matches!(created.account, AccountLink::Named { create: false, .. }),
-        is_account_shared: matches!(created.account, AccountLink::Named { .. }),
+        account: account(app, visit, created.account),
         phc: proven.draft.phc,
         failure: visit.event(app.record_id("0AE"), "registration.failed"),
         event: AuditEvent {
@@ -91,10 +97,10 @@ pub async fn complete(
 }
 
 /// A challenge that was opened by its code.
-struct Proven {
-    identifier_hash: [u8; 32],
-    channel: VerificationMethod,
-    draft: Draft,
+pub(super) struct Proven {
+    pub(super) identifier_hash: [u8; 32],
+    pub(super) channel: VerificationMethod,
+    pub(super) draft: Draft,
 }
 
 /// (a) Spends a try and compares, in one write of its own.
@@ -117,24 +123,15 @@ async fn attempt(app: &App, visit: &Visit, proof: Proof) -> Result<Proven, Failu
 async fn run_handler(
     app: &App,
     visit: &Visit,
+    profile_id: &str,
     draft: &Draft,
-) -> Result<Result<NewUser, HandlerError>, Failure> {
-    let settings = &visit.site.site.settings;
-    let run_as = settings
-        .registration_execution_user
-        .clone()
-        .unwrap_or_default();
-    let run_as = app
-        .store
-        .read("user.find", &run_as, |tx, id| {
-            Box::pin(store::user::find_by_id(tx, id))
-        })
-        .await?;
-    if run_as.is_none_or(|user| user.check_active().is_err()) {
-        let message = "the user that the registration handler runs as is not active";
-        return Ok(Err(HandlerError::new("ExecutionUserException", message)));
-    }
+) -> Result<Result<(Created, Reach), HandlerError>, Failure> {
+    let (site, settings) = (&visit.site.site, &visit.site.site.settings);
+    let run_as = settings.registration_execution_user.as_deref();
+    let run_as = run_as.unwrap_or_default();
     let registrant = Registrant {
+        username: &draft.username,
+        email: &draft.email,
         first_name: draft.first_name.as_deref(),
         last_name: &draft.last_name,
         phone: draft.phone.as_deref(),
@@ -142,12 +139,50 @@ async fn run_handler(
         extra: &draft.extra,
         customdata: &draft.customdata,
     };
-    Ok(handler::create_user(settings, &registrant))
+    let reach = match app.reach_of(run_as).await {
+        Ok(reach) => reach,
+        Err(error) => return Ok(Err(error)),
+    };
+    if settings.registration_handler == BUILT_IN {
+        let created = handler::create_user(settings, &registrant);
+        return Ok(created.map(|user| (Created::New(Box::new(user)), reach)));
+    }
+    let arguments = handler::arguments(site, profile_id, &registrant);
+    let argument = serde_json::to_value(arguments)
+        .map_err(|error| Fault::new("writing a handler's arguments", error))?;
+    let answer = app
+        .call_handler(
+            visit,
+            &settings.registration_handler,
+            Contract::CreateUser,
+            run_as,
+            argument,
+        )
+        .await;
+    let created =
+        answer.and_then(|answer| handler::accept(settings, profile_id, &registrant, answer));
+    let created = created.and_then(|created| within_reach(&reach, created));
+    Ok(created.map(|created| (created, reach)))
+}
+
+/// An account that a handler names by its id is one that it may see.
+fn within_reach(reach: &Reach, created: Created) -> Result<Created, HandlerError> {
+    match &created {
+        Created::New(user) => match &user.account {
+            AccountLink::Existing { id } if !reach.sees_account(id) => Err(no_account()),
+            _ => Ok(created),
+        },
+        Created::Existing(_) => Ok(created),
+    }
+}
+
+fn no_account() -> HandlerError {
+    HandlerError::new("AccountException", "the account does not exist")
 }
 
 /// A handler that fails is a mistake in the configuration: the request is over, no user was made,
 /// and the app is told why.
-async fn give_up<T>(
+pub(super) async fn give_up<T>(
     app: &App,
     visit: &Visit,
     proven: &Proven,
@@ -170,7 +205,7 @@ async fn give_up<T>(
 }
 
 /// The refusal of a registration that failed after its code was proven, with its log line.
-fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
+pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     tracing::warn!(
         request = %visit.request_id, exception = %error.exception, reason = %error.message,
         "a proven registration failed"
@@ -183,9 +218,7 @@ fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
 /// Everything that the last write needs.
 struct Completion {
     identifier_hash: [u8; 32],
-    account: Option<Account>,
-    may_create_account: bool,
-    is_account_shared: bool,
+    account: Linking,
     user: User,
     phc: String,
     code: AuthorizationCode,
@@ -213,15 +246,11 @@ async fn make_user(tx: &mut Transaction<'_>, completion: &Completion) -> Result<
     }
     let mut user = completion.user.clone();
     let mut new_account = None;
-    if let Some(account) = &completion.account {
-        match existing_account(tx, completion, account).await? {
-            Some(id) => user.account_id = Some(id),
-            None if completion.may_create_account => new_account = Some(account),
-            None => {
-                let error = HandlerError::new("AccountException", "the account does not exist");
-                return not_made(tx, completion, error).await;
-            }
-        }
+    match link(tx, &completion.account, at).await? {
+        Linked::Not => {}
+        Linked::To(id) => user.account_id = Some(id),
+        Linked::ToNew(account) => new_account = Some(account),
+        Linked::Missing => return not_made(tx, completion, no_account()).await,
     }
     // The constraint decides who gets a username. The account is made after the user, so that a
     // registration that lost leaves none behind (threat REG-05).
@@ -250,34 +279,76 @@ async fn not_made(
     Ok(Made::Not(error))
 }
 
-/// The account that a shared name already has; a user's own account is always a new one.
-async fn existing_account(
-    tx: &mut Transaction<'_>,
-    completion: &Completion,
-    account: &Account,
-) -> Result<Option<String>, Fault> {
-    if !completion.is_account_shared {
-        return Ok(None);
-    }
-    let mut existing = store::account::find_by_name(tx, &account.name).await?;
-    if existing.is_none() && completion.may_create_account {
-        // Of many that would make it at once one does, and the others find it.
-        let name_key = Account::name_key(&account.name);
-        store::turn::take(tx, Turn::Account(&name_key), account.created_at).await?;
-        existing = store::account::find_by_name(tx, &account.name).await?;
-    }
-    Ok(existing.map(|existing| existing.id))
+/// What the last write does about an account.
+enum Linking {
+    /// Nothing.
+    None,
+    /// It is the one with this record id.
+    Existing(String),
+    /// It is the one of this name; a missing one is made if it may be.
+    Shared { account: Account, may_create: bool },
+    /// It is made, even if others bear its name.
+    Own(Account),
 }
 
-fn new_account(app: &App, visit: &Visit, link: &AccountLink) -> Option<Account> {
-    let name = match link {
-        AccountLink::None => return None,
-        AccountLink::Named { name, .. } | AccountLink::Own { name } => name.clone(),
-    };
-    Some(Account {
+/// The account of a user who is about to be saved.
+enum Linked<'c> {
+    /// It is to be one that is not there.
+    Missing,
+    /// They have none.
+    Not,
+    /// One that is there.
+    To(String),
+    /// One that is made with them.
+    ToNew(&'c Account),
+}
+
+fn account(app: &App, visit: &Visit, link: AccountLink) -> Linking {
+    let named = |name| Account {
         id: app.record_id(prefix::ACCOUNT),
         name,
         created_at: visit.at,
+    };
+    match link {
+        AccountLink::Existing { id } => Linking::Existing(id),
+        AccountLink::Named { name, create } => Linking::Shared {
+            account: named(name),
+            may_create: create,
+        },
+        AccountLink::None => Linking::None,
+        AccountLink::Own { name } => Linking::Own(named(name)),
+    }
+}
+
+/// Finds the account. Of two registrations that both make one of a name, the second waits for the first
+/// and finds it.
+async fn link<'c>(
+    tx: &mut Transaction<'_>,
+    linking: &'c Linking,
+    at: Moment,
+) -> Result<Linked<'c>, Fault> {
+    let (account, may_create) = match linking {
+        Linking::None => return Ok(Linked::Not),
+        Linking::Own(account) => return Ok(Linked::ToNew(account)),
+        Linking::Existing(id) => {
+            let existing = store::account::find_by_id(tx, id).await?;
+            return Ok(existing.map_or(Linked::Missing, |account| Linked::To(account.id)));
+        }
+        Linking::Shared {
+            account,
+            may_create,
+        } => (account, *may_create),
+    };
+    let mut existing = store::account::find_by_name(tx, &account.name).await?;
+    if existing.is_none() && may_create {
+        let name_key = Account::name_key(&account.name);
+        store::turn::take(tx, Turn::Account(&name_key), at).await?;
+        existing = store::account::find_by_name(tx, &account.name).await?;
+    }
+    Ok(match existing {
+        Some(existing) => Linked::To(existing.id),
+        None if may_create => Linked::ToNew(account),
+        None => Linked::Missing,
     })
 }
 
@@ -294,7 +365,7 @@ fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &N
         email_key: draft.email_key.clone(),
         phone: created.phone.clone(),
         first_name: created.first_name.clone(),
-        last_name: draft.last_name.clone(),
+        last_name: created.last_name.clone(),
         profile_id: profile_id.to_owned(),
         account_id: None,
         locale: created.locale.clone(),

@@ -100,6 +100,7 @@ pub(in crate::flow) async fn open(
         choice: &template,
         captcha,
         is_block_told: true,
+        is_target_told: true,
     };
     let identifier = one_time_password::open(app, visit, "registration.init", order).await?;
     Ok(InitAnswer {

@@ -7,6 +7,7 @@
 //! it made, the passwords that it hashed, the codes that it refused.
 
 mod flows;
+mod hints;
 
 use std::collections::BTreeMap;
 

@@ -106,14 +106,18 @@ async fn call(site: &Site, contract: Contract, argument: Value) -> Result<Value,
 
 /// Asks a script that answers with what it found.
 async fn ask(site: &Site, question: Value) -> Result<Value, HandlerError> {
-    call(site, Contract::DiscoverUser, question).await
+    let answer = call(site, Contract::DiscoverUser, question).await;
+    answer.map(|mut answer| answer["userIds"].take())
 }
 
 /// Finds users, accounts or identifiers, and gives back their ids.
 const FIND: &str = "export async function discoverUser({ users, accounts, identifiers }) {
-    if (users) return (await vestibule.users.find(users)).map((user) => user.id);
-    if (accounts) return (await vestibule.accounts.find(accounts)).map((account) => account.id);
-    return (await vestibule.identifiers.find(identifiers)).map((found) => found.user.id);
+    const ids = async () => {
+        if (users) return (await vestibule.users.find(users)).map((user) => user.id);
+        if (accounts) return (await vestibule.accounts.find(accounts)).map((account) => account.id);
+        return (await vestibule.identifiers.find(identifiers)).map((found) => found.user.id);
+    };
+    return { userIds: await ids() };
 }";
 
 async fn calls(site: &Site) -> Vec<HandlerCall> {
@@ -183,9 +187,11 @@ on_both_databases! {
         }
         // What a script sees of a user holds nothing of credentials.
         put_script(&site, Contract::DiscoverUser, "export async function discoverUser() {
-            return (await vestibule.users.find({ username: 'janice@example.com' }))[0];
+            const [user] = await vestibule.users.find({ username: 'janice@example.com' });
+            return { customErrorMessage: JSON.stringify(user) };
         }").await;
-        let seen = ask(&site, json!({})).await.unwrap();
+        let seen = call(&site, Contract::DiscoverUser, json!({})).await.unwrap();
+        let seen: Value = serde_json::from_str(seen["customErrorMessage"].as_str().unwrap()).unwrap();
         let expected = types::DECLARATIONS.split("interface SeenUser {").nth(1).unwrap();
         assert_eq!(seen["emailVerified"], true);
         for name in seen.as_object().unwrap().keys() {
@@ -213,7 +219,9 @@ on_sqlite! {
         save(&site, User { account_id: own, ..colleague.clone() }).await;
         let visit = visit(&site);
         let by = async |question: Value| {
-            site.app.call_handler(&visit, "mine", Contract::DiscoverUser, &partner.id, question).await
+            let contract = Contract::DiscoverUser;
+            let answer = site.app.call_handler(&visit, "mine", contract, &partner.id, question).await;
+            answer.map(|mut answer| answer["userIds"].take())
         };
         assert_eq!(by(json!({"users": {"id": colleague.id}})).await, Ok(json!([colleague.id])));
         assert_eq!(by(json!({"users": {"id": janice.id}})).await, Ok(json!([])));
@@ -281,7 +289,7 @@ on_sqlite! {
             "const first = {number};
             export async function discoverUser() {{
                 await vestibule.users.find({{ id: 'x' }});
-                return [first, {number}];
+                return {{ userIds: [`${{first}}`, '{number}'] }};
             }}"
         );
         put_script(&site, Contract::DiscoverUser, &version(1)).await;
@@ -290,13 +298,13 @@ on_sqlite! {
                 for _ in 0..20 {
                     let seen = ask(&site, json!({})).await.expect("no call fails");
                     assert_eq!(seen[0], seen[1]);
-                    let seen = seen[0].as_u64().unwrap();
+                    let seen: i32 = seen[0].as_str().unwrap().parse().unwrap();
                     assert!(seen == number - 1 || seen == number, "{seen} while {number} came");
                 }
             };
             let replaced = version(u32::try_from(number).unwrap());
             tokio::join!(callers, put_script(&site, Contract::DiscoverUser, &replaced));
-            assert_eq!(ask(&site, json!({})).await, Ok(json!([number, number])));
+            assert_eq!(ask(&site, json!({})).await, Ok(json!([number.to_string(), number.to_string()])));
         }
     }
 }
@@ -368,7 +376,7 @@ on_sqlite! {
     async fn a_record_that_is_too_large_is_kept_in_part_and_not_replayed(site: Site) {
         put_script(&site, Contract::DiscoverUser, "export async function discoverUser({ long }) {
             for (let at = 0; at < 60; at++) await vestibule.users.find({ id: long + at });
-            return [];
+            return {};
         }").await;
         call(&site, Contract::DiscoverUser, json!({"long": "x".repeat(30_000)})).await.unwrap();
         let record = last_record(&site).await;
@@ -381,29 +389,30 @@ on_sqlite! {
 }
 
 /// What depends on the clock, on chance, on the answers and on their order.
-const RESTLESS: &str = "export async function discoverUser({ loginHint, customDataJson }) {
+const RESTLESS: &str = "export async function createUser({ loginHint, customDataJson }) {
     const [byEmail, byName] = await Promise.all([
         vestibule.users.find({ email: loginHint }),
         vestibule.users.find({ username: loginHint }),
     ]);
     const failed = await vestibule.users.find({ nonsense: '1' }).catch((error) => error.name);
-    return { now: Date.now(), random: Math.random(), id: crypto.randomUUID(), failed,
+    const attributes = { now: Date.now(), random: Math.random(), uuid: crypto.randomUUID(), failed,
         found: [byEmail.length, byName.length, byEmail[0]?.id], custom: JSON.parse(customDataJson) };
+    return { attributes };
 }";
 
 on_both_databases! {
     async fn a_replay_gives_the_same_output_and_a_changed_version_a_difference(site: Site) {
         site.register("janice@example.com").await;
-        put_script(&site, Contract::DiscoverUser, RESTLESS).await;
+        put_script(&site, Contract::CreateUser, RESTLESS).await;
         let argument = json!({"loginHint": "janice@example.com", "customDataJson": "{\"password\":\"Rosebud-1941\",\"plan\":\"gold\"}"});
-        call(&site, Contract::DiscoverUser, argument).await.unwrap();
+        call(&site, Contract::CreateUser, argument).await.unwrap();
         let record = last_record(&site).await;
         // The world goes on: none of it is asked again.
         site.execute("UPDATE app_user SET email_key = 'gone', username_key = id").await;
         let engine = &site.app.scripts;
         let run = async |source: &str| {
             let program = Program::compile(engine, "mine@1.js", source).await.unwrap();
-            replay(engine, &Arc::new(program), Contract::DiscoverUser, &record).await.unwrap()
+            replay(engine, &Arc::new(program), Contract::CreateUser, &record).await.unwrap()
         };
         let same = run(RESTLESS).await;
         assert_eq!((same.output.as_slice(), same.questions.as_slice()), (&[][..], &[][..]));
@@ -412,8 +421,8 @@ on_both_databases! {
 
         let changed = run(&RESTLESS.replace("byEmail.length, byName.length", "byEmail.length + 1")).await;
         assert!(!changed.is_same());
-        assert_eq!(changed.output[0], "- /result/found/0 1");
-        assert_eq!(changed.output[1], "+ /result/found/0 2");
+        assert_eq!(changed.output[0], "- /result/attributes/found/0 1");
+        assert_eq!(changed.output[1], "+ /result/attributes/found/0 2");
         assert!(changed.questions.is_empty(), "it asks the same: {:?}", changed.questions);
 
         let curious = run(&RESTLESS.replace("{ username: loginHint }", "{ username: 'other@example.com' }")).await;
@@ -436,7 +445,7 @@ on_sqlite! {
                 };
                 let world = Arc::new(fixture.clone());
                 let ran = engine.run(&program, asked, world).await;
-                let outcome = Outcome::of(&replay::outcome(&ran));
+                let outcome = Outcome::of(&replay::outcome(contract, &ran));
                 assert_eq!(fixture.judge(contract, &outcome), [""; 0], "{word}: {} {outcome:?}", fixture.name);
             }
         }

@@ -12,14 +12,14 @@ const PASSWORDLESS: &str = "/services/auth/headless/init/passwordless/login";
 const REGISTRATION: &str = "/services/auth/headless/init/registration";
 
 /// A user in good standing, and those whom a stranger must not tell from them; names of one length.
-fn everybody() -> Vec<String> {
+pub(super) fn everybody() -> Vec<String> {
     ["known", "unver", "lockd", "disab", "nobod"]
         .map(|name| format!("{name}@example.com"))
         .to_vec()
 }
 
 /// One user of each kind; strangers come to the public site.
-async fn prepare(site: &Site) {
+pub(super) async fn prepare(site: &Site) {
     for username in &everybody()[..4] {
         site.register(username).await;
     }
@@ -64,7 +64,7 @@ fn log_in(site: &Site, username: &str, password: &str) -> Call {
 }
 
 /// Who got a message; what is suppressed goes nowhere.
-async fn read_mail(site: &Site) -> Vec<String> {
+pub(super) async fn read_mail(site: &Site) -> Vec<String> {
     site.deliver().await;
     let messages = site.inbox.list(None);
     let sent = messages

@@ -3,9 +3,11 @@
 //! `customdata` stand in the place of `username`.
 
 use serde_json::{Value, json};
+use vestibule::handler::contract::Contract;
 use vestibule::identity::external_identifier::ExternalIdentifier;
 use vestibule::store;
 
+use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, START, Site, on_both_databases};
 
 /// The user of the stories.
@@ -20,10 +22,50 @@ const PHONE: &str = "+12035550100";
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     BuiltIn,
+    Script,
+    Webhook,
+}
+
+/// The handler of the page: it finds who has an order or a case, for an app that was here before.
+const SCRIPT: &str = r#"
+export async function discoverUser({ loginHint, customDataJson }) {
+  if (JSON.parse(customDataJson).cookie !== "seen-before") return { userIds: [] };
+  for (const kind of ["order", "case"]) {
+    const found = await vestibule.identifiers.find({ kind, value: loginHint });
+    if (found.length > 0) return { userIds: found.map(({ user }) => user.id) };
+  }
+  return { userIds: [], customErrorMessage: `there is no ${loginHint}` };
+}
+"#;
+
+/// A site that knows orders, and the server that does, if there is one.
+struct Shop {
+    user_id: String,
+    remote: Option<Remote>,
+}
+
+impl Shop {
+    /// What the customer's server answers from now on: whom the hint means, or nobody.
+    fn knows(&self, is_known: bool) {
+        let user_ids = if is_known {
+            vec![&self.user_id]
+        } else {
+            vec![]
+        };
+        if let Some(remote) = &self.remote {
+            remote.behave(Behaviour::json(&json!({"userIds": user_ids})));
+        }
+    }
+
+    /// What the customer's server was asked last.
+    fn asked(&self) -> Option<Value> {
+        let asked = self.remote.as_ref()?.received();
+        Some(asked.last().expect("it was asked").json()["argument"].clone())
+    }
 }
 
 /// A verified customer with an order and a case, and a site that reads both in one of the ways.
-async fn shop(site: &Site, way: Way) {
+async fn shop(site: &Site, way: Way) -> Shop {
     site.register(USERNAME).await;
     let user = site.user(USERNAME).await.expect("she is registered");
     site.execute(format!(
@@ -34,20 +76,44 @@ async fn shop(site: &Site, way: Way) {
     for (kind, value) in [("order", ORDER), ("case", CASE)] {
         identifier(site, &user.id, kind, value).await;
     }
+    let mut remote = None;
+    let handler = match way {
+        Way::BuiltIn => "builtin",
+        Way::Script => {
+            site.set_script("Orders", Contract::DiscoverUser, SCRIPT, &[])
+                .await;
+            "Orders"
+        }
+        Way::Webhook => {
+            let server = Remote::start(Behaviour::json(&json!({}))).await;
+            site.set_webhook("Orders", Contract::DiscoverUser, &server)
+                .await;
+            remote = Some(server);
+            "Orders"
+        }
+    };
+    let run_as = site
+        .entry("private")
+        .site
+        .settings
+        .registration_execution_user
+        .clone();
+    let settings = json!({
+        "headlessDiscoveryHandler": handler,
+        "headlessDiscoveryExecutionUser": run_as,
+        "headlessDiscoveryStrategies": ["identifier:order", "identifier:case"],
+        "isUserDisambiguationAllowedUsernamePwd": true,
+        "isUserDisambiguationAllowedForgotPwd": true,
+    });
     for name in ["private", "public"] {
-        site.update_settings_of(name, settings(way)).await;
+        site.update_settings_of(name, settings.clone()).await;
     }
-}
-
-fn settings(way: Way) -> Value {
-    match way {
-        Way::BuiltIn => json!({
-            "headlessDiscoveryHandler": "builtin",
-            "headlessDiscoveryStrategies": ["identifier:order", "identifier:case"],
-            "isUserDisambiguationAllowedUsernamePwd": true,
-            "isUserDisambiguationAllowedForgotPwd": true,
-        }),
-    }
+    let shop = Shop {
+        user_id: user.id,
+        remote,
+    };
+    shop.knows(true);
+    shop
 }
 
 /// Gives a user an identifier.
@@ -100,14 +166,29 @@ async fn logged_in(site: &Site, answer: Answer) -> String {
 }
 
 async fn order_number_and_password_of(site: &Site, way: Way) {
-    shop(site, way).await;
+    let shop = shop(site, way).await;
     let answer = site.send(password_login(site, ORDER, PASSWORD)).await;
     assert_eq!(logged_in(site, answer).await, USERNAME, "{way:?}");
+    if let Some(asked) = shop.asked() {
+        assert_eq!(
+            (&asked["loginHint"], &asked["verificationAction"]),
+            (&json!(ORDER), &json!("EMAIL"))
+        );
+        assert_eq!(asked["customDataJson"], r#"{"cookie":"seen-before"}"#);
+        let attributes = &asked["requestAttributes"];
+        assert_eq!(
+            attributes["CommunityUrl"],
+            site.entry("public").site.base_url
+        );
+        assert!(attributes["IpAddress"].is_string(), "{asked}");
+        assert!(!asked.to_string().contains(PASSWORD));
+    }
     // A wrong password and an order that is nobody's are told alike.
     let wrong = site
         .send(password_login(site, ORDER, "Wr0ng-password"))
         .await
         .expect_status(400);
+    shop.knows(false);
     let nobody = site
         .send(password_login(site, "ORD-99999", PASSWORD))
         .await
@@ -120,7 +201,7 @@ async fn order_number_and_password_of(site: &Site, way: Way) {
 }
 
 async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, method: &str) {
-    shop(site, way).await;
+    let shop = shop(site, way).await;
     let begin = |hint: &str| {
         let body = json!({"verificationmethod": method, "login_hint": hint,
             "customdata": {"cookie": "seen-before"}, "recaptcha": "test-pass"});
@@ -147,7 +228,11 @@ async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, m
         .header("auth-verification-type", method);
     let answer = site.send(proof).await;
     assert_eq!(logged_in(site, answer).await, USERNAME, "{way:?}");
+    if let Some(asked) = shop.asked() {
+        assert_eq!(asked["verificationAction"], method.to_uppercase());
+    }
     // Nobody's number gets the same answer, and no message.
+    shop.knows(false);
     let nobody = site.send(begin("ORD-99999")).await.expect_ok().json();
     let members = |value: &Value| {
         value
@@ -164,7 +249,7 @@ async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, m
 
 async fn order_number_and_a_new_password(site: &Site, way: Way) {
     const NEW_PASSWORD: &str = "Another-Pa55word";
-    shop(site, way).await;
+    let _shop = shop(site, way).await;
     let send = |mut body: Value| {
         body["login_hint"] = json!(ORDER);
         // As a JSON string, as the table of the page has it.
@@ -199,27 +284,36 @@ async fn order_number_and_a_new_password(site: &Site, way: Way) {
         .expect_status(400);
 }
 
-mod built_in {
-    use super::*;
+/// The four stories, in one way.
+macro_rules! stories {
+    ($name:ident, $way:expr) => {
+        mod $name {
+            use super::*;
 
-    on_both_databases! {
-        async fn order_number_and_password(site: Site) {
-            order_number_and_password_of(&site, Way::BuiltIn).await;
+            on_both_databases! {
+                async fn order_number_and_password(site: Site) {
+                    order_number_and_password_of(&site, $way).await;
+                }
+            }
+            on_both_databases! {
+                async fn order_number_and_one_time_password(site: Site) {
+                    a_number_and_a_one_time_password(&site, $way, ORDER, "email").await;
+                }
+            }
+            on_both_databases! {
+                async fn order_number_reset(site: Site) {
+                    order_number_and_a_new_password(&site, $way).await;
+                }
+            }
+            on_both_databases! {
+                async fn case_number_by_sms(site: Site) {
+                    a_number_and_a_one_time_password(&site, $way, CASE, "sms").await;
+                }
+            }
         }
-    }
-    on_both_databases! {
-        async fn order_number_and_one_time_password(site: Site) {
-            a_number_and_a_one_time_password(&site, Way::BuiltIn, ORDER, "email").await;
-        }
-    }
-    on_both_databases! {
-        async fn order_number_reset(site: Site) {
-            order_number_and_a_new_password(&site, Way::BuiltIn).await;
-        }
-    }
-    on_both_databases! {
-        async fn case_number_by_sms(site: Site) {
-            a_number_and_a_one_time_password(&site, Way::BuiltIn, CASE, "sms").await;
-        }
-    }
+    };
 }
+
+stories!(built_in, Way::BuiltIn);
+stories!(script, Way::Script);
+stories!(webhook, Way::Webhook);
