@@ -1,7 +1,8 @@
-//! `vestibule perform register|login|passwordless|reset|token`: a whole flow from the terminal, over the
-//! same wire as any app.
+//! `vestibule perform register|login|passwordless|reset|guest|token`: a whole flow from the terminal, over
+//! the same wire as any app.
 
 mod conversation;
+mod guest;
 mod target;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Flow {
+    /// Come as a guest, up to the token
+    Guest(guest::Arguments),
     /// Log in with username and password, up to the tokens
     Login(Login),
     /// Log in with a one-time password, up to the tokens
@@ -170,6 +173,7 @@ enum CodeFrom {
 /// Runs it.
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     match arguments.flow {
+        Flow::Guest(arguments) => guest::run(place, arguments).await,
         Flow::Login(login) => {
             let files = [Some(&login.password_file)];
             let performance = prepare(place, &login.server, None, &files)?;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::target::Target;
 use crate::cli::place::{Exit, Place};
-use crate::cli::wire::{Wire, form};
+use crate::cli::wire::{Answer, Wire, form};
 use crate::cli::{inbox, output};
 
 /// How long to wait for the code.
@@ -137,21 +137,7 @@ impl Performance<'_> {
             .wire
             .send(Method::POST, &url, &headers, Some(body))
             .await?;
-        let code = answer
-            .location
-            .as_deref()
-            .and_then(|location| url::Url::parse(location).ok())
-            .and_then(|url| {
-                url.query_pairs()
-                    .find(|(name, _)| name == "code")
-                    .map(|(_, c)| c.into_owned())
-            });
-        code.ok_or_else(|| {
-            Exit::refused(format!(
-                "authorize was answered {}: {}",
-                answer.status, answer.text
-            ))
-        })
+        code_of(&answer)
     }
 
     /// The end of every login, its step of this number: tokens for the code, and what userinfo says
@@ -193,6 +179,24 @@ impl Performance<'_> {
             .await?
             .json("userinfo")
     }
+}
+
+/// The authorization code of a redirect.
+pub(super) fn code_of(answer: &Answer) -> Result<String, Exit> {
+    let location = answer.location.as_deref();
+    let location = location.and_then(|location| url::Url::parse(location).ok());
+    let code = location.and_then(|url| {
+        let mut members = url.query_pairs();
+        members
+            .find(|(name, _)| name == "code")
+            .map(|(_, code)| code.into_owned())
+    });
+    code.ok_or_else(|| {
+        Exit::refused(format!(
+            "authorize was answered {}: {}",
+            answer.status, answer.text
+        ))
+    })
 }
 
 /// A text of an answer.

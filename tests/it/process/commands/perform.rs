@@ -73,3 +73,31 @@ fn a_code_that_came_earlier_is_not_taken_for_the_new_one() {
     assert_eq!(came["to"], to);
     server.stop();
 }
+
+#[test]
+fn a_guest_comes_once_and_again_under_the_same_id() {
+    let directory = tempdir().unwrap();
+    let mut server = Launch::dev(directory.path()).until_ready();
+    let here = ["--data-dir", "data"];
+    let guest = |arguments: &[&str]| {
+        run(
+            directory.path(),
+            &[&["perform", "guest"], arguments, &here[..]].concat(),
+        )
+    };
+    let uuid = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
+    let first = guest(&["--json", "--uvid", uuid]).json();
+    assert_eq!(first["claims"]["uvid"], uuid);
+    let token = first["tokens"]["access_token"].as_str().unwrap();
+    std::fs::write(directory.path().join("token"), token).unwrap();
+    let again = guest(&["--token-file", "token"]).expect_code(0);
+    let claims: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(claims["uvid"], uuid);
+    assert!(!again.stderr.contains(token), "{}", again.stderr);
+    let fresh = guest(&["--json"]).json();
+    assert_ne!(fresh["claims"]["uvid"], uuid);
+    guest(&["--uvid", "nonsense"]).expect_code(2);
+    guest(&["--scope", "openid"]).expect_code(3);
+    guest(&["--base-url", "http://127.0.0.1:1"]).expect_code(2);
+    server.stop();
+}
