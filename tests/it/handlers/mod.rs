@@ -1,5 +1,6 @@
 //! Customers' own code: scripts and webhooks as handlers, and what stops hostile ones.
 
+mod apex;
 mod calls;
 mod delivery;
 mod hostile;
