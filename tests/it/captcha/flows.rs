@@ -43,7 +43,7 @@ fn refusal(is_merged: bool, status_code: &str, name: &str, description: &str) ->
 async fn site(database: Database, remote: &Remote, changes: Value) -> Site {
     let mut setup = Setup::default();
     setup.config.captcha.timeout_ms = 400;
-    let site = site_that_asks(remote, database, setup).await;
+    let site = Box::pin(site_that_asks(remote, database, setup)).await;
     let mut settings = json!({
         "recaptchaScoreThreshold": 0.7, "recaptchaHostnames": ["app.example.com"],
         "recaptchaExpectedAction": "login",
