@@ -29,11 +29,14 @@ pub struct AddressRule {
     pub names: Names,
 }
 
+/// From a name to its addresses.
+type Known = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
+
 /// Who knows the addresses of a name.
 #[derive(Clone, Default)]
 pub enum Names {
     /// A function, for tests.
-    Fixed(Arc<dyn Fn(&str) -> Vec<IpAddr> + Send + Sync>),
+    Fixed(Arc<Known>),
     /// The machine's resolver.
     #[default]
     System,
