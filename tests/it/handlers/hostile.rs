@@ -1,5 +1,7 @@
 //! Hostile scripts: each is stopped within its limit, holds up nobody, and leaves nothing behind (threats HND).
 
+mod fuzz;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -82,6 +84,13 @@ async fn run(engine: &ScriptEngine, program: &Arc<Program>, host: &Arc<Slow>) ->
     engine
         .run(program, call, Arc::clone(host) as Arc<dyn Host>)
         .await
+}
+
+/// What becomes of a source; None if it does not even load.
+async fn run_source(engine: &ScriptEngine, source: &str) -> Option<Result<Value, ScriptError>> {
+    let program = Program::compile(engine, "fuzz.js", source).await.ok()?;
+    let ran = run(engine, &Arc::new(program), &Slow::new(100)).await;
+    Some(ran.outcome)
 }
 
 /// Runs the body, and then a harmless script, which must not notice.
