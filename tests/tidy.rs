@@ -111,7 +111,7 @@ const SHARED_STORIES: &[&str] = &[
 ];
 
 /// The stories that are told by another door and call the others: a first-party login has no flow of its
-/// own (docs/decisions/0014-first-party-logins-tell-the-same-stories.md).
+/// own (docs/decisions/0017-first-party-logins.md).
 const STORIES_BY_ANOTHER_DOOR: &[&str] = &["flow::first_party"];
 
 /// Ambient time and randomness, by the name that code would use.

@@ -29,7 +29,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<bool> {
     if !has_programs {
         return Ok(false);
     }
-    if has_modules() {
+    if packages::has_modules(&folder()) {
         return Ok(true);
     }
     if !may_install {
@@ -50,17 +50,6 @@ pub fn absence() -> String {
          To run it: install them (Debian: `apt-get install chromium nodejs npm`), run `npm ci` in tests/browser, and set\n    \
          {CHROMIUM_VARIABLE} if Chromium is not in PATH."
     )
-}
-
-/// Whether the pinned packages were installed since they were last changed.
-fn has_modules() -> bool {
-    let changed = |path: PathBuf| {
-        std::fs::metadata(path)
-            .and_then(|data| data.modified())
-            .ok()
-    };
-    let installed = changed(folder().join("node_modules/.package-lock.json"));
-    installed.is_some() && installed >= changed(folder().join("package-lock.json"))
 }
 
 fn folder() -> PathBuf {

@@ -19,6 +19,7 @@ mod browser;
 mod ci;
 mod deny;
 mod fuzz;
+mod jose;
 mod links;
 mod load;
 mod outcome;

@@ -1,5 +1,7 @@
-//! Packages of the system: installed when they are missing and nobody has to be asked, that is as root, with apt-get.
+//! Packages of the system: installed when they are missing and nobody has to be asked, that is as root, with apt-get. And
+//! whether the packages of npm that a folder pins are there.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::outcome::{Context, Outcome};
@@ -25,6 +27,17 @@ pub fn install(what: &str, names: &[&str]) -> Outcome<bool> {
 pub fn is_in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Whether the packages that a folder's lock file pins were installed since they were last changed.
+pub fn has_modules(folder: &Path) -> bool {
+    let changed = |path: PathBuf| {
+        std::fs::metadata(path)
+            .and_then(|data| data.modified())
+            .ok()
+    };
+    let installed = changed(folder.join("node_modules/.package-lock.json"));
+    installed.is_some() && installed >= changed(folder.join("package-lock.json"))
 }
 
 fn is_root() -> bool {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::args::Args;
 use crate::outcome::Outcome;
-use crate::{browser, postgres, step};
+use crate::{browser, jose, postgres, step};
 
 /// What `--help` shows.
 pub const HELP: &str = "\
@@ -15,13 +15,13 @@ Run every test of the workspace, on SQLite and on PostgreSQL.
 Usage: cargo xtask test [--no-install] [-- arguments for `cargo test`]
 
   --no-install   Do not install PostgreSQL, Chromium and Node.js when they are missing (done only as root, with apt-get),
-                 nor the packages of the browser test (with npm)
+                 nor the packages of the tests in JavaScript (with npm)
 
 What it does:
   1. finds the PostgreSQL server binaries, or installs them, or says loudly that their tests are skipped;
-  2. the same for what the browser test needs;
-  3. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1 and
-     VESTIBULE_TEST_REQUIRE_BROWSER=1 so that no test can skip in silence;
+  2. the same for what the browser test and the test with another JOSE library need;
+  3. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1,
+     VESTIBULE_TEST_REQUIRE_BROWSER=1 and VESTIBULE_TEST_REQUIRE_JOSE=1 so that no test can skip in silence;
   4. adds up the results: the last line is `N passed, N failed, N skipped`.
 
 The exit code is that of `cargo test`. Example, one room only: cargo xtask test -- --test it flow::registration";
@@ -52,6 +52,11 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
         println!("    {}", browser::absence());
     }
 
+    let has_jose = jose::find_or_install(may_install)?;
+    if !has_jose {
+        println!("    {}", jose::absence());
+    }
+
     let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
     command.args(passed_on);
     if let Some(bin) = &bin {
@@ -61,6 +66,9 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
     }
     if has_browser {
         command.env(browser::REQUIRE_VARIABLE, "1");
+    }
+    if has_jose {
+        command.env(jose::REQUIRE_VARIABLE, "1");
     }
     step::say(&format!(
         "test 3/3: cargo test --workspace --locked --no-fail-fast {}(the first build takes some minutes)",
@@ -78,6 +86,9 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
     }
     if !has_browser {
         println!("    {}", browser::absence());
+    }
+    if !has_jose {
+        println!("    {}", jose::absence());
     }
     if !status.success() && tally.failed == 0 {
         println!(

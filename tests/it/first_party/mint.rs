@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -55,6 +55,16 @@ impl Key {
         }
     }
 
+    /// The private key, PKCS #8 in PEM; of RSA only.
+    pub fn pkcs8(&self) -> String {
+        let Key::Rsa(pair) = self else {
+            panic!("only RSA")
+        };
+        let der: Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let text = STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n")
+    }
+
     fn sign(&self, message: &[u8]) -> Vec<u8> {
         let rng = SystemRandom::new();
         match self {
@@ -100,11 +110,13 @@ impl Key {
     }
 
     fn spki(&self) -> Vec<u8> {
-        match self {
-            Key::Ed25519(pair) => pair.public_key().as_der().unwrap().as_ref().to_vec(),
-            Key::P256(pair) => pair.public_key().as_der().unwrap().as_ref().to_vec(),
-            Key::Rsa(pair) => pair.public_key().as_der().unwrap().as_ref().to_vec(),
+        let der: PublicKeyX509Der<'_> = match self {
+            Key::Ed25519(pair) => pair.public_key().as_der(),
+            Key::P256(pair) => pair.public_key().as_der(),
+            Key::Rsa(pair) => pair.public_key().as_der(),
         }
+        .unwrap();
+        der.as_ref().to_vec()
     }
 
     /// A certificate for the key, in PEM, good in the years 2020 to 2039.

@@ -3,7 +3,7 @@
 
 mod attacks;
 mod documented;
-mod mint;
+pub mod mint;
 mod sessions;
 mod standard;
 mod tokens;

@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod crash;
 mod dev;
+mod jose;
 mod logs;
 mod running;
 mod serve;

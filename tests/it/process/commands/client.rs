@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{both, expect_refused, installations};
+use crate::first_party::mint::registered;
 
 #[tokio::test]
 async fn a_client_shows_its_secret_once_and_a_wrong_policy_changes_nothing() {
@@ -105,5 +106,56 @@ async fn a_client_shows_its_secret_once_and_a_wrong_policy_changes_nothing() {
         ] {
             expect_refused(installation.run(missing), 4, &["\"x\""]);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_registered_listed_and_removed_and_a_bad_one_is_refused() {
+    for installation in installations().await {
+        let create = ["client", "create", "shop", "--set", "scopes=openid api"];
+        installation.run(&create).expect_code(0);
+        let at = |name: &str| installation.path(name).display().to_string();
+        let good = at("good.pem");
+        std::fs::write(&good, registered().certificate()).unwrap();
+        for (name, text, part) in [
+            (
+                "over.pem",
+                registered().certificate_of("200101000000Z", "210101000000Z"),
+                "it ended at 2021-01-01T00:00:00Z",
+            ),
+            ("key.pem", registered().pkcs8(), "it holds a private key"),
+            ("none.pem", "hello".to_owned(), "there is no certificate"),
+            ("long.pem", "x".repeat(5_000), "longer than 4 KB"),
+        ] {
+            std::fs::write(at(name), text).unwrap();
+            let add = ["client", "certificate", "add", "shop", "--file", &at(name)];
+            expect_refused(installation.run(&add), 3, &[part]);
+        }
+        let add = ["client", "certificate", "add", "shop", "--file", &good];
+        installation.run(&add).expect_code(0);
+        let (added, text) = both(&installation, &["client", "certificate", "list", "shop"]);
+        let certificate = &added["certificates"][0];
+        assert_eq!(certificate["algorithm"], "RS256");
+        assert_eq!(certificate["not_after"], "2039-12-31T23:59:59Z");
+        assert_eq!(certificate["is_valid"], true);
+        let fingerprint = certificate["fingerprint"].as_str().unwrap();
+        assert!(text.contains(fingerprint), "{text}");
+        expect_refused(installation.run(&add), 3, &["is registered already"]);
+        let remove = ["client", "certificate", "remove", "shop", "--fingerprint"];
+        let other = [&remove[..], &["abcd"]].concat();
+        expect_refused(installation.run(&other), 4, &["has no certificate"]);
+        let own = [&remove[..], &[fingerprint, "--json"]].concat();
+        assert_eq!(installation.run(&own).json()["certificates"], json!([]));
+        installation.run(&add).expect_code(0);
+        let by_file = [
+            "client",
+            "certificate",
+            "remove",
+            "shop",
+            "--file",
+            &good,
+            "--json",
+        ];
+        assert_eq!(installation.run(&by_file).json()["certificates"], json!([]));
     }
 }

@@ -1,0 +1,50 @@
+//! What the test with another JOSE library needs: Node.js and the package that `tests/jose/package-lock.json` pins.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::outcome::Outcome;
+use crate::{packages, step};
+
+/// Set for the tests when all is there, so that the test cannot be skipped in silence.
+pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_JOSE";
+
+/// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
+/// skipped, and that the person was told so.
+pub fn find_or_install(may_install: bool) -> Outcome<bool> {
+    let missing: Vec<&str> = [("node", "nodejs"), ("npm", "npm")]
+        .into_iter()
+        .filter(|(program, _)| !packages::is_in_path(program))
+        .map(|(_, package)| package)
+        .collect();
+    let has_programs = missing.is_empty()
+        || may_install
+            && packages::install("what the test with another JOSE library needs", &missing)?;
+    if !has_programs {
+        return Ok(false);
+    }
+    if packages::has_modules(&folder()) {
+        return Ok(true);
+    }
+    if !may_install {
+        return Ok(false);
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder())
+        .stdin(std::process::Stdio::null());
+    step::run("install the JOSE library of a test: npm ci", &mut npm)?;
+    Ok(true)
+}
+
+/// What is said, before and after the tests, when something is missing.
+pub fn absence() -> String {
+    String::from(
+        "ATTENTION: the test with another JOSE library is SKIPPED: it needs Node.js and the package of tests/jose.\n    \
+         To run it: install Node.js (Debian: `apt-get install nodejs npm`) and run `npm ci` in tests/jose.",
+    )
+}
+
+fn folder() -> PathBuf {
+    step::workspace().join("tests").join("jose")
+}
