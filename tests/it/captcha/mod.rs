@@ -96,7 +96,7 @@ pub async fn site_that_asks(remote: &Remote, database: Database, setup: Setup) -
     // The limits of the edge are not what is tried here.
     setup.config.limits.rules.clear();
     setup.config.limits.enabled = false;
-    let site = Site::open_with(database, setup).await;
+    let site = Box::pin(Site::open_with(database, setup)).await;
     let sealed = Keyring::new(&MASTER_KEY).seal_text(
         Purpose::CaptchaSecret,
         CAPTCHA_SECRET_OWNER,
