@@ -11,9 +11,9 @@ use super::Visit;
 const PLATFORMS: [(&str, &str); 8] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
-    ("iOS", "iPhone"),
     ("CFNetwork", "iPhone"),
     ("Android", "Android"),
+    ("android", "Android"),
     ("Windows", "Windows"),
     ("Macintosh", "Mac"),
     ("Linux", "Linux"),

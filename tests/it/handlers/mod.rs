@@ -3,6 +3,8 @@
 mod apex;
 mod calls;
 mod delivery;
+mod discovery;
 mod hostile;
 mod receivers;
+mod registration;
 mod webhook;
