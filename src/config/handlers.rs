@@ -128,3 +128,40 @@ impl HandlersConfig {
 
 /// What a script may fetch at once; a webhook's answer is bounded more closely.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_its_bounds() {
+        type Change = fn(&mut HandlersConfig);
+        let cases: [(&str, Change); 6] = [
+            ("script_cpu_ms", |config| config.script_cpu_ms = 0),
+            ("script_deadline_ms", |config| {
+                config.script_deadline_ms = 30_001
+            }),
+            ("script_memory_mib", |config| config.script_memory_mib = 0),
+            ("script_stack_kib", |config| config.script_stack_kib = 63),
+            ("script_threads", |config| config.script_threads = 0),
+            ("webhook_timeout_ms", |config| {
+                config.webhook_timeout_ms = 10_001
+            }),
+        ];
+        assert_eq!(HandlersConfig::default().validate(), Ok(()));
+        for (key, change) in cases {
+            let mut config = HandlersConfig::default();
+            change(&mut config);
+            let reason = config.validate().unwrap_err();
+            assert!(reason.contains(key), "{reason}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_engine() {
+        assert_eq!(
+            HandlersConfig::default().script_limits(),
+            ScriptLimits::default()
+        );
+    }
+}

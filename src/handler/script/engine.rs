@@ -158,6 +158,10 @@ impl ScriptEngine {
         let run = {
             let (program, wires) = (Arc::clone(program), Arc::clone(wires));
             move || {
+                // Whoever waited for it while it stood in the queue may be gone.
+                if reply.is_closed() {
+                    return;
+                }
                 let (turned, used) = Turned::run(sandbox, &program, input, &wires);
                 let is_over = turned.waiting.is_none();
                 drop(reply.send(turned));

@@ -16,6 +16,7 @@ mod sandbox;
 mod threads;
 mod wires;
 
+use std::fmt;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -65,8 +66,8 @@ impl Default for ScriptLimits {
     }
 }
 
-/// One call of a script.
-#[derive(Clone, Debug)]
+/// One call of a script. What it is given may hold a one-time password, and is not told to Debug.
+#[derive(Clone)]
 pub struct ScriptCall {
     /// The export to call.
     pub function: &'static str,
@@ -101,8 +102,8 @@ pub struct HostError {
     pub message: String,
 }
 
-/// What became of a call, and what it cost.
-#[derive(Clone, Debug)]
+/// What became of a call, and what it cost. What was asked and logged is not told to Debug.
+#[derive(Clone)]
 pub struct Ran {
     /// The function's result.
     pub outcome: Result<Value, ScriptError>,
@@ -117,7 +118,7 @@ pub struct Ran {
 }
 
 /// A question of a script and its answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HostCall {
     /// What was asked: `users.find` and so on.
     pub name: &'static str,
@@ -214,6 +215,35 @@ impl ScriptError {
             ScriptError::Threw { message, .. } => message.clone(),
             other => other.to_string(),
         }
+    }
+}
+
+impl fmt::Debug for ScriptCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScriptCall")
+            .field("function", &self.function)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ran")
+            .field("failure", &self.outcome.as_ref().err())
+            .field("host_calls", &self.host_calls)
+            .field("cpu", &self.cpu)
+            .field("wall", &self.wall)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HostCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostCall")
+            .field("name", &self.name)
+            .field("is_answered", &self.answer.is_ok())
+            .finish_non_exhaustive()
     }
 }
 
