@@ -1,4 +1,4 @@
-//! Customers' own code: scripts and webhooks as handlers, and what stops hostile ones.
+//! Customers' own code: its calls and their records, hostile scripts, delivery by text message, and webhooks in the flows and over the wire.
 
 mod apex;
 mod calls;
@@ -8,3 +8,4 @@ mod hostile;
 mod receivers;
 mod registration;
 mod webhook;
+mod webhook_flows;
