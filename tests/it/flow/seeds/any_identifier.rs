@@ -2,6 +2,8 @@
 //! handler. The bodies of the page's flows are those of their own pages; here `login_hint` and
 //! `customdata` stand in the place of `username`.
 
+mod first_party;
+
 use serde_json::{Value, json};
 use vestibule::handler::contract::Contract;
 use vestibule::identity::external_identifier::ExternalIdentifier;
@@ -303,6 +305,16 @@ macro_rules! stories {
             on_both_databases! {
                 async fn order_number_reset(site: Site) {
                     order_number_and_a_new_password(&site, $way).await;
+                }
+            }
+            on_both_databases! {
+                async fn first_party_at_the_documented_endpoint(site: Site) {
+                    first_party::at_the_documented_endpoint(&site, $way).await;
+                }
+            }
+            on_both_databases! {
+                async fn first_party_at_the_standard_endpoint(site: Site) {
+                    first_party::at_the_standard_endpoint(&site, $way).await;
                 }
             }
             on_both_databases! {
