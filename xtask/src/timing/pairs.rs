@@ -98,6 +98,24 @@ pub const PAIRS: &[Pair] = &[
         Stranger::log_in,
     ),
     pair(
+        "init/passwordless/login, by a hint",
+        Who::Known,
+        Who::Unknown,
+        Stranger::init_by_hint,
+    ),
+    pair(
+        "init/passwordless/login, by a hint",
+        Who::Known,
+        Who::Locked,
+        Stranger::init_by_hint,
+    ),
+    pair(
+        "authorize, a hint and a wrong password",
+        Who::Known,
+        Who::Unknown,
+        Stranger::log_in_by_hint,
+    ),
+    pair(
         "authorize, a wrong code",
         Who::Known,
         Who::Unknown,

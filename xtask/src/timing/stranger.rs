@@ -59,6 +59,11 @@ impl Who {
         };
         format!("{kind}-{:02}@example.com", number % USERS)
     }
+
+    /// The number of an order of theirs, which the built-in discovery finds.
+    fn hint(self, number: usize) -> String {
+        self.username(number).replace("@example.com", "-order")
+    }
 }
 
 /// The app.
@@ -91,6 +96,14 @@ impl Stranger {
             let change = format!("{setting}=1000000");
             vestibule(&["site", "update", "public", "--set", &change])?;
         }
+        for change in [
+            "headlessDiscoveryStrategies=[\"verifiedEmail\",\"identifier:order\"]",
+            "headlessDiscoveryHandler=builtin",
+            "isUserDisambiguationAllowedUsernamePwd=true",
+        ] {
+            vestibule(&["site", "update", "public", "--set", change])?;
+        }
+        let mut orders = String::from("username,kind,value\n");
         let password_file = data.join("password-of-the-users");
         std::fs::write(&password_file, PASSWORD).context(password_file.display())?;
         let password_file = password_file.display().to_string();
@@ -107,7 +120,14 @@ impl Stranger {
             vestibule(&["user", "lock", &Who::Locked.username(number)])?;
             create(Who::Unverified, &password)?;
             create(Who::Passwordless, &[verified])?;
+            for who in [Who::Known, Who::Locked] {
+                orders += &format!("{},order,{}\n", who.username(number), who.hint(number));
+            }
         }
+        let file = data.join("orders.csv");
+        std::fs::write(&file, orders).context(file.display())?;
+        let file = file.display().to_string();
+        vestibule(&["user", "identifier", "import", "--file", &file])?;
         // A change from outside takes effect within a second.
         std::thread::sleep(Duration::from_millis(1_500));
         Ok(stranger)
@@ -122,6 +142,34 @@ impl Stranger {
     /// Asks for a code to log in with.
     pub fn init_passwordless(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let (taken, _) = self.ask_passwordless(&who.username(number))?;
+        Ok(taken)
+    }
+
+    /// Asks for a code to log in with, and names an order.
+    pub fn init_by_hint(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let body = json!({
+            "login_hint": who.hint(number), "verificationmethod": "email", "recaptcha": RECAPTCHA,
+        });
+        let path = "/services/auth/headless/init/passwordless/login";
+        let (taken, _) = self.ask(path, &body, 200)?;
+        Ok(taken)
+    }
+
+    /// Presents an order and a wrong password.
+    pub fn log_in_by_hint(&mut self, who: Who, number: usize) -> Outcome<Duration> {
+        let body = encode::form(&[
+            ("response_type", "code_credentials"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_challenge", CODE_CHALLENGE),
+            ("login_hint", &who.hint(number)),
+            ("password", "wrong Pa55word"),
+        ]);
+        let path = format!("{}/services/oauth2/authorize", self.base.path);
+        let headers = [FORM, ("Auth-Request-Type", "Named-User")];
+        let since = Instant::now();
+        let answer = self.site.post(&path, &headers, &body)?;
+        let (taken, _) = expect(since.elapsed(), answer, 400)?;
         Ok(taken)
     }
 
