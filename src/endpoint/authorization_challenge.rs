@@ -10,6 +10,7 @@ use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::{
     AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep, VerificationMethod,
 };
+use vestibule_protocol::strict_json;
 
 use super::answer::private;
 use super::arrival::{Arrival, status};
@@ -36,10 +37,12 @@ pub(super) fn is_meant(arrival: &Arrival, body: &[u8]) -> bool {
     if arrival.method != Method::POST || is_typed {
         return false;
     }
-    // No form of the authorization endpoint begins with a brace.
-    body.trim_ascii_start().first() == Some(&b'{')
-        || Parameters::parse(None, body)
-            .is_ok_and(|parameters| parameters.get("client_assertion").is_some())
+    match body.trim_ascii_start().first() == Some(&b'{') {
+        true => strict_json::parse_object(body)
+            .is_ok_and(|members| members.contains_key("client_assertion")),
+        false => Parameters::parse(None, body)
+            .is_ok_and(|parameters| parameters.get("client_assertion").is_some()),
+    }
 }
 
 /// Answers a request that came to the authorization endpoint.

@@ -133,6 +133,10 @@ on_sqlite! {
             "code_challenge": CHALLENGE, "username": JANICE, "password": "wrong"});
         let call = Call::post("/services/oauth2/authorize").json(&body);
         assert_eq!(site.send(call).await.expect_status(403).json()["error"], "authorization_required");
+        // Without an assertion it is a headless call that forgot what it wants, in JSON, too.
+        let body = json!({"username": JANICE, "password": PASSWORD});
+        let call = Call::post("/services/oauth2/authorize").json(&body);
+        assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_request");
         // With a request type it is the flow that it was before.
         site.send(site.password_call(JANICE, PASSWORD)
             .form("code_challenge", CHALLENGE)).await.expect_status(302);
