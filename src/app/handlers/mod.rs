@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use loaded::{Code, LoadedHandler, LoadedHandlers, load, problems, script_name};
-pub use record::open_record;
+pub use record::{open_record, shown_exception};
 pub use rights::Reach;
 
 use super::{App, Directory, SiteEntry, Visit};
@@ -235,7 +235,7 @@ impl App {
                 contract,
                 request = call.caller.request_id,
                 site = call.caller.site.site.name,
-                exception = record::shown_exception(error),
+                exception = shown_exception(error),
                 "a handler failed: `vestibule handler calls {}` shows why",
                 call.id
             );

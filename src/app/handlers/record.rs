@@ -110,7 +110,7 @@ pub fn open_record(keyring: &Keyring, call: &HandlerCall) -> Result<CallRecord, 
 
 /// The exception as a log line may show it: a name. A script may throw anything under any name, also
 /// what the request brought.
-pub(super) fn shown_exception(error: &HandlerError) -> &str {
+pub fn shown_exception(error: &HandlerError) -> &str {
     let name = error.exception.as_str();
     let is_name = name.len() <= 60
         && (name.ends_with("Exception") || name.ends_with("Error"))

@@ -6,7 +6,7 @@ use vestibule_protocol::headless::VerificationMethod;
 use super::attach::attach;
 use super::draft::{Draft, default_profile};
 use crate::app::App;
-use crate::app::handlers::Reach;
+use crate::app::handlers::{Reach, shown_exception};
 use crate::flow::Visit;
 use crate::flow::authorization::{self, Checked};
 use crate::flow::one_time_password::{self, Comparison};
@@ -15,7 +15,7 @@ use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registra
 use crate::identity::{Account, User, prefix};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::BUILT_IN;
+use crate::settings::{BUILT_IN, Settings};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
@@ -204,10 +204,18 @@ pub(super) async fn give_up<T>(
     Err(failed(visit, error).into())
 }
 
+/// The reason as a log line may show it. One that a customer's handler gives may hold what the request
+/// brought; it stands in the record of the call.
+fn shown_reason<'e>(settings: &Settings, error: &'e HandlerError) -> Option<&'e str> {
+    let is_ours = settings.registration_handler == BUILT_IN;
+    is_ours.then_some(error.message.as_str())
+}
+
 /// The refusal of a registration that failed after its code was proven, with its log line.
 pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     tracing::warn!(
-        request = %visit.request_id, exception = %error.exception, reason = %error.message,
+        request = %visit.request_id, exception = shown_exception(error),
+        reason = shown_reason(&visit.site.site.settings, error),
         "a proven registration failed"
     );
     Refusal::RegistrationFailed {
@@ -379,5 +387,24 @@ fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &N
         session_generation: 0,
         created_at: visit.at,
         updated_at: visit.at,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_reasons_reach_the_log() {
+        let error = HandlerError::new("DomainException", "not for janice@example.com");
+        let reason = |handler: &str| {
+            let settings = Settings {
+                registration_handler: handler.to_owned(),
+                ..Settings::default()
+            };
+            shown_reason(&settings, &error).map(str::to_owned)
+        };
+        assert_eq!(reason(BUILT_IN).as_deref(), Some(error.message.as_str()));
+        assert_eq!(reason("welcome"), None);
     }
 }
