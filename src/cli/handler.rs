@@ -281,6 +281,9 @@ async fn rollback(
         .await?;
     let (handler, number) = outcome.map_err(|refused| match refused {
         NoRollback::Missing => missing(&name),
+        NoRollback::NoVersion(_) if to.is_none() => Exit::missing(format!(
+            "{name:?} is at its first version: there is none before it"
+        )),
         NoRollback::NoVersion(number) => Exit::missing(format!("{name:?} has no version {number}")),
     })?;
     let text = format!(

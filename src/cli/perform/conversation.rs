@@ -54,7 +54,7 @@ impl Performance<'_> {
         };
         let newest = watch.newest(INBOX_SECONDS).await?.ok_or_else(|| {
             Exit::late(
-                "no message came into the inbox; with a relay configured use --code-from ask",
+                "no message came into the inbox; with a relay or a delivery handler use --code-from ask",
             )
         })?;
         match (newest["code"].as_str(), newest["suppressed"].as_str()) {
