@@ -277,6 +277,11 @@ impl Directory {
         self.handlers.get(name)
     }
 
+    /// Whether a handler is to be made ready once more although nothing was changed.
+    pub fn is_incomplete(&self) -> bool {
+        self.handlers.values().any(|handler| handler.is_tried_again)
+    }
+
     /// What of the handlers does not work, in sentences for health.
     pub fn handler_problems(&self) -> &[String] {
         &self.handler_problems

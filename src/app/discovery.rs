@@ -120,7 +120,7 @@ impl App {
                 Box::pin(store::user::find_by_id(tx, id))
             })
             .await?;
-        let user = user.filter(|user| reach.sees_user(settings, user, self.user_type_of(user)));
+        let user = user.filter(|user| self.sees(&reach, settings, user));
         Ok(Discovered { user, message })
     }
 
@@ -145,7 +145,7 @@ impl App {
             }
             let mut found = found
                 .into_iter()
-                .filter(|user| sought.is_meant(user, settings));
+                .filter(|user| Sought::is_meant(user, settings));
             match (found.next(), found.next()) {
                 (None, _) => {}
                 (user, None) => {
@@ -200,17 +200,11 @@ impl Sought {
         })
     }
 
-    /// Whether a user who was found is one whom the strategy means: somebody at this site who is in
-    /// use, and by what has proven itself.
-    fn is_meant(&self, user: &User, settings: &Settings) -> bool {
-        let is_proven = match self {
-            Sought::Email(_) => user.email_verified_at.is_some(),
-            Sought::Phone(_) => user.phone_verified_at.is_some(),
-            Sought::Attribute(..) | Sought::Identifier(..) | Sought::Username(_) => true,
-        };
+    /// Whether a user who was found is one who may be meant: somebody at this site who is in use.
+    fn is_meant(user: &User, settings: &Settings) -> bool {
         let is_member = settings.member_profiles.is_empty()
             || settings.member_profiles.contains(&user.profile_id);
-        is_proven && is_member && !user.is_integration && user.disabled_at.is_none()
+        is_member && !user.is_integration && user.disabled_at.is_none()
     }
 }
 
@@ -232,12 +226,12 @@ async fn find(tx: &mut Transaction<'_>, sought: &Sought) -> Result<Vec<User>, Fa
         Sought::Attribute(name, key) => {
             store::user_attribute::find(tx, name, key, USERS_MAX).await?
         }
-        Sought::Email(key) => store::user::find_by_email(tx, key, USERS_MAX).await?,
+        Sought::Email(key) => store::user::find_by_verified_email(tx, key, USERS_MAX).await?,
         Sought::Identifier(kind, key) => store::external_identifier::find(tx, kind, key)
             .await?
             .into_iter()
             .collect(),
-        Sought::Phone(number) => store::user::find_by_phone(tx, number, USERS_MAX).await?,
+        Sought::Phone(number) => store::user::find_by_verified_phone(tx, number, USERS_MAX).await?,
         Sought::Username(key) => store::user::find_by_username(tx, key)
             .await?
             .into_iter()

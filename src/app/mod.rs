@@ -181,10 +181,10 @@ impl App {
             })
             .await?;
         let version = installation.map_or(0, |installation| installation.version);
-        if version == self.directory.load().version {
+        let before = self.directory.load_full();
+        if version == before.version && !before.is_incomplete() {
             return Ok(false);
         }
-        let before = self.directory.load_full();
         let directory =
             Directory::load(&self.store, &self.keyring, &self.scripts, Some(&before)).await?;
         warn_of_test_captcha(&self.captcha, &directory);

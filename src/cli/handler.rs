@@ -5,6 +5,7 @@
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
+use vestibule_protocol::identifier::RecordId;
 
 use super::output;
 use super::place::{Exit, Installation, Place};
@@ -15,6 +16,7 @@ use crate::handler::types;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::settings::Site;
+use crate::store::audit::AuditEvent;
 use crate::store::handler::{Handler, HandlerVersion};
 use crate::store::{self, Transaction};
 
@@ -272,12 +274,18 @@ async fn rollback(
     name: String,
     to: Option<i64>,
 ) -> Result<(), Exit> {
-    let at = installation.clock.now();
+    let event = event(
+        installation,
+        "handler.rolled_back",
+        installation.clock.now(),
+    );
     let outcome = installation
         .store
-        .write("handler.rollback", (name.clone(), to, at), |tx, input| {
-            Box::pin(write_rollback(tx, input))
-        })
+        .write(
+            "handler.rollback",
+            (name.clone(), to, event),
+            |tx, input| Box::pin(write_rollback(tx, input)),
+        )
         .await?;
     let (handler, number) = outcome.map_err(|refused| match refused {
         NoRollback::Missing => missing(&name),
@@ -304,7 +312,7 @@ enum NoRollback {
 /// each sees what the other has left.
 async fn write_rollback(
     tx: &mut Transaction<'_>,
-    (name, to, at): &(String, Option<i64>, Moment),
+    (name, to, event): &(String, Option<i64>, AuditEvent),
 ) -> Result<Result<(Handler, i64), NoRollback>, Fault> {
     store::installation::bump(tx).await?;
     let Some(handler) = store::handler::find(tx, name).await? else {
@@ -315,16 +323,20 @@ async fn write_rollback(
     if version.is_none() {
         return Ok(Err(NoRollback::NoVersion(number)));
     }
-    store::handler::set_current(tx, &handler.id, number, *at).await?;
+    store::handler::set_current(tx, &handler.id, number, event.at).await?;
+    store::audit::insert(tx, &of_version(event, name, number)).await?;
     Ok(Ok((handler, number)))
 }
 
 async fn delete(place: &Place, installation: &Installation, name: String) -> Result<(), Exit> {
+    let event = event(installation, "handler.deleted", installation.clock.now());
     let deleted = installation
         .store
-        .write("handler.delete", name.clone(), |tx, name| {
-            Box::pin(delete_unless_named(tx, name))
-        })
+        .write(
+            "handler.delete",
+            (name.clone(), event),
+            |tx, (name, event)| Box::pin(delete_unless_named(tx, name, event)),
+        )
         .await?;
     match deleted {
         Ok(true) => {
@@ -344,6 +356,7 @@ async fn delete(place: &Place, installation: &Installation, name: String) -> Res
 async fn delete_unless_named(
     tx: &mut Transaction<'_>,
     name: &str,
+    event: &AuditEvent,
 ) -> Result<Result<bool, Vec<String>>, Fault> {
     store::installation::bump(tx).await?;
     let names_it = |site: &Site| -> Vec<String> {
@@ -359,7 +372,10 @@ async fn delete_unless_named(
         return Ok(Err(named));
     }
     match store::handler::find(tx, name).await? {
-        Some(handler) => store::handler::delete(tx, &handler.id).await.map(Ok),
+        Some(handler) => {
+            store::audit::insert(tx, &of_version(event, name, handler.version)).await?;
+            store::handler::delete(tx, &handler.id).await.map(Ok)
+        }
         None => Ok(Ok(false)),
     }
 }
@@ -372,6 +388,29 @@ async fn find(installation: &Installation, name: &str) -> Result<Handler, Exit> 
         })
         .await?;
     found.ok_or_else(|| missing(name))
+}
+
+/// An event that an administrator brought about.
+fn event(installation: &Installation, event: &'static str, at: Moment) -> AuditEvent {
+    AuditEvent {
+        id: RecordId::from_random("0AE", installation.entropy.bytes()).to_string(),
+        at,
+        event,
+        user_id: None,
+        client_id: None,
+        site_id: None,
+        ip: None,
+        request_id: None,
+        detail: String::from("{}"),
+    }
+}
+
+/// The event, when it is known which version of which handler it is about.
+fn of_version(event: &AuditEvent, name: &str, version: i64) -> AuditEvent {
+    AuditEvent {
+        detail: json!({"by": "command line", "handler": name, "version": version}).to_string(),
+        ..event.clone()
+    }
 }
 
 fn missing(name: &str) -> Exit {

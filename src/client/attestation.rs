@@ -230,9 +230,7 @@ impl Client {
             }
         };
         let made_at = claims.required_instant("iat").map_err(invalid)?;
-        if made_at > at.plus_seconds(PROOF_SECONDS_MAX)
-            || made_at.plus_seconds(PROOF_SECONDS_MAX) < at
-        {
+        if made_at > at.plus_seconds(SKEW_SECONDS) || made_at.plus_seconds(PROOF_SECONDS_MAX) < at {
             return Err(invalid(JwsProblem::Claim("iat")));
         }
         let jti = claims.required_text("jti").map_err(invalid)?;

@@ -27,7 +27,7 @@ use crate::token::{
     mint_token_id,
 };
 pub use client_authentication::ClientHeaders;
-use client_authentication::ClientProof;
+use client_authentication::{Authenticated, ClientProof, ProvenBy};
 pub use introspection::introspect;
 pub use revocation::revoke;
 
@@ -51,7 +51,11 @@ pub async fn exchange(
             authorization_code::exchange(app, visit, client, request, guest).await
         }
         GrantType::ClientCredentials => {
-            let client = proof.authenticate(app, visit, |_| true).await?.client;
+            let Authenticated { client, by, .. } = proof.authenticate(app, visit, |_| true).await?;
+            if matches!(by, ProvenBy::Attestation(_)) {
+                // An instance on somebody's phone is not the service that this grant is for.
+                return Err(Refusal::ClientSecretMissing.into());
+            }
             client_credentials::exchange(app, visit, &client, &request).await
         }
         GrantType::RefreshToken => {

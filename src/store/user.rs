@@ -74,6 +74,12 @@ statements! {
     FIND_BY_EMAIL = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
         WHERE email_key = $1 ORDER BY id LIMIT $2");
     FIND_BY_ID = concat!("SELECT ", user_columns!("app_user"), " FROM app_user WHERE id = $1");
+    FIND_BY_VERIFIED_EMAIL = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
+        WHERE email_key = $1 AND email_verified_at IS NOT NULL AND disabled_at IS NULL
+        ORDER BY id LIMIT $2");
+    FIND_BY_VERIFIED_PHONE = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
+        WHERE phone = $1 AND phone_verified_at IS NOT NULL AND disabled_at IS NULL
+        ORDER BY id LIMIT $2");
     FIND_BY_PHONE = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
         WHERE phone = $1 ORDER BY id LIMIT $2");
     FIND_BY_USERNAME =
@@ -225,6 +231,26 @@ pub async fn find_by_phone(
     limit: i64,
 ) -> Result<Vec<User>, Fault> {
     tx.list(&FIND_BY_PHONE, bind![phone, limit]).await
+}
+
+/// The users in use whose address, given in its compared form, has proven itself: at most `limit`.
+/// Those who only say that it is theirs are not among them, however many they are.
+pub async fn find_by_verified_email(
+    tx: &mut Transaction<'_>,
+    email_key: &str,
+    limit: i64,
+) -> Result<Vec<User>, Fault> {
+    tx.list(&FIND_BY_VERIFIED_EMAIL, bind![email_key, limit])
+        .await
+}
+
+/// The same for a phone number in E.164 form.
+pub async fn find_by_verified_phone(
+    tx: &mut Transaction<'_>,
+    phone: &str,
+    limit: i64,
+) -> Result<Vec<User>, Fault> {
+    tx.list(&FIND_BY_VERIFIED_PHONE, bind![phone, limit]).await
 }
 
 /// Users in the order of their usernames, from after one of them.

@@ -30,6 +30,8 @@ pub struct LoadedHandler {
     pub contract: Option<Contract>,
     /// What is called.
     pub code: Code,
+    /// Whether it could not be made ready for a reason that passes, and is to be tried again.
+    pub is_tried_again: bool,
 }
 
 /// What is called.
@@ -78,13 +80,25 @@ pub async fn load(
             .map_or(handler.version, |version| version.version);
         let known = before.and_then(|before| before.get(&handler.name));
         let known = known.filter(|known| known.id == handler.id && known.version == number);
-        let code = match (known.map(|known| &known.code), version) {
-            (Some(code @ Code::Script { .. }), _) => code.clone(),
-            (_, Some(version)) => open(&handler, &version, keyring, scripts)
-                .await
-                .unwrap_or_else(Code::Broken),
-            (_, None) => Code::Broken(String::from("its current version is missing")),
+        let opened = match (known.map(|known| &known.code), version) {
+            (Some(code @ Code::Script { .. }), _) => Ok(code.clone()),
+            (_, Some(version)) => open(&handler, &version, keyring, scripts).await,
+            (_, None) => Err(Unopened::from("its current version is missing")),
         };
+        let is_tried_again = opened.as_ref().is_err_and(|unopened| unopened.is_passing);
+        let former = before.and_then(|before| before.get(&handler.name));
+        if let Some(former) = former.filter(|former| {
+            is_tried_again && former.id == handler.id && !matches!(former.code, Code::Broken(_))
+        }) {
+            // The version before goes on until this one is ready.
+            let former = LoadedHandler {
+                is_tried_again,
+                ..LoadedHandler::clone(former)
+            };
+            loaded.insert(handler.name, Arc::new(former));
+            continue;
+        }
+        let code = opened.unwrap_or_else(|unopened| Code::Broken(unopened.reason));
         let was_broken = known.is_some_and(|known| matches!(known.code, Code::Broken(_)));
         if let Code::Broken(reason) = &code
             && !was_broken
@@ -102,10 +116,27 @@ pub async fn load(
             version: number,
             contract: Contract::parse(&handler.contract),
             code,
+            is_tried_again,
         };
         loaded.insert(handler.name, Arc::new(ready));
     }
     loaded
+}
+
+/// Why a version is not ready.
+struct Unopened {
+    reason: String,
+    /// Whether the reason passes.
+    is_passing: bool,
+}
+
+impl<S: Into<String>> From<S> for Unopened {
+    fn from(reason: S) -> Unopened {
+        Unopened {
+            reason: reason.into(),
+            is_passing: false,
+        }
+    }
 }
 
 async fn open(
@@ -113,7 +144,7 @@ async fn open(
     version: &HandlerVersion,
     keyring: &Keyring,
     scripts: &ScriptEngine,
-) -> Result<Code, String> {
+) -> Result<Code, Unopened> {
     match Body::parse(&version.body)? {
         Body::Script {
             source,
@@ -122,9 +153,13 @@ async fn open(
             let file = script_name(&handler.name, version.version);
             let program = Program::compile(scripts, &file, &source)
                 .await
-                .map_err(|problem| problem.to_string())?;
+                .map_err(|problem| Unopened {
+                    is_passing: problem.is_passing,
+                    reason: problem.to_string(),
+                })?;
             if !program.exports(&handler.contract) {
-                return Err(format!("it exports no function {}", handler.contract));
+                let reason = format!("it exports no function {}", handler.contract);
+                return Err(Unopened::from(reason));
             }
             Ok(Code::Script {
                 program: Arc::new(program),

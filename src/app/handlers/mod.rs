@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 pub use loaded::{Code, LoadedHandler, LoadedHandlers, load, problems, script_name};
 pub use record::{open_record, shown_exception};
@@ -27,6 +28,7 @@ use crate::handler::webhook::{self, WebhookCall};
 use crate::handler::{CALL_PREFIX, HandlerError};
 use crate::identity::{User, UserType};
 use crate::moment::{Moment, Stopwatch};
+use crate::settings::Settings;
 use crate::store;
 use host::LiveHost;
 
@@ -156,14 +158,23 @@ impl App {
         let user = user.filter(|user| user.check_active().is_ok());
         let user = user.ok_or_else(inactive)?;
         let user_type = self.user_type_of(&user);
-        Ok(Reach::of(&user, user_type))
+        Ok(Reach::of(
+            &user,
+            user_type.unwrap_or(UserType::CspLitePortal),
+        ))
     }
 
-    /// The type of a user's profile; a customer's, where the profile is gone.
-    pub fn user_type_of(&self, user: &User) -> UserType {
+    /// Whether a user may be looked up within a reach. Whose profile is not known yet is taken for an
+    /// internal user.
+    pub fn sees(&self, reach: &Reach, settings: &Settings, user: &User) -> bool {
+        let user_type = self.user_type_of(user).unwrap_or(UserType::Standard);
+        reach.sees_user(settings, user, user_type)
+    }
+
+    fn user_type_of(&self, user: &User) -> Option<UserType> {
         let directory = self.directory();
         let profile = directory.profile(&user.profile_id);
-        profile.map_or(UserType::CspLitePortal, |profile| profile.user_type)
+        profile.map(|profile| profile.user_type)
     }
 
     async fn run_handler(&self, handler: &LoadedHandler, call: &Call<'_>) -> Done {
@@ -208,6 +219,7 @@ impl App {
             site: Arc::clone(call.caller.site),
             reach: call.reach.clone(),
             allowed_hosts: allowed_hosts.to_vec(),
+            fetches: Semaphore::new(host::FETCHES_MAX),
         };
         let seed = self.entropy.bytes::<32>();
         let asked = ScriptCall {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{ContractWord, input, missing};
+use super::{ContractWord, input, missing, of_version};
 use crate::cli::output;
 use crate::cli::place::{Exit, Installation, Place};
 use crate::handler::HANDLER_PREFIX;
@@ -15,6 +15,7 @@ use crate::handler::types;
 use crate::moment::{BASE62, Entropy, Moment};
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, Purpose};
+use crate::store::audit::AuditEvent;
 use crate::store::handler::{Handler, HandlerVersion};
 use crate::store::{self, Transaction};
 use vestibule_protocol::identifier::RecordId;
@@ -129,7 +130,12 @@ impl Create {
         if let (Some(path), Some(text)) = (&self.out, template) {
             write_new(path, text)?;
         }
-        insert(&installation, handler.clone(), &body, at).await?;
+        let inserted = insert(&installation, handler.clone(), &body, at).await;
+        if let (Err(_), Some(path), Some(_)) = (&inserted, &self.out, template) {
+            // Nothing was made, so nothing is left; the file is ours, for it was not there before.
+            let _ = std::fs::remove_file(path);
+        }
+        inserted?;
         self.tell(place, &handler, secret.filter(|_| is_made))
     }
 
@@ -224,15 +230,20 @@ async fn insert(
         body: body.to_text(),
         created_at: at,
     };
+    let event = super::event(installation, "handler.created", at);
     let is_new = installation
         .store
         .write(
             "handler.create",
-            (handler, version),
-            |tx, (handler, version)| {
+            (handler, version, event),
+            |tx, (handler, version, event)| {
                 Box::pin(async move {
                     store::installation::bump(tx).await?;
-                    store::handler::insert(tx, handler, version).await
+                    let is_new = store::handler::insert(tx, handler, version).await?;
+                    if is_new {
+                        store::audit::insert(tx, &of_version(event, &handler.name, 1)).await?;
+                    }
+                    Ok(is_new)
                 })
             },
         )
@@ -253,7 +264,7 @@ struct Change {
     hosts: Option<Vec<String>>,
     /// The new secret, sealed for the handler of this record id.
     secret: Option<(String, Vec<u8>)>,
-    at: Moment,
+    event: AuditEvent,
 }
 
 /// What a new version begins with.
@@ -303,7 +314,7 @@ impl Set {
             body,
             hosts,
             secret,
-            at: installation.clock.now(),
+            event: super::event(installation, "handler.set", installation.clock.now()),
         };
         let outcome = installation
             .store
@@ -343,17 +354,18 @@ async fn write_change(
         if *id != handler.id {
             return Ok(Err(Refused::Missing));
         }
-        store::handler::set_secret(tx, id, sealed, change.at).await?;
+        store::handler::set_secret(tx, id, sealed, change.event.at).await?;
     }
     let number = versions.last().map_or(0, |last| last.version) + 1;
     let version = HandlerVersion {
         handler_id: handler.id.clone(),
         version: number,
         body: body.to_text(),
-        created_at: change.at,
+        created_at: change.event.at,
     };
     store::handler::insert_version(tx, &version).await?;
-    store::handler::set_current(tx, &handler.id, number, change.at).await?;
+    store::handler::set_current(tx, &handler.id, number, change.event.at).await?;
+    store::audit::insert(tx, &of_version(&change.event, &handler.name, number)).await?;
     Ok(Ok(number))
 }
 

@@ -3,6 +3,7 @@
 //! An import is read and checked line by line and saved in batches. What cannot be saved is told with its
 //! line and left out; what is there already is passed over, so the same file may be given again.
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +192,15 @@ struct Entry {
     event: AuditEvent,
 }
 
+impl Entry {
+    /// Kind and compared value, and whose it is to be.
+    fn owned(&self) -> ((String, String), String) {
+        let identifier = &self.identifier;
+        let named = (identifier.kind.clone(), self.key.clone());
+        (named, identifier.user_id.clone())
+    }
+}
+
 /// What came of saving one.
 #[derive(Clone, Copy, PartialEq)]
 enum Saved {
@@ -237,15 +247,36 @@ struct Wanted {
 struct Tally {
     added: u64,
     there: u64,
-    problems: Vec<String>,
+    problems: Vec<(u64, String)>,
     problem_count: u64,
+    /// What lines before would add, in a dry run: kind and value, and whose.
+    would_be: HashMap<(String, String), String>,
 }
 
 impl Tally {
+    /// What would come of a line after all before it.
+    fn after_lines_before(
+        &mut self,
+        (named, user_id): ((String, String), String),
+        found: Saved,
+    ) -> Saved {
+        if found != Saved::New {
+            return found;
+        }
+        match self.would_be.get(&named) {
+            Some(holder) if *holder == user_id => Saved::There,
+            Some(_) => Saved::Taken,
+            None => {
+                self.would_be.insert(named, user_id);
+                Saved::New
+            }
+        }
+    }
+
     fn refuse(&mut self, number: u64, reason: &str) {
         self.problem_count += 1;
         if self.problems.len() < PROBLEMS_SHOWN_MAX {
-            self.problems.push(format!("line {number}: {reason}"));
+            self.problems.push((number, reason.to_owned()));
         }
     }
 }
@@ -258,9 +289,10 @@ async fn import(
 ) -> Result<(), Exit> {
     let mut tally = Tally::default();
     let mut batch = Vec::with_capacity(BATCH);
+    let text = read(file)?;
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .from_reader(open(file)?);
+        .from_reader(text.as_slice());
     let headers = reader.headers().map_err(|error| unreadable(file, &error))?;
     for column in ["username", "kind", "value"] {
         if !headers.iter().any(|header| header == column) {
@@ -290,14 +322,29 @@ async fn import(
     report(place, file, is_dry, tally)
 }
 
-fn open(file: &Path) -> Result<Box<dyn Read>, Exit> {
-    if file == Path::new("-") {
-        return Ok(Box::new(std::io::stdin()));
+/// The file, with one kind of line ends, so that lines are counted as an editor counts them. No value has
+/// a line break in it, so a quote that is not closed on its line is a slip that would swallow the rest.
+fn read(file: &Path) -> Result<Vec<u8>, Exit> {
+    let mut bytes = Vec::new();
+    let read = match file == Path::new("-") {
+        true => std::io::stdin().read_to_end(&mut bytes).map(drop),
+        false => std::fs::read(file).map(|read| bytes = read),
+    };
+    read.map_err(|error| Exit::refused(format!("{}: {error}", file.display())))?;
+    let mut lines = Vec::with_capacity(bytes.len());
+    for (number, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+            return Err(Exit::refused(format!(
+                "{}: line {}: a quote is not closed",
+                file.display(),
+                number + 1
+            )));
+        }
+        lines.extend_from_slice(line);
+        lines.push(b'\n');
     }
-    match std::fs::File::open(file) {
-        Ok(opened) => Ok(Box::new(opened)),
-        Err(error) => Err(Exit::refused(format!("{}: {error}", file.display()))),
-    }
+    Ok(lines)
 }
 
 fn unreadable(file: &Path, error: &csv::Error) -> Exit {
@@ -372,7 +419,12 @@ async fn save_batch(
         })
         .collect();
     let saved = if is_dry {
-        look_up(installation, entries).await?
+        let wanted: Vec<_> = entries.iter().map(|(_, entry)| entry.owned()).collect();
+        let found = look_up(installation, entries).await?;
+        let found = wanted.into_iter().zip(found);
+        found
+            .map(|(wanted, found)| tally.after_lines_before(wanted, found))
+            .collect()
     } else {
         save_all(installation, entries).await?
     };
@@ -431,9 +483,15 @@ async fn look_up(
 /// Tells what came of it; an import with problems ends with an error, after everything else is saved.
 fn report(place: &Place, file: &Path, is_dry: bool, tally: Tally) -> Result<(), Exit> {
     let verb = if is_dry { "would be added" } else { "added" };
+    let mut problems = tally.problems;
+    problems.sort();
+    let mut lines: Vec<String> = problems
+        .iter()
+        .map(|(number, reason)| format!("line {number}: {reason}"))
+        .collect();
     let json = json!({
         "added": tally.added, "already_there": tally.there, "refused": tally.problem_count,
-        "problems": tally.problems, "dry_run": is_dry,
+        "problems": lines, "dry_run": is_dry,
     });
     let text = format!(
         "{} {verb}, {} already there, {} refused",
@@ -443,7 +501,6 @@ fn report(place: &Place, file: &Path, is_dry: bool, tally: Tally) -> Result<(), 
     if tally.problem_count == 0 {
         return Ok(());
     }
-    let mut lines = tally.problems;
     let more = tally.problem_count - lines.len() as u64;
     if more > 0 {
         lines.push(format!("and {more} more"));

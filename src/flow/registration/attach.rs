@@ -54,7 +54,14 @@ pub(super) async fn attach(
     let Some(user) = user.filter(|user| is_registrant(app, visit, proven, reach, user)) else {
         return give_up(app, visit, proven, &not_theirs()).await;
     };
-    checked.client.check_permitted(&user.profile_id)?;
+    if let Err(refusal) = checked.client.check_permitted(&user.profile_id) {
+        // The code has been shown: it is over, as after every failure behind it.
+        let over: Result<AuthorizationAnswer, _> = give_up(app, visit, proven, &not_theirs()).await;
+        return over.map_err(|failure| match failure {
+            Failure::Refused(_) => refusal.into(),
+            broken => broken,
+        });
+    }
     let code = authorization::issue_code(app, visit, checked, AMR);
     let attachment = Attachment {
         identifier_hash: proven.identifier_hash,
@@ -98,7 +105,6 @@ fn not_theirs() -> HandlerError {
 /// has just proven.
 fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user: &User) -> bool {
     let settings = &visit.site.site.settings;
-    let user_type = app.user_type_of(user);
     let draft = &proven.draft;
     let is_proven = match proven.channel {
         VerificationMethod::Email => {
@@ -108,7 +114,7 @@ fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user:
             user.phone_verified_at.is_some() && user.phone.is_some() && user.phone == draft.phone
         }
     };
-    is_proven && user.check_active().is_ok() && reach.sees_user(settings, user, user_type)
+    is_proven && user.check_active().is_ok() && app.sees(reach, settings, user)
 }
 
 /// What came of the write.

@@ -49,8 +49,8 @@ pub async fn complete(
     checked.client.check_permitted(&profile.id)?;
 
     let proven = attempt(app, visit, proof).await?;
-    let created = match run_handler(app, visit, &profile.id, &proven.draft).await? {
-        Ok((Created::New(created), _)) => *created,
+    let (created, reach) = match run_handler(app, visit, &profile.id, &proven.draft).await? {
+        Ok((Created::New(created), reach)) => (*created, reach),
         Ok((Created::Existing(user_id), reach)) => {
             return attach(app, visit, checked, &proven, &reach, user_id).await;
         }
@@ -60,7 +60,7 @@ pub async fn complete(
     let code = authorization::issue_code(app, visit, checked, AMR);
     let completion = Completion {
         identifier_hash: proven.identifier_hash,
-        account: account(app, visit, created.account),
+        account: account(app, visit, created.account, &reach),
         phc: proven.draft.phc,
         failure: visit.event(app.record_id("0AE"), "registration.failed"),
         event: AuditEvent {
@@ -145,7 +145,8 @@ async fn run_handler(
     };
     if settings.registration_handler == BUILT_IN {
         let created = handler::create_user(settings, &registrant);
-        return Ok(created.map(|user| (Created::New(Box::new(user)), reach)));
+        // The accounts of the built-in handler are named by the site's settings, not by code.
+        return Ok(created.map(|user| (Created::New(Box::new(user)), Reach::Site)));
     }
     let arguments = handler::arguments(site, profile_id, &registrant);
     let argument = serde_json::to_value(arguments)
@@ -293,8 +294,12 @@ enum Linking {
     None,
     /// It is the one with this record id.
     Existing(String),
-    /// It is the one of this name; a missing one is made if it may be.
-    Shared { account: Account, may_create: bool },
+    /// It is the one of this name, if the handler may see it; a missing one is made if it may be.
+    Shared {
+        account: Account,
+        may_create: bool,
+        reach: Reach,
+    },
     /// It is made, even if others bear its name.
     Own(Account),
 }
@@ -311,7 +316,7 @@ enum Linked<'c> {
     ToNew(&'c Account),
 }
 
-fn account(app: &App, visit: &Visit, link: AccountLink) -> Linking {
+fn account(app: &App, visit: &Visit, link: AccountLink, reach: &Reach) -> Linking {
     let named = |name| Account {
         id: app.record_id(prefix::ACCOUNT),
         name,
@@ -321,7 +326,9 @@ fn account(app: &App, visit: &Visit, link: AccountLink) -> Linking {
         AccountLink::Existing { id } => Linking::Existing(id),
         AccountLink::Named { name, create } => Linking::Shared {
             account: named(name),
-            may_create: create,
+            // Only who sees them all may make one.
+            may_create: create && *reach == Reach::Site,
+            reach: reach.clone(),
         },
         AccountLink::None => Linking::None,
         AccountLink::Own { name } => Linking::Own(named(name)),
@@ -335,7 +342,7 @@ async fn link<'c>(
     linking: &'c Linking,
     at: Moment,
 ) -> Result<Linked<'c>, Fault> {
-    let (account, may_create) = match linking {
+    let (account, may_create, reach) = match linking {
         Linking::None => return Ok(Linked::Not),
         Linking::Own(account) => return Ok(Linked::ToNew(account)),
         Linking::Existing(id) => {
@@ -345,7 +352,8 @@ async fn link<'c>(
         Linking::Shared {
             account,
             may_create,
-        } => (account, *may_create),
+            reach,
+        } => (account, *may_create, reach),
     };
     let mut existing = store::account::find_by_name(tx, &account.name).await?;
     if existing.is_none() && may_create {
@@ -354,6 +362,7 @@ async fn link<'c>(
         existing = store::account::find_by_name(tx, &account.name).await?;
     }
     Ok(match existing {
+        Some(existing) if !reach.sees_account(&existing.id) => Linked::Missing,
         Some(existing) => Linked::To(existing.id),
         None if may_create => Linked::ToNew(account),
         None => Linked::Missing,

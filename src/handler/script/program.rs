@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::ScriptError;
 use super::engine::ScriptEngine;
 use super::sandbox::{LoadProblem, Sandbox};
 
@@ -32,6 +33,8 @@ pub struct CompileProblem {
     pub column: Option<u32>,
     /// What is wrong.
     pub message: String,
+    /// Whether it says nothing of the source: the engine was busy or late.
+    pub is_passing: bool,
 }
 
 impl CompileProblem {
@@ -40,6 +43,7 @@ impl CompileProblem {
             line: None,
             column: None,
             message: message.into(),
+            is_passing: false,
         }
     }
 }
@@ -50,6 +54,7 @@ impl From<LoadProblem> for CompileProblem {
             line: problem.line,
             column: problem.column,
             message: problem.message,
+            is_passing: false,
         }
     }
 }
@@ -77,7 +82,10 @@ impl Program {
         }
         let file: String = file.chars().filter(|letter| !letter.is_control()).collect();
         let loaded = engine.load(file.clone(), source.to_owned()).await;
-        let exports = loaded.map_err(|error| CompileProblem::new(error.to_string()))??;
+        let exports = loaded.map_err(|error| CompileProblem {
+            is_passing: matches!(error, ScriptError::Busy | ScriptError::Late),
+            ..CompileProblem::new(error.to_string())
+        })??;
         Ok(Program {
             file,
             source: source.to_owned(),

@@ -190,3 +190,20 @@ on_both_databases! {
         log_in(&site, "janice@example.com").await.expect_status(400);
     }
 }
+
+on_both_databases! {
+    async fn who_only_says_that_a_number_is_theirs_does_not_lock_its_owner_out(site: Site) {
+        user(&site, "janice@example.com", "phone = '+12035550100', phone_verified_at = 1").await;
+        let janice = site.user("janice@example.com").await.unwrap();
+        for number in 0..60 {
+            let mut claimant = janice.clone();
+            claimant.id = format!("0050000000000{number:02}AAA");
+            claimant.username_key = format!("u{number}@example.com");
+            claimant.username.clone_from(&claimant.username_key);
+            claimant.phone_verified_at = None;
+            site.app.store.write("user.insert", claimant, |tx, user| Box::pin(store::user::insert(tx, user))).await.unwrap();
+        }
+        built_in(&site, json!(["verifiedPhone"])).await;
+        log_in(&site, "+12035550100").await.expect_status(302);
+    }
+}

@@ -109,7 +109,7 @@ on_both_databases! {
             "error": "registration_error",
             "error_description": "user was unable to be created in apex",
             "apex_error":
-                "ExecutionUserException: the user that the registration handler runs as is not active",
+                "ExecutionUserException: the user that the handler runs as is not active",
         }));
         site.execute("UPDATE app_user SET locked_at = NULL WHERE is_integration = 1").await;
         // REG-04: the request is over, and there is no half a user.

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 use vestibule::handler::contract::Contract;
 use vestibule::handler::record::Outcome;
+use vestibule::identity::Account;
+use vestibule::store;
 
 use crate::fixture::remote::{Behaviour, Remote};
-use crate::fixture::{Answer, PASSWORD, Site, on_both_databases, registration};
+use crate::fixture::{Answer, PASSWORD, START, Site, on_both_databases, registration};
 
 const SCRIPT: &str = r#"
 export async function createUser({ profileId, data, customUserDataMap, experienceId, password }) {
@@ -191,5 +193,34 @@ on_both_databases! {
         }
         let calls = site.handler_calls().await;
         assert!(calls.iter().any(|(_, record)| matches!(&record.outcome, Outcome::Error { exception, .. } if exception == "TypeException")));
+    }
+}
+
+on_both_databases! {
+    async fn hnd_05_an_account_is_one_that_the_run_as_user_may_see(site: Site) {
+        for (id, name) in [("001000000000001AAA", "OWN"), ("001000000000002AAA", "OTHER")] {
+            let account = Account { id: id.into(), name: name.into(), created_at: START };
+            site.app.store.write("account.insert", account, |tx, account| Box::pin(store::account::insert(tx, account))).await.unwrap();
+        }
+        // The handler runs with the rights of a customer, who sees the account that is their own.
+        site.register("partner@example.com").await;
+        let partner = site.user("partner@example.com").await.unwrap().id;
+        site.execute(format!("UPDATE app_user SET account_id = '001000000000001AAA' WHERE id = '{partner}'")).await;
+        with_script(&site).await;
+        site.update_settings(json!({"registrationExecutionUser": partner})).await;
+        for (number, answer) in [
+            json!({"account": {"name": "OTHER", "create": false}}),
+            json!({"account": {"name": "OTHER", "create": true}}),
+            json!({"account": {"name": "NEW", "create": true}}),
+            json!({"accountId": "001000000000002AAA"}),
+        ].into_iter().enumerate() {
+            let name = format!("u{number}@example.com");
+            let answered = register(&site, &name, &name, json!({ "answer": answer })).await;
+            expect_failed(&site, &name, answered, "AccountException: the account does not exist").await;
+        }
+        let own = json!({"answer": {"account": {"name": "own"}}});
+        register(&site, "jo@example.com", "jo@example.com", own).await.expect_status(302);
+        assert_eq!(site.user("jo@example.com").await.unwrap().account_id.as_deref(), Some("001000000000001AAA"));
+        assert_eq!(site.count("SELECT COUNT(*) FROM account").await, 2);
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod database;
 mod general;
 mod handler;
+mod identifier;
 mod key;
 mod perform;
 mod profile;

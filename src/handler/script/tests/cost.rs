@@ -35,13 +35,13 @@ impl Host for Orders {
 }
 
 pub(super) async fn wait_until_prepared(program: &Program) {
-    for _ in 0..1_000_000 {
-        if program.is_prepared() {
-            return;
+    let prepared = async {
+        while !program.is_prepared() {
+            tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await;
-    }
-    panic!("no sandbox was prepared");
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), prepared).await;
+    assert!(waited.is_ok(), "no sandbox was prepared");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

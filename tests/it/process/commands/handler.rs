@@ -86,7 +86,7 @@ async fn a_handler_is_made_changed_rolled_back_and_removed() {
         expect_refused(
             handler(&installation, &["rollback", "orders"]),
             4,
-            &["no version 0"],
+            &["first version"],
         );
         expect_refused(
             handler(&installation, &["show", "orders", "--version", "9"]),
@@ -116,7 +116,23 @@ async fn a_handler_is_made_changed_rolled_back_and_removed() {
         ] {
             expect_refused(handler(&installation, arguments), 4, &["orders"]);
         }
+        expect_audited(installation.directory.path());
     }
+}
+
+/// Every change of the code that runs is an event, with the version that it led to.
+fn expect_audited(directory: &Path) {
+    let file = directory.join("vestibule.db");
+    if !file.exists() {
+        return;
+    }
+    let database = rusqlite::Connection::open(file).unwrap();
+    let count = |event: &str| -> i64 {
+        let sql = "SELECT COUNT(*) FROM audit_event WHERE event = ?1 AND detail LIKE '%\"handler\":\"orders\"%'";
+        database.query_row(sql, [event], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("handler.created"), count("handler.deleted")), (1, 1));
+    assert!(count("handler.set") >= 2 && count("handler.rolled_back") >= 2);
 }
 
 #[tokio::test]
