@@ -37,7 +37,7 @@ const THREAD_STACK_BYTES: usize = 4 << 20;
 
 /// Scripts give way to the threads that serve requests, and a thread that was set aside to everybody.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 15;
 #[cfg(target_os = "linux")]
 const NICENESS_SET_ASIDE: i32 = 19;
 
