@@ -96,11 +96,19 @@ impl App {
             request_attributes: request_attributes(visit),
         })
         .map_err(|error| Fault::new("writing a handler's arguments", error))?;
-        let contract = Contract::DiscoverUser;
+        let Ok(reach) = self.reach_of(run_as).await else {
+            tracing::warn!(
+                handler,
+                site = visit.site.site.name,
+                "the user that a discovery handler runs as is not active: nobody is found"
+            );
+            return Ok(Discovered::default());
+        };
+        let (contract, run_as) = (Contract::DiscoverUser, (run_as, &reach));
         let answered = self
-            .call_handler(visit, handler, contract, run_as, argument)
+            .call_handler_within(visit, handler, contract, run_as, argument)
             .await;
-        let (Ok(answer), Ok(reach)) = (answered, self.reach_of(run_as).await) else {
+        let Ok(answer) = answered else {
             return Ok(Discovered::default());
         };
         // Its shape was checked with the call.

@@ -176,18 +176,16 @@ async fn step(
     session: Option<&Session>,
     request: ChallengeRequest,
 ) -> Result<steps::Step, Failure> {
-    let checked = check(visit, proven, parameters, request.response_type.as_deref())?;
+    let checked = check(proven, parameters, request.response_type.as_deref())?;
     steps::take(app, visit, &checked, session, request.step).await
 }
 
 /// The authorization request behind the steps: response_type → PKCE → scope.
 fn check(
-    visit: &Visit,
     proven: &Proven,
     parameters: &Parameters,
     response_type: Option<&str>,
 ) -> Result<Checked, Refusal> {
-    debug_assert!(visit.site.site.settings.is_first_party_apps_allowed);
     let client = &proven.client;
     if response_type.is_some_and(|word| word != "code") {
         return Err(Refusal::ResponseTypeUnsupported);

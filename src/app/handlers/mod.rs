@@ -42,6 +42,8 @@ pub struct HandlerCaller<'c> {
     pub request_id: Option<&'c str>,
     /// Record id of the user whose rights the handler has; without one it looks nobody up.
     pub run_as: Option<&'c str>,
+    /// How far that user sees.
+    pub reach: Reach,
 }
 
 /// What came of a call, before it is recorded.
@@ -79,11 +81,30 @@ impl App {
         run_as: &str,
         argument: Value,
     ) -> Result<Value, HandlerError> {
+        let reach = self.reach_of(run_as).await?;
+        let run_as = (run_as, &reach);
+        self.call_handler_within(visit, name, contract, run_as, argument)
+            .await
+    }
+
+    /// The same for whoever has asked already how far the *Run As* user sees.
+    ///
+    /// # Errors
+    /// As of [`App::call_handler`].
+    pub async fn call_handler_within(
+        &self,
+        visit: &Visit,
+        name: &str,
+        contract: Contract,
+        (run_as, reach): (&str, &Reach),
+        argument: Value,
+    ) -> Result<Value, HandlerError> {
         let caller = HandlerCaller {
             site: &visit.site,
             at: visit.at,
             request_id: Some(&visit.request_id),
             run_as: Some(run_as),
+            reach: reach.clone(),
         };
         self.call_handler_as(&caller, name, contract, argument)
             .await
@@ -121,10 +142,7 @@ impl App {
             id: self.record_id(CALL_PREFIX),
             contract,
             argument,
-            reach: match caller.run_as {
-                Some(run_as) => self.reach_of(run_as).await?,
-                None => Reach::Nothing,
-            },
+            reach: caller.reach.clone(),
             directory,
             caller,
         };

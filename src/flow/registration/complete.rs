@@ -152,11 +152,11 @@ async fn run_handler(
     let argument = serde_json::to_value(arguments)
         .map_err(|error| Fault::new("writing a handler's arguments", error))?;
     let answer = app
-        .call_handler(
+        .call_handler_within(
             visit,
             &settings.registration_handler,
             Contract::CreateUser,
-            run_as,
+            (run_as, &reach),
             argument,
         )
         .await;

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::mint::{
-    Instance, asserted, assertion, assertion_claims, enable, enable_public, registered,
+    ATTESTATION, CHALLENGES, Instance, POP, asserted, assertion, assertion_claims, enable,
+    enable_public, registered,
 };
 use crate::fixture::{BASE_URL, Call, PASSWORD, Site, VERIFIER, on_both_databases, on_sqlite};
 
@@ -133,5 +134,29 @@ on_sqlite! {
         assert_eq!(site.send(ask("/services/oauth2/introspect")).await.expect_ok().json()["active"], true);
         site.send(ask("/services/oauth2/revoke")).await.expect_ok();
         assert_eq!(site.send(ask("/services/oauth2/introspect")).await.expect_ok().json()["active"], false);
+    }
+}
+
+on_sqlite! {
+    async fn an_attested_instance_is_not_the_service_of_client_credentials(site: Site) {
+        enable(&site).await;
+        let id = site.integration.id.clone();
+        site.update_client(&id, json!({"clientAssertionCertificate": [registered().certificate()]})).await;
+        let instance = Instance::new();
+        let now = site.app.now().seconds();
+        let attestation = registered().jwt(
+            json!({"typ": "oauth-client-attestation+jwt"}),
+            &json!({"sub": id, "iat": now, "exp": now + 3_600, "cnf": {"jwk": instance.key.jwk()}}),
+        );
+        let challenge = site.send(Call::post(CHALLENGES)).await.expect_ok().json();
+        let mut proof = instance.pop_claims(&site, challenge["attestation_challenge"].as_str().unwrap());
+        proof["aud"] = json!(BASE_URL);
+        let call = |path: &str| {
+            Call::post(path).header(ATTESTATION, &attestation).header(POP, &instance.pop(&proof))
+                .form("client_id", &id)
+        };
+        let refused = site.send(call(TOKEN).form("grant_type", "client_credentials")).await;
+        assert_eq!(refused.json()["error"], "invalid_client", "{}", refused.body);
+        assert!(refused.json()["error_description"].as_str().unwrap().contains("client credentials"), "{}", refused.body);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use vestibule_protocol::secret::Secret;
 
-use crate::app::handlers::HandlerCaller;
+use crate::app::handlers::{HandlerCaller, Reach};
 use crate::app::{App, SiteEntry};
 use crate::delivery::letter::Contents;
 use crate::delivery::sms::SmsOutcome;
@@ -61,6 +61,7 @@ pub(super) async fn send(
         request_id: None,
         // The documented handler has no "Run As" user.
         run_as: None,
+        reach: Reach::Nothing,
     };
     let contract = Contract::SendOneTimePassword;
     outcome(
