@@ -140,7 +140,7 @@ const AMBIENT_ALLOWED: &[(&str, &str, &str)] = &[
         "this is where the source of randomness comes in",
     ),
     (
-        "src/hashing.rs",
+        "src/hashing/mod.rs",
         "Instant::now",
         "the processor time of a hash is a metric, and decides nothing",
     ),
@@ -217,6 +217,12 @@ fn no_file_is_an_orphan() {
     let files = source::workspace();
     let reached = reached(&files);
     assert_tidy(|file| orphan(file, &reached), &files);
+}
+
+#[test]
+fn a_module_with_files_below_it_is_a_mod_rs() {
+    let files = source::workspace();
+    assert_tidy(|file| module_style(file, &files), &files);
 }
 
 /// The place of a module in the table: the index of its row, and the room's name.
@@ -484,6 +490,17 @@ fn children(file: &Source) -> Vec<String> {
         }
     }
     found
+}
+
+fn module_style(file: &Source, files: &Files) -> Vec<Problem> {
+    let folder = file.path.trim_end_matches(".rs");
+    let prefix = format!("{folder}/");
+    let has_files_below = files.keys().any(|path| path.starts_with(&prefix));
+    if is_root(&file.path) || !has_files_below {
+        return Vec::new();
+    }
+    let what = format!("the module has files below it; rename this file to {folder}/mod.rs");
+    vec![problem(file, 1, what)]
 }
 
 fn orphan(file: &Source, reached: &BTreeSet<String>) -> Vec<Problem> {

@@ -25,7 +25,7 @@ fn an_import_upwards_is_found() {
     );
     assert!(
         !imports(&source(
-            "src/hashing.rs",
+            "src/hashing/mod.rs",
             "fn f() { crate::app::App::new() }"
         ))
         .is_empty()
@@ -47,7 +47,7 @@ fn an_import_sideways_is_found() {
     );
     assert_eq!(
         imports(&source(
-            "src/delivery/worker.rs",
+            "src/delivery/worker/mod.rs",
             "use crate::endpoint::Router;"
         ))
         .len(),
@@ -67,7 +67,7 @@ fn imports_of_lower_rows_and_of_the_own_room_are_fine() {
             "use crate::identity::User;\nuse super::row::Row;\nuse vestibule_protocol::Secret;",
         ),
         (
-            "src/delivery/worker.rs",
+            "src/delivery/worker/mod.rs",
             "use super::message::Mail;\nuse crate::store::outbox;",
         ),
         (
@@ -100,7 +100,7 @@ fn a_story_that_calls_another_is_found() {
             "src/flow/guest.rs",
             "use super::authorization::issue_code;\nuse super::Context;\nuse crate::flow::registration::init;",
         ),
-        ("src/flow/registration.rs", "use super::guest;"),
+        ("src/flow/registration/mod.rs", "use super::guest;"),
     ]);
     let stories = stories(&files);
     let problems: Vec<Problem> = files
@@ -147,7 +147,7 @@ fn an_ambient_clock_or_random_number_is_found() {
         assert!(ambient(&source("xtask/src/main.rs", text)).is_empty());
     }
     assert_eq!(
-        ambient(&source("src/hashing.rs", "SystemTime::now()")).len(),
+        ambient(&source("src/hashing/mod.rs", "SystemTime::now()")).len(),
         1
     );
     assert!(
@@ -166,7 +166,7 @@ fn printing_is_found() {
         1
     );
     assert!(printing(&source("src/flow/guest.rs", "// println!(\nreprintln!();")).is_empty());
-    assert!(printing(&source("src/cli/user.rs", "println!();")).is_empty());
+    assert!(printing(&source("src/cli/user/mod.rs", "println!();")).is_empty());
 }
 
 #[test]
@@ -213,4 +213,23 @@ fn an_orphan_is_found() {
         .map(String::as_str)
         .collect();
     assert_eq!(lost, ["src/b/lost.rs", "tests/it/lost.rs"]);
+}
+
+#[test]
+fn a_file_beside_the_folder_of_its_module_is_found() {
+    let files = files(&[
+        ("tests/tidy.rs", ""),
+        ("tests/tidy/proof.rs", ""),
+        ("src/a.rs", ""),
+        ("src/a/deep.rs", ""),
+        ("src/b/mod.rs", ""),
+        ("src/b/deep.rs", ""),
+        ("src/c.rs", ""),
+    ]);
+    let problems: Vec<Problem> = files
+        .values()
+        .flat_map(|file| module_style(file, &files))
+        .collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].contains("src/a/mod.rs"), "{problems:?}");
 }

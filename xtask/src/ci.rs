@@ -63,5 +63,5 @@ pub fn run(args: Args) -> Outcome<ExitCode> {
         "    the five steps before took {}",
         step::human(since.elapsed())
     );
-    test::tests(true, &[])
+    test::tests(true, None, &[])
 }

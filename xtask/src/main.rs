@@ -25,6 +25,7 @@ mod load;
 mod outcome;
 mod packages;
 mod postgres;
+mod repeat;
 mod script;
 mod step;
 mod test;

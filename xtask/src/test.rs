@@ -1,21 +1,27 @@
 //! `cargo xtask test`: the one test command. It brings PostgreSQL and a browser, runs every test of the workspace, shows their output as it
 //! comes, and adds up the closing lines that the test binaries print one by one.
 
-use std::process::ExitCode;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Instant;
 
 use crate::args::Args;
 use crate::outcome::Outcome;
+use crate::repeat::{self, Rounds};
 use crate::{browser, jose, postgres, step};
 
 /// What `--help` shows.
 pub const HELP: &str = "\
 Run every test of the workspace, on SQLite and on PostgreSQL.
 
-Usage: cargo xtask test [--no-install] [-- arguments for `cargo test`]
+Usage: cargo xtask test [--no-install] [--repeat N [--seed S]] [-- arguments for `cargo test`]
 
   --no-install   Do not install PostgreSQL, Chromium and Node.js when they are missing (done only as root, with apt-get),
                  nor the packages of the tests in JavaScript (with npm)
+  --repeat N     Run the suite N times, each time in another shuffled order, and list every test that was not always
+                 green. Documentation tests are run in the first round only: they share no state
+  --seed S       The seed of the first round; the rounds after it count on. Without it, the clock names one. A round is
+                 repeated with --repeat 1 and the seed that it printed
 
 What it does:
   1. finds the PostgreSQL server binaries, or installs them, or says loudly that their tests are skipped;
@@ -29,13 +35,14 @@ The exit code is that of `cargo test`. Example, one room only: cargo xtask test 
 /// Runs the tests.
 pub fn run(mut args: Args) -> Outcome<ExitCode> {
     let may_install = !args.flag("--no-install");
+    let rounds = Rounds::parse(&mut args)?;
     let passed_on = args.passed_on();
     args.finish()?;
-    tests(may_install, &passed_on)
+    tests(may_install, rounds, &passed_on)
 }
 
-/// The tests, with `passed_on` handed to `cargo test`.
-pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
+/// The tests, once or in several shuffled rounds, with `passed_on` handed to `cargo test`.
+pub fn tests(may_install: bool, rounds: Option<Rounds>, passed_on: &[String]) -> Outcome<ExitCode> {
     let since = Instant::now();
     step::say("test 1/3: find PostgreSQL for the tests that need a server");
     let bin = postgres::find_or_install(may_install)?;
@@ -57,19 +64,26 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
         println!("    {}", jose::absence());
     }
 
-    let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+    let services = Services {
+        bin,
+        has_browser,
+        has_jose,
+    };
+    let (code, tally) = match rounds {
+        None => once(&services, passed_on)?,
+        Some(rounds) => repeat::run(&services, rounds, passed_on)?,
+    };
+
+    step::took("tests", since);
+    services.report_absences();
+    println!("{tally}");
+    Ok(code)
+}
+
+/// Runs the suite once, in the order of the test runner.
+fn once(services: &Services, passed_on: &[String]) -> Outcome<(ExitCode, Tally)> {
+    let mut command = services.cargo_test();
     command.args(passed_on);
-    if let Some(bin) = &bin {
-        command
-            .env(postgres::BIN_VARIABLE, bin)
-            .env(postgres::REQUIRE_VARIABLE, "1");
-    }
-    if has_browser {
-        command.env(browser::REQUIRE_VARIABLE, "1");
-    }
-    if has_jose {
-        command.env(jose::REQUIRE_VARIABLE, "1");
-    }
     step::say(&format!(
         "test 3/3: cargo test --workspace --locked --no-fail-fast {}(the first build takes some minutes)",
         passed_on
@@ -79,35 +93,68 @@ pub fn tests(may_install: bool, passed_on: &[String]) -> Outcome<ExitCode> {
     ));
     let mut tally = Tally::default();
     let status = step::stream(&mut command, |line| tally.see(line))?;
-
-    step::took("tests", since);
-    if bin.is_none() {
-        println!("    {}", postgres::absence());
-    }
-    if !has_browser {
-        println!("    {}", browser::absence());
-    }
-    if !has_jose {
-        println!("    {}", jose::absence());
-    }
     if !status.success() && tally.failed == 0 {
-        println!(
-            "    cargo test failed without a failed test: something did not build, or a test binary died; see above."
-        );
+        println!("    {DIED}");
     }
-    println!("{tally}");
-    Ok(match status.code() {
+    Ok((exit_code(status), tally))
+}
+
+/// Said of a run that failed without a failed test.
+pub const DIED: &str = "cargo test failed without a failed test: something did not build, or a test binary died; see above.";
+
+/// The exit code of a program as ours.
+pub fn exit_code(status: ExitStatus) -> ExitCode {
+    match status.code() {
         Some(0) => ExitCode::SUCCESS,
         Some(code) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         None => ExitCode::FAILURE,
-    })
+    }
+}
+
+/// What the tests need besides Rust, as far as this machine has it.
+pub struct Services {
+    bin: Option<PathBuf>,
+    has_browser: bool,
+    has_jose: bool,
+}
+
+impl Services {
+    /// `cargo test` over the workspace. What is there is required, so that no test can skip in silence.
+    pub fn cargo_test(&self) -> Command {
+        let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
+        if let Some(bin) = &self.bin {
+            command
+                .env(postgres::BIN_VARIABLE, bin)
+                .env(postgres::REQUIRE_VARIABLE, "1");
+        }
+        if self.has_browser {
+            command.env(browser::REQUIRE_VARIABLE, "1");
+        }
+        if self.has_jose {
+            command.env(jose::REQUIRE_VARIABLE, "1");
+        }
+        command
+    }
+
+    /// Says once more, after the tests, what was missing.
+    fn report_absences(&self) {
+        if self.bin.is_none() {
+            println!("    {}", postgres::absence());
+        }
+        if !self.has_browser {
+            println!("    {}", browser::absence());
+        }
+        if !self.has_jose {
+            println!("    {}", jose::absence());
+        }
+    }
 }
 
 /// The sum of the closing lines of all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
+pub struct Tally {
     passed: u64,
-    failed: u64,
+    pub failed: u64,
     skipped: u64,
 }
 
@@ -115,7 +162,7 @@ impl Tally {
     /// Adds a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`.
     ///
     /// Filtered tests are not skipped tests: the person left them out on purpose.
-    fn see(&mut self, line: &str) {
+    pub fn see(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
         };

@@ -7,7 +7,7 @@ use super::stats::Comparison;
 pub fn render(compared: &[(&Pair, Comparison)], count: usize) -> String {
     let mut page = format!(
         "# Enumeration\n\n\
-         What an answer tells a stranger of an account: nothing by its status, headers, body or length (`tests/it/flow/sameness.rs` compares them), and \
+         What an answer tells a stranger of an account: nothing by its status, headers, body or length (`tests/it/flow/sameness/mod.rs` compares them), and \
          next to nothing by its time. This page is printed by `cargo xtask timing --write`.\n\n\
          ## Time\n\n\
          A release build on SQLite and one connection from the same machine, limits off. Of each row {count} pairs of requests were sent, in turns that a \

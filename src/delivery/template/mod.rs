@@ -393,17 +393,11 @@ fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3
         (SUBJECT, words.subject.to_owned()),
         (
             TEXT,
-            fill(
-                include_str!("template/mail.txt"),
-                include_str!("template/code.txt"),
-            ),
+            fill(include_str!("mail.txt"), include_str!("code.txt")),
         ),
         (
             HTML,
-            fill(
-                include_str!("template/mail.html"),
-                include_str!("template/code.html"),
-            ),
+            fill(include_str!("mail.html"), include_str!("code.html")),
         ),
     ]
 }

@@ -1,5 +1,5 @@
 //! Tests of the script engine: what a script finds, what it may ask, and what comes out. What stops a hostile one is in
-//! `tests/it/handlers/hostile.rs`; what a call costs is measured in `cost`.
+//! `tests/it/handlers/hostile/mod.rs`; what a call costs is measured in `cost`.
 
 mod cost;
 
