@@ -76,16 +76,18 @@ impl Latency {
     }
 }
 
-/// Drives one scenario and measures it.
+/// Drives one scenario and measures it. The users of a scenario that is driven again on the same server are
+/// others: their names carry the `round`.
 pub fn drive(
     server: &Server,
     to: &Installation,
     plan: &Plan,
     scenario: Scenario,
+    round: u32,
 ) -> Outcome<Measured> {
     let mut workers = Vec::new();
     for number in 0..plan.connections {
-        let name = format!("{}-{number}", scenario.name().replace('_', "-"));
+        let name = format!("{}-{round}-{number}", scenario.name().replace('_', "-"));
         workers.push(Worker::new(to, &plan.alg, scenario, name)?);
     }
     let phase = AtomicU8::new(WARM_UP);

@@ -4,6 +4,7 @@
 //! server*: what it did, divided by the time that its own threads were running. The parts: [`server`] is the process and
 //! its meters, [`http`] the client, [`flow`] what is asked and checked, [`drive`] the workers, [`report`] the result.
 
+mod compare;
 mod drive;
 pub mod encode;
 mod flow;
@@ -42,6 +43,9 @@ Usage: cargo xtask load [options]
   --hash-ms MS        What one password hash costs, should the system not tell by thread (4.6)
   --starts N          How often the start on an existing data directory is timed (5)
   --no-configure      Leave the clients as they were seeded
+  --against PATH      Compare with this other binary: both run side by side, the scenarios are driven at one and at
+                      the other in turn, and the report says how far they are apart
+  --rounds N          How often each is driven in a comparison (5)
   --json, --markdown  The report in another form, on standard output; progress goes to standard error
 
 Every answer is checked; one that is not as it must be makes the run fail. Linux only: it reads /proc.";
@@ -53,6 +57,8 @@ struct Request {
     binary: PathBuf,
     starts: u32,
     is_configured: bool,
+    /// The other binary of a comparison, and how often each is driven.
+    against: Option<(PathBuf, u32)>,
 }
 
 /// Measures and reports; failed iterations fail the run, after the report.
@@ -63,6 +69,13 @@ pub fn run(mut args: Args) -> Outcome<ExitCode> {
 
     let folder = std::env::temp_dir().join(format!("vestibule-load-{}", std::process::id()));
     std::fs::create_dir_all(&folder).context(folder.display())?;
+    if let Some((against, rounds)) = &request.against {
+        let compared = compare::run(&request, against, *rounds, &folder);
+        if compared.is_ok() {
+            std::fs::remove_dir_all(&folder).context(folder.display())?;
+        }
+        return compared;
+    }
     let report = measure(&request, &folder);
     if report.is_ok() {
         std::fs::remove_dir_all(&folder).context(folder.display())?;
@@ -117,6 +130,8 @@ fn read_request(mut args: Args) -> Outcome<Request> {
     }
     let starts = args.option("--starts")?.unwrap_or(5);
     let is_configured = !args.flag("--no-configure");
+    let against: Option<PathBuf> = args.option("--against")?;
+    let rounds: u32 = args.option("--rounds")?.unwrap_or(5).max(1);
     let binary: Option<PathBuf> = args.option("--binary")?;
     args.finish()?;
     let binary = match binary {
@@ -129,6 +144,7 @@ fn read_request(mut args: Args) -> Outcome<Request> {
         binary,
         starts,
         is_configured,
+        against: against.map(|path| (path, rounds)),
     })
 }
 
@@ -166,14 +182,14 @@ fn measure(request: &Request, folder: &Path) -> Outcome<Report> {
     let mut measured = Vec::new();
     for scenario in &request.scenarios {
         if request.is_configured {
-            configure(request, folder, &to, *scenario)?;
+            configure(&request.binary, &request.plan, folder, &to, *scenario)?;
         }
         eprintln!(
             "driving: {} for {} s",
             scenario.name(),
             request.plan.seconds
         );
-        let one = drive::drive(&server, &to, &request.plan, *scenario)
+        let one = drive::drive(&server, &to, &request.plan, *scenario, 1)
             .map_err(|problem| format!("{}: {problem}\n{}", scenario.name(), server.log_tail()))?;
         measured.push(one);
     }
@@ -196,10 +212,16 @@ fn measure(request: &Request, folder: &Path) -> Outcome<Report> {
 }
 
 /// Sets both clients to what the scenario is about, and waits until the running server has seen it.
-fn configure(request: &Request, folder: &Path, to: &Installation, scenario: Scenario) -> Outcome {
+fn configure(
+    binary: &Path,
+    plan: &Plan,
+    folder: &Path,
+    to: &Installation,
+    scenario: Scenario,
+) -> Outcome {
     let data = server::data_directory(folder);
     for client_id in [&to.integration_id, &to.client_id] {
-        let alg = &request.plan.alg;
+        let alg = &plan.alg;
         let mut policies = vec![
             format!("idTokenSigningAlg={alg}"),
             format!("accessTokenFormat={}", scenario.token_format()),
@@ -209,7 +231,7 @@ fn configure(request: &Request, folder: &Path, to: &Installation, scenario: Scen
             policies.push(format!("scopes={}", scenario.scopes()));
             policies.push(String::from("isRefreshTokenRotationEnabled=true"));
         }
-        update_client(&request.binary, &data, client_id, &policies)?;
+        update_client(binary, &data, client_id, &policies)?;
     }
     // A change from outside takes effect within a second.
     std::thread::sleep(Duration::from_millis(1200));
