@@ -1,8 +1,8 @@
-//! `/.well-known/auth-configuration`: what the mobile SDKs ask a site before they show a login.
+//! `/.well-known/auth-configuration`: the document that the mobile SDKs read before they show a login.
 //!
-//! This file owns the members of the document. The SDKs read from it whether to open the browser of
-//! the phone instead of a web view, and which brand the login page has; a headless site has no such
-//! page, so every choice is the plain one. Source: Mobile SDK, `AuthConfigUtil`.
+//! This file owns the members of the document. The SDKs read from it whether to open the phone's browser instead of
+//! a web view, and which brand the login page has. A headless site has no login page, so every member has its
+//! default. Source: Mobile SDK, `AuthConfigUtil`.
 
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ struct MobileSdk {
 struct Empty {}
 
 impl AuthConfiguration {
-    /// The document of the site at `base_url` (without a slash at its end).
+    /// The document of the site at `base_url` (without a trailing slash).
     pub fn new(org_id: &str, base_url: &str) -> AuthConfiguration {
         AuthConfiguration {
             org_id: org_id.to_owned(),

@@ -1,11 +1,11 @@
-//! The authorization endpoint's words: its parameters in, its redirect out.
+//! The authorization endpoint: its parameters in, its redirect out.
 //!
-//! Owns the extraction of parameters, the shape of a code challenge and the `Location` of a
-//! success. The order of the checks (client, redirect, switches, scope, PKCE, credentials) and what
-//! each refusal answers is left to the server; headers are read by `basic` and `headless`.
+//! This file owns the extraction of parameters, the form of a code challenge and the `Location` of a successful
+//! response. The order of the checks (client, redirect, switches, scope, PKCE, credentials) and the response to
+//! each refusal are left to the server; headers are read by `basic` and `headless`.
 //!
-//! Carries out RFC 6749 sections 4.1.1 and 4.1.2, RFC 7636 section 4.3, and the Authorization Code
-//! and Credentials Flow of the headless documentation. `code_challenge_method` is not read: the
+//! Implements RFC 6749 sections 4.1.1 and 4.1.2, RFC 7636 section 4.3, and the Authorization Code and Credentials
+//! Flow of the headless documentation. `code_challenge_method` is not read: the method is always S256.
 //! method is always S256.
 
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::pkce::is_unreserved;
 use crate::secret::Secret;
 use crate::uvid::UvidHint;
 
-/// What a client asks of the authorization endpoint: each parameter as sent, absent when empty.
+/// The parameters of an authorization request, each as sent and absent when empty.
 ///
 /// ```
 /// use vestibule_protocol::{authorization::AuthorizationRequest, form::Parameters};
@@ -32,21 +32,21 @@ use crate::uvid::UvidHint;
 pub struct AuthorizationRequest {
     /// `code_credentials` for a headless login, `code` for a browser.
     pub response_type: Option<String>,
-    /// Which client asks.
+    /// The client's id.
     pub client_id: Option<String>,
-    /// Where the code shall go; compared byte for byte with the registered ones.
+    /// The redirect URI; it is compared byte for byte with the registered ones.
     pub redirect_uri: Option<String>,
     /// S256 challenge, see [`check_code_challenge`].
     pub code_challenge: Option<String>,
-    /// Scopes asked for, space-separated.
+    /// Requested scopes, space-separated.
     pub scope: Option<String>,
-    /// Opaque to us; returned on the redirect and in the token answer.
+    /// Opaque to the server; returned on the redirect and in the token response.
     pub state: Option<String>,
-    /// Opaque to us; returned in the id_token.
+    /// Opaque to the server; returned in the id_token.
     pub nonce: Option<String>,
-    /// Names a visitor, see [`UvidHint`]: by an id, or by a guest's access token.
+    /// Identifies a visitor, see [`UvidHint`]: by an id, or by a guest's access token.
     pub uvid_hint: Option<Secret>,
-    /// Whatever the discovery handler recognises a user by.
+    /// The value by which the discovery handler finds a user.
     pub login_hint: Option<String>,
     /// JSON text for the discovery handler.
     pub customdata: Option<String>,
@@ -54,12 +54,12 @@ pub struct AuthorizationRequest {
     pub username: Option<String>,
     /// Password, when credentials are sent in the body.
     pub password: Option<Secret>,
-    /// Whether a username, a password or a guest's access token stood in the query string, where secrets
-    /// must not be.
+    /// Whether a username, a password or a guest's access token was in the query string, where secrets are not
+    /// allowed.
     pub credentials_in_query: bool,
 }
 
-/// A parameter is longer than we are willing to carry about.
+/// A parameter is longer than the server stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParameterTooLong {
     /// Name of the parameter.
@@ -106,7 +106,7 @@ impl AuthorizationRequest {
     }
 }
 
-/// What the redirect of a successful authorization carries.
+/// The parameters on the redirect of a successful authorization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationAnswer {
     /// The authorization code.
@@ -119,8 +119,8 @@ pub struct AuthorizationAnswer {
     pub state: Option<String>,
 }
 
-/// Writes the `Location` of a success: the answer's members, appended to the query of a registered
-/// redirect URI, which holds no fragment.
+/// Renders the `Location` of a successful response: the parameters, appended to the query of a registered redirect
+/// URI, which has no fragment.
 ///
 /// Everything but unreserved characters is percent-encoded, a blank as `%20`: form decoders and
 /// `decodeURIComponent` then read the same, and no value can end a header line.
@@ -184,12 +184,12 @@ fn push_encoded(location: &mut String, text: &str) {
     }
 }
 
-/// A code challenge that no verifier can have.
+/// A code challenge that no verifier can have produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidCodeChallenge;
 
-/// Refuses a code challenge that is not a SHA-256 digest in base64url without padding: 43
-/// characters, the last of which leaves no bits over.
+/// Refuses a code challenge that is not a SHA-256 digest in base64url without padding: 43 characters, the last of
+/// which has no unused bits set.
 ///
 /// # Refusals
 /// [`InvalidCodeChallenge`], for anything else.
@@ -218,8 +218,8 @@ impl fmt::Display for InvalidCodeChallenge {
 
 impl std::error::Error for InvalidCodeChallenge {}
 
-/// The most bytes of a `state` or `nonce`, which we store and send back; percent-encoded it still
-/// fits into a `Location` header of 16 kB.
+/// The maximum size of a `state` or `nonce` in bytes. The server stores and returns them; percent-encoded, they
+/// still fit into a `Location` header of 16 kB.
 pub const ECHOED_BYTES_MAX: usize = 4096;
 /// Bytes of a SHA-256 digest.
 const DIGEST_BYTES: usize = 32;
@@ -345,7 +345,7 @@ mod tests {
             challenge.replace('-', "/"),
             challenge.replace('-', " "),
             challenge.replace('-', "é"),
-            // The last character stands for four bits and two that must be zero.
+            // The last character encodes four bits of the digest and two that must be zero.
             format!("{}N", &challenge[..42]),
             "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk~".to_owned(),
         ] {

@@ -1,13 +1,12 @@
 //! The `Authorization` header: a user's or a client's Basic credentials, or a bearer token.
 //!
-//! Owns the decoding. At the authorization endpoint Basic carries an end user's credentials and the
-//! text is taken literally ([`parse_user`]); at the token endpoint it carries a client's, which are
-//! form-encoded inside ([`parse_client`]). Whether they are right, and what is answered when both a
-//! header and a body carry credentials, is left to the endpoints.
+//! This file owns the decoding. At the authorization endpoint Basic carries an end user's credentials and the text
+//! is taken literally ([`parse_user`]); at the token endpoint it carries a client's, which are form-encoded inside
+//! ([`parse_client`]). Whether the credentials are right, and the response when both a header and a body carry
+//! credentials, are left to the endpoints.
 //!
-//! Carries out RFC 7617 section 2 (with UTF-8 as the only charset), RFC 6749 section 2.3.1 and
-//! RFC 6750 section 2.1. Wider than RFC 7617: the URL-safe alphabet and absent padding are taken as
-//! well, because mobile SDKs send them.
+//! Implements RFC 7617 section 2 (with UTF-8 as the only charset), RFC 6749 section 2.3.1 and RFC 6750 section 2.1.
+//! Wider than RFC 7617: the URL-safe alphabet and missing padding are accepted too, because mobile SDKs send them.
 
 use std::fmt;
 
@@ -18,26 +17,26 @@ use zeroize::Zeroize;
 use crate::form::{self, holds_unprintable};
 use crate::secret::Secret;
 
-/// The two halves of a Basic header: username and password, identifier and one-time password, or
-/// client id and client secret. Free of control characters.
+/// The two halves of a Basic header: username and password, identifier and one-time password, or client id and
+/// client secret. They contain no control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BasicCredentials {
-    /// What stands before the first colon; never empty.
+    /// The text before the first colon; never empty.
     pub left: String,
-    /// What stands behind it. Only a client's may be empty, which says that it sent no secret.
+    /// The text after it. It may be empty for a client only, which means that the client sent no secret.
     pub right: Secret,
 }
 
-/// Why a Basic header is not taken.
+/// Why a Basic header is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BasicError {
-    /// One of the halves holds a control character; nothing is ever cut off there.
+    /// One of the halves contains a control character. It is refused, never truncated.
     ControlCharacter,
     /// One of the halves that must be present is empty.
     Empty,
     /// No colon between the halves.
     NoColon,
-    /// Not Base64 in one alphabet with whole or no padding.
+    /// Not Base64 in one alphabet with complete or no padding.
     NotBase64,
     /// The decoded bytes are not UTF-8.
     NotUtf8,
@@ -45,7 +44,7 @@ pub enum BasicError {
     TooLong,
 }
 
-/// Reads an end user's credentials; nothing when the header is of another scheme.
+/// Parses an end user's credentials; `None` when the header has another scheme.
 ///
 /// ```
 /// use vestibule_protocol::basic::parse_user;
@@ -69,8 +68,8 @@ pub fn parse_user(header_value: &str) -> Result<Option<BasicCredentials>, BasicE
     Ok(Some(credentials))
 }
 
-/// Reads a client's credentials; nothing when the header is of another scheme. Both halves are
-/// form-decoded, and the second may be empty.
+/// Parses a client's credentials; `None` when the header has another scheme. Both halves are form-decoded, and the
+/// second may be empty.
 ///
 /// # Refusals
 /// Any [`BasicError`]; an empty client id is one.
@@ -94,9 +93,9 @@ pub fn parse_client(header_value: &str) -> Result<Option<BasicCredentials>, Basi
     }))
 }
 
-/// Reads a bearer token; nothing when the header is of another scheme or holds no single token.
+/// Parses a bearer token; `None` when the header has another scheme or does not contain exactly one token.
 ///
-/// Next to the characters of RFC 6750 a `!` is taken, which stands in opaque tokens.
+/// In addition to the characters of RFC 6750, `!` is accepted: the server's opaque tokens contain it.
 ///
 /// Source: RFC 6750 section 2.1.
 pub fn parse_bearer(header_value: &str) -> Option<Secret> {
@@ -133,8 +132,8 @@ fn parse(header_value: &str) -> Result<Option<BasicCredentials>, BasicError> {
     }))
 }
 
-/// What follows the scheme, when the scheme is this one. Scheme words have no case, and one blank
-/// or more separates them (RFC 9110 section 11.4).
+/// The text after the scheme, if the scheme is the given one. Scheme names are case-insensitive, and one or more
+/// spaces follow them (RFC 9110 section 11.4).
 fn parameter_of<'a>(scheme: &str, header_value: &'a str) -> Option<&'a str> {
     let end = header_value.find([' ', '\t']).unwrap_or(header_value.len());
     let (word, rest) = header_value.split_at(end);
@@ -142,8 +141,8 @@ fn parameter_of<'a>(scheme: &str, header_value: &'a str) -> Option<&'a str> {
         .then(|| rest.trim_start_matches(' '))
 }
 
-/// Decodes Base64 of either alphabet. Padding is whole or absent, both alphabets in one text are
-/// refused, and so are bits that would be thrown away: no encoder writes any of these.
+/// Decodes Base64 of either alphabet. Padding is complete or absent. Both alphabets in one text and unused bits
+/// that are set are refused: no encoder produces them.
 fn decode_base64(encoded: &str) -> Option<Vec<u8>> {
     let engine = match (encoded.contains(['-', '_']), encoded.ends_with('=')) {
         (false, true) => &STANDARD,
@@ -169,8 +168,8 @@ impl fmt::Display for BasicError {
 
 impl std::error::Error for BasicError {}
 
-/// The most characters behind the scheme word. Room for a JWT with many claims; a password as long
-/// as the body form allows would need another header anyway.
+/// The maximum length of the credentials after the scheme. It leaves room for a JWT with many claims; a password as
+/// long as the body form allows would need a larger header anyway.
 pub const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 #[cfg(test)]
@@ -318,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_one_time_password_with_a_colon_stays_whole() {
-        // BASIC-11: it is then simply the wrong one.
+        // BASIC-11: the password is then simply wrong.
         assert_eq!(
             halves(user(b"0RX1:12:34").unwrap()),
             ("0RX1".to_owned(), "12:34".to_owned())
@@ -341,7 +340,7 @@ mod tests {
     #[test]
     fn a_bearer_token_is_one_word() {
         let token = |text| parse_bearer(text).map(Secret::into_inner);
-        // RFC 6750 section 2.1, and an opaque token of ours.
+        // RFC 6750 section 2.1, and an opaque token of this server.
         assert_eq!(
             token("Bearer mF_9.B5f-4.1JqM").as_deref(),
             Some("mF_9.B5f-4.1JqM")

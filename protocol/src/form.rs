@@ -1,13 +1,13 @@
 //! Forms: the parameters of a query string and of a form body, as one set.
 //!
-//! Owns the lenient decoder that real clients need: mobile SDKs join `name=value` without encoding
-//! anything, and samples are pasted with their line breaks. What a parameter means is left to
-//! `authorization` and `token`; how long a body may be is left to the listener, which stops reading.
+//! This file owns the lenient decoder that real clients need: mobile SDKs join `name=value` without encoding
+//! anything, and samples are pasted with their line breaks. The meaning of the parameters is left to
+//! `authorization` and `token`; the maximum length of a body is left to the listener, which stops reading.
 //!
-//! Carries out RFC 6749 section 3.1 and 3.2 (a parameter without a value is absent, none is sent
-//! twice) over the `application/x-www-form-urlencoded` parser of the URL Standard. It differs from
-//! RFC 6749 in one point: the same value sent twice is accepted, because clients repeat parameters
-//! in the query and in the body. Two different values are never resolved by picking one.
+//! Implements RFC 6749 section 3.1 and 3.2 (a parameter without a value is absent, none is sent twice) on top of
+//! the `application/x-www-form-urlencoded` parser of the URL Standard. It differs from RFC 6749 in one point: the
+//! same value sent twice is accepted, because clients repeat parameters in the query and in the body. Two different
+//! values are always refused.
 
 use std::fmt;
 
@@ -40,19 +40,19 @@ struct Entry {
     came_in_query: bool,
 }
 
-/// What becomes of a parameter that comes again with another value.
+/// How a parameter is treated that is sent again with another value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repeated {
     FirstStays,
     Refused,
 }
 
-/// Why a form is not taken. A parameter's name appears only when it is plain text; values never do.
+/// Why a form is refused. A parameter's name is included only when it is plain text; values never are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormError {
     /// A control character or a Unicode noncharacter in the value (or the name) of this parameter.
     ControlCharacter(String),
-    /// This parameter came twice, with different values.
+    /// This parameter was sent twice, with different values.
     Duplicate(String),
     /// The percent-decoded text is not UTF-8.
     NotUtf8,
@@ -61,13 +61,12 @@ pub enum FormError {
 }
 
 impl Parameters {
-    /// Reads the query string (without its `?`) and the form body as one set of parameters.
+    /// Parses the query string (without its `?`) and the form body as one set of parameters.
     ///
-    /// Both are split at `&` and then at the first `=`. Line breaks and blanks around a name, and a
-    /// line break behind a value, are dropped before decoding. `+` is a blank; a `%` that is not
-    /// followed by two hexadecimal digits stays as it is, as the URL Standard has it, so that a
-    /// client that encodes nothing may still send one. A piece without a name or without a value
-    /// counts as absent.
+    /// Both are split at `&` and then at the first `=`. Line breaks and spaces around a name, and a line break
+    /// after a value, are dropped before decoding. `+` is a space; a `%` that is not followed by two hexadecimal
+    /// digits stays as it is, as in the URL Standard, so that a client that encodes nothing may still send one. A
+    /// piece without a name or without a value counts as absent.
     ///
     /// # Refusals
     /// Any [`FormError`].
@@ -77,11 +76,11 @@ impl Parameters {
         Parameters::read(query, body, Repeated::Refused)
     }
 
-    /// Reads a query of which nothing depends, such as the one that echo repeats: of a parameter that
-    /// comes more than once the first value stays.
+    /// Parses a query that decides nothing, such as the one that the echo endpoint returns. When a parameter is
+    /// repeated, its first value is kept.
     ///
     /// # Refusals
-    /// Any [`FormError`] but `Duplicate`.
+    /// Any [`FormError`] except `Duplicate`.
     pub fn parse_first(query: &str) -> Result<Parameters, FormError> {
         Parameters::read(Some(query), b"", Repeated::FirstStays)
     }
@@ -113,17 +112,17 @@ impl Parameters {
         self.entry(name).map(|entry| entry.value.expose())
     }
 
-    /// Whether a parameter stood in the query string, and thus in every log on the way here.
+    /// Whether a parameter was in the query string, and therefore in the logs of every proxy.
     pub fn came_in_query(&self, name: &str) -> bool {
         self.entry(name).is_some_and(|entry| entry.came_in_query)
     }
 
-    /// Moves a value out; the parameter is absent afterwards.
+    /// Removes and returns a value; the parameter is absent afterwards.
     pub fn take(&mut self, name: &str) -> Option<String> {
         self.take_secret(name).map(Secret::into_inner)
     }
 
-    /// Moves a value out, guarded; the parameter is absent afterwards.
+    /// Removes and returns a value as a [`Secret`]; the parameter is absent afterwards.
     pub fn take_secret(&mut self, name: &str) -> Option<Secret> {
         let position = self.entries.iter().position(|entry| entry.name == name)?;
         Some(self.entries.remove(position).value)
@@ -198,7 +197,7 @@ fn decode_piece(piece: &[u8]) -> Result<(String, Secret), FormError> {
     Ok((name, value))
 }
 
-/// Decodes one name or value: `+` to a blank, then `%XX`. Nothing when the result is not UTF-8.
+/// Decodes one name or value: `+` to a space, then `%XX`. `None` when the result is not UTF-8.
 pub(crate) fn decode(text: &[u8]) -> Option<Secret> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -236,8 +235,8 @@ fn trim_both(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// Drops the line break behind a value, and the indentation of the next line with it. Blanks without
-/// a line break belong to the value, which may be a password.
+/// Drops the line break after a value and the indentation of the next line. Spaces without a line break belong to
+/// the value, which may be a password.
 fn trim_line_end(text: &[u8]) -> &[u8] {
     let blanks_start = text
         .iter()
@@ -250,8 +249,8 @@ fn trim_line_end(text: &[u8]) -> &[u8] {
     &text[..end]
 }
 
-/// Whether a text holds a control character (which could end a header line, or a string in another
-/// program) or a code point that Unicode reserves for nobody.
+/// Whether a text contains a control character (which could end a header line, or a string in another program) or a
+/// code point that Unicode reserves for internal use.
 pub fn holds_unprintable(text: &str) -> bool {
     text.chars()
         .any(|character| character.is_control() || is_noncharacter(character))
@@ -264,8 +263,8 @@ pub(crate) fn is_noncharacter(character: char) -> bool {
     (0xFDD0..=0xFDEF).contains(&code_point) || code_point & 0xFFFE == 0xFFFE
 }
 
-/// A name as it may stand in an error description: what is not a plain word was not one of our
-/// parameters, and is not repeated to anybody.
+/// A parameter name for use in an error description. A name that is not a plain word is not one of the documented
+/// parameters and is not repeated.
 pub fn public_name(name: &str) -> String {
     let is_plain = name.len() <= NAME_BYTES_SHOWN_MAX
         && name
@@ -278,7 +277,7 @@ pub fn public_name(name: &str) -> String {
     }
 }
 
-/// How many parameters one request may carry; the longest documented request has fewer than twenty.
+/// The maximum number of parameters in one request; the longest documented request has fewer than twenty.
 pub const PARAMETERS_MAX: usize = 64;
 /// No documented parameter has a longer name than this.
 const NAME_BYTES_SHOWN_MAX: usize = 40;
@@ -294,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_body_that_nobody_encoded_is_read() {
-        // Mobile SDKs join name and value with nothing in between but `=` and `&`.
+        // Mobile SDKs join name and value with `=` and `&` and encode nothing.
         let parameters =
             body("response_type=code_credentials&redirect_uri=https://x.example/y?z=1").unwrap();
         assert_eq!(
@@ -383,7 +382,7 @@ mod tests {
 
     #[test]
     fn control_characters_are_refused() {
-        // HTTP-16: a `state` with line breaks would come back in a header.
+        // HTTP-16: a `state` with line breaks would be returned in a header.
         for text in [
             "state=a%0D%0Ab",
             "state=a%00",

@@ -1,18 +1,17 @@
-//! The three formats of an answer: JSON, form encoding and XML.
+//! The three formats of a response: JSON, form encoding and XML.
 //!
-//! This file owns how a list of members becomes text and how a request chooses the text it wants.
-//! What the members are belongs to the answers themselves (`token`, `userinfo`, `identity`,
-//! `error`). Form encoding is that of RFC 6749 appendix B; XML is 1.0, without attributes other
-//! than `xsi:nil`.
+//! This file owns the rendering of a list of members and the choice of the format. The members belong to the
+//! responses themselves (`token`, `userinfo`, `identity`, `error`). Form encoding is that of RFC 6749 appendix B;
+//! XML is 1.0, without attributes other than `xsi:nil`.
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
-/// The members of an answer, in the order in which they are written.
+/// The members of a response, in the order in which they are written.
 pub type Members = serde_json::Map<String, Value>;
 
-/// How an answer is written.
+/// The format of a response.
 ///
 /// Source: Headless Identity, token request parameter `format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,10 +44,9 @@ pub enum Layout {
 pub struct UnknownFormat;
 
 impl Format {
-    /// The format a request asks for: the parameter wins over the `Accept` header, and an empty
-    /// parameter counts as absent. Of the header, the media type with the highest weight that we
-    /// know decides, the first among equals; a caller that accepts anything, or HTML (a browser
-    /// lists XML too), gets JSON.
+    /// The format that a request asks for. The parameter takes precedence over the `Accept` header, and an empty
+    /// parameter counts as absent. In the header, the known media type with the highest weight decides, and the
+    /// first of equal ones; a caller that accepts anything, or HTML (a browser lists XML too), gets JSON.
     ///
     /// # Refusals
     ///
@@ -70,7 +68,7 @@ impl Format {
         }
     }
 
-    /// The value of the `Content-Type` header of an answer in this format.
+    /// The value of the `Content-Type` header of a response in this format.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Json => "application/json;charset=UTF-8",
@@ -105,12 +103,12 @@ impl Format {
     }
 }
 
-/// Writes an answer. `root` names the outermost XML element (`OAuth`, `user`) and is not seen in
-/// the other formats.
+/// Renders a response. `root` names the outermost XML element (`OAuth`, `user`) and does not occur in the other
+/// formats.
 ///
-/// A member name that XML does not allow as an element name has the forbidden characters replaced
-/// by `_`; a second member that would then bear the same name is left out. Characters that XML 1.0
-/// cannot carry at all, escaped or not, become U+FFFD.
+/// In a member name that XML does not allow as an element name, the forbidden characters are replaced by `_`; a
+/// second member that would then have the same name is left out. Characters that XML 1.0 cannot represent at all,
+/// escaped or not, become U+FFFD.
 pub fn render_members(format: Format, root: &str, members: &Members, layout: Layout) -> String {
     match format {
         Format::Json => render_json(members, layout),
@@ -238,8 +236,8 @@ fn write_text(xml: &mut String, text: &str) {
     }
 }
 
-/// Only ASCII letters, digits, `_`, `-` and `.` are kept: every name of ours is ASCII, and a name
-/// that came from elsewhere must not be able to open a tag.
+/// Only ASCII letters, digits, `_`, `-` and `.` are kept. All member names of the server are ASCII, and a name from
+/// elsewhere must not be able to open a tag.
 fn element_name(name: &str) -> String {
     let mut safe: String = name
         .chars()

@@ -1,22 +1,23 @@
-//! Record identifiers: fifteen characters that tell case apart, three more that survive its loss.
+//! Record identifiers: fifteen case-sensitive characters, and a suffix of three that keeps them distinct when case
+//! is lost.
 //!
-//! This file owns the form of an identifier: three characters of prefix, which say the kind of
-//! record, twelve characters of letters and digits, and a suffix computed from the case of the
-//! other fifteen. Which prefix stands for which kind, and where randomness comes from, belongs to
-//! the server. Identifiers hold no colon, because some of them stand left of one in a Basic header.
+//! This file owns the form of an identifier: a prefix of three characters, which names the kind of record, twelve
+//! letters and digits, and a suffix computed from the case of the other fifteen. The meaning of the prefixes and
+//! the source of randomness belong to the server. Identifiers contain no colon, because some of them are the left
+//! half of a Basic header.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Base 62, in the order in which identifiers are counted up.
+/// Base 62, in counting order.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The letters of the suffix, one for each of 32 patterns of upper case in five characters.
 const SUFFIX_ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
 
-/// The text is not an identifier. It says nothing more, so that it can be shown.
+/// The text is not an identifier. The error contains nothing of the text, so that it can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidIdentifier;
 
@@ -31,7 +32,7 @@ impl std::error::Error for InvalidIdentifier {}
 /// The suffix of an identifier of fifteen characters: each letter encodes which of five characters
 /// are upper case, the first of them in the lowest bit.
 ///
-/// Characters after the fifteenth are not looked at; missing ones count as not upper case.
+/// Characters after the fifteenth are ignored; missing ones count as not upper case.
 pub fn checksum_suffix(short: &str) -> [u8; 3] {
     let mut suffix = [b'A'; 3];
     for (letter, group) in suffix.iter_mut().zip(short.as_bytes().chunks(5)) {
@@ -43,8 +44,7 @@ pub fn checksum_suffix(short: &str) -> [u8; 3] {
     suffix
 }
 
-/// The eighteen characters of an identifier given in fifteen or eighteen; nothing when it is not
-/// one.
+/// The eighteen characters of an identifier of fifteen or eighteen; `None` for an invalid one.
 ///
 /// ```
 /// use vestibule_protocol::identifier::to_18;
@@ -57,13 +57,12 @@ pub fn to_18(text: &str) -> Option<String> {
         .map(|identifier| identifier.to_string())
 }
 
-/// An identifier of eighteen characters whose suffix is right.
+/// An identifier of eighteen characters with a correct suffix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId([u8; 18]);
 
 impl RecordId {
-    /// Reads an identifier of fifteen characters, which is extended, or of eighteen, the suffix of
-    /// which must be exact.
+    /// Parses an identifier of fifteen characters, which is extended, or of eighteen, whose suffix must be correct.
     ///
     /// # Refusals
     ///
@@ -87,8 +86,8 @@ impl RecordId {
     /// A fresh identifier. `prefix` is three ASCII letters or digits and comes from the server's
     /// own constants; `random` is sixteen bytes of the caller's randomness.
     ///
-    /// Read as one number of 128 bits, `random` gives twelve digits of base 62 (71 bits). The
-    /// remainder is a 2^-56 part away from uniform, which nobody can measure.
+    /// Read as one number of 128 bits, `random` gives twelve digits of base 62 (71 bits). The remainder differs
+    /// from uniform by a 2^-56 part, which cannot be measured.
     ///
     /// # Panics
     ///
@@ -109,12 +108,12 @@ impl RecordId {
         RecordId::parse(short).expect("fifteen letters and digits are an identifier")
     }
 
-    /// The three characters that say the kind of record.
+    /// The three characters that name the kind of record.
     pub fn prefix(&self) -> &str {
         &self.as_str()[..3]
     }
 
-    /// The first fifteen characters, which tell upper from lower case.
+    /// The first fifteen characters, which are case-sensitive.
     pub fn short(&self) -> &str {
         &self.as_str()[..15]
     }

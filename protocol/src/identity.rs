@@ -1,16 +1,16 @@
 //! The identity URL: `GET /id/<organization>/<user>`.
 //!
-//! This file owns the members of its answer and the objects it shares with userinfo. The mobile
-//! SDKs read it after every token response and stop at the first child that `photos` or `urls`
-//! lacks, so both are given whole or not at all; the types below leave no other way. Which claims a
-//! token may see belongs to the server. Source: Identity URLs.
+//! This file owns the members of its response and the objects it shares with userinfo. The mobile SDKs read it
+//! after every token response and stop at the first child that `photos` or `urls` lacks, so both are complete or
+//! absent; the types below allow nothing else. Which claims a token may read belongs to the server. Source:
+//! Identity URLs.
 
 use serde::Serialize;
 
 use crate::format::{Format, Layout, Members, render_members};
 
-/// The answer of the identity URL. What is `None` here is `null` on the wire, but for `photos`,
-/// `urls` and the two `custom_` members, which are left out.
+/// The response of the identity URL. A member that is `None` is `null` on the wire, except `photos`, `urls` and the
+/// two `custom_` members, which are left out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Identity {
     /// The identity URL itself.
@@ -27,9 +27,9 @@ pub struct Identity {
     pub nick_name: Option<String>,
     /// The full name.
     pub display_name: Option<String>,
-    /// The address of mail.
+    /// The email address.
     pub email: Option<String>,
-    /// Whether the address was proven.
+    /// Whether the address was verified.
     pub email_verified: Option<bool>,
     /// The given name.
     pub first_name: Option<String>,
@@ -52,11 +52,11 @@ pub struct Identity {
     pub addr_zip: Option<String>,
     /// The mobile phone number.
     pub mobile_phone: Option<String>,
-    /// Whether the mobile phone number was proven.
+    /// Whether the mobile phone number was verified.
     pub mobile_phone_verified: bool,
     /// The user's public note.
     pub status: Status,
-    /// The addresses of other interfaces.
+    /// The URLs of other APIs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Urls>,
     /// Whether the user may log in.
@@ -70,10 +70,9 @@ pub struct Identity {
     /// The offset of the time zone from UTC without summer time, in milliseconds.
     #[serde(rename = "utcOffset")]
     pub utc_offset: i64,
-    /// When the user was last changed, such as `2026-01-05T10:00:00Z`: both mobile SDKs read no
-    /// fraction.
+    /// When the user was last changed, such as `2026-01-05T10:00:00Z`: neither mobile SDK reads a fraction.
     pub last_modified_date: String,
-    /// Always true: a token was issued, so the app is there.
+    /// Always true: a token was issued, so the app is installed.
     pub is_app_installed: bool,
     /// The attributes a client is configured to see.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,17 +91,17 @@ pub struct Photos {
     pub thumbnail: String,
 }
 
-/// The public note of a user; empty unless somebody wrote one.
+/// The public note of a user; empty unless one was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// When it was written, in the form of `last_modified_date`.
+    /// When it was written, in the format of `last_modified_date`.
     pub created_date: Option<String>,
-    /// What it says.
+    /// Its text.
     pub body: Option<String>,
 }
 
-/// The addresses of the interfaces a full installation of the imitated service has. We serve none
-/// of them; they are there because callers stop reading without them.
+/// The URLs of the APIs of a full installation of the imitated service. Vestibule serves none of them; they are
+/// present because callers stop reading without them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs)] // Each member is the address of the interface it is named after.
 pub struct Urls {
@@ -123,9 +122,9 @@ pub struct Urls {
 }
 
 impl Urls {
-    /// All of them, below the base URL of the site (without a slash at its end). `version` is the
-    /// query parameter of that name: a number such as `60.0`, or `latest`, takes the place of
-    /// `{version}`; anything else leaves the placeholder standing.
+    /// All of them, below the base URL of the site (without a trailing slash). `version` is the query parameter of
+    /// that name: a number such as `60.0`, or `latest`, replaces `{version}`; anything else leaves the placeholder
+    /// unchanged.
     pub fn below(base_url: &str, user_id: &str, version: Option<&str>) -> Urls {
         let version = match version {
             Some("latest") => VERSION_LATEST,
@@ -153,10 +152,10 @@ impl Urls {
     }
 }
 
-/// What `latest` stands for: the version of the documentation we follow.
+/// The meaning of `latest`: the version of the documentation that Vestibule follows.
 const VERSION_LATEST: &str = "66.0";
 
-/// Digits and dots, five at most, a digit first: nothing that could change a URL.
+/// Digits and dots, five at most, starting with a digit: nothing that could change a URL.
 fn is_version(text: &str) -> bool {
     text.len() <= 5
         && text.starts_with(|c: char| c.is_ascii_digit())
@@ -164,7 +163,7 @@ fn is_version(text: &str) -> bool {
 }
 
 impl Identity {
-    /// The body of the answer; `layout` follows the header `X-PrettyPrint`.
+    /// The body of the response; `layout` follows the header `X-PrettyPrint`.
     pub fn render(&self, format: Format, layout: Layout) -> String {
         match (format, layout) {
             // The common case is written straight from the structure.
@@ -176,7 +175,7 @@ impl Identity {
     }
 }
 
-/// The members of a structure of this room, in the order of its fields.
+/// The members of a response structure, in the order of its fields.
 pub(crate) fn members_of(answer: &impl Serialize) -> Members {
     match serde_json::to_value(answer) {
         Ok(serde_json::Value::Object(members)) => members,

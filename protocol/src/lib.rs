@@ -1,10 +1,9 @@
-//! The wire of Vestibule: text in, typed requests out; typed answers in, text out.
+//! The wire protocol of Vestibule: text in, typed requests out; typed responses in, text out.
 //!
-//! Every room of the server may use these words; none of them knows a database, a clock or a
-//! socket. Requests are parsed once here and refused here when they are not well formed; what a
-//! refusal looks like on the wire stands in one table, [`error::TABLE`]. The sources are the
-//! Headless Identity documents, OAuth 2.0 (RFC 6749, RFC 6750, RFC 7009, RFC 7636, RFC 7662), OpenID Connect Core and
-//! Discovery 1.0.
+//! Every module of the server may use these types; none of them uses a database, a clock or a socket. Requests are
+//! parsed once here, and refused here when they are not well formed. The wire form of every refusal is in one
+//! table, [`error::TABLE`]. The sources are the Headless Identity documents, OAuth 2.0 (RFC 6749, RFC 6750, RFC
+//! 7009, RFC 7636, RFC 7662), OpenID Connect Core and Discovery 1.0.
 
 pub mod auth_configuration;
 pub mod authorization;

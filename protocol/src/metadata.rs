@@ -1,13 +1,12 @@
-//! Discovery: what this server can do, for whoever asks.
+//! Discovery: the metadata of the authorization server.
 //!
-//! This file owns the members of the provider metadata (OpenID Connect Discovery 1.0 section 3,
-//! RFC 8414 section 2). The caller
-//! names what works; nothing is promised here on its own account, but for the features we say no
-//! to, where silence would mean yes.
+//! This file owns the members of the provider metadata (OpenID Connect Discovery 1.0 section 3, RFC 8414 section
+//! 2). The caller lists what is enabled. The only members that this file adds itself are features that are not
+//! supported and whose absence would mean "supported".
 
 use serde::Serialize;
 
-/// What the server offers on a site; the caller lists only what works.
+/// The features of a site; the caller lists only what is enabled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     /// The scopes a client may have.
@@ -18,32 +17,32 @@ pub struct Offer {
     pub grant_types: Vec<String>,
     /// The algorithms that sign id_tokens (and JWT access tokens).
     pub id_token_signing_algorithms: Vec<String>,
-    /// The ways in which a client proves itself at the token endpoint.
+    /// The authentication methods of clients at the token endpoint.
     pub token_endpoint_auth_methods: Vec<String>,
     /// The algorithms a client may sign its assertions with; empty when none may.
     pub token_endpoint_auth_signing_algorithms: Vec<String>,
-    /// The claims userinfo and id_tokens may hold.
+    /// The claims that userinfo and id_tokens may contain.
     pub claims: Vec<String>,
     /// The locales of the pages, as BCP 47 tags; empty when the server shows none.
     pub ui_locales: Vec<String>,
-    /// Whether the endpoint for first-party applications answers.
+    /// Whether the endpoint for first-party applications is enabled.
     pub authorization_challenge: bool,
-    /// The algorithms of client attestations; empty when none is taken.
+    /// The algorithms of client attestations; empty when none is accepted.
     pub client_attestation_signing_algorithms: Vec<String>,
     /// The algorithms of the proofs of possession that go with them.
     pub client_attestation_pop_signing_algorithms: Vec<String>,
-    /// Whether the introspection endpoint answers.
+    /// Whether the introspection endpoint is enabled.
     pub introspection: bool,
-    /// Whether the revocation endpoint answers.
+    /// Whether the revocation endpoint is enabled.
     pub revocation: bool,
-    /// The displays that the pages know; empty when the server shows none.
+    /// The `display` values that the pages support; empty when the server has none.
     pub displays: Vec<String>,
     /// Whether a redirect of the authorization endpoint carries `iss` (RFC 9207).
     pub authorization_response_iss: bool,
 }
 
-/// The document at `/.well-known/openid-configuration` and at
-/// `/.well-known/oauth-authorization-server`: one and the same.
+/// The document at `/.well-known/openid-configuration` and at `/.well-known/oauth-authorization-server`, which are
+/// the same.
 ///
 /// Source: OpenID Connect Discovery 1.0 section 3; RFC 8414 section 2; RFC 9207 section 3;
 /// draft-ietf-oauth-first-party-apps; draft-ietf-oauth-attestation-based-client-auth section 10.
@@ -88,9 +87,8 @@ pub struct ProviderMetadata {
 }
 
 impl ProviderMetadata {
-    /// The metadata of the site at `base_url`, which is the issuer too. A slash at the end of the
-    /// base URL is taken away: libraries compare issuers letter by letter, and every token names
-    /// the issuer without one.
+    /// The metadata of the site at `base_url`, which is also the issuer. A trailing slash of the base URL is
+    /// removed: libraries compare issuers character by character, and every token names the issuer without one.
     pub fn new(base_url: &str, offer: Offer) -> ProviderMetadata {
         let base_url = base_url.trim_end_matches('/');
         let below = |path: &str| format!("{base_url}{path}");
@@ -104,7 +102,7 @@ impl ProviderMetadata {
                 .then(|| below("/services/oauth2/introspect")),
             userinfo_endpoint: below("/services/oauth2/userinfo"),
             jwks_uri: below("/id/keys"),
-            // The standard's names are spoken at this path; the other path speaks the older ones.
+            // This path uses the names of the draft; the other path uses the older names.
             authorization_challenge_endpoint: offer
                 .authorization_challenge
                 .then(|| below("/services/oauth2/authorization_challenge")),
@@ -129,7 +127,7 @@ impl ProviderMetadata {
             ui_locales_supported: offer.ui_locales,
             claims_parameter_supported: false,
             request_parameter_supported: false,
-            // Left out, this one would mean true (Discovery section 3).
+            // Absent, this member would mean true (Discovery section 3).
             request_uri_parameter_supported: false,
             authorization_response_iss_parameter_supported: offer.authorization_response_iss,
         }
@@ -249,7 +247,7 @@ mod tests {
         );
     }
 
-    // Libraries compare the issuer letter by letter with the one in the tokens.
+    // Libraries compare the issuer character by character with the one in the tokens.
     #[test]
     fn the_issuer_has_no_slash_at_its_end() {
         let document = metadata("https://example.com/customers/", offer());

@@ -1,17 +1,15 @@
-//! PKCE: the shape of a code verifier, and how a challenge is written.
+//! PKCE: the form of a code verifier, and the encoding of a challenge.
 //!
-//! Owns the two rules of text. Hashing the verifier and comparing in constant time are left to the
-//! server, which has a hash function; the shape of a challenge that a client sends is checked in
-//! `authorization`.
+//! This file owns the two rules about text. Hashing the verifier and comparing in constant time are left to the
+//! server, which has a hash function; the form of a challenge that a client sends is checked in `authorization`.
 //!
-//! Carries out RFC 7636 sections 4.1 and 4.2. The method is always S256. A verifier may be longer
-//! than the RFC allows: the headless documentation and its mobile SDKs encode 128 random bytes,
-//! which makes 171 characters.
+//! Implements RFC 7636 sections 4.1 and 4.2. The method is always S256. A verifier may be longer than the RFC
+//! allows: the headless documentation and its mobile SDKs encode 128 random bytes, which makes 171 characters.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Writes the SHA-256 digest of a verifier as the challenge that belongs to it.
+/// Encodes the SHA-256 digest of a verifier as its challenge.
 ///
 /// ```
 /// use vestibule_protocol::pkce::encode_challenge;
@@ -41,9 +39,9 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// The least characters of a verifier: 32 random bytes, encoded.
+/// The minimum length of a verifier: 32 random bytes, encoded.
 pub const VERIFIER_LENGTH_MIN: usize = 43;
-/// The most characters of a verifier: room for the SDKs' 171, and still nothing to hash for long.
+/// The maximum length of a verifier: enough for the SDKs' 171, and short enough to hash quickly.
 pub const VERIFIER_LENGTH_MAX: usize = 256;
 
 #[cfg(test)]
@@ -64,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_verifier_of_the_wrong_length_or_alphabet_is_not() {
-        // PKCE-05. 129 characters are fine here, unlike in the RFC.
+        // PKCE-05. 129 characters are allowed here, unlike in the RFC.
         let of_length = |length| verifier_is_well_formed(&"a".repeat(length));
         assert!(!of_length(0) && !of_length(42) && !of_length(257));
         assert!(of_length(43) && of_length(129) && of_length(256));

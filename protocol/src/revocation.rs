@@ -1,17 +1,16 @@
-//! Revocation and introspection: what is asked of the two endpoints, and what the second answers.
+//! Revocation and introspection: the requests of the two endpoints, and the response of the second.
 //!
-//! This file owns the names of their parameters and members (RFC 7009 section 2.1, RFC 7662 sections
-//! 2.1 and 2.2; Revoke OAuth Tokens). Both are asked about one token by a caller who may prove that
-//! it is a client. What the token is, and whose, belongs to the server.
+//! This file owns the names of their parameters and members (RFC 7009 section 2.1, RFC 7662 sections 2.1 and 2.2;
+//! Revoke OAuth Tokens). Both requests name one token, and the caller may authenticate as a client. Finding the
+//! token and its user belongs to the server.
 
 use serde::Serialize;
 
 use crate::form::Parameters;
 use crate::secret::Secret;
 
-/// The parameters of either endpoint, taken out and not yet judged. An empty parameter is an absent
-/// one. `revoke_reason`, which the mobile SDKs send, and `token_type_hint` are not read: a token
-/// shows by its form what it is.
+/// The parameters of either endpoint, not yet checked. An empty parameter is absent. `revoke_reason`, which the
+/// mobile SDKs send, and `token_type_hint` are not read: the form of a token shows its type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenQuestion {
     /// `token`: an access token or a refresh token.
@@ -22,13 +21,13 @@ pub struct TokenQuestion {
     pub client_secret: Option<Secret>,
     /// `client_assertion` of RFC 7521 4.2.
     pub client_assertion: Option<Secret>,
-    /// Whether the query carried what proves a client. `token` may stand there: older SDKs revoke
-    /// with GET, and the request makes it worthless.
+    /// Whether the query contained client credentials. `token` may be there: older SDKs revoke with GET, and the
+    /// request makes the token worthless.
     pub secret_came_in_query: bool,
 }
 
 impl TokenQuestion {
-    /// Takes the parameters out; everything unknown is ignored.
+    /// Takes the parameters; unknown ones are ignored.
     pub fn parse(mut parameters: Parameters) -> TokenQuestion {
         let secret_came_in_query = ["client_assertion", "client_secret"]
             .iter()
@@ -43,8 +42,8 @@ impl TokenQuestion {
     }
 }
 
-/// What the introspection endpoint says of a token (RFC 7662 section 2.2). Of a token that is
-/// unknown, over, or nobody's business nothing is said but that it is not active.
+/// The introspection response (RFC 7662 section 2.2). For a token that is unknown, ended, or of another client it
+/// contains only `"active":false`.
 ///
 /// ```
 /// use vestibule_protocol::revocation::Introspection;
@@ -52,36 +51,36 @@ impl TokenQuestion {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Introspection {
-    /// Whether the token is good now.
+    /// Whether the token is valid now.
     pub active: bool,
     /// Scopes, separated by blanks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    /// The client that holds it.
+    /// The client to which the token was issued.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The username of the person that it speaks for.
+    /// The username of the token's user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The identity URL, as in every token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    /// `access_token` or `refresh_token`, as the imitated service has it; never `Bearer`.
+    /// `access_token` or `refresh_token`, as in the imitated service; never `Bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    /// When it ends, in seconds; absent where no end is set.
+    /// When the token expires, in seconds; absent when it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
     /// When it was issued, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    /// From when it is good, in seconds.
+    /// From when the token is valid, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nbf: Option<i64>,
 }
 
 impl Introspection {
-    /// The body of the answer.
+    /// The body of the response.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a structure of texts and numbers is always JSON")
     }

@@ -1,7 +1,7 @@
-//! Scopes: the words a token may carry.
+//! Scopes: the rights of a token.
 //!
-//! This file owns how a scope list is read, compared and written (RFC 6749 3.3) and which words
-//! are known. Who may have which scope belongs to the clients and the grants.
+//! This file owns how a scope list is parsed, compared and rendered (RFC 6749 3.3) and which scopes are known.
+//! Which scopes a client or a user may have belongs to the clients and the grants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,11 +46,10 @@ pub const KNOWN: &[&str] = &[
 /// The family of customer-data scopes, which grows without notice.
 pub const CDP_PREFIX: &str = "cdp_";
 
-/// The longest scope parameter we read, in bytes: several times the whole vocabulary.
+/// The maximum length of a scope parameter in bytes: several times the whole vocabulary.
 pub const SCOPE_BYTES_MAX: usize = 4096;
 
-/// A scope list that holds a character RFC 6749 3.3 forbids, or is longer than
-/// [`SCOPE_BYTES_MAX`].
+/// A scope list that contains a character that RFC 6749 3.3 forbids, or is longer than [`SCOPE_BYTES_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidScope;
 
@@ -62,11 +61,11 @@ impl fmt::Display for InvalidScope {
 
 impl std::error::Error for InvalidScope {}
 
-/// A list of scopes without repetition, in the order in which they were first named. Two lists
-/// with the same words are equal, whatever their order.
+/// A list of scopes without repetition, in the order in which they were first named. Two lists with the same scopes
+/// are equal, whatever their order.
 ///
-/// `refresh_token` and `offline_access` are two words for one scope: each is kept as it was
-/// written, because callers look for the word they sent, and either satisfies the other.
+/// `refresh_token` and `offline_access` are two names of one scope: each is kept as it was written, because callers
+/// look for the name they sent, and either satisfies the other.
 ///
 /// ```
 /// use vestibule_protocol::scope::ScopeSet;
@@ -79,8 +78,8 @@ impl std::error::Error for InvalidScope {}
 pub struct ScopeSet(Vec<String>);
 
 impl ScopeSet {
-    /// Reads a list separated by spaces. Commas separate too: one page of the documentation writes
-    /// lists so. An empty list is a list.
+    /// Parses a list separated by spaces. Commas separate too: one page of the documentation writes lists so. An
+    /// empty list is valid.
     ///
     /// # Refusals
     ///
@@ -105,7 +104,7 @@ impl ScopeSet {
         Ok(scopes)
     }
 
-    /// Whether the list grants the scope, by this word or by its other name.
+    /// Whether the list grants the scope, under either of its names.
     pub fn contains(&self, scope: &str) -> bool {
         self.0
             .iter()
@@ -127,13 +126,13 @@ impl ScopeSet {
         self.iter().all(|scope| other.contains(scope))
     }
 
-    /// The scopes of this list that the other grants, too, in this order and these words.
+    /// The scopes of this list that the other list grants too, in the order and spelling of this list.
     pub fn intersection(&self, other: &ScopeSet) -> ScopeSet {
         let kept = self.0.iter().filter(|scope| other.contains(scope));
         ScopeSet(kept.cloned().collect())
     }
 
-    /// The list without a scope, whichever of its names it stands under.
+    /// The list without a scope, under either of its names.
     pub fn without(&self, scope: &str) -> ScopeSet {
         let kept = self
             .iter()
@@ -141,8 +140,8 @@ impl ScopeSet {
         ScopeSet(kept.map(str::to_owned).collect())
     }
 
-    /// The words that are not in the vocabulary. Where a client is registered they are an error;
-    /// where a token is asked for, the client's own list already bounds them.
+    /// The scopes that are not known. They are an error when a client is registered; when a token is requested, the
+    /// client's registered list already limits them.
     pub fn unknown(&self) -> Vec<String> {
         self.iter()
             .filter(|scope| !KNOWN.contains(scope) && !scope.starts_with(CDP_PREFIX))
@@ -156,7 +155,7 @@ impl ScopeSet {
     }
 }
 
-/// The one word under which two names of a scope are compared.
+/// The one name under which two names of a scope are compared.
 fn canonical(scope: &str) -> &str {
     match scope {
         "offline_access" => "refresh_token",

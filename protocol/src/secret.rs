@@ -1,11 +1,11 @@
-//! Secrets: text that does not print itself.
+//! Secrets: text that is never printed.
 
 use std::fmt;
 
 use zeroize::Zeroize;
 
-/// A password, a token, a code: it can be compared and handed on, but no `Debug`, `Display` or
-/// serialisation shows it, and its memory is overwritten when it is dropped.
+/// A password, a token or a code. It can be compared and passed on, but no `Debug`, `Display` or serialisation
+/// shows it, and its memory is overwritten when it is dropped.
 ///
 /// ```
 /// use vestibule_protocol::secret::Secret;
@@ -20,12 +20,12 @@ impl Secret {
         &self.0
     }
 
-    /// Whether there is no text at all.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text itself, no longer guarded.
+    /// The text itself, no longer protected.
     pub fn into_inner(mut self) -> String {
         std::mem::take(&mut self.0)
     }

@@ -1,12 +1,11 @@
-//! JSON from strangers: read whole, or not at all.
+//! JSON from unauthenticated callers: parsed completely, or refused.
 //!
-//! Owns what serde_json leaves open: a member that comes twice is refused at every level (a
-//! validator in front of us might have looked at the other one), and so is nesting past
-//! [`DEPTH_MAX`]. serde_json itself refuses comments, trailing commas, `NaN`, numbers beyond a
-//! double, lone surrogates and a byte order mark. What the members mean is left to `headless`.
+//! This file owns what serde_json leaves open: a member that occurs twice is refused at every level (a validator in
+//! front of the server might have read the other one), and so is nesting deeper than [`DEPTH_MAX`]. serde_json
+//! itself refuses comments, trailing commas, `NaN`, numbers beyond a double, lone surrogates and a byte order mark.
+//! The meaning of the members is left to `headless`.
 //!
-//! Carries out RFC 8259, narrowed as its section 4 (unique names), 8.1 (no byte order mark) and 9
-//! (limits) invite.
+//! Implements RFC 8259, narrowed as its sections 4 (unique names), 8.1 (no byte order mark) and 9 (limits) allow.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -16,12 +15,12 @@ use serde_json::{Map, Number, Value};
 
 use crate::form::public_name;
 
-/// Why a text is not taken as JSON. Holds at most a member's name, never a value.
+/// Why a text is refused as JSON. Contains at most a member's name, never a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JsonError {
-    /// This member comes twice in one object.
+    /// This member occurs twice in one object.
     DuplicateMember(String),
-    /// Not JSON, not UTF-8, or a number that no double holds.
+    /// Not JSON, not UTF-8, or a number that no double can represent.
     NotJson,
     /// JSON, but not an object.
     NotObject,
@@ -29,7 +28,7 @@ pub enum JsonError {
     TooDeep,
 }
 
-/// Reads one JSON object and nothing behind it but blanks.
+/// Parses one JSON object, followed by nothing but whitespace.
 ///
 /// ```
 /// use vestibule_protocol::strict_json::{JsonError, parse_object};
@@ -49,12 +48,12 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
     }
 }
 
-/// Reads one JSON value and nothing behind it but blanks.
+/// Parses one JSON value, followed by nothing but whitespace.
 ///
 /// # Refusals
 /// Any [`JsonError`] but [`JsonError::NotObject`].
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
-    // serde_json checks UTF-8 only inside of strings, and only when it has to.
+    // serde_json checks UTF-8 only inside strings, and only when necessary.
     let text = std::str::from_utf8(text).map_err(|_| JsonError::NotJson)?;
     let problem = RefCell::new(JsonError::NotJson);
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -67,7 +66,7 @@ pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     .map_err(|_| problem.into_inner())
 }
 
-/// One level of nesting. serde carries our own refusals as text only, so they are left in `problem`.
+/// One level of nesting. serde carries custom errors as text only, so they are stored in `problem`.
 #[derive(Clone, Copy)]
 struct Level<'p> {
     depth: usize,
@@ -172,8 +171,7 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// How deep arrays and objects may nest. Documented bodies use two levels; the rest is for custom
-/// data.
+/// The maximum nesting of arrays and objects. Documented bodies use two levels; the rest is for custom data.
 pub const DEPTH_MAX: usize = 32;
 
 #[cfg(test)]
@@ -239,7 +237,7 @@ mod tests {
 
     #[test]
     fn nesting_ends_at_its_limit() {
-        // HTTP-07: ten thousand levels must not cost ten thousand frames.
+        // HTTP-07: ten thousand levels must not need ten thousand stack frames.
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(parse(nested(DEPTH_MAX).as_bytes()).is_ok());
         assert_eq!(

@@ -1,17 +1,17 @@
 //! The userinfo endpoint.
 //!
-//! This file owns the members of its answer (OpenID Connect Core 5.1 and 5.3.2, UserInfo Endpoint).
-//! Which claims a token may see belongs to the server: a claim that is `None` is left out.
+//! This file owns the members of its response (OpenID Connect Core 5.1 and 5.3.2, UserInfo Endpoint). Which claims
+//! a token may read belongs to the server: a claim that is `None` is left out.
 //!
-//! Two members differ from OpenID Connect and agree with the imitated service: `updated_at` is a
-//! text, and `phone_number_verified` keeps company with `utcOffset`.
+//! Two members differ from OpenID Connect and agree with the imitated service: `updated_at` is a text, and
+//! `phone_number_verified` is next to `utcOffset`.
 
 use serde::Serialize;
 
 use crate::format::{Format, Layout, render_members};
 use crate::identity::{Photos, Urls, members_of};
 
-/// The answer of the userinfo endpoint.
+/// The response of the userinfo endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct UserInfo {
     /// The subject: the identity URL, the same text as in the id_token.
@@ -29,10 +29,10 @@ pub struct UserInfo {
     /// The full name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address of mail.
+    /// The email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the address was proven.
+    /// Whether the address was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
     /// The given name.
@@ -59,12 +59,12 @@ pub struct UserInfo {
     /// The phone number, in E.164.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
-    /// Whether the phone number was proven.
+    /// Whether the phone number was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phone_number_verified: Option<bool>,
-    /// Whether the user stands for a program of the imitated service's own; false for customers.
+    /// Whether the user is an integration user of the imitated service; false for customers.
     pub is_salesforce_integration_user: bool,
-    /// The addresses of other interfaces.
+    /// The URLs of other APIs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub urls: Option<Urls>,
     /// Whether the user may log in.
@@ -83,7 +83,7 @@ pub struct UserInfo {
     /// When the user was last changed, such as `2026-01-05T10:00:00Z`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<String>,
-    /// True when a token was issued, which is always.
+    /// Always true: a token was issued.
     pub is_app_installed: bool,
 }
 
@@ -108,7 +108,7 @@ pub struct Address {
 }
 
 impl UserInfo {
-    /// The body of the answer; `layout` follows the header `X-PrettyPrint`.
+    /// The body of the response; `layout` follows the header `X-PrettyPrint`.
     pub fn render(&self, format: Format, layout: Layout) -> String {
         match (format, layout) {
             // The common case is written straight from the structure.

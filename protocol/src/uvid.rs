@@ -1,7 +1,7 @@
-//! Unique visitor ids: what an app calls somebody who has not said who they are.
+//! Unique visitor ids: how an app identifies a visitor before login.
 //!
-//! Owns the form of a UVID and the ways in which a request names one: as it stands, or by the access
-//! token of an earlier guest. Whether such a token is good is left to the server.
+//! This file owns the form of a UVID and the ways in which a request names one: directly, or by the access token of
+//! an earlier guest. Whether such a token is valid is left to the server.
 //!
 //! Source: Headless Guest Flow, and the registration and passwordless pages for named users; RFC 9562
 //! for the form of a UUID.
@@ -11,12 +11,12 @@ use std::str::FromStr;
 
 use crate::secret::Secret;
 
-/// A hint that names no visitor. It says nothing more, so that it can be shown.
+/// A hint that names no visitor. The error contains nothing of the hint, so that it can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUvid;
 
-/// A unique visitor id: a UUID of version 4 that the app has made, here in small letters (RFC 9562
-/// section 4 writes them so, and reads both).
+/// A unique visitor id: a UUID of version 4 that the app generated, here in lower case (RFC 9562 section 4 writes
+/// them so, and reads both).
 ///
 /// ```
 /// use vestibule_protocol::uvid::Uvid;
@@ -29,7 +29,7 @@ pub struct InvalidUvid;
 pub struct Uvid(String);
 
 impl Uvid {
-    /// The id of 16 random bytes.
+    /// The id made of 16 random bytes.
     pub fn from_random(mut bytes: [u8; 16]) -> Uvid {
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -43,7 +43,7 @@ impl Uvid {
         Uvid(text)
     }
 
-    /// The id as text, in small letters.
+    /// The id as text, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -52,7 +52,7 @@ impl Uvid {
 impl FromStr for Uvid {
     type Err = InvalidUvid;
 
-    /// Reads 8-4-4-4-12 hexadecimal digits, of version 4 and the variant of RFC 9562.
+    /// Parses 8-4-4-4-12 hexadecimal digits, of version 4 and the variant of RFC 9562.
     ///
     /// # Refusals
     /// [`InvalidUvid`].
@@ -77,15 +77,15 @@ impl FromStr for Uvid {
 /// How a request names a visitor: the value of the header `Uvid-Hint` or of the parameter `uvid_hint`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UvidHint {
-    /// By the access token that the visitor got as a guest.
+    /// By the access token that the visitor received as a guest.
     Token(Secret),
     /// By the id.
     Uvid(Uvid),
 }
 
 impl UvidHint {
-    /// Reads a hint. The guest flow writes `UVID ` or `JWT ` and the value, the others write the value
-    /// alone; each of them is taken everywhere, the prefix in any case.
+    /// Parses a hint. The guest flow writes `UVID ` or `JWT ` and the value, the others write the value alone; each
+    /// form is accepted everywhere, the prefix in any case.
     ///
     /// ```
     /// use vestibule_protocol::uvid::UvidHint;
@@ -97,7 +97,7 @@ impl UvidHint {
     /// ```
     ///
     /// # Refusals
-    /// [`InvalidUvid`] for what is neither, or longer than [`HINT_BYTES_MAX`].
+    /// [`InvalidUvid`] for anything else, or a text longer than [`HINT_BYTES_MAX`].
     pub fn parse(text: &str) -> Result<UvidHint, InvalidUvid> {
         if text.len() > HINT_BYTES_MAX {
             return Err(InvalidUvid);
@@ -133,7 +133,7 @@ impl fmt::Display for InvalidUvid {
 
 impl std::error::Error for InvalidUvid {}
 
-/// The longest hint that is read, in bytes: several times a token of ours.
+/// The maximum length of a hint in bytes: several times the length of a token of this server.
 pub const HINT_BYTES_MAX: usize = 8_192;
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
-//! Fuzz targets: nothing that a stranger sends can panic the parsers, and what they accept keeps its
-//! promises.
+//! Fuzz targets: no input from an unauthenticated caller makes the parsers panic, and what they accept keeps its
+//! invariants.
 //!
 //! Each target is an ordinary test, written with bolero. `cargo test` tries the committed corpus
-//! (`fuzz/__fuzz__/<target>/corpus`, plain request texts) and then random inputs for half a second;
-//! `cargo xtask fuzz` does so for minutes, as does
-//! `BOLERO_RANDOM_TEST_TIME_MS=600000 BOLERO_RANDOM_ITERATIONS=100000000 cargo test --test fuzz`.
-//! An input that once failed belongs into the corpus. How inputs are made stands in `fuzz/inputs.rs`.
+//! (`fuzz/__fuzz__/<target>/corpus`, plain request texts) and then random inputs for half a second; `cargo xtask
+//! fuzz` does so for minutes, as does `BOLERO_RANDOM_TEST_TIME_MS=600000 BOLERO_RANDOM_ITERATIONS=100000000 cargo
+//! test --test fuzz`. An input that once failed belongs into the corpus. `fuzz/inputs.rs` generates the inputs.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +89,7 @@ fn the_body_of_a_login_or_a_reset_is_read_whole_or_refused() {
                 Ok(reset) => {
                     assert!(is_named(&reset.username, &reset.login_hint));
                     let chooses = matches!(reset.phase, ForgotPasswordPhase::Choose { .. });
-                    assert_eq!(chooses, is_second, "the two ways to tell the phase agree");
+                    assert_eq!(chooses, is_second, "both ways to determine the phase agree");
                 }
                 Err(refusal) => {
                     assert!(refusal.field.len() <= 80, "a path, not a value");
@@ -264,7 +263,7 @@ fn a_token_request_holds_what_was_sent() {
             assert_eq!(request.redirect_uri.as_deref(), sent.get("redirect_uri"));
             assert_eq!(request.grant(), GrantType::parse(sent.get("grant_type")));
             assert!(!request.secret_came_in_query);
-            // The same request with everything on the URL is the same, but for that.
+            // The same request with every parameter on the URL parses equally, except for that.
             let query = print(&sent.iter().collect::<Vec<_>>());
             let in_query = TokenRequest::parse(Parameters::parse(Some(&query), b"").unwrap());
             let has_secret = in_query.secret_came_in_query;
@@ -280,7 +279,7 @@ fn a_token_request_holds_what_was_sent() {
     );
 }
 
-/// Where serde_json and our reader disagree, ours has a reason.
+/// Where serde_json and `strict_json` disagree, `strict_json` has a reason.
 fn check_strict_json(input: &[u8]) {
     let lenient = serde_json::from_slice::<Value>(input);
     match strict_json::parse(input) {
@@ -290,12 +289,12 @@ fn check_strict_json(input: &[u8]) {
             assert!(again == Ok(value.clone()) || holds_fraction(&value));
         }
         Err(JsonError::NotJson) => assert!(lenient.is_err()),
-        Err(JsonError::NotObject) => panic!("nobody asked for an object"),
+        Err(JsonError::NotObject) => panic!("an object was not required"),
         Err(JsonError::DuplicateMember(_) | JsonError::TooDeep) => {}
     }
 }
 
-/// Whether a number is a double, whose last digit serde_json may round when it reads it back.
+/// Whether a value contains a double, whose last digit serde_json may round when it reads it back.
 fn holds_fraction(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),

@@ -1,13 +1,12 @@
 //! Refusals on the wire: one table, three shapes.
 //!
-//! This file owns what a refusal looks like to a caller: its code, its name, its text, its HTTP
-//! status and whether it may travel in a redirect. Why a request was refused, and what the logs
-//! are told, belongs to the server, which chooses one [`WireError`] per refusal. Sources: the
-//! Headless Identity error tables, the OAuth Authorization Errors page, RFC 6749 4.1.2.1 and 5.2,
-//! RFC 6750 3.1.
+//! This file owns the public form of a refusal: its code, its name, its text, its HTTP status and whether it may be
+//! sent in a redirect. Why a request was refused, and what is logged, belongs to the server, which chooses one
+//! [`WireError`] per refusal. Sources: the Headless Identity error tables, the OAuth Authorization Errors page, RFC
+//! 6749 4.1.2.1 and 5.2, RFC 6750 3.1.
 //!
-//! A variant that was not taken up: `invalid_client_credentials`, an alternate name that only old
-//! clients know; `invalid_client` says the same to everybody.
+//! Not used: `invalid_client_credentials`, an alternate name that only old clients know; `invalid_client` has the
+//! same meaning for all clients.
 
 use serde_json::Value;
 
@@ -17,8 +16,7 @@ mod table;
 
 pub use table::TABLE;
 
-/// Everything the server may answer instead of what was asked for. The meaning of each stands in
-/// its [`Row`].
+/// Every error response of the server. Its [`Row`] defines the meaning of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // The row of each variant describes it, and is printed as a page.
 pub enum WireError {
@@ -88,24 +86,23 @@ pub enum WireError {
 }
 
 impl WireError {
-    /// What the table says of this error.
+    /// The row of this error in the table.
     pub fn row(self) -> &'static Row {
         &TABLE[self as usize]
     }
 }
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The error this line is about.
+    /// The error that this row describes.
     pub error: WireError,
-    /// `status_code` of the headless shapes; the same as `name` where no headless endpoint gives
-    /// this answer.
+    /// `status_code` of the headless shapes; the same as `name` where no headless endpoint returns this error.
     pub status_code: &'static str,
     /// `error` of the OAuth shapes.
     pub name: &'static str,
-    /// The name of the middle member of the headless shapes: `name`, but for the password policy,
-    /// whose documented name holds a space.
+    /// The name of the middle member of the headless shapes. It equals `name`, except for the password policy,
+    /// whose documented name contains a space.
     pub member: &'static str,
     /// The public text.
     pub description: &'static str,
@@ -116,21 +113,21 @@ pub struct Row {
     /// Whether the error may be sent to a registered `redirect_uri` (RFC 6749 4.1.2.1) in the
     /// browser flow.
     pub may_redirect: bool,
-    /// The shapes in which an endpoint gives this answer.
+    /// The shapes in which endpoints return this error.
     pub shapes: &'static [Shape],
-    /// Where the words come from.
+    /// The source of the names and the text.
     pub source: &'static str,
 }
 
-/// An authentication scheme a refused caller is pointed to.
+/// An authentication scheme that `WWW-Authenticate` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Challenge {
-    /// OAuth-Client-Attestation, for a client that must attest what it is: no scheme is registered for
-    /// that, so it bears the name of the header that is wanted.
+    /// OAuth-Client-Attestation, for a client that must send an attestation. No scheme is registered for it, so it
+    /// has the name of the required header.
     Attestation,
     /// Basic, for a client that used it at the token endpoint (RFC 6749 5.2).
     Basic,
-    /// Bearer, bare: no token came, so no reason is named (RFC 6750 3.1).
+    /// Bearer without parameters: the request had no token, so no reason is given (RFC 6750 3.1).
     Bearer,
     /// Bearer with `error="insufficient_scope"`.
     BearerInsufficientScope,
@@ -138,29 +135,29 @@ pub enum Challenge {
     BearerInvalidToken,
 }
 
-/// The arrangement of the members of an error answer, decided by the endpoint.
+/// The arrangement of the members of an error response; the endpoint decides it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// `{"status_code":…,"<name>":<description>,"status":"failed"}`: forgot password.
     Headless,
-    /// `{"error":…,"error_description":…}`: authorize, token and the endpoints around them.
+    /// `{"error":…,"error_description":…}`: authorize, token and related endpoints.
     OAuth,
-    /// Both at once: the two `init` endpoints, of which no error table was published.
+    /// Both at once: the two `init` endpoints, for which no error table is published.
     Merged,
 }
 
-/// An error on its way to a caller. Nothing in it may be secret: every member is shown.
+/// An error response. It contains no secrets: every member is sent to the caller.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorAnswer {
     /// Which error.
     pub error: WireError,
-    /// Text that stands in for the description of the row.
+    /// Replaces the description of the row.
     pub description: Option<String>,
-    /// `apex_error`: what the customer's registration handler said.
+    /// `apex_error`: the message of the customer's registration handler.
     pub apex_error: Option<String>,
     /// `invalid_field`, in [`Shape::Merged`] only: the public name of the offending member.
     pub field: Option<String>,
-    /// `recaptcha_response`, in the headless shapes: the verifier's own answer.
+    /// `recaptcha_response`, in the headless shapes: the response of the captcha verifier.
     pub recaptcha_response: Option<Value>,
 }
 
@@ -171,7 +168,7 @@ impl From<WireError> for ErrorAnswer {
 }
 
 impl ErrorAnswer {
-    /// The error with the words of its row.
+    /// The error with the name and text of its row.
     pub fn new(error: WireError) -> Self {
         ErrorAnswer {
             error,
@@ -182,14 +179,14 @@ impl ErrorAnswer {
         }
     }
 
-    /// Says something more exact than the row. Characters that RFC 6749 5.2 forbids in
-    /// `error_description` are replaced when the answer is written.
+    /// Replaces the row's text with a more exact one. Characters that RFC 6749 5.2 forbids in `error_description`
+    /// are replaced when the response is rendered.
     pub fn with_description(mut self, description: String) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// Hands on the message of the customer's registration handler.
+    /// Adds the message of the customer's registration handler.
     pub fn with_apex_error(mut self, apex_error: String) -> Self {
         self.apex_error = Some(apex_error);
         self
@@ -201,7 +198,7 @@ impl ErrorAnswer {
         self
     }
 
-    /// Hands on the answer of the reCAPTCHA verifier.
+    /// Adds the response of the reCAPTCHA verifier.
     pub fn with_recaptcha_response(mut self, recaptcha_response: Value) -> Self {
         self.recaptcha_response = Some(recaptcha_response);
         self
@@ -229,7 +226,7 @@ impl ErrorAnswer {
         self.error.row().http_status
     }
 
-    /// The value of `WWW-Authenticate`, when the answer must carry one (RFC 6750 3, RFC 7617 2).
+    /// The value of `WWW-Authenticate`, when the response must have one (RFC 6750 3, RFC 7617 2).
     pub fn www_authenticate(&self) -> Option<String> {
         let reason = match self.error.row().challenge? {
             Challenge::Attestation => {
@@ -248,7 +245,7 @@ impl ErrorAnswer {
         ))
     }
 
-    /// The members of the answer in the given shape, which is one of the row's.
+    /// The members of the response in the given shape, which must be one of the row's shapes.
     pub fn members(&self, shape: Shape) -> Members {
         let row = self.error.row();
         debug_assert!(
@@ -262,16 +259,15 @@ impl ErrorAnswer {
             members.insert("status_code".to_owned(), row.status_code.into());
             members.insert(row.member.to_owned(), description.as_str().into());
             if row.member.contains(' ') {
-                // Callers in the field read the documented name with its space, others the name
-                // without: both find what they look for.
+                // Some existing clients read the documented name with its space, others the name with an
+                // underscore. The response contains both.
                 let alias = row.member.replace(' ', "_");
                 members.insert(alias, description.as_str().into());
             }
             members.insert("status".to_owned(), "failed".into());
         }
         if shape != Shape::Headless {
-            // Where the middle member bears the name `error` it would be overwritten here; a test
-            // proves that no row has such a name.
+            // A middle member named `error` would be overwritten here; a test verifies that no row has that name.
             members.insert("error".to_owned(), row.name.into());
             members.insert("error_description".to_owned(), description.into());
         }
@@ -288,7 +284,7 @@ impl ErrorAnswer {
         members
     }
 
-    /// The body of the answer.
+    /// The body of the response.
     ///
     /// ```
     /// use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};

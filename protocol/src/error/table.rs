@@ -1,8 +1,8 @@
 //! The rows of the error table, in the alphabetical order of [`WireError`].
 //!
-//! This file owns the words; `error` owns what is made of them. HTTP statuses are 400 unless the
-//! row says otherwise: the published tables name none, and callers only tell success from failure.
-//! A headless code that the published tables do not hold says so in its source.
+//! This file owns the texts; `error` owns their rendering. The HTTP status is 400 unless the row has another: the
+//! published tables name no status, and callers only distinguish success from failure. A headless code that is not
+//! in the published tables is marked in its source.
 
 use super::{Challenge, Row, Shape, WireError};
 
@@ -31,7 +31,7 @@ const MERGED_AND_OAUTH: &[Shape] = &[Shape::OAuth, Shape::Merged];
 const OAUTH: &[Shape] = &[Shape::OAuth];
 const EVERYWHERE: &[Shape] = &[Shape::Headless, Shape::OAuth, Shape::Merged];
 
-/// A row of the OAuth endpoints.
+/// A row for the OAuth endpoints.
 const fn oauth(
     error: WireError,
     name: &'static str,
@@ -52,7 +52,7 @@ const fn oauth(
     }
 }
 
-/// A row of the headless endpoints.
+/// A row for the headless endpoints.
 const fn headless(
     error: WireError,
     status_code: &'static str,
@@ -388,7 +388,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "not documented: points the caller to the forgot password flow",
     ),
     Row {
-        // No OAuth error name holds a space, so the `error` of the merged shape is the general one.
+        // No OAuth error name contains a space, so the `error` of the merged shape is the general one.
         name: "invalid_request",
         ..headless(
             WireError::PasswordPolicyCheckFailure,

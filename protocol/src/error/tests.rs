@@ -1,4 +1,4 @@
-//! What the error table promises, row by row and shape by shape.
+//! The error table, row by row and shape by shape.
 
 use std::collections::HashSet;
 

@@ -1,11 +1,10 @@
-//! The authorization challenge endpoint's words: a step of a login without a browser, and what is
-//! answered when more is needed.
+//! The authorization challenge endpoint: a step of a login without a browser, and the response when another step is
+//! needed.
 //!
-//! Two endpoints speak them, with other names for the same things: the one of the OAuth 2.0 for
-//! First-Party Applications flows as documented, and the one of draft-ietf-oauth-first-party-apps.
-//! A body is a form or one JSON object, whichever it looks like. Owns the members, their types and
-//! lengths, and which step they mean; who the client is and whether a step succeeds is left to the
-//! server.
+//! Two endpoints use these types with different names for the same members: the endpoint of the OAuth 2.0 for
+//! First-Party Applications flows as documented, and the endpoint of draft-ietf-oauth-first-party-apps. A body is a
+//! form or one JSON object, recognised by its first character. This file owns the members, their types and lengths,
+//! and which step they mean; authenticating the client and deciding whether a step succeeds are left to the server.
 
 use std::fmt;
 
@@ -35,17 +34,17 @@ use crate::strict_json;
 /// Source: OAuth 2.0 for First-Party Applications; draft-ietf-oauth-first-party-apps section 5.1.
 #[derive(Clone)]
 pub struct ChallengeRequest {
-    /// Which client asks.
+    /// The client's id.
     pub client_id: Option<String>,
-    /// The client attestation JWT, where it travels in the body.
+    /// The client attestation JWT, when it is sent in the body.
     pub client_assertion: Option<Secret>,
     /// Its type, when it was named.
     pub client_assertion_type: Option<String>,
     /// `code`, or nothing.
     pub response_type: Option<String>,
-    /// Scopes asked for, space-separated.
+    /// Requested scopes, space-separated.
     pub scope: Option<String>,
-    /// Returned in the token answer.
+    /// Returned in the token response.
     pub state: Option<String>,
     /// Returned in the id_token.
     pub nonce: Option<String>,
@@ -55,38 +54,38 @@ pub struct ChallengeRequest {
     pub uvid_hint: Option<Secret>,
     /// The login that this step continues.
     pub auth_session: Option<Secret>,
-    /// What is to be done.
+    /// The step that is requested.
     pub step: ChallengeStep,
-    /// Whether a secret stood in the query string, where none must be.
+    /// Whether a secret was in the query string, where secrets are not allowed.
     pub secret_came_in_query: bool,
 }
 
-/// What a request means, told by what it holds.
+/// The step, recognised by the members that are present.
 #[derive(Clone)]
 pub enum ChallengeStep {
-    /// A one-time password comes back: `otp`, with `newpassword` for a reset.
+    /// A one-time password: `otp`, with `newpassword` for a reset.
     Code {
-        /// The code.
+        /// The one-time password.
         otp: Secret,
-        /// The new password, untouched.
+        /// The new password, unchanged.
         new_password: Option<Secret>,
     },
-    /// Somebody with their password.
+    /// A login with a password.
     Login {
-        /// Who.
+        /// The user.
         whom: Whom,
-        /// Their password, untouched.
+        /// The password, unchanged.
         password: Secret,
         /// `recaptcha` or `recaptchaevent`.
         captcha: Option<CaptchaProof>,
     },
-    /// Somebody wants a code to log in with.
+    /// A request for a one-time password to log in with.
     Passwordless(InitPasswordlessLogin),
-    /// Somebody registers.
+    /// A registration.
     Registration(Box<InitRegistration>),
-    /// Somebody forgot their password: `challenge_type=password_reset`.
+    /// The start of a password reset: `challenge_type=password_reset`.
     Reset {
-        /// Who.
+        /// The user.
         whom: Whom,
         /// Developer name of a mail template.
         email_template: Option<String>,
@@ -95,19 +94,19 @@ pub enum ChallengeStep {
     },
 }
 
-/// Whom a request is about.
+/// Which user a request names.
 #[derive(Clone, Default)]
 pub struct Whom {
     /// The exact username.
     pub username: Option<String>,
-    /// Whatever the discovery handler recognises a user by.
+    /// The value by which the discovery handler finds a user.
     pub login_hint: Option<String>,
     /// For the discovery handler.
     pub customdata: Option<Map<String, Value>>,
 }
 
 impl fmt::Debug for ChallengeRequest {
-    /// Nothing about the person, and no secret.
+    /// Omits personal data and secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ChallengeRequest")
             .field("client_id", &self.client_id)
@@ -117,13 +116,12 @@ impl fmt::Debug for ChallengeRequest {
 }
 
 impl ChallengeRequest {
-    /// Reads a form (with the query of the URL) or one JSON object (without it): a body that begins
-    /// with a brace is JSON, whatever its `Content-Type`. In a form, `userdata`, `customdata` and
-    /// `recaptchaevent` are the text of a JSON object. `default_method` is how a code travels when
-    /// the request does not say.
+    /// Parses a form (with the query of the URL) or one JSON object (without it). A body that begins with a brace
+    /// is JSON, whatever its `Content-Type`. In a form, `userdata`, `customdata` and `recaptchaevent` are the text
+    /// of a JSON object. `default_method` is the channel of the code when the request does not name one.
     ///
-    /// # Refusals
-    /// [`InvalidParams`]: a body that cannot be read, a parameter sent twice with two values, nobody
+    /// [`InvalidParams`]: a body that cannot be parsed, a parameter sent twice with two values, no user named, a
+    /// member that the step requires is missing, a wrong type, too long, a control character.
     /// named, a member that the step lacks, a wrong type, too long, a control character.
     pub fn parse(
         query: Option<&str>,
@@ -196,7 +194,7 @@ impl ChallengeStep {
         }
     }
 
-    /// Its name, for logs.
+    /// The name of the step, for logs.
     pub fn name(&self) -> &'static str {
         match self {
             ChallengeStep::Code { .. } => "code",
@@ -207,7 +205,7 @@ impl ChallengeStep {
         }
     }
 
-    /// Whom the step names, in the words of the request; a code names nobody.
+    /// The user that the step names, as sent; `None` for a one-time password.
     pub fn named(&self) -> Option<&str> {
         match self {
             ChallengeStep::Code { .. } => None,
@@ -236,7 +234,7 @@ impl Whom {
     }
 }
 
-/// The parameters of a form as members, and whether a secret stood in the query.
+/// The parameters of a form as members, and whether a secret was in the query.
 fn of_form(query: Option<&str>, body: &[u8]) -> Result<(Members, bool), InvalidParams> {
     let parameters = Parameters::parse(query, body).map_err(|error| match error {
         FormError::ControlCharacter(name) => InvalidParams {
@@ -262,7 +260,7 @@ fn of_form(query: Option<&str>, body: &[u8]) -> Result<(Members, bool), InvalidP
     Ok((Members::of_map(members, &MEMBERS)?, came_in_query))
 }
 
-/// The names that an endpoint answers with.
+/// The member names of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerWords {
     /// Those of OAuth 2.0 for First-Party Applications: `authorization_required` and `error_code`.
@@ -271,7 +269,7 @@ pub enum AnswerWords {
     Standard,
 }
 
-/// What a code was sent for.
+/// The purpose of a one-time password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeFor {
     /// A login.
@@ -282,25 +280,25 @@ pub enum CodeFor {
     Reset,
 }
 
-/// What the endpoint answers to a step that it could take. All but the first go with status 403.
+/// The response to a valid step. All except the first have status 403.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChallengeAnswer {
-    /// The login is over: here is the code.
+    /// The login is complete: the authorization code.
     Code(Secret),
-    /// A one-time password was sent, or it looks so.
+    /// A one-time password was sent, or the response pretends so.
     CodeSent {
-        /// What for.
+        /// Its purpose.
         purpose: CodeFor,
-        /// How it travels.
+        /// The channel on which it is sent.
         method: VerificationMethod,
         /// To be sent with the next step.
         auth_session: Secret,
     },
-    /// What was presented is wrong.
+    /// The credential is wrong.
     Failed {
-        /// What a code is awaited for, if one is.
+        /// The purpose of the one-time password that is still expected, if any.
         awaits: Option<CodeFor>,
-        /// To be sent with the next step; none when no try is left.
+        /// To be sent with the next step; none when no attempt is left.
         auth_session: Option<Secret>,
     },
     /// The new password was set; the user may log in with it.
@@ -308,9 +306,9 @@ pub enum ChallengeAnswer {
         /// To be sent with the next step.
         auth_session: Secret,
     },
-    /// The code was right and the new password is none that the policy takes.
+    /// The one-time password was right, but the new password violates the policy.
     PasswordRefused {
-        /// To be sent with the next step; none when no try is left.
+        /// To be sent with the next step; none when no attempt is left.
         auth_session: Option<Secret>,
     },
 }
@@ -324,7 +322,7 @@ impl ChallengeAnswer {
         }
     }
 
-    /// Writes the JSON body.
+    /// Renders the JSON body.
     pub fn to_json(&self, words: AnswerWords) -> String {
         match (self, words) {
             (ChallengeAnswer::Code(code), _) => json!({"authorization_code": code.expose()}),
@@ -398,7 +396,7 @@ impl ChallengeAnswer {
         }
     }
 
-    /// What a code is awaited for after this answer.
+    /// The purpose of the one-time password that is expected after this response.
     fn awaited(&self) -> Option<CodeFor> {
         match self {
             ChallengeAnswer::CodeSent { purpose, .. } => Some(*purpose),
@@ -422,10 +420,10 @@ impl ChallengeAnswer {
     }
 }
 
-/// The value of `challenge_type` that begins a reset.
+/// The value of `challenge_type` that starts a reset.
 const PASSWORD_RESET: &str = "password_reset";
 
-/// What must not stand in a URL.
+/// Parameters that must not be in a URL.
 const SECRETS: [&str; 7] = [
     "auth_session",
     "client_assertion",

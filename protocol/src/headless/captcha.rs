@@ -1,7 +1,7 @@
-//! The proof that a person is there: `recaptcha`, or `recaptchaevent`, of the three init bodies.
+//! The captcha response in the three init bodies: `recaptcha` or `recaptchaevent`.
 //!
-//! Owns the form of the two members and that they are alternatives. Which of them a site's verifier
-//! works with, and whether it believes them, is left to the server.
+//! This file owns the form of the two members and that they are alternatives. Which of them a site's verifier uses,
+//! and whether the captcha is valid, is left to the server.
 //!
 //! Follows Headless Forgot Password Flow, Initialize Password Reset, the rows `recaptcha` and
 //! `recaptchaevent`.
@@ -12,7 +12,7 @@ use super::members::{Members, invalid};
 use super::{InvalidParams, NAME_LENGTH_MAX};
 use crate::secret::Secret;
 
-/// What a body brings as the proof that a person is there.
+/// The captcha response of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CaptchaProof {
     /// `recaptchaevent`
@@ -22,14 +22,14 @@ pub enum CaptchaProof {
 }
 
 impl CaptchaProof {
-    /// The proof of a body that cannot be taken. One that is itself the reason came all the same, and
-    /// its caller is told what is wrong with it, not that there is none; it holds no token.
+    /// The captcha of a body that could not be parsed. A captcha member that is itself the cause counts as sent, so
+    /// that the caller gets that error and not "captcha missing"; it contains no token.
     pub fn of_body(body: &[u8]) -> Option<CaptchaProof> {
         let proof = Members::of_body(body, &[]).ok()?.captcha();
         proof.unwrap_or_else(|_| Some(CaptchaProof::Token(Secret::default())))
     }
 
-    /// The token itself, whichever way it came.
+    /// The token itself, from either member.
     pub fn token(&self) -> &Secret {
         match self {
             CaptchaProof::Event(event) => &event.token,
@@ -41,7 +41,7 @@ impl CaptchaProof {
 /// A reCAPTCHA Enterprise event, `recaptchaevent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecaptchaEvent {
-    /// What the browser got from Google.
+    /// The token that the browser got from Google.
     pub token: Secret,
     /// `siteKey`
     pub site_key: String,
@@ -64,11 +64,10 @@ impl RecaptchaEvent {
 }
 
 impl Members {
-    /// Takes `recaptcha` or `recaptchaevent` out.
+    /// Removes and returns `recaptcha` or `recaptchaevent`.
     ///
     /// # Refusals
-    /// Both of them: a caller that sends two proofs would have to be told which one was not looked
-    /// at. And what is wrong with a member of the event.
+    /// Both members at once: one of the two would have to be ignored silently. Any invalid member of the event.
     pub(super) fn captcha(&mut self) -> Result<Option<CaptchaProof>, InvalidParams> {
         let token = self.optional("recaptcha", TOKEN_LENGTH_MAX)?;
         let event = self.object("recaptchaevent")?;
@@ -84,5 +83,5 @@ impl Members {
     }
 }
 
-/// Code points of a reCAPTCHA token, which are about two thousand characters today.
+/// Maximum length of a reCAPTCHA token in code points; tokens have about two thousand characters today.
 pub const TOKEN_LENGTH_MAX: usize = 8192;

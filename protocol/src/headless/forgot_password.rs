@@ -1,4 +1,4 @@
-//! The two bodies of a password reset, told apart by what they hold, and their answers.
+//! The two bodies of a password reset, distinguished by their members, and their responses.
 //!
 //! Follows Headless Forgot Password Flow.
 
@@ -26,35 +26,35 @@ use crate::strict_json;
 pub struct ForgotPassword {
     /// The exact username.
     pub username: Option<String>,
-    /// Whatever the discovery handler recognises a user by.
+    /// The value by which the discovery handler finds a user.
     pub login_hint: Option<String>,
     /// For the discovery handler.
     pub customdata: Option<Map<String, Value>>,
-    /// Which of the two.
+    /// The phase of the reset.
     pub phase: ForgotPasswordPhase,
 }
 
-/// What a body asks for.
+/// The phase that a body belongs to.
 #[derive(Clone, PartialEq)]
 pub enum ForgotPasswordPhase {
-    /// The first: a code.
+    /// The first phase: a request for a one-time password.
     Ask {
         /// Developer name of a mail template.
         email_template: Option<String>,
         /// `recaptcha` or `recaptchaevent`.
         captcha: Option<CaptchaProof>,
     },
-    /// The second: a new password for the code. A captcha may come along and is not looked at.
+    /// The second phase: a new password, with the one-time password. A captcha may be present and is ignored.
     Choose {
-        /// The code.
+        /// The one-time password.
         otp: Secret,
-        /// The new password, untouched.
+        /// The new password, unchanged.
         new_password: Secret,
     },
 }
 
 impl fmt::Debug for ForgotPassword {
-    /// Nothing about the person.
+    /// Omits personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
             ForgotPasswordPhase::Ask { .. } => "ask",
@@ -67,9 +67,9 @@ impl fmt::Debug for ForgotPassword {
 }
 
 impl ForgotPassword {
-    /// Reads the body, whatever its `Content-Type`. A member that is `null` is absent, which is what
-    /// serialisers make of the second phase's members in the first. Only documented names are taken,
-    /// any of them in either phase.
+    /// Parses the body, whatever its `Content-Type`. A member that is `null` is absent: serialisers write the
+    /// members of the second phase as `null` in the first. Only documented names are accepted, any of them in
+    /// either phase.
     ///
     /// # Refusals
     /// [`InvalidParams`]: not one JSON object; an unknown member; neither `username` nor
@@ -105,7 +105,7 @@ impl ForgotPassword {
 }
 
 impl ForgotPassword {
-    /// Whether a body is meant for the second phase, readable or not: it holds a code or a new
+    /// Whether a body is meant for the second phase, valid or not: it contains a one-time password or a new
     /// password.
     pub fn is_second_phase(body: &[u8]) -> bool {
         let holds = |members: &Map<String, Value>, name| {
@@ -128,12 +128,12 @@ const BODY_MEMBERS: [&str; 8] = [
     "username",
 ];
 
-/// What a phase is answered when it went well.
+/// The successful response of a phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForgotPasswordAnswer {
-    /// The first: a code was sent, if there is somebody to send it to.
+    /// The first phase: a one-time password was sent, if the user exists.
     OtpSent,
-    /// The second: the password is the new one.
+    /// The second phase: the password was changed.
     Success,
 }
 

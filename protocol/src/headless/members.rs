@@ -1,8 +1,8 @@
 //! Reading the members of a JSON body, one by one.
 //!
-//! Owns what is the same for every body: `null` is absent, texts have a length and no control
-//! characters, a refusal names the member and never its value, and some members are never listened
-//! to. Which members a body has is left to `headless`.
+//! This file owns the rules that all bodies share: `null` is absent, texts have a maximum length and no control
+//! characters, a refusal names the member and never its value, and some members are always ignored. Which members a
+//! body has is left to `headless`.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::form::{holds_unprintable, is_noncharacter, public_name};
 use crate::secret::Secret;
 use crate::strict_json;
 
-/// The members of an object that are still to be read, and where the object stands.
+/// The members of an object that are not read yet, and the path of the object.
 pub(super) struct Members {
     path: &'static str,
     members: Map<String, Value>,
@@ -31,8 +31,8 @@ impl Members {
         Members::of_map(members, documented)
     }
 
-    /// Members that were read already. A documented name in another case is refused: taking it for a
-    /// stranger would do something else than was asked.
+    /// From parsed members. A documented name in another case is refused: ignoring it as an unknown member would do
+    /// something else than was requested.
     pub(super) fn of_map(
         members: Map<String, Value>,
         documented: &[&str],
@@ -53,14 +53,14 @@ impl Members {
         Members { path, members }
     }
 
-    /// Takes a member out; `null` is absent.
+    /// Removes and returns a member; `null` is absent.
     fn take(&mut self, name: &str) -> Option<Value> {
         self.members
             .shift_remove(name)
             .filter(|value| !value.is_null())
     }
 
-    /// Whether a member is there and not `null`.
+    /// Whether a member is present and not `null`.
     pub(super) fn has(&self, name: &str) -> bool {
         self.members.get(name).is_some_and(|value| !value.is_null())
     }
@@ -110,8 +110,8 @@ impl Members {
         }
     }
 
-    /// An object, or a text that holds one: the documentation describes custom data as a JSON string
-    /// and shows an object.
+    /// An object, or a text that contains one: the documentation describes custom data as a JSON string and shows
+    /// an object.
     pub(super) fn object_or_text(
         &mut self,
         name: &str,
@@ -147,7 +147,7 @@ impl Members {
         }
     }
 
-    /// A text that is nobody's to see, and that cannot be empty.
+    /// A secret text, which cannot be empty.
     pub(super) fn secret(&mut self, name: &str) -> Result<Option<Secret>, InvalidParams> {
         match self.take(name) {
             None => Ok(None),
@@ -160,7 +160,7 @@ impl Members {
         }
     }
 
-    /// Refuses a member that is none of those documented. One that is `null` was not sent.
+    /// Refuses undocumented members. A member that is `null` counts as not sent.
     pub(super) fn refuse_unknown(&self, documented: &[&str]) -> Result<(), InvalidParams> {
         let unknown = |(name, value): &(&String, &Value)| {
             !value.is_null() && !documented.contains(&name.as_str())
@@ -174,7 +174,7 @@ impl Members {
         }
     }
 
-    /// What nobody asked for, without nulls and without [`NEVER_APPLIED`].
+    /// The members that were not read, without nulls and without [`NEVER_APPLIED`].
     pub(super) fn rest(self) -> Result<Map<String, Value>, InvalidParams> {
         let rest = self
             .members
@@ -209,10 +209,10 @@ pub(super) fn invalid(field: &str, reason: &'static str) -> InvalidParams {
     }
 }
 
-/// Reads `customdata` where it comes as a text.
+/// Parses `customdata` that was sent as a text.
 ///
 /// # Errors
-/// What is wrong with it: it is not the text of one JSON object, or holds a control character.
+/// The reason: it is not the text of one JSON object, or contains a control character.
 pub fn parse_customdata(text: &str) -> Result<Map<String, Value>, &'static str> {
     let object = strict_json::parse_object(text.as_bytes());
     let object = object.map_err(|_| "not the text of an object")?;
@@ -222,7 +222,7 @@ pub fn parse_customdata(text: &str) -> Result<Map<String, Value>, &'static str> 
     }
 }
 
-/// Whether a member has one of the names of [`NEVER_APPLIED`], in whatever spelling.
+/// Whether a member has one of the names of [`NEVER_APPLIED`], in any spelling.
 pub fn is_never_applied(name: &str) -> bool {
     let folded: String = name
         .chars()
@@ -232,8 +232,8 @@ pub fn is_never_applied(name: &str) -> bool {
     NEVER_APPLIED.contains(&folded.as_str())
 }
 
-/// Free members may hold line breaks and tabs (a street address does), but no other control
-/// character.
+/// Whether a value contains a control character. Line breaks and tabs are allowed in free members (a street address
+/// has them).
 fn holds_unstorable(value: &Value) -> bool {
     match value {
         Value::String(text) => text_is_unstorable(text),
@@ -256,9 +256,9 @@ fn text_is_unstorable(text: &str) -> bool {
     })
 }
 
-/// Members of `userdata` that are dropped unread, and names that no attribute of a user may bear: they
-/// would give rights, state a verification, name a record, or trip a handler written in a language
-/// with prototypes. Compared without case, `_` and `-`. A nested `password` is among them: only the top-level one counts.
+/// Members of `userdata` that are ignored, and names that no attribute of a user may have: they would grant rights,
+/// claim a verification, name a record, or disturb a handler written in a language with prototypes. Compared
+/// without case, `_` and `-`. A nested `password` is among them: only the top-level one counts.
 pub const NEVER_APPLIED: [&str; 42] = [
     "accountid",
     "active",

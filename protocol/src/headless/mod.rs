@@ -1,8 +1,8 @@
-//! The headless endpoints' words: request headers, and the JSON body that starts a registration.
+//! The headless endpoints: request headers, and the JSON body that starts a registration.
 //!
-//! Owns which members a body has, their types and their lengths, and which of them are never
-//! listened to. The deep syntax of usernames, addresses, phone numbers and passwords is left to the
-//! server's identity room, templates and reCAPTCHA to theirs.
+//! This file owns the members of a body, their types and their lengths, and which of them are always ignored. The
+//! detailed syntax of usernames, addresses, phone numbers and passwords is left to the server's `identity` module,
+//! templates and reCAPTCHA to theirs.
 //!
 //! Follows the headless documentation: Headless Registration Flow for Private and Public Clients,
 //! Headless Passwordless Login, Headless Guest Flow.
@@ -31,7 +31,7 @@ mod passwordless_login;
 #[cfg(test)]
 mod tests;
 
-/// How a user proves an address of theirs: with a one-time password by mail or by text message.
+/// The channel on which a user verifies an address: a one-time password by email or by text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VerificationMethod {
     /// `email`
@@ -41,19 +41,19 @@ pub enum VerificationMethod {
 }
 
 impl VerificationMethod {
-    /// Reads `verificationmethod` of a body: the lower-case words and nothing else.
+    /// Parses `verificationmethod` of a body: the lower-case words and nothing else.
     pub fn parse(text: &str) -> Option<VerificationMethod> {
         [VerificationMethod::Email, VerificationMethod::Sms]
             .into_iter()
             .find(|method| method.as_str() == text)
     }
 
-    /// Reads the `Auth-Verification-Type` header, without regard to case.
+    /// Parses the `Auth-Verification-Type` header, ignoring case.
     pub fn parse_header(text: &str) -> Option<VerificationMethod> {
         VerificationMethod::parse(&text.to_ascii_lowercase())
     }
 
-    /// The word on the wire.
+    /// The value on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             VerificationMethod::Email => "email",
@@ -62,21 +62,21 @@ impl VerificationMethod {
     }
 }
 
-/// Who wants to log in: the `Auth-Request-Type` header of the authorization endpoint.
+/// The kind of login: the `Auth-Request-Type` header of the authorization endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthRequestType {
-    /// Nobody in particular.
+    /// An anonymous visitor.
     Guest,
     /// A user with a password.
     NamedUser,
     /// A user with a one-time password.
     PasswordlessLogin,
-    /// A user who proves their address and is created by that.
+    /// A user who is created by verifying their address.
     UserRegistration,
 }
 
 impl AuthRequestType {
-    /// Reads the header, without regard to case: clients write `Guest` and `guest`.
+    /// Parses the header, ignoring case: clients write `Guest` and `guest`.
     pub fn parse(text: &str) -> Option<AuthRequestType> {
         [
             AuthRequestType::Guest,
@@ -88,7 +88,7 @@ impl AuthRequestType {
         .find(|request_type| request_type.as_str().eq_ignore_ascii_case(text))
     }
 
-    /// The word on the wire, as the documentation writes it.
+    /// The value on the wire, as the documentation writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             AuthRequestType::Guest => "guest",
@@ -116,13 +116,13 @@ impl AuthRequestType {
 /// Source: Headless Registration Flow, "Your App Headlessly Sends the User Information".
 #[derive(Clone, PartialEq)]
 pub struct InitRegistration {
-    /// The user to be.
+    /// The data of the new user.
     pub userdata: UserData,
-    /// Their password, untouched; the policy is checked elsewhere.
+    /// The password, unchanged; the policy is checked elsewhere.
     pub password: Secret,
-    /// How they will prove their address; absent means `email`, and matters at authorize.
+    /// The channel of the verification; absent means `email`. It takes effect at authorize.
     pub verification_method: Option<VerificationMethod>,
-    /// For the registration handler, unread by us except for a phone number.
+    /// For the registration handler; the server reads only a phone number from it.
     pub customdata: Option<Map<String, Value>>,
     /// Developer name of a mail template.
     pub email_template: Option<String>,
@@ -130,17 +130,17 @@ pub struct InitRegistration {
     pub captcha: Option<CaptchaProof>,
 }
 
-/// What a registration says about the user. Known members hold no control characters and keep
-/// within the lengths named in this file.
+/// The user data of a registration. Known members contain no control characters and respect the lengths named in
+/// this file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserData {
-    /// What they will log in with.
+    /// The username.
     pub username: String,
-    /// Their address.
+    /// The email address.
     pub email: String,
-    /// Their family name.
+    /// The family name.
     pub last_name: String,
-    /// Their given name.
+    /// The given name.
     pub first_name: Option<String>,
     /// `languageLocaleKey`, else `locale`, else `language`.
     pub locale: Option<String>,
@@ -148,21 +148,21 @@ pub struct UserData {
     pub mobile_phone: Option<String>,
     /// `phone`, as written; read only where there is no `mobilePhone`.
     pub phone: Option<String>,
-    /// Everything else, for the registration handler. [`NEVER_APPLIED`] names are not in it.
+    /// All other members, for the registration handler, without the [`NEVER_APPLIED`] names.
     pub extra: Map<String, Value>,
 }
 
-/// A body that is not as documented: `invalid_params` on the wire. Never holds a value.
+/// A body that is not as documented: `invalid_params` on the wire. Never contains a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidParams {
-    /// Path of the member, such as `userdata.email`; empty when it is the body as a whole.
+    /// Path of the member, such as `userdata.email`; empty for the body as a whole.
     pub field: String,
-    /// What is wrong with it.
+    /// What is wrong with the member.
     pub reason: &'static str,
 }
 
 impl fmt::Debug for InitRegistration {
-    /// Nothing about the person, and nothing of what is handed on unread, which may be anything.
+    /// Omits personal data and the free members, which may contain anything.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InitRegistration")
             .field("verification_method", &self.verification_method)
@@ -172,10 +172,9 @@ impl fmt::Debug for InitRegistration {
 }
 
 impl InitRegistration {
-    /// Reads the body, whatever its `Content-Type`. A member that is `null` is absent, and so is an
-    /// optional one that is empty. Unknown members are ignored, but a documented name in another
-    /// case is refused: taking `verificationMethod` for a stranger would send a mail instead of a
-    /// text message.
+    /// Parses the body, whatever its `Content-Type`. A member that is `null` is absent, and so is an optional one
+    /// that is empty. Unknown members are ignored, but a documented name in another case is refused: ignoring
+    /// `verificationMethod` would send a mail instead of a text message.
     ///
     /// # Refusals
     /// [`InvalidParams`]: not one JSON object as [`strict_json`](crate::strict_json) has it; a required member missing,
@@ -204,10 +203,9 @@ impl InitRegistration {
         Ok(registration)
     }
 
-    /// The number that a text message goes to, as written, after the path of the member that holds
-    /// it: `customdata.mobilePhone`, then `userdata.mobilePhone`, `userdata.phone` and
-    /// `customdata.phone`. The documentation does not say which; the first is where its own samples
-    /// put it.
+    /// The phone number for a text message, as written, and the path of the member that contains it:
+    /// `customdata.mobilePhone`, then `userdata.mobilePhone`, `userdata.phone` and `customdata.phone`. The
+    /// documentation does not say which; the first is where its samples put it.
     pub fn phone_number(&self) -> Option<(&'static str, &str)> {
         let custom = |name| {
             let text = self.customdata.as_ref()?.get(name)?.as_str()?;
@@ -230,8 +228,8 @@ impl InitRegistration {
 
 impl UserData {
     fn parse(mut members: Members) -> Result<UserData, InvalidParams> {
-        // Read in the order in which the documentation asks for them, so that the first missing one
-        // is named.
+        // Read in the order of the documentation, so that the first missing member is the one that the refusal
+        // names.
         let username = members.required("username", USERNAME_LENGTH_MAX)?;
         let last_name = members.required("lastName", NAME_LENGTH_MAX)?;
         let email = members.required("email", EMAIL_LENGTH_MAX)?;
@@ -260,19 +258,19 @@ impl UserData {
     }
 }
 
-/// The answer to an accepted registration.
+/// The response to an accepted registration.
 ///
 /// Source: Headless Registration Flow, "Salesforce Receives the Information".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InitAnswer {
-    /// The address as the caller sent it.
+    /// The address as sent by the caller.
     pub email: String,
-    /// Names the pending request; free of colons, for it stands left of one in a Basic header.
+    /// Identifies the pending request. It contains no colon, because it is the left half of a Basic header.
     pub identifier: String,
 }
 
 impl InitAnswer {
-    /// Writes the JSON body.
+    /// Renders the JSON body.
     pub fn to_json(&self) -> String {
         json!({"status": "success", "email": self.email, "identifier": self.identifier}).to_string()
     }
@@ -299,18 +297,18 @@ const BODY_MEMBERS: [&str; 7] = [
     "userdata",
     "verificationmethod",
 ];
-/// Code points of a username; the platform's documented limit.
+/// Maximum code points of a username; the platform's documented limit.
 pub const USERNAME_LENGTH_MAX: usize = 80;
-/// Code points of a first or last name, and of the short texts of a reCAPTCHA event.
+/// Maximum code points of a first or last name, and of the short texts of a reCAPTCHA event.
 pub const NAME_LENGTH_MAX: usize = 80;
-/// Code points of an address; RFC 5321 section 4.5.3.1.3 with erratum 1690 to RFC 3696.
+/// Maximum code points of an address; RFC 5321 section 4.5.3.1.3 with erratum 1690 to RFC 3696.
 pub const EMAIL_LENGTH_MAX: usize = 254;
-/// Code points of a phone number as written: fifteen digits and their separators.
+/// Maximum code points of a phone number as written: fifteen digits and their separators.
 pub const PHONE_LENGTH_MAX: usize = 64;
-/// Code points of a locale such as `zh_Hant_TW`.
+/// Maximum code points of a locale such as `zh_Hant_TW`.
 pub const LOCALE_LENGTH_MAX: usize = 40;
-/// Code points of what a user is named by, whatever that is: longer than any username, so that one
-/// that is too long is nobody's and not a mistake of the caller.
+/// Maximum code points of the value that names a user. It is longer than any username, so that a username that is
+/// too long is an unknown user and not an invalid request.
 pub const HINT_LENGTH_MAX: usize = 10_240;
-/// Code points of a template's developer name with its folder.
+/// Maximum code points of a template's developer name with its folder.
 pub const TEMPLATE_LENGTH_MAX: usize = 255;

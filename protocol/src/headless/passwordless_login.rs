@@ -1,4 +1,4 @@
-//! The body that starts a passwordless login, and its answer.
+//! The body that starts a passwordless login, and the response.
 //!
 //! Follows Headless Passwordless Login Flow, "Your App Headlessly Sends the User Information".
 
@@ -23,11 +23,11 @@ use super::{
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct InitPasswordlessLogin {
-    /// How the code travels; required here.
+    /// The channel of the one-time password; required here.
     pub verification_method: VerificationMethod,
     /// The exact username.
     pub username: Option<String>,
-    /// Whatever the discovery handler recognises a user by.
+    /// The value by which the discovery handler finds a user.
     pub login_hint: Option<String>,
     /// For the discovery handler.
     pub customdata: Option<Map<String, Value>>,
@@ -38,7 +38,7 @@ pub struct InitPasswordlessLogin {
 }
 
 impl fmt::Debug for InitPasswordlessLogin {
-    /// Nothing about the person.
+    /// Omits personal data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InitPasswordlessLogin")
             .field("verification_method", &self.verification_method)
@@ -48,9 +48,9 @@ impl fmt::Debug for InitPasswordlessLogin {
 }
 
 impl InitPasswordlessLogin {
-    /// Reads the body, whatever its `Content-Type`, by the rules of
-    /// [`InitRegistration::parse`](super::InitRegistration::parse). Whether a `username` or a
-    /// `login_hint` is wanted depends on the site and is decided there; one of them must be.
+    /// Parses the body, whatever its `Content-Type`, by the rules of
+    /// [`InitRegistration::parse`](super::InitRegistration::parse). One of `username` and `login_hint` is required;
+    /// which of them depends on the site and is decided by the server.
     ///
     /// # Refusals
     /// [`InvalidParams`]: not one JSON object; no `verificationmethod`, or another than `email` and
@@ -59,7 +59,7 @@ impl InitPasswordlessLogin {
         InitPasswordlessLogin::read(&mut Members::of_body(body, &BODY_MEMBERS)?, None)
     }
 
-    /// Takes the members out; where none names a method there may be a default.
+    /// Removes and returns the members; `default` is the channel when none is named.
     pub(super) fn read(
         body: &mut Members,
         default_method: Option<VerificationMethod>,
@@ -94,18 +94,18 @@ const BODY_MEMBERS: [&str; 7] = [
     "verificationmethod",
 ];
 
-/// The answer to a passwordless login that was begun.
+/// The response to a passwordless login that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PasswordlessAnswer {
-    /// An address that the caller may know: the one on file for a trusted caller, else what the
-    /// caller itself sent.
+    /// An address that the caller may know: the stored one for a trusted caller, otherwise the one that the caller
+    /// sent.
     pub email: Option<String>,
-    /// Names the pending request; free of colons.
+    /// Identifies the pending request; contains no colon.
     pub identifier: String,
 }
 
 impl PasswordlessAnswer {
-    /// Writes the JSON body.
+    /// Renders the JSON body.
     pub fn to_json(&self) -> String {
         match &self.email {
             Some(email) => {

@@ -1,10 +1,10 @@
-//! What the headless endpoints take and what they refuse: the documentation's sample, mended, and then
-//! one change at a time.
+//! Which bodies the headless endpoints accept and refuse: the documentation's sample, corrected, and then one
+//! change at a time.
 
 use super::*;
 
 fn sample() -> Value {
-    // The documentation's sample, with its quotes and commas mended.
+    // The documentation's sample with corrected quotes and commas.
     json!({
         "userdata": {
             "firstName": "Janice",
@@ -20,7 +20,7 @@ fn sample() -> Value {
     })
 }
 
-/// The sample with the member at this path set; `null` takes it away.
+/// The sample with the member at this path set; `null` removes it.
 fn with(path: &str, value: Value) -> Value {
     let mut body = sample();
     match path.split_once('.') {
@@ -397,7 +397,7 @@ fn cap_13_two_proofs_at_once_are_refused_and_none_is_picked() {
             "send either this or recaptcha, not both"
         )
     );
-    // What is null or empty was not sent.
+    // Members that are null or empty count as not sent.
     let mut body = with("recaptchaevent", json!(null));
     assert!(parse(&body).unwrap().captcha.is_some());
     body["recaptcha"] = json!("");

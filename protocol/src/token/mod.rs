@@ -1,8 +1,8 @@
-//! The token endpoint: what is asked of it and what it answers.
+//! The token endpoint: its request and its response.
 //!
-//! This file owns the names of the parameters and members (RFC 6749 4.1.3, 4.4.2, 5.1, 6; RFC
-//! 7523; Headless Identity, token request and response). Who the client is, whether the
-//! grant holds and what the tokens contain belongs to the server.
+//! This file owns the names of the parameters and members (RFC 6749 4.1.3, 4.4.2, 5.1, 6; RFC 7523; Headless
+//! Identity, token request and response). Authenticating the client, checking the grant and making the tokens
+//! belong to the server.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::format::{Format, Layout, Members, render_members};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
-/// The grants we know by name.
+/// The grant types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum GrantType {
     /// `authorization_code`, and `hybrid_auth_code`, as the mobile SDKs call it in native login.
@@ -22,7 +22,7 @@ pub enum GrantType {
     JwtBearer,
     /// `refresh_token`, and `hybrid_refresh`.
     RefreshToken,
-    /// Any other word, or none (TOK-01).
+    /// Any other value, or none (TOK-01).
     Unsupported,
 }
 
@@ -50,8 +50,7 @@ impl GrantType {
     }
 }
 
-/// The parameters of a token request, taken out and not yet judged. An empty parameter is an
-/// absent one (RFC 6749 3.1).
+/// The parameters of a token request, not yet checked. An empty parameter is absent (RFC 6749 3.1).
 ///
 /// Source: RFC 6749 4.1.3, 4.4.2, 6; RFC 7523 2; Headless Identity, token request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub struct TokenRequest {
     pub grant_type: Option<String>,
     /// `code`: the authorization code.
     pub code: Option<Secret>,
-    /// `redirect_uri`, to be equal to that of the authorization request.
+    /// `redirect_uri`, which must equal that of the authorization request.
     pub redirect_uri: Option<String>,
     /// `code_verifier` of RFC 7636.
     pub code_verifier: Option<Secret>,
@@ -82,14 +81,14 @@ pub struct TokenRequest {
     pub format: Option<String>,
     /// `device_id`: the mobile SDKs add it to the query.
     pub device_id: Option<String>,
-    /// Whether the query carried a credential that outlives the request. One there is refused (RFC
-    /// 6749 2.3.1); whoever refuses says so before it is looked at. `code` and `code_verifier` are
-    /// none: callers in the field put the whole request on the URL, and both are spent by it.
+    /// Whether the query contained a credential that outlives the request. Such a request is refused before it is
+    /// processed (RFC 6749 2.3.1). `code` and `code_verifier` do not count: existing clients put the whole request
+    /// on the URL, and the request spends both.
     pub secret_came_in_query: bool,
 }
 
 impl TokenRequest {
-    /// Takes the parameters out; everything unknown is ignored (RFC 6749 3.2).
+    /// Takes the parameters; unknown ones are ignored (RFC 6749 3.2).
     pub fn parse(mut parameters: Parameters) -> TokenRequest {
         let secret_came_in_query = [
             "assertion",
@@ -122,13 +121,13 @@ impl TokenRequest {
         }
     }
 
-    /// The grant asked for.
+    /// The requested grant.
     pub fn grant(&self) -> GrantType {
         GrantType::parse(self.grant_type.as_deref())
     }
 }
 
-/// How an access token is made.
+/// The format of an access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TokenFormat {
     /// A random string that only the server can read.
@@ -147,16 +146,16 @@ impl TokenFormat {
     }
 }
 
-/// The answer to a token request that was granted.
+/// The successful token response.
 ///
 /// Source: RFC 6749 5.1; Headless Identity, token response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenAnswer {
     /// `access_token`.
     pub access_token: Secret,
-    /// `refresh_token`, when the scope grants one, or when one was replaced.
+    /// `refresh_token`, when the scope grants one, or when one was rotated.
     pub refresh_token: Option<Secret>,
-    /// `id_token`, when the scope holds `openid`.
+    /// `id_token`, when the scope contains `openid`.
     pub id_token: Option<Secret>,
     /// `id`: the identity URL.
     pub id: String,
@@ -168,25 +167,24 @@ pub struct TokenAnswer {
     pub sfdc_community_url: Option<String>,
     /// `sfdc_community_id`: the identifier of the site.
     pub sfdc_community_id: Option<String>,
-    /// `issued_at`, in milliseconds since 1970; a string on the wire. It is the number that was
-    /// signed.
+    /// `issued_at`, in milliseconds since 1970; a string on the wire. The signature covers this number.
     pub issued_at: i64,
     /// `signature`: HMAC-SHA-256 under the client's secret over the identity URL and `issued_at`
     /// with nothing in between, in padded base64.
     pub signature: String,
-    /// `scope`: what was granted.
+    /// `scope`: the granted scopes.
     pub scope: ScopeSet,
     /// `state` of the authorization request.
     pub state: Option<String>,
     /// `token_format`.
     pub token_format: TokenFormat,
-    /// `expires_in`, in seconds. The real service leaves it out; RFC 6749 5.1 recommends it.
+    /// `expires_in`, in seconds. The real service omits it; RFC 6749 5.1 recommends it.
     pub expires_in: Option<u64>,
 }
 
 impl TokenAnswer {
-    /// The body of the answer. The result holds the tokens in clear and must go nowhere but to
-    /// the caller, with `Cache-Control: no-store`.
+    /// The body of the response. The result contains the tokens in clear text and is sent only to the caller, with
+    /// `Cache-Control: no-store`.
     pub fn render(&self, format: Format) -> String {
         render_members(format, "OAuth", &self.members(), Layout::Compact)
     }

@@ -1,4 +1,4 @@
-//! Token requests as clients write them, and answers as they read them.
+//! Token requests as clients write them, and responses as clients read them.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -28,7 +28,7 @@ fn answer() -> TokenAnswer {
     }
 }
 
-// What the mobile SDK sends, unencoded and with its own name of the grant.
+// As the mobile SDK sends it, unencoded and with its name for the grant.
 #[test]
 fn the_mobile_request_is_an_authorization_code_grant() {
     let request = request(
@@ -49,7 +49,7 @@ fn the_mobile_request_is_an_authorization_code_grant() {
     assert!(!request.secret_came_in_query);
 }
 
-// TOK-01, and the names that are one grant.
+// TOK-01, and the two names of one grant.
 #[test]
 fn every_unknown_grant_is_unsupported() {
     for (name, grant) in [
@@ -75,7 +75,7 @@ fn every_unknown_grant_is_unsupported() {
     }
 }
 
-// The documentation's sample, line breaks and all.
+// The documentation's sample, with its line breaks.
 #[test]
 fn the_documented_request_is_read() {
     let request = request(

@@ -1,4 +1,4 @@
-//! Where the inputs of the fuzz targets come from: a corpus, chance, and requests that are valid.
+//! The inputs of the fuzz targets: a corpus, random bytes, and edits of valid requests.
 //!
 //! Random bytes are seldom a form, let alone JSON. So each input is tried three times: as it is, as
 //! a spelling of words from the target's vocabulary, and as a list of edits to a valid request.
@@ -23,7 +23,7 @@ pub fn fuzz(
         });
 }
 
-/// Printable bytes stand for themselves, all others for a word.
+/// Printable bytes are kept, each other byte becomes a word.
 fn spelled(input: &[u8], words: &[&str]) -> Vec<u8> {
     let mut text = Vec::new();
     for byte in input {
@@ -35,7 +35,7 @@ fn spelled(input: &[u8], words: &[&str]) -> Vec<u8> {
     text
 }
 
-/// Up to five edits, each of four bytes: two for the place, one for what is done, one for what with.
+/// Up to five edits of four bytes each: two for the position, one for the operation, one for its operand.
 fn edited(input: &[u8], valid: &str, words: &[&str]) -> Vec<u8> {
     let mut text = valid.as_bytes().to_vec();
     let Some((count, edits)) = input.split_first() else {
@@ -63,7 +63,7 @@ fn edited(input: &[u8], valid: &str, words: &[&str]) -> Vec<u8> {
 /// A form as pasted from documentation.
 pub const FORM: &str =
     "grant_type=authorization_code&code=aPrxC1&\r\n  scope=openid%20api&state=a+b%2B";
-/// An authorization request with everything.
+/// An authorization request with every parameter.
 pub const AUTHORIZATION: &str = "response_type=code_credentials&client_id=3MVG9example\
     &redirect_uri=https://site.example.com/services/oauth2/echo\
     &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&state=%3Cb%3E&nonce=n\
@@ -74,18 +74,18 @@ pub const TOKEN: &str = "grant_type=hybrid_auth_code&code=aPrxC1&client_id=3MVG9
     &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&client_secret=s&format=json";
 /// A user's header, in the standard alphabet.
 pub const BASIC: &str = "Basic amFuaWNlQGV4YW1wbGUuY29tOnBhOnNzPz5+w78=";
-/// A registration with everything.
+/// A registration with every member.
 pub const REGISTRATION: &str = r#"{"userdata":{"firstName":"Janice","lastName":"Edwards",
     "email":"janice.edwards@example.com","username":"jedwards@myapp.com","locale":"de"},
     "customdata":{"mobilePhone":"+15551234567"},"password":"Sup3rSecret",
     "verificationmethod":"sms","emailtemplate":"unfiled$public/Welcome",
     "recaptchaevent":{"token":"t","siteKey":"s","projectId":"p"}}"#;
 
-/// A reset with everything, both phases at once.
+/// A reset with every member, both phases at once.
 pub const RESET: &str = r#"{"username":"jedwards@myapp.com","otp":"123abc","newpassword":"N3w-password",
     "recaptcha":"t","customdata":"{\"a\":1}","emailtemplate":"unfiled$public/Reset"}"#;
 
-/// What forms are made of, and what they must not be.
+/// Parts of forms, and text that forms must not contain.
 pub const FORM_WORDS: &[&str] = &[
     "&",
     "&",
@@ -125,7 +125,7 @@ pub const FORM_WORDS: &[&str] = &[
     "client_secret",
     "format",
 ];
-/// What registrations are made of, and what they must not be.
+/// Parts of registrations, and text that they must not contain.
 pub const JSON_WORDS: &[&str] = &[
     "{",
     "}",
@@ -166,7 +166,7 @@ pub const JSON_WORDS: &[&str] = &[
     "\"firstName\":null,",
     "\"a\":",
 ];
-/// What logins and resets are made of, and what they must not be.
+/// Parts of logins and resets, and text that they must not contain.
 pub const LOGIN_WORDS: &[&str] = &[
     "{",
     "}",
@@ -194,7 +194,7 @@ pub const LOGIN_WORDS: &[&str] = &[
     "\"Username\":",
     "\"userId\":",
 ];
-/// What headers are made of, and what they must not be.
+/// Parts of headers, and text that they must not contain.
 pub const BASIC_WORDS: &[&str] = &[
     "Basic ", "basic ", "Bearer ", " ", "=", "==", ":", "YTpi", "OmI6", "-", "_", "+", "/", ",",
     "\n", "\0", "!", "%3A", "%00", "é",
