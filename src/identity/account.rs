@@ -9,13 +9,13 @@ pub struct Account {
     pub id: String,
     /// Name as entered.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
 }
 
 impl Account {
-    /// The form in which names are compared: without regard to case and outer blanks. Folding is
-    /// done here and not by a database, so that both databases agree.
+    /// The form in which names are compared: ignoring case and outer whitespace. Folding is done here and not by a
+    /// database, so that both databases agree.
     pub fn name_key(name: &str) -> String {
         name.trim().to_lowercase()
     }

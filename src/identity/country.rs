@@ -1,8 +1,8 @@
-//! Which country a phone number belongs to: the calling codes, longest first.
+//! The country of a phone number: the calling codes, longest first.
 //!
-//! The table is for caps and for lists of countries, not for dialling: where several territories share a
-//! code and no digits tell them apart, the number belongs to the largest of them. Codes that belong to
-//! no country (satellites, freephone, premium rate) belong to `001`, the world.
+//! The table is for caps and for lists of countries, not for dialling: where several territories share a code and
+//! no digits distinguish them, the number belongs to the largest of them. Codes that belong to no country
+//! (satellites, freephone, premium rate) belong to `001`, the world.
 //!
 //! Follows ITU-T E.164 (list of assigned country codes) and the area codes of the North American
 //! Numbering Plan; countries are named as in ISO 3166-1, the world as in UN M49.
@@ -14,7 +14,7 @@ use super::phone::PhoneNumber;
 pub struct Country(&'static str);
 
 impl Country {
-    /// The codes of no country.
+    /// The pseudo-country of codes that belong to no country.
     pub const WORLD: Country = Country("001");
 
     /// The country of a number; `None` if no country has its code.
@@ -28,7 +28,7 @@ impl Country {
             .map(|(country, _)| Country(country))
     }
 
-    /// Reads the two letters, in whatever case.
+    /// Parses the two letters, in either case.
     pub fn parse(text: &str) -> Option<Country> {
         CALLING_CODES
             .iter()
@@ -42,7 +42,7 @@ impl Country {
     }
 }
 
-/// Each country with its calling codes; where a code is shared, with the digits behind it.
+/// Each country with its calling codes; where a code is shared, with the digits after it.
 const CALLING_CODES: &[(&str, &str)] = &[
     ("001", "388 800 808 870 878 881 882 883 888 979 991"),
     ("AC", "247"),
@@ -341,7 +341,7 @@ mod tests {
         codes.sort_unstable();
         assert!(
             codes.is_sorted_by(|one, next| one < next),
-            "a code stands there twice"
+            "a code is listed twice"
         );
         assert_eq!(Country::parse("de").map(Country::as_str), Some("DE"));
         assert_eq!(Country::parse("DEU"), None);

@@ -1,12 +1,12 @@
-//! E-mail addresses that we accept are those that we can send to.
+//! E-mail addresses: only addresses that the server can send to are accepted.
 //!
-//! Owns the one written rule for addresses (see [`EmailAddress::parse`]), their two keys, and the canonical form of a
-//! domain name, which usernames share. It leaves to `verification` whether somebody reads the mail there, and to
-//! `delivery` how it gets there.
+//! This file owns the one syntax rule for addresses (see [`EmailAddress::parse`]), their two keys, and the
+//! canonical form of a domain name, which usernames share. Verifying that the user reads the mail is left to
+//! `verification`, sending it to `delivery`.
 //!
-//! Follows RFC 5321 sections 4.1.2 and 4.5.3.1 and RFC 5322 section 3.2.3 for the shape and the lengths, UTS #46 and
-//! RFC 5890 for international domains. Narrower than these on purpose: no quoted local part, no address literal, no
-//! comment, no SMTPUTF8 (RFC 6531), at least one dot in the domain.
+//! Follows RFC 5321 sections 4.1.2 and 4.5.3.1 and RFC 5322 section 3.2.3 for the syntax and the lengths, UTS #46
+//! and RFC 5890 for international domains. Narrower than these on purpose: no quoted local part, no address
+//! literal, no comment, no SMTPUTF8 (RFC 6531), at least one dot in the domain.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 /// One mailbox: an ASCII local part, kept as entered, `@`, and a domain as lower-case A-labels.
 ///
-/// Its text never holds anything but the printable ASCII characters of an address, so it cannot add a line to a mail
-/// header or a second recipient to an envelope.
+/// Its text contains only the printable ASCII characters of an address, so it cannot add a line to a mail header or
+/// a second recipient to an envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EmailAddress {
     text: String,
@@ -23,7 +23,7 @@ pub struct EmailAddress {
 }
 
 impl EmailAddress {
-    /// Reads one address; nothing is trimmed.
+    /// Parses one address; nothing is trimmed.
     ///
     /// * Exactly one `@`, at most 254 octets in all, with the domain in A-label form.
     /// * Local part: 1 to 64 octets of RFC 5322 `dot-atom`: ASCII letters, digits, ``!#$%&'*+-/=?^_`{|}~`` and single
@@ -61,13 +61,14 @@ impl EmailAddress {
         &self.text
     }
 
-    /// The address to look up and to keep unique: all lower-case. RFC 5321 lets local parts differ by case alone; no
-    /// mail service in use does.
+    /// The address for look-ups and for uniqueness: all lower-case. RFC 5321 lets local parts differ by case alone;
+    /// no mail service in use does.
     pub fn key(&self) -> String {
         self.text.to_ascii_lowercase()
     }
 
-    /// The mailbox to count sendings for: the key without its plus tag, so that a thousand tags are one mailbox.
+    /// The mailbox for which messages are counted: the key without its plus tag, so that a thousand tags count as
+    /// one mailbox.
     pub fn budget_key(&self) -> String {
         let (local_part, domain) = self.text.split_at(self.at);
         let mailbox = match local_part.split_once('+') {
@@ -90,7 +91,7 @@ impl fmt::Display for EmailAddress {
     }
 }
 
-/// Why a text is not an address that we can send to.
+/// Why a text is not an address that the server can send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailProblem {
     /// More than 254 octets, with the domain as A-labels.
@@ -102,7 +103,7 @@ pub enum EmailProblem {
     /// Empty, quoted, a stray dot, or a character outside RFC 5322 `atext`.
     #[error("the email address is not valid before the @")]
     LocalPartInvalid,
-    /// Needs SMTPUTF8 on the whole way, which cannot be relied upon.
+    /// Requires SMTPUTF8 on every hop, which cannot be relied upon.
     #[error("the email address has characters outside ASCII before the @")]
     LocalPartNotAscii,
     /// More than 64 octets.
@@ -132,10 +133,11 @@ fn is_atext(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte)
 }
 
-/// The one spelling of a mail domain: lower-case A-labels without a trailing dot. `None` when it cannot be one.
+/// The canonical spelling of a mail domain: lower-case A-labels without a trailing dot. `None` when the text is not
+/// a domain.
 ///
-/// Two spellings of one host (upper case, `xn--` in any case, full-width, NFD) come out equal. What nobody can see is
-/// refused, although UTS #46 would merely drop it: a soft hyphen in a domain was put there to deceive.
+/// Two spellings of one host (upper case, `xn--` in any case, full-width, NFD) have the same result. Invisible
+/// characters are refused, although UTS #46 would merely drop them: a soft hyphen in a domain is there to deceive.
 pub(super) fn canonical_domain(domain: &str) -> Option<String> {
     if domain.chars().any(is_invisible) {
         return None;
@@ -156,8 +158,8 @@ pub(super) fn canonical_domain(domain: &str) -> Option<String> {
     (is_top_level && !rest.is_empty()).then_some(ascii)
 }
 
-/// Characters that leave no mark on the screen or reorder their neighbours: controls, joiners, direction overrides,
-/// fillers, variation selectors, tags, and the code points that are for nobody (U+FFFE and the like).
+/// Characters that are not displayed or reorder their neighbours: controls, joiners, direction overrides, fillers,
+/// variation selectors, tags, and noncharacters (U+FFFE and the like).
 pub(super) fn is_invisible(c: char) -> bool {
     c.is_control()
         || u32::from(c) & 0xfffe == 0xfffe

@@ -1,17 +1,17 @@
-//! External identifiers: what the business knows a user by, such as the number of an order.
+//! External identifiers: the names under which a business knows a user, such as the number of an order.
 //!
-//! A kind and a value name one user at most. Values are compared without regard to case and outer
-//! blanks, because people type them from a letter.
+//! A kind and a value identify at most one user. Values are compared ignoring case and outer whitespace, because
+//! people type them from a letter.
 
 use crate::moment::Moment;
 
-/// Longest value, in characters.
+/// The maximum length of a value, in characters.
 pub const VALUE_LENGTH_MAX: usize = 255;
 
-/// An identifier and whose it is.
+/// An identifier and its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalIdentifier {
-    /// What it is: `order`, `case`.
+    /// Its kind: `order`, `case`.
     pub kind: String,
     /// As entered.
     pub value: String,
@@ -21,8 +21,7 @@ pub struct ExternalIdentifier {
     pub created_at: Moment,
 }
 
-/// The form in which values of identifiers and attributes are compared; nothing for a text that
-/// cannot be one.
+/// The form in which values of identifiers and attributes are compared; `None` for an invalid value.
 pub fn value_key(value: &str) -> Option<String> {
     let value = value.trim();
     let is_value = !value.is_empty()

@@ -1,8 +1,8 @@
-//! Identity: what a person is to the server, as data and rules.
+//! Identity: users as data and rules.
 //!
-//! Users, profiles and accounts, and the rules that a username, an address, a phone number and a
-//! password must meet. Nothing here asks the database or the clock; `store` loads and saves what
-//! is defined here. Usernames follow RFC 8265, addresses RFC 5321, phone numbers E.164.
+//! Users, profiles and accounts, and the rules for usernames, addresses, phone numbers and passwords. Nothing here
+//! reads the database or the clock; `store` loads and saves what is defined here. Usernames follow RFC 8265,
+//! addresses RFC 5321, phone numbers E.164.
 
 pub mod country;
 pub mod email;
@@ -20,7 +20,7 @@ pub use account::Account;
 pub use profile::{Profile, UserType};
 pub use user::{Attributes, User, utc_offset_millis};
 
-/// Record id prefixes of the things in this room.
+/// Record id prefixes of the types in this module.
 pub mod prefix {
     /// An account.
     pub const ACCOUNT: &str = "001";

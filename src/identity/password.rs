@@ -1,11 +1,11 @@
-//! What a password may be.
+//! Passwords: their normalisation and the password policy.
 //!
-//! Owns the one normalisation of passwords, the same when a password is set and when it is presented, and the policy
-//! that decides whether a new one is good enough: length, kinds of characters, nothing taken from the user's own name,
-//! nothing from the list of common passwords. It also names the numbers of the policy that others act upon (history,
-//! expiry, lockout), and checks that they are among the documented ones.
+//! This file owns the one normalisation of passwords, the same when a password is set and when it is presented, and
+//! the policy that decides whether a new one is accepted: length, kinds of characters, nothing taken from the
+//! user's name, nothing from the list of common passwords. It also defines the numbers of the policy that others
+//! use (history, expiry, lockout), and checks that they are among the documented ones.
 //!
-//! It leaves hashing to `hashing`, counting failures and keeping the history to `store` and the flows.
+//! Hashing is left to `hashing`, counting failures and keeping the history to `store` and the flows.
 //!
 //! Follows the members and values of the Salesforce metadata type ProfilePasswordPolicy. The normalisation is NFKC, as
 //! in RFC 4013 section 2.2, where RFC 8265 section 4.2 has NFC: with NFKC a full-width digit from a Japanese keyboard is
@@ -18,7 +18,7 @@ use vestibule_protocol::secret::Secret;
 
 use super::User;
 
-/// A password in the only form that may be hashed: NFKC, at most 16,000 bytes, without NUL.
+/// A password in the only form that is hashed: NFKC, at most 16,000 bytes, without NUL.
 #[derive(Clone, Debug)]
 pub struct Prepared(Secret);
 
@@ -34,10 +34,10 @@ impl Prepared {
     }
 }
 
-/// Normalises a password: NFKC once, nothing trimmed, nothing folded. Doing it twice changes nothing.
+/// Normalises a password: NFKC once, nothing trimmed, nothing folded. The operation is idempotent.
 ///
-/// Whoever presents a password that cannot be prepared is still owed the work of a comparison, so that the time of the
-/// answer does not depend on it.
+/// When a presented password is refused here, the caller must still do the work of a comparison, so that the
+/// response time does not depend on it.
 ///
 /// # Refusals
 /// [`PasswordProblem::TooLong`] over 16,000 bytes before or after normalising; [`PasswordProblem::NulInside`].
@@ -49,32 +49,32 @@ pub fn prepare(password: &str) -> Result<Prepared, PasswordProblem> {
         return Err(PasswordProblem::NulInside);
     }
     let normalised = Secret::from(password.nfkc().collect::<String>());
-    // One code point may become eighteen.
+    // NFKC may turn one code point into eighteen.
     if normalised.expose().len() > BYTES_MAX {
         return Err(PasswordProblem::TooLong);
     }
     Ok(Prepared(normalised))
 }
 
-/// Why a password is refused. Carries nothing of the password; the texts may be shown to its owner.
+/// Why a password is refused. Contains nothing of the password; the texts may be shown to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
-    /// Kinds of characters that the policy's complexity asks for are missing; carries the complexity, 1 to 4.
+    /// Kinds of characters that the policy's complexity requires are missing; carries the complexity, 1 to 4.
     #[error("the password must contain {}", kinds_wanted(*.0))]
     CharactersMissing(u8),
-    /// Nothing but the person's own names, digits and punctuation.
+    /// Nothing but the user's names, digits and punctuation.
     #[error("the password must not be made of your name")]
     ContainsName,
     /// The username, or its part before the `@` when that is four code points or longer.
     #[error("the password must not contain the username")]
     ContainsUsername,
-    /// U+0000, which some layers below would take for the end.
+    /// U+0000, which some libraries would treat as the end.
     #[error("the password must not contain a NUL character")]
     NulInside,
     /// Clients trim what is typed, so such a password could be set and never used.
     #[error("the password must not begin or end with whitespace")]
     OuterWhitespace,
-    /// Among the most frequent passwords in the world.
+    /// Among the most frequent passwords.
     #[error("the password is too common")]
     TooCommon,
     /// More than 16,000 bytes.
@@ -87,30 +87,30 @@ pub enum PasswordProblem {
 
 /// The password policy of a profile, with the member names and values of ProfilePasswordPolicy.
 ///
-/// Members that are absent take their defaults, unknown ones are ignored; call [`PasswordPolicy::validate`] on whatever
-/// came from outside.
+/// Members that are absent take their defaults, unknown ones are ignored; call [`PasswordPolicy::validate`] on a
+/// policy that comes from outside.
 ///
-/// Source: Metadata API, ProfilePasswordPolicy. Where its default is a password that expires after 90 days, ours is
-/// one that never does.
+/// Source: Metadata API, ProfilePasswordPolicy. Its default is a password that expires after 90 days; the default
+/// here is one that never expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PasswordPolicy {
-    /// Code points, 5 to 50.
+    /// Minimum code points, 5 to 50.
     #[serde(rename = "minimumPasswordLength")]
     pub length_min: u8,
     /// 0 anything; 1 letters and digits; 2 also special characters; 3 digits, upper and lower case; 4 all of them.
     #[serde(rename = "passwordComplexity")]
     pub complexity: u8,
-    /// Earlier passwords that may not come back, 0 to 24; 0 only when passwords never expire.
+    /// Number of earlier passwords that may not be reused, 0 to 24; 0 only when passwords never expire.
     #[serde(rename = "passwordHistory")]
     pub history: u8,
     /// Days until a password must be replaced: 0 (never), 30, 60, 90, 180 or 365.
     #[serde(rename = "passwordExpiration")]
     pub expiration_days: u16,
-    /// Wrong passwords until the password door closes for a while: 0 (no limit), 3, 5 or 10.
+    /// Wrong passwords until login with a password is locked out: 0 (no limit), 3, 5 or 10.
     #[serde(rename = "maxLoginAttempts")]
     pub failed_attempts_max: u8,
-    /// Minutes for which it stays closed: 15, 30, 60, or 0 until an administrator opens it.
+    /// Minutes of the lockout: 15, 30, 60, or 0 until an administrator ends it.
     #[serde(rename = "lockoutInterval")]
     pub lockout_minutes: u8,
     /// A password must be a day old before it may be changed.
@@ -138,11 +138,11 @@ impl Default for PasswordPolicy {
 pub struct PolicyProblem {
     /// The member, as it is spelled in JSON.
     pub field: &'static str,
-    /// What it may be, in words.
+    /// The allowed values, in words.
     pub allowed: &'static str,
 }
 
-/// Whose password it is to be, in words that it must not be made of.
+/// The user of a password, in words that the password must not be made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'o> {
     /// The username.
@@ -204,8 +204,8 @@ impl PasswordPolicy {
         }
     }
 
-    /// Takes a new password of a person, as typed, if it is good enough, and prepares it for hashing. Every
-    /// way to set a password asks here.
+    /// Checks a user's new password, as typed, and prepares it for hashing. Every way to set a password calls this
+    /// function.
     ///
     /// # Refusals
     /// Everything [`prepare`] refuses, then any other [`PasswordProblem`].
@@ -218,11 +218,11 @@ impl PasswordPolicy {
         prepare(password)
     }
 
-    /// `password` is what was typed, before preparing; `names` are the other words that belong to this person and
-    /// place.
+    /// `password` is the typed text, before preparing; `names` are the other words that belong to the user and the
+    /// site.
     fn check(&self, password: &str, username: &str, names: &[&str]) -> Result<(), PasswordProblem> {
         let prepared = prepare(password)?;
-        // Judged on the text as typed, because that is what clients trim; NFKC may itself begin with a space.
+        // Checked on the text as typed, because that is what clients trim; NFKC may itself produce a leading space.
         if password.starts_with(is_trimmed_by_clients) || password.ends_with(is_trimmed_by_clients)
         {
             return Err(PasswordProblem::OuterWhitespace);
@@ -247,11 +247,11 @@ impl PasswordPolicy {
     }
 }
 
-/// The name of the product, which nobody's password is made of.
+/// The name of the product, which is not allowed as a password either.
 const PRODUCT: &str = "vestibule";
 
-/// White space by Unicode, and what the string libraries of phones and browsers trim besides: the information
-/// separators (Java), U+200B and U+180E (older Apple systems), U+FEFF (JavaScript).
+/// White space by Unicode, and the characters that the string libraries of phones and browsers also trim: the
+/// information separators (Java), U+200B and U+180E (older Apple systems), U+FEFF (JavaScript).
 fn is_trimmed_by_clients(c: char) -> bool {
     c.is_whitespace()
         || matches!(
@@ -260,8 +260,8 @@ fn is_trimmed_by_clients(c: char) -> bool {
         )
 }
 
-/// Letters, cases and digits are taken from all of Unicode, special characters only from the documented ten. A value
-/// above 4 cannot pass [`PasswordPolicy::validate`] and counts as the strictest.
+/// Letters, cases and digits are those of all of Unicode, special characters only the documented ten. A value above
+/// 4 cannot pass [`PasswordPolicy::validate`] and counts as the strictest.
 fn has_kinds(password: &str, complexity: u8) -> bool {
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
     let digit = || has(char::is_numeric);
@@ -299,8 +299,8 @@ fn contains_username(folded: &str, username: &str) -> bool {
         || local_part.chars().count() >= LOCAL_PART_LENGTH_MIN && folded.contains(local_part)
 }
 
-/// True when the letters of the password are nothing but names one after another: `Janice.Edwards1` for Janice Edwards.
-/// A name merely inside a longer password is no problem, or Mark could not have `Supermarket-12`.
+/// True when the letters of the password are only names, one after another: `Janice.Edwards1` for Janice Edwards. A
+/// name inside a longer password is allowed, or Mark could not have `Supermarket-12`.
 fn is_made_of_names(folded: &str, names: &[&str]) -> bool {
     let letters = Secret::from(
         folded
@@ -314,8 +314,8 @@ fn is_made_of_names(folded: &str, names: &[&str]) -> bool {
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())
         .collect();
-    // `is_reached[n]`: the first n bytes are names. Taking out one name after the other would not do, since Anna
-    // bites a piece out of Ann Anna.
+    // `is_reached[n]`: the first n bytes are names. Removing one name after the other would not work: with
+    // the names Ann and Anna, "annanna" begins with "anna", and the rest "nna" is not a name.
     let mut is_reached = vec![false; letters.len() + 1];
     is_reached[0] = true;
     for start in 0..letters.len() {
@@ -343,13 +343,13 @@ fn folded_nfkc(text: &str) -> String {
     text.nfkc().collect::<String>().to_lowercase()
 }
 
-/// The documented cap; it also bounds the work of normalising.
+/// The documented maximum; it also bounds the work of normalising.
 const BYTES_MAX: usize = 16_000;
 /// The special characters that count, as documented.
 const SPECIAL_CHARACTERS: &str = "!#$%-_=+<>";
-/// A shorter local part (`jo@…`) is inside too many good passwords.
+/// A shorter local part (`jo@…`) occurs in too many good passwords.
 const LOCAL_PART_LENGTH_MIN: usize = 4;
-/// Sorted prefixes of SHA-256 hashes; `data/README.md` tells how the file is made.
+/// Sorted prefixes of SHA-256 hashes; `data/README.md` describes how the file is made.
 const COMMON_PASSWORDS: &[u8] = include_bytes!("data/common_passwords.bin");
 const COMMON_PREFIX_BYTES: usize = 6;
 

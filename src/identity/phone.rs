@@ -1,11 +1,11 @@
 //! Phone numbers in E.164.
 //!
-//! Owns the one form in which a number is stored, compared and given to a gateway: `+`, country code, subscriber, digits
-//! only. It leaves to `verification` whether somebody reads the messages there, to `delivery` how they get there, and to
-//! the site's settings which ranges are never sent to.
+//! This file owns the one form in which a number is stored, compared and given to a gateway: `+`, country code,
+//! subscriber, digits only. Verifying that the user reads the messages is left to `verification`, sending them to
+//! `delivery`, and the ranges that are never sent to, to the site's settings.
 //!
-//! Numbers are not checked against national numbering plans: these change faster than software, and the proof of a
-//! number is the code that comes back from it.
+//! Numbers are not checked against national numbering plans: these change faster than software, and a number is
+//! verified by the one-time password that is sent to it.
 //!
 //! Follows ITU-T E.164: at most 15 digits, of which the country code never begins with 0.
 
@@ -16,12 +16,13 @@ use std::fmt;
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// Reads an international number as people write it: spaces, dashes, dots and parentheses are dropped, and `00` in
-    /// front stands for `+`.
+    /// Parses an international number as people write it: spaces, dashes, dots and parentheses are dropped, and a
+    /// leading `00` means `+`.
     ///
     /// # Refusals
-    /// Any [`PhoneProblem`]. A national number is refused because guessing the country would send codes to strangers,
-    /// and so is a trunk zero in parentheses, as in `+44 (0)20…`: dropping only the parentheses would dial another number.
+    /// Any [`PhoneProblem`]. A national number is refused because guessing the country would send codes to other
+    /// people's phones. A trunk zero in parentheses is refused too, as in `+44 (0)20…`: dropping only the
+    /// parentheses would dial another number.
     ///
     /// Source: ITU-T E.164 section 6.
     pub fn parse(text: &str) -> Result<PhoneNumber, PhoneProblem> {
@@ -60,9 +61,10 @@ impl PhoneNumber {
         &self.0
     }
 
-    /// Does the number belong to one of these ranges, written like `+1900` (premium rate, satellite, a whole country)?
+    /// Whether the number belongs to one of these ranges, written like `+1900` (premium rate, satellite, a whole
+    /// country).
     pub fn is_within<S: AsRef<str>>(&self, ranges: &[S]) -> bool {
-        // An empty range is a slip of the pen, not the whole world.
+        // An empty range is a mistake, and does not mean every number.
         ranges
             .iter()
             .map(AsRef::as_ref)
@@ -76,7 +78,7 @@ impl fmt::Display for PhoneNumber {
     }
 }
 
-/// Why a text is not a phone number that we can send to.
+/// Why a text is not a phone number that the server can send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneProblem {
     /// Something other than ASCII digits, spaces, `-`, `.`, parentheses and one `+` in front.

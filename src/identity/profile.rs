@@ -1,4 +1,4 @@
-//! A profile: the kind of user, with the password policy that holds for it.
+//! A profile: the kind of user, with its password policy.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,11 +12,11 @@ pub struct Profile {
     pub id: String,
     /// Unique name.
     pub name: String,
-    /// What its users are to the outside.
+    /// The user type that its users have on the wire.
     pub user_type: UserType,
-    /// What its users' passwords must meet.
+    /// The policy for its users' passwords.
     pub password_policy: PasswordPolicy,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
 }
 
@@ -31,7 +31,7 @@ pub enum UserType {
 }
 
 impl UserType {
-    /// Its word on the wire.
+    /// The value on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             UserType::CspLitePortal => "CSP_LITE_PORTAL",
@@ -39,7 +39,7 @@ impl UserType {
         }
     }
 
-    /// Reads the word.
+    /// Parses the value.
     pub fn parse(word: &str) -> Option<UserType> {
         [UserType::CspLitePortal, UserType::Standard]
             .into_iter()

@@ -1,9 +1,9 @@
 //! Which text messages may be sent: the countries, and how many a day.
 //!
-//! A text message costs money, and where a number belongs to whoever asks for it, that money can be
-//! somebody's income (SMS pumping). So what may be sent is bounded by country, by range of numbers
-//! and as a whole. The rules are here; the counting is the store's, in the write that queues the message,
-//! so that all nodes share it; how often one number gets a code is the one-time password's own budget.
+//! Text messages cost money, and the holder of a number may earn from messages sent to it (SMS pumping). So they
+//! are limited by country, by range of numbers and in total. The rules are here. The counts are in the store, in
+//! the write that queues the message, so that all nodes share them. How often one number gets a code is the budget
+//! of the one-time password.
 //!
 //! Statuses are those of the Custom OTP Delivery Handler (`sendOneTimePassword`).
 
@@ -13,7 +13,7 @@ use super::country::Country;
 use super::phone::PhoneNumber;
 use crate::moment::Moment;
 
-/// What became of a text message, in the words of the delivery handler.
+/// The result of a text message, with the names of the delivery handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SmsStatus {
     /// `COUNTRY_BLOCK`: nothing is sent to that country.
@@ -22,11 +22,11 @@ pub enum SmsStatus {
     Exception,
     /// `INVALID_PHONE_NUMBER`
     InvalidPhoneNumber,
-    /// `MESSAGE_LIMIT_EXCEEDED`: ours or the provider's.
+    /// `MESSAGE_LIMIT_EXCEEDED`: the server's limit or the provider's.
     MessageLimitExceeded,
     /// `PROVIDER_ERROR`
     ProviderError,
-    /// `SUCCESS`: the provider has taken it.
+    /// `SUCCESS`: the provider has accepted it.
     Success,
 }
 
@@ -41,7 +41,7 @@ impl SmsStatus {
         SmsStatus::Success,
     ];
 
-    /// The documented word.
+    /// The documented value.
     pub fn as_str(self) -> &'static str {
         match self {
             SmsStatus::CountryBlock => "COUNTRY_BLOCK",
@@ -53,7 +53,7 @@ impl SmsStatus {
         }
     }
 
-    /// Reads the documented word.
+    /// Parses the documented value.
     pub fn parse(text: &str) -> Option<SmsStatus> {
         SmsStatus::ALL
             .into_iter()
@@ -61,7 +61,7 @@ impl SmsStatus {
     }
 }
 
-/// Where messages may go: a country, or a calling code with any digits behind it.
+/// An allowed or denied destination: a country, or a calling code with any digits after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// `DE`
@@ -71,7 +71,7 @@ pub enum Destination {
 }
 
 impl Destination {
-    /// Reads `DE` or `+4915`.
+    /// Parses `DE` or `+4915`.
     pub fn parse(text: &str) -> Option<Destination> {
         let Some(digits) = text.strip_prefix('+') else {
             return Country::parse(text).map(Destination::Country);
@@ -93,22 +93,22 @@ impl Destination {
 /// Which text messages may be sent.
 #[derive(Clone, Debug, Default)]
 pub struct SmsPolicy {
-    /// Where messages may go. Empty: to every country, but not to the codes of none.
+    /// Allowed destinations. Empty: every country, but not the codes that belong to no country.
     pub allowed: Vec<Destination>,
-    /// Where none goes, whatever is allowed.
+    /// Denied destinations, even if allowed above.
     pub denied: Vec<Destination>,
-    /// Most messages a day (in UTC); `None`: as many as may be.
+    /// Maximum messages a day (in UTC); `None`: unlimited.
     pub daily_cap: Option<i64>,
-    /// Most messages a day to numbers that differ in their last four digits only.
+    /// Maximum messages a day to numbers that differ in their last four digits only.
     pub range_daily_cap: Option<i64>,
-    /// Most messages a day by country.
+    /// Maximum messages a day by country.
     pub country_daily_caps: BTreeMap<Country, i64>,
-    /// What a message costs by country, in millionths of whatever the operator counts in.
+    /// The cost of a message by country, in millionths of the operator's currency.
     pub cost_micros: BTreeMap<Country, u64>,
 }
 
 impl SmsPolicy {
-    /// Whether a number may get text messages at all, and in which country it is.
+    /// Checks whether text messages to a number are allowed, and returns its country.
     ///
     /// # Errors
     /// `CountryBlock`, or `InvalidPhoneNumber` when no country has its code.
@@ -125,7 +125,7 @@ impl SmsPolicy {
         Ok(country)
     }
 
-    /// What a message to a number takes from the day's messages.
+    /// The counts that a message to a number increments.
     pub fn budget(&self, number: &PhoneNumber, country: Country, at: Moment) -> SmsBudget {
         let day = at.seconds().div_euclid(DAY_SECONDS);
         let number = number.as_str();
@@ -146,27 +146,27 @@ impl SmsPolicy {
         }
     }
 
-    /// What a message to nobody takes: nothing of the day's messages, by as many statements.
-    pub fn budget_of_nobody(&self, at: Moment) -> SmsBudget {
+    /// The counts of a decoy, a message that is not sent. It increments no real count but runs as many statements.
+    pub fn decoy_budget(&self, at: Moment) -> SmsBudget {
         let day = at.seconds().div_euclid(DAY_SECONDS);
         let caps = [("all", self.daily_cap), ("range", self.range_daily_cap)];
         SmsBudget {
             lines: caps
                 .into_iter()
-                .filter_map(|(name, cap)| cap.map(|_| (format!("{day} nobody {name}"), i64::MAX)))
+                .filter_map(|(name, cap)| cap.map(|_| (format!("{day} decoy {name}"), i64::MAX)))
                 .collect(),
             ends_at: end_of(day),
         }
     }
 
-    /// What a message to a country costs.
+    /// The cost of a message to a country.
     pub fn cost_micros(&self, country: Country) -> u64 {
         self.cost_micros.get(&country).copied().unwrap_or(0)
     }
 }
 
-/// What one message takes from the day's messages: the name of each count, with its cap. The order is
-/// the same for every message, so that two writes never wait for each other in a circle.
+/// The counts that one message increments: the name of each, with its cap. The order is the same for every message,
+/// so that two writes cannot deadlock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SmsBudget {
     /// Names and caps.
@@ -181,7 +181,7 @@ fn end_of(day: i64) -> Moment {
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// Ranges are rented by the ten thousand.
+/// Number ranges are rented in blocks of ten thousand.
 const RANGE_DIGITS: usize = 4;
 
 #[cfg(test)]

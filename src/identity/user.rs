@@ -1,4 +1,4 @@
-//! A user: the person (or the service) that tokens speak for.
+//! A user: the person (or the service) that is the subject of tokens.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ pub type Attributes = Map<String, Value>;
 /// A named user.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Record id, `005…`; never used again for somebody else.
+    /// Record id, `005…`; never reused for another user.
     pub id: String,
     /// Username as entered.
     pub username: String,
@@ -35,29 +35,29 @@ pub struct User {
     pub locale: String,
     /// IANA time zone name.
     pub timezone: String,
-    /// Everything that the registration brought and that has no column.
+    /// Attributes from the registration that have no column.
     pub attributes: Attributes,
-    /// Whether this is a service's user rather than a person's.
+    /// Whether this user represents a service and not a person.
     pub is_integration: bool,
-    /// When the address proved itself.
+    /// When the address was verified.
     pub email_verified_at: Option<Moment>,
-    /// When the phone number proved itself.
+    /// When the phone number was verified.
     pub phone_verified_at: Option<Moment>,
-    /// When an administrator locked it.
+    /// When an administrator locked the user.
     pub locked_at: Option<Moment>,
-    /// When it was disabled.
+    /// When the user was disabled.
     pub disabled_at: Option<Moment>,
-    /// Counts how often all sessions were ended. A code or token holds the number it was issued
-    /// under and is good for as long as that is the user's.
+    /// Counts how often all sessions were ended. A code or token stores the number at its issue and is valid while
+    /// the user's number is the same.
     pub session_generation: i64,
-    /// When it was made.
+    /// When the user was created.
     pub created_at: Moment,
-    /// When it last changed.
+    /// When the user was last changed.
     pub updated_at: Moment,
 }
 
 impl User {
-    /// Whether the user may hold tokens at all.
+    /// Checks that the user may have tokens.
     ///
     /// # Refusals
     /// `UserDisabled`, `UserLocked`.
@@ -90,8 +90,8 @@ impl User {
     }
 }
 
-/// The offset of a time zone without summer time, in milliseconds; 0 when the zone is unknown. `at` chooses
-/// the rules that hold for the zone at that time.
+/// The offset of a time zone without summer time, in milliseconds; 0 when the zone is unknown. `at` selects the
+/// rules that the zone has at that time.
 pub fn utc_offset_millis(timezone: &str, at: Moment) -> i64 {
     let offset = || {
         let zone = jiff::tz::TimeZone::get(timezone).ok()?;

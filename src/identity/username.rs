@@ -1,8 +1,9 @@
-//! Usernames: what people type to log in, and the key under which there is only one.
+//! Usernames: the names that people type to log in, and their unique keys.
 //!
-//! Owns the shape of a username (like an e-mail address, which it need not be), the folding that makes two spellings of
-//! one name equal, and the refusal of names that only look like another one. It leaves uniqueness to `store`, which
-//! keeps the key under a constraint; no database collation ever decides whether two names are the same.
+//! This file owns the syntax of a username (like an e-mail address, which it need not be), the folding that makes
+//! two spellings of one name equal, and the refusal of names that only look like another one. Uniqueness is left to
+//! `store`, which keeps the key under a constraint; no database collation ever decides whether two names are the
+//! same.
 //!
 //! Follows RFC 8265 section 3.3 (UsernameCaseMapped) for the part before the `@`, UTS #46 for the part after it, and the
 //! single-script idea of UTS #39 section 5.
@@ -17,7 +18,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::email::{canonical_domain, is_invisible};
 
-/// A username: how its owner writes it, and its key.
+/// A username: its spelling and its key.
 ///
 /// Two usernames are equal when their keys are.
 #[derive(Clone, Debug)]
@@ -27,28 +28,29 @@ pub struct Username {
 }
 
 impl Username {
-    /// Reads a username; nothing is trimmed.
+    /// Parses a username; nothing is trimmed.
     ///
-    /// The shape is `[A-Z0-9a-z._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`, 80 code points at most after NFC, widened thus:
+    /// The syntax is `[A-Z0-9a-z._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}`, 80 code points at most after NFC, widened as
+    /// follows:
     ///
     /// * before the `@` also letters, combining marks and digits of other scripts, as far as RFC 8265 admits them
     ///   (compatibility characters such as the ligature `ﬁ` or `ⓐ` are not; full-width forms become ordinary ones);
     /// * after the `@` any domain that UTS #46 can write as A-labels, with a dot in it and an alphabetic last label.
     ///
-    /// The key is the lower-case form of RFC 8265 and the A-labels of the domain. Lower-casing is Unicode's own without
-    /// any language's exceptions: Turkish `İ` and `ı` stay apart from `i`, `ß` stays apart from `ss`, and the final
-    /// sigma `ς` is taken for `σ`, since upper case makes no difference between them.
+    /// The key is the lower-case form of RFC 8265 and the A-labels of the domain. Lower-casing is Unicode's,
+    /// without the exceptions of any language: Turkish `İ` and `ı` remain distinct from `i`, `ß` remains distinct
+    /// from `ss`, and the final sigma `ς` equals `σ`, since upper case makes no difference between them.
     ///
-    /// The part before the `@`, and each label after it, may hold letters of only one of the scripts that look alike:
-    /// Latin, Greek, Cyrillic, Armenian, Cherokee, Coptic. A name wholly in Cyrillic is welcome, even where it looks
-    /// like a Latin one; its key is another.
+    /// The part before the `@`, and each label after it, may contain letters of only one of the scripts that look
+    /// alike: Latin, Greek, Cyrillic, Armenian, Cherokee, Coptic. A name entirely in Cyrillic is allowed, even
+    /// where it looks like a Latin one; its key is different.
     ///
     /// # Refusals
     /// Any [`UsernameProblem`].
     ///
     /// Source: RFC 8265 section 3.3; the pattern and length that mobile SDKs check before sending.
     pub fn parse(text: &str) -> Result<Username, UsernameProblem> {
-        // Normalising costs work; sixteen bytes are more than any one code point has when decomposed.
+        // Normalising costs work; no code point has more than sixteen bytes when decomposed.
         if text.len() > LENGTH_MAX * 16 {
             return Err(UsernameProblem::TooLong);
         }
@@ -81,12 +83,12 @@ impl Username {
         Ok(Username { text, key })
     }
 
-    /// The name as its owner entered it, in NFC.
+    /// The name as entered, in NFC.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The name to look up and to keep unique. Parsing a key gives the same key, unless its A-labels have made it
+    /// The name for look-ups and for uniqueness. Parsing a key gives the same key, unless its A-labels make it
     /// longer than a username may be.
     pub fn key(&self) -> &str {
         &self.key
@@ -113,7 +115,7 @@ pub enum UsernameProblem {
     /// A colon, which ends the username in a Basic header.
     #[error("the username must not contain a colon")]
     ColonInside,
-    /// The part after the `@` is no domain.
+    /// The part after the `@` is not a domain.
     #[error("the username is not valid after the @")]
     DomainInvalid,
     /// Controls, zero-width characters, direction overrides, tags, variation selectors.
@@ -142,7 +144,7 @@ fn local_key(local_part: &str) -> Result<String, UsernameProblem> {
     if !local_part.chars().all(is_allowed) {
         return Err(UsernameProblem::LocalPartInvalid);
     }
-    // The profile's own case mapping leaves title-case letters alone unless a capital stands before them, so that one
+    // The profile's case mapping leaves title-case letters unchanged unless a capital precedes them, so that one
     // name would have two keys; every character is lower-cased here first.
     let lower: String = local_part
         .chars()
@@ -165,7 +167,7 @@ fn domain_mixes_scripts(domain_key: &str) -> bool {
     unicode.split('.').any(mixes_scripts)
 }
 
-/// Are there letters of two scripts whose letters look alike?
+/// Whether a label contains letters of two scripts whose letters look alike.
 fn mixes_scripts(label: &str) -> bool {
     let mut scripts = label.chars().filter_map(lookalike_script);
     let first = scripts.next();

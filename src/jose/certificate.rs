@@ -1,8 +1,7 @@
 //! X.509 certificates (RFC 5280 section 4.1) that an administrator registers for an app.
 //!
-//! Trust comes from the registration, not from whoever signed the certificate, so its chain, its
-//! names and its extensions are nobody's business here. What counts is its key, and that it is not
-//! used outside its dates.
+//! Trust comes from the registration, not from the issuer of the certificate, so its chain, its names and its
+//! extensions are ignored. Only its key and its validity period are used.
 
 use std::fmt;
 
@@ -13,10 +12,10 @@ use super::der::{Reader, tag};
 use super::key::PublicKey;
 use crate::moment::Moment;
 
-/// Longest certificate in its PEM form, in bytes.
+/// The maximum length of a certificate in its PEM form, in bytes.
 pub const CERTIFICATE_BYTES_MAX: usize = 4 * 1024;
 
-/// A certificate, as far as it is read.
+/// The parts of a certificate that are used.
 #[derive(Clone)]
 pub struct Certificate {
     key: PublicKey,
@@ -26,17 +25,15 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Reads one certificate in PEM.
+    /// Parses one certificate in PEM.
     ///
     /// # Errors
-    /// What is wrong with it, as a part of a sentence about it: it is longer than
-    /// [`CERTIFICATE_BYTES_MAX`], there is a private key or more than one certificate in the text, or
-    /// its key is not fit (RSA of 2,048 to 4,096 bits, P-256, Ed25519).
+    /// The reason, as a part of a sentence: the certificate is longer than [`CERTIFICATE_BYTES_MAX`], the text
+    /// contains a private key or more than one certificate, or the key is not accepted (RSA of 2,048 to 4,096 bits,
+    /// P-256, Ed25519).
     pub fn parse(pem: &str) -> Result<Certificate, &'static str> {
         if pem.contains("PRIVATE KEY") {
-            return Err(
-                "it holds a private key, which stays where it is; register the certificate",
-            );
+            return Err("it contains a private key; register only the certificate");
         }
         if pem.len() > CERTIFICATE_BYTES_MAX {
             return Err("it is longer than 4 KB");
@@ -45,11 +42,11 @@ impl Certificate {
         let der = match (found.next(), found.next()) {
             (Some(Ok(der)), None) => der,
             (None, _) => {
-                return Err("there is no certificate in it (PEM: -----BEGIN CERTIFICATE-----)");
+                return Err("it contains no certificate (PEM: -----BEGIN CERTIFICATE-----)");
             }
             (Some(Err(_)), _) => return Err("it is not PEM"),
             (Some(_), Some(_)) => {
-                return Err("it holds more than one certificate; register one at a time");
+                return Err("it contains more than one certificate; register one at a time");
             }
         };
         Certificate::from_der(&der)
@@ -89,27 +86,27 @@ impl Certificate {
         })
     }
 
-    /// Its key.
+    /// Its public key.
     pub fn key(&self) -> &PublicKey {
         &self.key
     }
 
-    /// SHA-256 of the certificate, in lower-case hexadecimal: its name for people.
+    /// SHA-256 of the certificate, in lower-case hexadecimal, by which administrators identify it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// From when on it may be used.
+    /// The start of its validity period.
     pub fn not_before(&self) -> Moment {
         self.not_before
     }
 
-    /// The last second in which it may be used.
+    /// The last second of its validity period.
     pub fn not_after(&self) -> Moment {
         self.not_after
     }
 
-    /// Whether an instant lies within its dates.
+    /// Whether an instant is in its validity period.
     pub fn is_valid_at(&self, at: Moment) -> bool {
         self.not_before <= at && at <= self.not_after
     }
@@ -208,7 +205,7 @@ mod tests {
     #[test]
     fn every_cut_of_a_certificate_is_refused() {
         let der = CertificateDer::from_pem_slice(P256.as_bytes()).unwrap();
-        // The signature at the end is not read; everything before it is.
+        // The signature at the end is not parsed; everything before it is.
         for length in 0..der.len() {
             assert!(Certificate::from_der(&der[..length]).is_err(), "{length}");
         }

@@ -1,7 +1,7 @@
-//! DER (X.690), as little of it as a certificate's key and dates need: definite lengths, one-byte
-//! tags, nothing left over.
+//! DER (X.690), limited to what a certificate's key and dates need: definite lengths, one-byte tags, no trailing
+//! bytes.
 
-/// Tags that are read.
+/// The tags that are parsed.
 pub(super) mod tag {
     pub const INTEGER: u8 = 0x02;
     pub const BIT_STRING: u8 = 0x03;
@@ -13,7 +13,7 @@ pub(super) mod tag {
     pub const CONTEXT_0: u8 = 0xa0;
 }
 
-/// What is still to be read of an encoding.
+/// The unread part of an encoding.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'d> {
     rest: &'d [u8],
@@ -33,17 +33,17 @@ impl<'d> Reader<'d> {
         self.rest.first().copied()
     }
 
-    /// The next value, whatever it is: its tag and its contents.
+    /// The next value of any type: its tag and its contents.
     pub fn any(&mut self) -> Option<(u8, &'d [u8])> {
         let (&tag, rest) = self.rest.split_first()?;
-        // A tag of several bytes stands in no field that we read.
+        // No field that is parsed has a tag of several bytes.
         if tag & 0x1f == 0x1f {
             return None;
         }
         let (&first, rest) = rest.split_first()?;
         let (length, rest) = match first {
             0..=0x7f => (usize::from(first), rest),
-            // Indefinite lengths and lengths of more than 65,535 bytes are not DER of a certificate.
+            // Indefinite lengths and lengths of more than 65,535 bytes do not occur in the DER of a certificate.
             0x81 => {
                 let (&low, rest) = rest.split_first()?;
                 (usize::from(low), rest)
@@ -64,7 +64,7 @@ impl<'d> Reader<'d> {
         Some((tag, contents))
     }
 
-    /// The contents of the next value, which must have a tag.
+    /// The contents of the next value, which must have the given tag.
     pub fn value(&mut self, tag: u8) -> Option<&'d [u8]> {
         let (found, contents) = self.any()?;
         (found == tag).then_some(contents)

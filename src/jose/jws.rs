@@ -1,8 +1,8 @@
-//! A compact JWS (RFC 7515 section 7.1) that holds claims (RFC 7519): read whole or not at all.
+//! A compact JWS (RFC 7515 section 7.1) with claims (RFC 7519): parsed completely or refused.
 //!
-//! Reading gives the header only; the claims come out of [`Jws::verify`], so that nothing can be
-//! decided on a claim that nobody signed (threat JWT-20). Members of the header that name or carry
-//! a key (`kid`, `jku`, `x5u`, `x5c`, `x5t`) are not looked at.
+//! Parsing gives the header only; the claims are returned by [`Jws::verify`], so that no decision can depend on an
+//! unsigned claim (threat JWT-20). Members of the header that name or carry a key (`kid`, `jku`, `x5u`, `x5c`,
+//! `x5t`) are ignored.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,30 +12,30 @@ use vestibule_protocol::strict_json;
 use super::key::PublicKey;
 use crate::moment::Moment;
 
-/// Longest JWS that is read, in bytes.
+/// The maximum length of a JWS, in bytes.
 pub const JWS_BYTES_MAX: usize = 16 * 1024;
 
-/// The end of the year 9999, in seconds: no date of a claim lies beyond.
+/// The end of the year 9999, in seconds: the maximum date of a claim.
 const SECONDS_MAX: i64 = 253_402_300_799;
 
-/// Why a JWS is not believed. Strangers are told nothing of it.
+/// Why a JWS is refused. Unauthenticated callers are not told the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwsProblem {
     /// The header names another algorithm than the key's, or none.
     Algorithm,
-    /// A claim is missing, of the wrong type, or does not say what it must.
+    /// A claim is missing, has the wrong type, or has the wrong value.
     Claim(&'static str),
     /// Not three base64url parts with one JSON object each in the first two, or too long.
     Form,
-    /// The header demands something that we do not know (`crit`), or `b64`.
+    /// The header has an extension that is not supported (`crit`), or `b64`.
     Header,
     /// The signature does not verify.
     Signature,
-    /// The `typ` is another one.
+    /// The `typ` is not the expected one.
     Type,
 }
 
-/// A JWS that was read and not yet verified.
+/// A JWS that was parsed and not yet verified.
 pub struct Jws<'t> {
     header: Map<String, Value>,
     /// Header and payload, as they were signed.
@@ -45,7 +45,7 @@ pub struct Jws<'t> {
 }
 
 impl<'t> Jws<'t> {
-    /// Reads a text.
+    /// Parses a text.
     ///
     /// # Errors
     /// `Form`, `Header`.
@@ -59,7 +59,7 @@ impl<'t> Jws<'t> {
             return Err(JwsProblem::Form);
         }
         let header = object(header)?;
-        // RFC 7515 section 4.1.11: who does not understand an extension must refuse it.
+        // RFC 7515 section 4.1.11: a recipient that does not understand an extension must refuse it.
         if header.contains_key("crit") || header.contains_key("b64") {
             return Err(JwsProblem::Header);
         }
@@ -94,13 +94,12 @@ impl<'t> Jws<'t> {
         !self.header.contains_key("typ")
     }
 
-    /// The key that the header carries, for the one kind of proof that is verified with it (RFC 9449
-    /// section 4.2).
+    /// The key in the header, for the one kind of proof that is verified with it (RFC 9449 section 4.2).
     pub fn embedded_key(&self) -> Option<&Value> {
         self.header.get("jwk")
     }
 
-    /// Verifies the signature with a key, under the key's own algorithm, and reads the claims.
+    /// Verifies the signature with a key, under the key's algorithm, and returns the claims.
     ///
     /// # Errors
     /// `Algorithm`, `Signature`, `Form` for a payload that is not one JSON object.
@@ -121,15 +120,15 @@ fn object(part: &str) -> Result<Map<String, Value>, JwsProblem> {
     strict_json::parse_object(&bytes).map_err(|_| JwsProblem::Form)
 }
 
-/// Claims whose signature holds.
+/// Claims whose signature was verified.
 #[derive(Clone, PartialEq)]
 pub struct Claims(Map<String, Value>);
 
 impl Claims {
-    /// A text that may be absent.
+    /// A text claim that may be absent.
     ///
     /// # Errors
-    /// `Claim` when it is something else, empty, or longer than 1,024 bytes.
+    /// `Claim` when it has another type, is empty, or longer than 1,024 bytes.
     pub fn text(&self, name: &'static str) -> Result<Option<&str>, JwsProblem> {
         match self.0.get(name) {
             None => Ok(None),
@@ -138,7 +137,7 @@ impl Claims {
         }
     }
 
-    /// A text that must be there.
+    /// A text claim that must be present.
     ///
     /// # Errors
     /// `Claim`.
@@ -146,7 +145,7 @@ impl Claims {
         self.text(name)?.ok_or(JwsProblem::Claim(name))
     }
 
-    /// An instant that may be absent: a whole number of seconds and nothing else (threat JWT-14).
+    /// A date claim that may be absent: a whole number of seconds and nothing else (threat JWT-14).
     ///
     /// # Errors
     /// `Claim`.
@@ -162,7 +161,7 @@ impl Claims {
         }
     }
 
-    /// An instant that must be there.
+    /// A date claim that must be present.
     ///
     /// # Errors
     /// `Claim`.
@@ -170,8 +169,8 @@ impl Claims {
         self.instant(name)?.ok_or(JwsProblem::Claim(name))
     }
 
-    /// The one audience: `aud` as a text, or as a list of exactly one. A JWT that is meant for several
-    /// can be replayed by each of them to the others.
+    /// The single audience: `aud` as a text, or as a list of exactly one. A JWT for several audiences could be
+    /// replayed by each of them to the others.
     ///
     /// # Errors
     /// `Claim`.
@@ -184,7 +183,7 @@ impl Claims {
         audience.as_str().ok_or(JwsProblem::Claim("aud"))
     }
 
-    /// `cnf.jwk`: the key that the subject holds (RFC 7800 section 3.2).
+    /// `cnf.jwk`: the key of the subject (RFC 7800 section 3.2).
     pub fn confirmed_key(&self) -> Option<&Value> {
         self.0.get("cnf")?.as_object()?.get("jwk")
     }

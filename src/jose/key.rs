@@ -1,4 +1,4 @@
-//! Public keys that others sign with: from a JWK (RFC 7517, RFC 7518 section 6, RFC 8037) or from the
+//! Public keys of other parties: from a JWK (RFC 7517, RFC 7518 section 6, RFC 8037) or from the
 //! SubjectPublicKeyInfo of a certificate (RFC 5280 section 4.1).
 //!
 //! A key has one algorithm: RS256 for RSA of 2,048 to 4,096 bits, ES256 for P-256, EdDSA for Ed25519.
@@ -25,10 +25,10 @@ const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 /// `id-Ed25519`, 1.3.101.112.
 const ED25519_ID: &[u8] = &[0x2b, 0x65, 0x70];
 
-/// Bits of an RSA modulus: less is weak, more only costs us time.
+/// Bits of an RSA modulus: fewer are weak, more only cost time.
 const MODULUS_BITS: std::ops::RangeInclusive<usize> = 2_048..=4_096;
 
-/// A public key that is fit to be verified with.
+/// A public key of an accepted type and size.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     material: Material,
@@ -46,12 +46,11 @@ enum Material {
 }
 
 impl PublicKey {
-    /// Reads a public JWK. Members that say nothing of the key's material are ignored, but for `alg`,
-    /// which must then be the key's.
+    /// Parses a public JWK. Members that do not describe the key material are ignored, except `alg`, which must be
+    /// the key's algorithm.
     ///
     /// # Errors
-    /// What is wrong with it: another type or curve, a weak key, a private key, a point that is not on
-    /// its curve.
+    /// The reason: another type or curve, a weak key, a private key, a point that is not on its curve.
     pub fn from_jwk(jwk: &Value) -> Result<PublicKey, &'static str> {
         let members = jwk.as_object().ok_or("it is not an object")?;
         if members.contains_key("d") || members.contains_key("k") {
@@ -76,7 +75,7 @@ impl PublicKey {
         }
     }
 
-    /// Reads the contents of a SubjectPublicKeyInfo.
+    /// Parses the contents of a SubjectPublicKeyInfo.
     pub(super) fn from_spki(spki: &mut Reader<'_>) -> Result<PublicKey, &'static str> {
         const UNREADABLE: &str = "its key cannot be read";
         let mut algorithm = spki.sequence().ok_or(UNREADABLE)?;
@@ -137,7 +136,7 @@ impl PublicKey {
         }
     }
 
-    /// The one algorithm that the key verifies.
+    /// The one algorithm of the key.
     pub fn algorithm(&self) -> Algorithm {
         match self.material {
             Material::Ed25519(_) => Algorithm::EdDSA,
@@ -146,7 +145,7 @@ impl PublicKey {
         }
     }
 
-    /// Whether a signature is this key's over a message.
+    /// Verifies a signature over a message.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let verified = match &self.material {
             Material::Ed25519(point) => {

@@ -1,10 +1,10 @@
-//! JOSE from strangers: JWTs that others sign, and the public keys that they sign them with.
+//! JOSE: verifying the JWTs and parsing the public keys of other parties.
 //!
-//! Owns the strict reading of a compact JWS (RFC 7515), of a public JWK (RFC 7517, RFC 7638) and of
-//! the few parts of an X.509 certificate that matter when it was registered by hand: its key and its
-//! dates. The algorithm is the key's and never the header's (RFC 8725 section 3.1), no header makes us
-//! fetch anything, and no claim can be read before the signature holds. What the claims must say is
-//! left to whoever asks; the JWTs that we sign ourselves are the room `token`'s.
+//! This module owns the strict parsing of a compact JWS (RFC 7515), of a public JWK (RFC 7517, RFC 7638) and of the
+//! parts of an X.509 certificate that matter when an administrator registered it: its key and its validity period.
+//! The algorithm is the key's and never the header's (RFC 8725 section 3.1), no header makes the server fetch
+//! anything, and no claim can be read before the signature is verified. The required values of the claims are left
+//! to the caller. The JWTs that the server signs belong to the module `token`.
 
 mod certificate;
 mod der;

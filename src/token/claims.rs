@@ -10,30 +10,30 @@ use crate::algorithm::Algorithm;
 /// The claims of an id_token (OpenID Connect Core 1.0 section 2).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct IdClaims {
-    /// The site's base URL, byte for byte as in discovery.
+    /// The site's base URL, byte for byte as in the provider metadata.
     pub iss: String,
     /// The identity URL, as in userinfo.
     pub sub: String,
-    /// The client.
+    /// The client id.
     pub aud: String,
-    /// The client again, as the one the token was issued to.
+    /// The client id again, as the authorized party.
     pub azp: String,
-    /// End, in seconds.
+    /// When the token expires, in seconds.
     pub exp: i64,
-    /// Issue, in seconds.
+    /// When it was issued, in seconds.
     pub iat: i64,
-    /// When the user proved who they are, in seconds.
+    /// When the user authenticated, in seconds.
     pub auth_time: i64,
-    /// How (RFC 8176).
+    /// The authentication methods (RFC 8176).
     pub amr: Vec<String>,
-    /// Binds the access token.
+    /// Hash of the access token, which binds the two.
     pub at_hash: String,
-    /// As sent to authorize.
+    /// `nonce` of the authorization request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<String>,
 }
 
-/// The claims of a JWT access token, under the names of the original.
+/// The claims of a JWT access token, with the names of the imitated service.
 ///
 /// Source: JWT-Based Access Tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,15 +44,15 @@ pub struct AccessClaims {
     pub sub: String,
     /// The site's base URL, in a list.
     pub aud: Vec<String>,
-    /// Scopes, separated by blanks.
+    /// Scopes, separated by spaces.
     pub scp: String,
-    /// The client.
+    /// The client id.
     pub client_id: String,
-    /// Issue, in seconds.
+    /// When it was issued, in seconds.
     pub iat: i64,
     /// Fifteen seconds before the issue, for clocks that are behind.
     pub nbf: i64,
-    /// End, in seconds.
+    /// When it expires, in seconds.
     pub exp: i64,
     /// Always `oauth`; an id_token has no such claim and is refused as an access token.
     pub mty: String,
@@ -64,14 +64,14 @@ pub struct AccessClaims {
     pub roles: Vec<String>,
     /// Always false.
     pub hsc: bool,
-    /// What the app calls the visitor: a guest, or the user who was one before the login.
+    /// The app's id of the visitor: a guest, or a user who was a guest before the login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uvid: Option<String>,
     /// The grant, when the token is not in the store: `client_credentials`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gty: Option<String>,
-    /// The `session_generation` of the user at the issue, when the token is not in the store: what ends
-    /// their sessions ends it, too.
+    /// The `session_generation` of the user at the issue, when the token is not in the store: ending the user's
+    /// sessions ends the token too.
     #[serde(rename = "gen", default, skip_serializing_if = "Option::is_none")]
     pub session_generation: Option<i64>,
 }

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::signing_key::{KeySet, SigningKey};
 use crate::refusal::Fault;
 
-/// Why a JWT was not accepted. Strangers are told nothing of this.
+/// Why a JWT was refused. Unauthenticated callers are not told the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtProblem {
     /// The header names another algorithm than the key's.
     Algorithm,
     /// Not three base64url parts with JSON in the first two.
     Form,
-    /// No key of this installation has that `kid`.
+    /// The installation has no key with this `kid`.
     Key,
     /// The signature does not verify.
     Signature,
@@ -28,7 +28,7 @@ struct Header {
     typ: Option<String>,
 }
 
-/// Signs claims. `typ` is `JWT`, `kid` names the key.
+/// Signs claims. `typ` is `JWT`, `kid` is the key's id.
 ///
 /// # Faults
 /// The cryptographic library refuses.
@@ -49,8 +49,8 @@ pub fn encode(key: &SigningKey, claims: &impl Serialize) -> Result<String, Fault
     Ok(token)
 }
 
-/// Verifies a JWT against the installation's own keys and reads its claims. The algorithm is the
-/// key's, never the header's (RFC 8725 section 3.1). Times and audience are the caller's to check.
+/// Verifies a JWT against the installation's keys and returns its claims. The algorithm is the key's, never the
+/// header's (RFC 8725 section 3.1). The caller checks times and audience.
 ///
 /// # Errors
 /// [`JwtProblem`].

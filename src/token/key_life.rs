@@ -1,15 +1,14 @@
-//! The life of a signing key, as rules over values: when the next one is published, when it takes over,
-//! and when one that has retired may go.
+//! The life of a signing key, as rules over values: when the next key is published, when it becomes current, and
+//! when a retired key is removed.
 //!
-//! A verifier that keeps the key set for a while must have met a key before it signs, and must still
-//! find it when the last token that it signed ends. So a key is *next* (published), then *current* (it
-//! signs), then *retired* (published still), then gone. Each algorithm has one current key and at most
-//! one next key.
+//! A verifier that caches the key set must have received a key before it signs, and must still have it when the
+//! last token that it signed expires. So a key is *next* (published), then *current* (it signs), then *retired*
+//! (still published), then removed. Each algorithm has one current key and at most one next key.
 
 use crate::algorithm::Algorithm;
 use crate::moment::Moment;
 
-/// Where a key is in its life.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyState {
     /// It signs.
@@ -21,7 +20,7 @@ pub enum KeyState {
 }
 
 impl KeyState {
-    /// Its word in the database.
+    /// The value in the database.
     pub fn as_str(self) -> &'static str {
         match self {
             KeyState::Current => "current",
@@ -30,7 +29,7 @@ impl KeyState {
         }
     }
 
-    /// Reads the word.
+    /// Parses the value.
     pub fn parse(word: &str) -> Option<KeyState> {
         [KeyState::Current, KeyState::Next, KeyState::Retired]
             .into_iter()
@@ -38,30 +37,30 @@ impl KeyState {
     }
 }
 
-/// What is known of a key besides the pair itself.
+/// The metadata of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
     /// `kid`: the JWK thumbprint (RFC 7638).
     pub id: String,
     /// Its algorithm.
     pub algorithm: Algorithm,
-    /// Where it is in its life.
+    /// Its state.
     pub state: KeyState,
-    /// When it was made, and published with that.
+    /// When it was created and published.
     pub created_at: Moment,
-    /// When it began to sign.
+    /// When it started to sign.
     pub activated_at: Option<Moment>,
-    /// When it signed no more.
+    /// When it stopped signing.
     pub retired_at: Option<Moment>,
 }
 
 impl KeyRecord {
-    /// When the key set no longer holds a key that has retired.
+    /// When a retired key is removed from the key set.
     pub fn ends_at(&self) -> Option<Moment> {
         self.retired_at.map(|at| at.plus_seconds(KEPT_SECONDS))
     }
 
-    /// When its state ends by the rules alone; `None` for a current key that does not get old.
+    /// When its state ends by the rules alone; `None` for a current key without a maximum age.
     pub fn until(&self, rules: KeyRules) -> Option<Moment> {
         match self.state {
             KeyState::Current => {
@@ -76,17 +75,17 @@ impl KeyRecord {
     }
 }
 
-/// How old a key may become.
+/// The maximum ages of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRules {
-    /// How long a key signs, in seconds; `None` for as long as nobody says otherwise.
+    /// How long a key signs, in seconds; `None`: until an administrator rotates it.
     pub rotate_after_seconds: Option<i64>,
     /// How long a key is published before it signs, in seconds.
     pub publish_before_seconds: i64,
 }
 
 impl Default for KeyRules {
-    /// 90 days, and a day.
+    /// 90 days, and one day.
     fn default() -> Self {
         KeyRules {
             rotate_after_seconds: Some(90 * 86_400),
@@ -103,22 +102,22 @@ pub enum KeyStep {
         /// The next key.
         id: String,
     },
-    /// A next key is made.
+    /// A next key is created.
     Publish {
-        /// For which algorithm.
+        /// Its algorithm.
         algorithm: Algorithm,
     },
-    /// A key goes; a current one only together with the next key's taking over.
+    /// A key is removed; a current one only in the same step in which the next key becomes current.
     Remove {
-        /// Which.
+        /// The id of the key.
         id: String,
     },
 }
 
 /// The steps that are due.
 ///
-/// A next key takes over once it has been published for as long as the rules say, whatever made it: its
-/// predecessor's age, or an administrator. An algorithm that has lost its key gets one at once.
+/// A next key becomes current once it has been published for as long as the rules require, whether the age of the
+/// current key or an administrator created it. An algorithm without a key gets one at once.
 pub fn due(keys: &[KeyRecord], rules: KeyRules, at: Moment) -> Vec<KeyStep> {
     let mut steps = Vec::new();
     for algorithm in Algorithm::ALL {
@@ -141,7 +140,7 @@ pub fn due(keys: &[KeyRecord], rules: KeyRules, at: Moment) -> Vec<KeyStep> {
     steps
 }
 
-/// Whether a step can be taken at all.
+/// Whether a step is possible in the present state.
 pub fn is_possible(keys: &[KeyRecord], step: &KeyStep) -> bool {
     let find = |id: &str| keys.iter().find(|key| key.id == id);
     match step {
@@ -153,12 +152,12 @@ pub fn is_possible(keys: &[KeyRecord], step: &KeyStep) -> bool {
     }
 }
 
-/// The key that signs with an algorithm.
+/// The current key of an algorithm.
 pub fn current(keys: &[KeyRecord], algorithm: Algorithm) -> Option<&KeyRecord> {
     in_state(keys, algorithm, KeyState::Current)
 }
 
-/// The key that will.
+/// The next key of an algorithm.
 pub fn next(keys: &[KeyRecord], algorithm: Algorithm) -> Option<&KeyRecord> {
     in_state(keys, algorithm, KeyState::Next)
 }
@@ -168,14 +167,14 @@ fn in_state(keys: &[KeyRecord], algorithm: Algorithm, state: KeyState) -> Option
         .find(|key| key.algorithm == algorithm && key.state == state)
 }
 
-/// Whether it is time to publish the successor of a key.
+/// Whether the successor of a key is due to be published.
 fn is_old(current: &KeyRecord, rules: KeyRules, at: Moment) -> bool {
     let until = current.until(rules);
     until.is_some_and(|until| until.plus_seconds(-rules.publish_before_seconds) <= at)
 }
 
-/// How long a retired key is kept: the longest life that a policy gives a token, 24 hours, and an hour
-/// for nodes that have not heard yet and for clocks that are behind.
+/// How long a retired key is kept: the longest lifetime that a policy gives a token, 24 hours, and an hour for
+/// nodes that have not yet reloaded and for clocks that are behind.
 const KEPT_SECONDS: i64 = 25 * 3_600;
 
 #[cfg(test)]
@@ -201,7 +200,7 @@ mod tests {
         }
     }
 
-    /// The steps for RS256; the other algorithms have a key that never gets old.
+    /// The steps for RS256; the other algorithms have a key without a maximum age.
     fn steps(keys: &[KeyRecord], rules: KeyRules, seconds: i64) -> Vec<KeyStep> {
         let mut all = keys.to_vec();
         for algorithm in [Algorithm::ES256, Algorithm::EdDSA] {

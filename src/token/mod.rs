@@ -1,9 +1,8 @@
-//! Tokens: what is minted at the end of a flow, as pure values.
+//! Tokens: codes, tokens and keys as pure values.
 //!
-//! Opaque access tokens, refresh tokens and authorization codes rest as SHA-256; id_tokens and JWT
-//! access tokens are signed with the installation's keys (RFC 7515, RFC 7519, OpenID Connect Core
-//! 1.0). Signing keys are made and read here, and how long one lives is decided here; `store` keeps them
-//! sealed.
+//! Opaque access tokens, refresh tokens and authorization codes are stored as SHA-256; id_tokens and JWT access
+//! tokens are signed with the installation's keys (RFC 7515, RFC 7519, OpenID Connect Core 1.0). Signing keys are
+//! generated and parsed here, and their lifetimes are decided here; `store` keeps them sealed.
 
 mod claims;
 mod jwt;

@@ -8,7 +8,7 @@ use crate::sealing::sha256;
 /// 256 bits in base62.
 const SECRET_CHARACTERS: usize = 43;
 
-/// A fresh secret and the hash under which it rests.
+/// A fresh secret and the hash under which it is stored.
 #[derive(Debug)]
 pub struct Minted {
     /// The text for the client.
@@ -55,7 +55,7 @@ pub fn mint_client_secret(entropy: &Entropy) -> Minted {
     Minted::new(entropy.text(BASE62, SECRET_CHARACTERS))
 }
 
-/// A `jti`: 128 bits and more.
+/// A `jti`: at least 128 bits.
 pub fn mint_token_id(entropy: &Entropy) -> Minted {
     Minted::new(entropy.text(BASE62, 22))
 }

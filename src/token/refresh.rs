@@ -1,16 +1,15 @@
-//! Refresh tokens: their text, and what may be done with one that was replaced.
+//! Refresh tokens: their form, and the treatment of one that was replaced.
 //!
-//! A refresh token is `5Aep861`, the name of its family and a secret, both in base62. All tokens
-//! that descend from one authorization code are a family, and its name is the hash of that code, so
-//! that a replayed code and a replayed refresh token end the same thing. The name leads to the
-//! family without an index; what proves the holder is the hash of the whole text.
+//! A refresh token is `5Aep861`, the name of its family and a secret, both in base62. All tokens that descend from
+//! one authorization code are a family, and its name is the hash of that code, so that a replayed code and a
+//! replayed refresh token end the same family. The name finds the family without an index; the hash of the whole
+//! text authenticates the token.
 //!
-//! A client that lost an answer may ask again with the token that it still has (RFC 9700 section
-//! 4.14.2 leaves that open), and must then get the same successor, or the family would have two
-//! branches. The successor is therefore no random text: it is computed from the text of its
-//! predecessor, a salt and a key of the installation. The database holds the salt. Neither the
-//! database alone nor the database together with the master key gives a token away: the predecessor
-//! is needed, too, and only its holder has it.
+//! A client that lost a response may ask again with the token that it still has (RFC 9700 section 4.14.2 leaves
+//! that open), and must then get the same successor, or the family would have two branches. The successor is
+//! therefore not random: it is computed from the text of its predecessor, a salt and a key of the installation. The
+//! database stores the salt. Neither the database alone nor the database together with the master key reveals a
+//! token: the predecessor is needed too, and only the client has it.
 
 use vestibule_protocol::secret::Secret;
 
@@ -18,13 +17,13 @@ use super::opaque::Minted;
 use crate::moment::{BASE62, Entropy, Moment};
 use crate::sealing::Keyring;
 
-/// How long the token that was just replaced may be presented once more by its client, in seconds.
+/// How long the client may present the token that was just replaced once more, in seconds.
 pub const RETRY_SECONDS: i64 = 10;
 
 /// The salt of a successor: 128 bits.
 pub type Salt = [u8; 16];
 
-/// How every refresh token begins.
+/// The prefix of every refresh token.
 const PREFIX: &str = "5Aep861";
 
 /// 256 bits in base62.
@@ -35,7 +34,7 @@ pub fn mint_refresh_token(family: &[u8; 32], entropy: &Entropy) -> Minted {
     assemble(family, &entropy.bytes())
 }
 
-/// The token that takes the place of another. The same three values give the same token.
+/// The successor of a token. The same three values give the same token.
 pub fn succeed_refresh_token(
     predecessor: &Secret,
     family: &[u8; 32],
@@ -45,8 +44,8 @@ pub fn succeed_refresh_token(
     assemble(family, &keyring.refresh_token_successor(salt, predecessor))
 }
 
-/// The family that a refresh token names, or `None` for what is no refresh token of ours. Nothing is
-/// proven by it.
+/// The family that a refresh token names, or `None` when the text is not a refresh token of this server. The token
+/// is not yet verified by that.
 pub fn family_of(refresh_token: &str) -> Option<[u8; 32]> {
     let parts = refresh_token.strip_prefix(PREFIX)?;
     let (family, secret) = parts.split_at_checked(PART_CHARACTERS)?;
@@ -54,46 +53,46 @@ pub fn family_of(refresh_token: &str) -> Option<[u8; 32]> {
     value(family).filter(|_| is_whole)
 }
 
-/// What decides over a refresh token that names a family.
+/// The state of a family, by which a refresh token is judged.
 #[derive(Clone, Debug)]
 pub struct FamilyState {
-    /// SHA-256 of the token that is good now.
+    /// SHA-256 of the current token.
     pub token_hash: [u8; 32],
-    /// The token before it, and how its successor is found again; `None` when nothing was replaced.
+    /// The token before it, and the salt of its successor; `None` when no token was replaced.
     pub replaced: Option<Replaced>,
-    /// When the family ends by policy.
+    /// When the family expires by policy.
     pub expires_at: Option<Moment>,
     /// When it was ended.
     pub ended_at: Option<Moment>,
 }
 
-/// The token that was good before.
+/// The predecessor of the current token.
 #[derive(Clone, Debug)]
 pub struct Replaced {
-    /// SHA-256 of it.
+    /// Its SHA-256.
     pub token_hash: [u8; 32],
-    /// From which its successor was computed.
+    /// The salt from which its successor was computed.
     pub salt: Salt,
-    /// When.
+    /// When it was replaced.
     pub at: Moment,
 }
 
-/// What a presented refresh token is to its family.
+/// The relation of a presented refresh token to its family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The good one.
+    /// The current token.
     Current,
-    /// The family is over.
+    /// The family has ended.
     Ended,
-    /// The one just replaced, by a client that may have lost the answer: it gets what it was to get.
+    /// The token that was just replaced: its client may have lost the response and gets the same successor again.
     JustReplaced(Salt),
-    /// Anything else with the name of the family: a token replaced long ago, or a made-up one. Two
-    /// parties hold tokens of this family, and nobody can tell which is the thief.
+    /// Any other token with the name of the family: one replaced long ago, or a forged one. Two parties have tokens
+    /// of this family, and the server cannot know which one is the thief.
     Reused,
 }
 
 impl FamilyState {
-    /// What a token with this hash is to the family, at an instant.
+    /// Judges a token with this hash at an instant.
     ///
     /// Source: RFC 6749 section 10.4; RFC 9700 section 4.14.2; Refresh Token Rotation.
     pub fn standing(&self, presented: &[u8; 32], at: Moment) -> Standing {
@@ -140,7 +139,7 @@ fn push_base62(text: &mut String, bytes: &[u8; 32]) {
     text.extend(digits.iter().map(|digit| char::from(*digit)));
 }
 
-/// Reads what [`push_base62`] wrote; `None` for other characters and for numbers beyond 256 bits.
+/// Parses the result of [`push_base62`]; `None` for other characters and for numbers beyond 256 bits.
 fn value(text: &str) -> Option<[u8; 32]> {
     let mut limbs = [0_u64; 4];
     for digit in text.bytes() {

@@ -1,12 +1,12 @@
-//! The `signature` member of a token answer.
+//! The `signature` member of a token response.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use vestibule_protocol::secret::Secret;
 
-/// Base64 of HMAC-SHA-256 under the consumer secret over the identity URL followed by `issued_at`,
-/// by which a client proves that the two were not changed on the way.
+/// Base64 of HMAC-SHA-256 under the consumer secret over the identity URL followed by `issued_at`. With it a client
+/// verifies that the two were not changed in transit.
 ///
 /// Source: Headless Registration Flow for Private Clients, "signature".
 pub fn identity_signature(client_secret: &Secret, id: &str, issued_at: &str) -> String {

@@ -1,4 +1,4 @@
-//! Signing keys: made here, sealed in the database, published as a JWK Set (RFC 7517).
+//! Signing keys: generated here, sealed in the database, published as a JWK Set (RFC 7517).
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::sealing::sha256;
 
-/// A key pair and what is known of it.
+/// A key pair and its metadata.
 pub struct SigningKey {
-    /// What is known of it.
+    /// Its metadata.
     pub record: KeyRecord,
     pair: Pair,
     public: Vec<u8>,
@@ -36,11 +36,11 @@ enum Pair {
 }
 
 impl SigningKey {
-    /// Makes a key pair and its PKCS #8 form, which is the caller's to seal. It takes the time of some
-    /// 50 ms of a core for RSA. The key is a current one.
+    /// Generates a key pair and its PKCS #8 form, which the caller seals. RSA takes about 50 ms of CPU time. The
+    /// key is a current one.
     ///
     /// # Faults
-    /// The cryptographic library refuses, which it does not.
+    /// The cryptographic library fails, which does not occur.
     pub fn generate(
         algorithm: Algorithm,
         at: Moment,
@@ -65,10 +65,10 @@ impl SigningKey {
         Ok((key, der))
     }
 
-    /// Reads a key pair from its PKCS #8 form.
+    /// Parses a key pair from its PKCS #8 form.
     ///
     /// # Faults
-    /// The bytes are not the key of that record.
+    /// The bytes are not the key of the record.
     pub fn from_pkcs8(record: KeyRecord, der: &[u8]) -> Result<SigningKey, Fault> {
         let algorithm = record.algorithm;
         let expected = record.id.clone();
@@ -94,7 +94,7 @@ impl SigningKey {
             Algorithm::EdDSA => Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(rejected)?),
         };
         let (public, mut jwk) = public_half(&pair);
-        // The members of the thumbprint stand in lexical order (RFC 7638 section 3).
+        // The members of the thumbprint are in lexical order (RFC 7638 section 3).
         let id = URL_SAFE_NO_PAD.encode(sha256(jwk.to_string().as_bytes()));
         if let Some(members) = jwk.as_object_mut() {
             members.insert("use".into(), json!("sig"));
@@ -112,7 +112,7 @@ impl SigningKey {
     /// Signs a message.
     ///
     /// # Faults
-    /// The cryptographic library refuses, which it does not.
+    /// The cryptographic library fails, which does not occur.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Fault> {
         let rng = SystemRandom::new();
         let signed = match &self.pair {
@@ -127,7 +127,7 @@ impl SigningKey {
         signed.map_err(|error| Fault::new("signing", error))
     }
 
-    /// Whether a signature is this key's over a message.
+    /// Verifies a signature over a message.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         let algorithm: &'static dyn signature::VerificationAlgorithm = match self.record.algorithm {
             Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
@@ -189,7 +189,7 @@ pub struct KeySet {
 }
 
 impl KeySet {
-    /// A set of keys, newest last.
+    /// A set of keys, the newest last.
     pub fn new(keys: Vec<Arc<SigningKey>>) -> KeySet {
         KeySet { keys }
     }
@@ -197,7 +197,7 @@ impl KeySet {
     /// The key that signs with an algorithm.
     ///
     /// # Faults
-    /// The installation has none, which its making rules out.
+    /// The installation has no key for it, which its initialisation rules out.
     pub fn current(&self, algorithm: Algorithm) -> Result<&SigningKey, Fault> {
         self.keys
             .iter()
@@ -207,7 +207,7 @@ impl KeySet {
             .ok_or_else(|| Fault::described("finding a signing key", algorithm.as_str().into()))
     }
 
-    /// The key with a `kid`, wherever it is in its life.
+    /// The key with a `kid`, in any state.
     pub fn find(&self, kid: &str) -> Option<&SigningKey> {
         self.keys
             .iter()
@@ -215,7 +215,7 @@ impl KeySet {
             .map(Arc::as_ref)
     }
 
-    /// What is known of the keys.
+    /// The metadata of all keys.
     pub fn records(&self) -> Vec<KeyRecord> {
         self.keys.iter().map(|key| key.record.clone()).collect()
     }

@@ -196,9 +196,9 @@ fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBu
         Some((Err(_), _)) => {
             let reason = Suppression::TextMessageBlocked;
             order.suppressed.get_or_insert(reason);
-            policy.budget_of_nobody(visit.at)
+            policy.decoy_budget(visit.at)
         }
-        None => policy.budget_of_nobody(visit.at),
+        None => policy.decoy_budget(visit.at),
     };
     Ok(Some(budget))
 }
