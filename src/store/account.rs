@@ -1,4 +1,4 @@
-//! Accounts: found by name, made by a registration.
+//! Accounts: found by name, created by a registration.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -13,7 +13,7 @@ statements! {
     INSERT = "INSERT INTO account (id, name, name_key, created_at) VALUES ($1, $2, $3, $4)";
 }
 
-/// The account with a name; the oldest id when there are several.
+/// The account with a name; the one with the lowest id when there are several.
 pub async fn find_by_name(tx: &mut Transaction<'_>, name: &str) -> Result<Option<Account>, Fault> {
     let key = Account::name_key(name);
     tx.find(&FIND_BY_NAME, bind![&key]).await
@@ -24,7 +24,7 @@ pub async fn find_by_id(tx: &mut Transaction<'_>, id: &str) -> Result<Option<Acc
     tx.find(&FIND_BY_ID, bind![id]).await
 }
 
-/// The accounts with a name, given in its compared form: at most `limit`.
+/// At most `limit` accounts with a name, given in its compared form.
 pub async fn list_by_name(
     tx: &mut Transaction<'_>,
     name_key: &str,
@@ -33,7 +33,7 @@ pub async fn list_by_name(
     tx.list(&LIST_BY_NAME, bind![name_key, limit]).await
 }
 
-/// Saves a new account.
+/// Inserts a new account.
 pub async fn insert(tx: &mut Transaction<'_>, account: &Account) -> Result<(), Fault> {
     let key = Account::name_key(&account.name);
     tx.execute(

@@ -13,43 +13,43 @@ statements! {
         FROM audit_event WHERE user_id = $1 ORDER BY at, id";
 }
 
-/// Something that happened and that somebody may have to answer for.
+/// A security event for the audit log.
 #[derive(Clone, Debug)]
 pub struct AuditEvent {
     /// Unique.
     pub id: String,
-    /// When.
+    /// When it happened.
     pub at: Moment,
-    /// What: `user.registered`, `code.replayed`.
+    /// What happened: `user.registered`, `code.replayed`.
     pub event: &'static str,
-    /// Whom it concerns.
+    /// The user concerned.
     pub user_id: Option<String>,
-    /// By way of which client.
+    /// The client that was used.
     pub client_id: Option<String>,
-    /// At which site.
+    /// The site.
     pub site_id: Option<String>,
-    /// From where.
+    /// The address of the caller.
     pub ip: Option<String>,
-    /// In which request.
+    /// The request.
     pub request_id: Option<String>,
-    /// More, as JSON without secrets.
+    /// Details, as JSON without secrets.
     pub detail: String,
 }
 
-/// An event as read back.
+/// An event as loaded.
 #[derive(Clone, Debug)]
 pub struct RecordedEvent {
-    /// When.
+    /// When it happened.
     pub at: Moment,
-    /// What.
+    /// What happened.
     pub event: String,
-    /// By way of which client.
+    /// The client that was used.
     pub client_id: Option<String>,
-    /// More, as JSON.
+    /// Details, as JSON.
     pub detail: String,
 }
 
-/// Saves an event.
+/// Inserts an event.
 pub async fn insert(tx: &mut Transaction<'_>, event: &AuditEvent) -> Result<(), Fault> {
     let values = bind![
         &event.id,

@@ -1,6 +1,6 @@
-//! Logins at the authorization challenge endpoint that are not over yet: each waits under the hash of
-//! its `auth_session`, and whoever presents that takes it out. So a session is used once, and of many
-//! that come with it at once one goes on.
+//! Unfinished logins at the authorization challenge endpoint. Each is stored under the hash of its `auth_session`
+//! and is deleted when that is presented, so a session is used once, and of several concurrent requests with it
+//! only one continues.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -18,29 +18,29 @@ statements! {
         RETURNING state, tries_left, expires_at";
 }
 
-/// Whose a session is.
+/// The owner of a session.
 #[derive(Clone, Debug)]
 pub struct Holder {
-    /// The site that it began at.
+    /// The site at which it was created.
     pub site_id: String,
-    /// The client that began it.
+    /// The client that created it.
     pub client_id: String,
-    /// The key that the client proved itself with.
+    /// The key with which the client authenticated.
     pub client_key: String,
 }
 
-/// What waits.
+/// The stored login.
 #[derive(Clone)]
 pub struct Waiting {
-    /// What the flow needs to go on, as JSON.
+    /// The state of the flow, as JSON.
     pub state: String,
-    /// Wrong answers that are left.
+    /// Remaining attempts.
     pub tries_left: i64,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
 }
 
-/// Saves a session.
+/// Inserts a session.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     session_hash: &[u8; 32],
@@ -60,8 +60,8 @@ pub async fn insert(
     Ok(())
 }
 
-/// Takes a session out; nothing when there is none of this holder, or it is over. Another's
-/// presentation leaves it where it is (threat ATT-09).
+/// Deletes and returns a session; `None` when this owner has no such session, or it has expired. A request by
+/// another owner leaves it in place (threat ATT-09).
 pub async fn take(
     tx: &mut Transaction<'_>,
     session_hash: &[u8; 32],

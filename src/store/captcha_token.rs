@@ -1,7 +1,7 @@
-//! Captcha tokens that were spent: a token opens one request, on whichever node.
+//! Spent captcha tokens: a token is accepted for one request, on all nodes together.
 //!
-//! The verifier is asked first, outside any transaction; of two requests that both got a yes, the
-//! write that comes second finds the row here. Only the hash of a token is kept.
+//! The verifier is asked first, outside any transaction; of two requests whose token was verified, the second write
+//! finds the row here. Only the hash of a token is stored.
 
 use super::Transaction;
 use super::statement::{bind, statements};
@@ -13,7 +13,7 @@ statements! {
         ON CONFLICT (token_hash) DO NOTHING";
 }
 
-/// Spends a token that was verified; false when it was spent before, and then the flow answers
+/// Spends a verified token; false when it was spent before, and then the flow returns
 /// [`crate::captcha::spent_before`]. A fixed token of the provider `test` is never spent.
 pub async fn spend(tx: &mut Transaction<'_>, verified: &Verified) -> Result<bool, Fault> {
     let Some(token_hash) = &verified.token_hash else {

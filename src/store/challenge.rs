@@ -1,4 +1,4 @@
-//! Challenges: opened by an init call, spent try by try, closed once.
+//! Challenges: opened by an init request, counted down attempt by attempt, closed once.
 
 use vestibule_protocol::headless::VerificationMethod;
 
@@ -9,7 +9,7 @@ use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::verification::{Challenge, Purpose, Target};
 
-/// The longest that any code may live, in seconds; what was opened earlier has ended by itself.
+/// The maximum lifetime of any code, in seconds; a challenge opened earlier has expired.
 const LIFETIME_SECONDS_MAX: i64 = 86_400;
 
 statements! {
@@ -36,7 +36,7 @@ statements! {
             code_mac, tries_left, payload, created_at, expires_at";
 }
 
-/// Saves an open challenge.
+/// Inserts an open challenge.
 pub async fn insert(tx: &mut Transaction<'_>, challenge: &Challenge) -> Result<(), Fault> {
     let values = bind![
         &challenge.identifier_hash,
@@ -56,8 +56,8 @@ pub async fn insert(tx: &mut Transaction<'_>, challenge: &Challenge) -> Result<(
     Ok(())
 }
 
-/// Spends one try and returns the challenge, if it is open, unexpired, of this purpose and site,
-/// and has a try left. The row count of this one statement is what limits guessing.
+/// Spends one attempt and returns the challenge, if it is open, not expired, of this purpose and site, and has an
+/// attempt left. The row count of this one statement limits guessing.
 pub async fn spend_try(
     tx: &mut Transaction<'_>,
     identifier_hash: &[u8; 32],
@@ -72,13 +72,13 @@ pub async fn spend_try(
     .await
 }
 
-/// Whether nobody has closed a challenge.
+/// Whether a challenge is not closed.
 pub async fn is_open(tx: &mut Transaction<'_>, identifier_hash: &[u8; 32]) -> Result<bool, Fault> {
     let found: Option<Present> = tx.find(&IS_OPEN, bind![identifier_hash]).await?;
     Ok(found.is_some())
 }
 
-/// A row that was found, of whatever it holds.
+/// A row that exists; its columns are not read.
 struct Present;
 
 impl Record for Present {
@@ -87,7 +87,7 @@ impl Record for Present {
     }
 }
 
-/// Closes a challenge; false when it was closed already, and then the caller has lost the race.
+/// Closes a challenge; false when it was closed already: another write was faster.
 pub async fn close(
     tx: &mut Transaction<'_>,
     identifier_hash: &[u8; 32],
@@ -96,9 +96,8 @@ pub async fn close(
     Ok(tx.execute(&CLOSE, bind![identifier_hash, at]).await? == 1)
 }
 
-/// Ends every open challenge of the same purpose and site for the same user, or where there is none
-/// yet for the same address or number, by whatever channel: a newer request replaces the older
-/// (threat OTP-07).
+/// Ends every open challenge of the same purpose and site for the same user, or, where there is no user yet, for
+/// the same address or number, on any channel: a newer request replaces the older (threat OTP-07).
 pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u64, Fault> {
     let values = bind![
         &newer.target.key,
@@ -110,7 +109,7 @@ pub async fn end_older(tx: &mut Transaction<'_>, newer: &Challenge) -> Result<u6
     tx.execute(&END_OLDER, values).await
 }
 
-/// The open challenge of a purpose for a target: the hash of its identifier and the tries it has left.
+/// The open challenge of a purpose for a target: the hash of its identifier and the remaining attempts.
 pub async fn find_newest(
     tx: &mut Transaction<'_>,
     purpose: Purpose,
@@ -122,12 +121,12 @@ pub async fn find_newest(
     tx.find(&FIND_NEWEST, values).await
 }
 
-/// What [`find_newest`] finds.
+/// The result of [`find_newest`].
 #[derive(Debug)]
 pub struct Newest {
     /// SHA-256 of the identifier.
     pub identifier_hash: [u8; 32],
-    /// Comparisons that are left.
+    /// Remaining comparisons.
     pub tries_left: i64,
 }
 
@@ -140,7 +139,7 @@ impl Record for Newest {
     }
 }
 
-/// How many challenges a mailbox or number has had since an instant, and when the first was.
+/// The number of challenges for a mailbox or number since an instant, and the time of the first.
 pub async fn count_by_budget(
     tx: &mut Transaction<'_>,
     budget_key: &str,
@@ -152,7 +151,7 @@ pub async fn count_by_budget(
     Ok(counted.map_or((0, None), |counted| (counted.count, counted.first_at)))
 }
 
-/// The same for a user, or a name that nobody has.
+/// The same for a user, or for an unknown username.
 pub async fn count_by_target(
     tx: &mut Transaction<'_>,
     target_key: &str,
@@ -206,14 +205,14 @@ impl Record for Challenge {
     }
 }
 
-/// A column that holds a SHA-256 or an HMAC of it.
+/// A column with a SHA-256 hash or an HMAC of it.
 pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32], Fault> {
     bytes
         .try_into()
         .map_err(|_| Fault::described("reading a hash", "it is not 32 bytes long".into()))
 }
 
-/// A column that holds a word that this version does not know.
+/// A column with a value that this version does not know.
 pub(super) fn unknown(column: &'static str, word: &str) -> Fault {
     Fault::described("reading a row", format!("{column} is {word:?}"))
 }

@@ -21,7 +21,7 @@ statements! {
     UPDATE_SECRET = "UPDATE client SET secret_hash = $2, secret_sealed = $3, updated_at = $4 WHERE id = $1";
 }
 
-/// A client as it rests: its secret is sealed.
+/// A client as stored: its secret is sealed.
 #[derive(Clone, Debug)]
 pub struct SealedClient {
     /// Consumer key.
@@ -32,16 +32,16 @@ pub struct SealedClient {
     pub secret_hash: [u8; 32],
     /// The secret, sealed for the consumer key.
     pub secret_sealed: Vec<u8>,
-    /// What it may do.
+    /// Its policies.
     pub policies: Policies,
-    /// When it was switched off.
+    /// When it was disabled.
     pub disabled_at: Option<Moment>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
 }
 
 impl SealedClient {
-    /// The client with its secret in clear.
+    /// The client with its secret in clear text.
     ///
     /// # Faults
     /// The secret was sealed under another master key.
@@ -61,7 +61,7 @@ impl SealedClient {
     }
 }
 
-/// Saves a new client; false when the id or the name is taken.
+/// Inserts a new client; false when the id or the name is taken.
 pub async fn insert(tx: &mut Transaction<'_>, client: &SealedClient) -> Result<bool, Fault> {
     let policies = policies_text(&client.policies)?;
     let values = bind![

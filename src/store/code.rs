@@ -21,66 +21,66 @@ statements! {
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
 }
 
-/// An authorization code as it rests.
+/// An authorization code as stored.
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode {
     /// SHA-256 of the code.
     pub code_hash: [u8; 32],
     /// The client that it was issued to.
     pub client_id: String,
-    /// The user that it speaks for.
+    /// The user that it represents.
     pub user_id: String,
     /// The site that issued it.
     pub site_id: String,
-    /// As at authorize; the token request must repeat it byte for byte. Empty when the code travelled
-    /// in the answer itself.
+    /// As at authorize; the token request must repeat it byte for byte. Empty when the code was returned in the
+    /// response body.
     pub redirect_uri: String,
     /// S256 challenge (RFC 7636).
     pub code_challenge: Option<String>,
     /// Granted scopes.
     pub scope: String,
-    /// Goes into the token answer.
+    /// Returned in the token response.
     pub state: Option<String>,
-    /// Goes into the id_token.
+    /// Returned in the id_token.
     pub nonce: Option<String>,
-    /// When the user proved who they are.
+    /// When the user authenticated.
     pub auth_at: Moment,
-    /// How (RFC 8176), separated by blanks.
+    /// The authentication methods (RFC 8176), separated by spaces.
     pub amr: String,
     /// The user's `session_generation` when it was issued.
     pub session_generation: i64,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
-    /// UVID that the session is to carry, a UUID v4.
+    /// UVID of the session, a UUID v4.
     pub uvid: Option<String>,
-    /// Thumbprint of the key that its client was attested with; the token request must show the same.
+    /// Thumbprint of the key with which its client was attested; the token request must use the same.
     pub client_key: Option<String>,
 }
 
 impl AuthorizationCode {
-    /// Whether the code travelled in the answer itself, and not with a redirect.
+    /// Whether the code was returned in the response body, and not by a redirect.
     pub fn is_redirectless(&self) -> bool {
         self.redirect_uri.is_empty()
     }
 }
 
-/// What came of presenting a code.
+/// The result of presenting a code.
 #[derive(Debug)]
 pub enum Spent {
-    /// It was good and is spent now.
+    /// It was valid and is now spent.
     Now(Box<AuthorizationCode>),
-    /// It was spent before: somebody replays it.
+    /// It was spent before: this is a replay.
     Before {
-        /// Whom it spoke for.
+        /// The user that it represented.
         user_id: String,
     },
-    /// It ended unused.
+    /// It expired unused.
     Expired,
-    /// There is none such for this client at this site.
+    /// This client has no such code at this site.
     Unknown,
 }
 
-/// Saves a code.
+/// Inserts a code.
 pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Result<(), Fault> {
     let values = bind![
         &code.code_hash,
@@ -103,7 +103,7 @@ pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Resul
     Ok(())
 }
 
-/// Whether a code travelled without a redirect.
+/// Whether a code was returned without a redirect.
 pub async fn is_redirectless(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -112,7 +112,7 @@ pub async fn is_redirectless(
     Ok(found.is_some())
 }
 
-/// Spends a code. Another client's presentation leaves it untouched (threat CODE-05).
+/// Spends a code. A request by another client leaves it unchanged (threat CODE-05).
 pub async fn spend(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -136,7 +136,7 @@ pub async fn spend(
     })
 }
 
-/// Whom a code speaks for, and when it was redeemed.
+/// The user of a code, and when it was redeemed.
 struct State(String, Option<Moment>);
 
 impl Record for State {

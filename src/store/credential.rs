@@ -1,4 +1,4 @@
-//! Credentials: the password that holds, and the hashes of the ones before it.
+//! Credentials: the current password, and the hashes of earlier ones.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -6,7 +6,7 @@ use super::statement::{bind, statements};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
-/// Most earlier passwords that any policy remembers.
+/// The maximum number of earlier passwords that any policy remembers.
 const HISTORY_MAX: usize = 24;
 
 statements! {
@@ -16,19 +16,19 @@ statements! {
     UPDATE = "UPDATE credential SET phc = $2, history = $3, set_at = $4 WHERE user_id = $1";
 }
 
-/// A password as it rests.
+/// A password as stored.
 #[derive(Clone)]
 pub struct Credential {
     /// PHC string.
     pub phc: String,
-    /// PHC strings of earlier ones, the newest first.
+    /// PHC strings of earlier passwords, the newest first.
     pub history: Vec<String>,
     /// When it was set.
     pub set_at: Moment,
 }
 
 impl Credential {
-    /// The present password and the ones before it, as many as a policy remembers.
+    /// The current password and the earlier ones that a policy remembers.
     pub fn remembered(&self, count: u8) -> impl Iterator<Item = &String> {
         std::iter::once(&self.phc)
             .chain(&self.history)
@@ -49,7 +49,7 @@ pub async fn find(tx: &mut Transaction<'_>, user_id: &str) -> Result<Option<Cred
     tx.find(&FIND, bind![user_id]).await
 }
 
-/// Saves the first password of a user, as a PHC string.
+/// Inserts the first password of a user, as a PHC string.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     user_id: &str,
@@ -60,7 +60,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Sets the password of a user, who may have had none; the one before goes into the history.
+/// Sets the password of a user, who may have had none; the previous one is added to the history.
 pub async fn set(
     tx: &mut Transaction<'_>,
     user_id: &str,
@@ -80,8 +80,8 @@ pub async fn set(
     Ok(())
 }
 
-/// Puts a better hash of the same password in the place of one, unless the password was changed
-/// meanwhile.
+/// Replaces the hash of a password by a stronger hash of the same password, unless the password was changed in the
+/// meantime.
 pub async fn replace_hash(
     tx: &mut Transaction<'_>,
     user_id: &str,

@@ -1,14 +1,14 @@
-//! The whole difference between the two databases.
+//! The differences between the two databases.
 //!
-//! Statements need none of it: they are one text. Migrations are written for PostgreSQL and two
-//! words of them are read differently by SQLite.
+//! Statements have one text for both. Migrations are written for PostgreSQL, and two words in them are replaced for
+//! SQLite.
 
 use super::statement::Statement;
 use super::{Backend, fault};
 use crate::refusal::Fault;
 
-/// A migration's text as SQLite reads it: BYTEA is BLOB, and a table marked `/* clustered */`
-/// (a random primary key and no other way in) is kept in its key's own tree.
+/// The text of a migration for SQLite: BYTEA becomes BLOB, and a table marked `/* clustered */` (with a random
+/// primary key and no other index) is stored in the tree of its key.
 pub fn sqlite_migration(text: &str) -> String {
     text.replace(" BYTEA", " BLOB")
         .replace("/* clustered */", "WITHOUT ROWID")

@@ -1,4 +1,4 @@
-//! External identifiers: each kind and value is one user's, by constraint and not by looking first.
+//! External identifiers: a kind and value belong to one user, enforced by a constraint and not by a look-up first.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -19,8 +19,8 @@ statements! {
         WHERE user_id = $1 ORDER BY kind, value_key";
 }
 
-/// Saves an identifier; false when its kind and value are somebody's already. `key` is the compared
-/// form of the value.
+/// Inserts an identifier; false when its kind and value belong to a user already. `key` is the compared form of the
+/// value.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     identifier: &ExternalIdentifier,
@@ -36,7 +36,7 @@ pub async fn insert(
     Ok(tx.execute(&INSERT, values).await? == 1)
 }
 
-/// The user whom an identifier names, by the compared form of its value.
+/// The user of an identifier, by the compared form of its value.
 pub async fn find(tx: &mut Transaction<'_>, kind: &str, key: &str) -> Result<Option<User>, Fault> {
     tx.find(&FIND, bind![kind, key]).await
 }
@@ -49,7 +49,7 @@ pub async fn list(
     tx.list(&LIST, bind![user_id]).await
 }
 
-/// Removes an identifier of a user; false when it is not theirs.
+/// Deletes an identifier of a user; false when the user does not have it.
 pub async fn delete(
     tx: &mut Transaction<'_>,
     kind: &str,
@@ -59,7 +59,7 @@ pub async fn delete(
     Ok(tx.execute(&DELETE, bind![kind, key, user_id]).await? == 1)
 }
 
-/// Removes all identifiers of a user.
+/// Deletes all identifiers of a user.
 pub(super) async fn delete_of(tx: &mut Transaction<'_>, user_id: &str) -> Result<(), Fault> {
     tx.execute(&DELETE_OF, bind![user_id]).await?;
     Ok(())

@@ -1,10 +1,9 @@
-//! Token families: all tokens that descend from one authorization code, with the refresh token that
-//! is good now (RFC 6749 sections 6 and 10.4, RFC 9700 section 4.14.2).
+//! Token families: all tokens that descend from one authorization code, with the current refresh token (RFC 6749
+//! sections 6 and 10.4, RFC 9700 section 4.14.2).
 //!
-//! A family bears the hash of its code, as do its access tokens, so that [`end`] and
-//! [`super::token::revoke_by_code`] end all of it by keys that are there anyway. Whatever uses a
-//! family changes its row first, by a statement that fails when the family has moved on; so a refresh
-//! and an end that meet come one after the other.
+//! A family is named by the hash of its code, as are its access tokens, so that [`end`] and
+//! [`super::token::revoke_by_code`] end all of them through existing keys. Every use of a family updates its row
+//! first, with a statement that fails when the family has changed; so a concurrent refresh and end are serialised.
 
 use super::Transaction;
 use super::challenge::hash;
@@ -36,65 +35,65 @@ statements! {
         WHERE code_hash = $1 AND token_hash = $2 AND ended_at IS NULL";
 }
 
-/// A family that begins.
+/// A new family.
 #[derive(Clone, Debug)]
 pub struct NewFamily {
     /// SHA-256 of the code, and the family's name.
     pub code_hash: [u8; 32],
-    /// The client that holds its tokens.
+    /// The client to which its tokens are issued.
     pub client_id: String,
-    /// The user that they speak for.
+    /// The user that they represent.
     pub user_id: String,
     /// The site that issued them.
     pub site_id: String,
-    /// The scopes that the user's login was granted; no refresh gets more.
+    /// The scopes granted at the user's login; no refresh gets more.
     pub scope: String,
-    /// When the user proved who they are.
+    /// When the user authenticated.
     pub auth_at: Moment,
-    /// How (RFC 8176), separated by blanks.
+    /// The authentication methods (RFC 8176), separated by spaces.
     pub amr: String,
     /// The user's `session_generation` at the login.
     pub session_generation: i64,
     /// SHA-256 of the first refresh token.
     pub token_hash: [u8; 32],
-    /// When it begins.
+    /// When it was created.
     pub created_at: Moment,
-    /// When it ends by policy.
+    /// When it expires by policy.
     pub expires_at: Option<Moment>,
-    /// UVID that the session carries, a UUID v4.
+    /// UVID of the session, a UUID v4.
     pub uvid: Option<String>,
-    /// Thumbprint of the key that its client was attested with; every refresh must show the same.
+    /// Thumbprint of the key with which its client was attested; every refresh must use the same.
     pub client_key: Option<String>,
 }
 
-/// A family with the user that its tokens speak for, read in one statement.
+/// A family with its user, loaded in one statement.
 #[derive(Debug)]
 pub struct TokenFamily {
-    /// The client that holds its tokens.
+    /// The client to which its tokens are issued.
     pub client_id: String,
-    /// The scopes that the login was granted.
+    /// The scopes granted at the login.
     pub scope: String,
-    /// When the user proved who they are.
+    /// When the user authenticated.
     pub auth_at: Moment,
-    /// How.
+    /// The authentication methods.
     pub amr: String,
     /// The user's `session_generation` at the login.
     pub session_generation: i64,
-    /// When it began.
+    /// When it was created.
     pub created_at: Moment,
     /// When its refresh token was last used.
     pub last_used_at: Moment,
-    /// Which of its refresh tokens is good.
+    /// The current and the replaced refresh token.
     pub state: FamilyState,
-    /// UVID that the session carries, a UUID v4.
+    /// UVID of the session, a UUID v4.
     pub uvid: Option<String>,
-    /// Thumbprint of the key that its client was attested with; every refresh must show the same.
+    /// Thumbprint of the key with which its client was attested; every refresh must use the same.
     pub client_key: Option<String>,
     /// The user.
     pub user: User,
 }
 
-/// Saves a family.
+/// Inserts a family.
 pub async fn insert(tx: &mut Transaction<'_>, family: &NewFamily) -> Result<(), Fault> {
     let values = bind![
         &family.code_hash,
@@ -115,7 +114,7 @@ pub async fn insert(tx: &mut Transaction<'_>, family: &NewFamily) -> Result<(), 
     Ok(())
 }
 
-/// The family of a site by its name, over or not.
+/// The family of a site by its name, ended or not.
 pub async fn find(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -124,7 +123,7 @@ pub async fn find(
     tx.find(&FIND, bind![code_hash, site_id]).await
 }
 
-/// Notes a use of the good refresh token, which stays; false when it is the good one no more.
+/// Records a use of the current refresh token, which is not rotated; false when it is no longer the current one.
 pub async fn note_use(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -136,8 +135,8 @@ pub async fn note_use(
     Ok(tx.execute(&USE, values).await? == 1)
 }
 
-/// Puts a successor in the place of the good refresh token; false when it is the good one no more,
-/// so that of many that come with it one succeeds.
+/// Replaces the current refresh token by its successor; false when it is no longer the current one, so that of
+/// several concurrent requests one succeeds.
 pub async fn replace(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -156,7 +155,7 @@ pub async fn replace(
     Ok(tx.execute(&REPLACE, values).await? == 1)
 }
 
-/// Notes that the token just replaced came once more; false when the family has moved on.
+/// Records that the token that was just replaced was presented again; false when the family has changed.
 pub async fn note_repeat(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
@@ -167,7 +166,7 @@ pub async fn note_repeat(
     Ok(tx.execute(&REPEAT, values).await? == 1)
 }
 
-/// Ends a family and every access token of it; false when it was over or never began.
+/// Ends a family and all its access tokens; false when it had ended or never existed.
 pub async fn end(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],

@@ -1,7 +1,7 @@
-//! Faults of the two databases, sorted by what can be done about them.
+//! Faults of the two databases, classified by their remedy.
 //!
-//! A conflict between transactions is tried again here in the store; a database that is full or
-//! away makes the server answer 503; everything else is a defect of ours.
+//! A conflict between transactions is retried in the store; a database that is full or unreachable makes the server
+//! respond with 503; everything else is a defect of the server.
 
 use tokio_postgres::error::SqlState;
 
@@ -30,7 +30,7 @@ pub fn postgres(context: &'static str, error: tokio_postgres::Error) -> Fault {
         {
             FaultKind::Conflict
         }
-        // The server ends the connection and says so first; with it goes the transaction.
+        // The server reports this before it closes the connection; the transaction is lost.
         Some(code) if *code == SqlState::ADMIN_SHUTDOWN || *code == SqlState::CRASH_SHUTDOWN => {
             FaultKind::ConnectionLost
         }
@@ -48,9 +48,9 @@ pub fn postgres(context: &'static str, error: tokio_postgres::Error) -> Fault {
         None => FaultKind::Broken,
     };
     let detail = match error.as_db_error() {
-        // The detail of a constraint error quotes the row, which is why only the message is kept.
+        // The detail of a constraint error quotes the row, so only the message is kept.
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
-        // "error connecting to server" alone helps nobody; the cause says whether it was refused.
+        // "error connecting to server" alone is not useful; the cause says whether the connection was refused.
         None => match std::error::Error::source(&error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),

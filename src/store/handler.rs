@@ -1,4 +1,4 @@
-//! Handlers and their versions. A version never changes; which one is current is a number of the handler.
+//! Handlers and their versions. A version never changes; the handler's row has the number of the current one.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -34,7 +34,7 @@ pub struct Handler {
     pub id: String,
     /// Unique name.
     pub name: String,
-    /// The word of its contract.
+    /// The name of its contract.
     pub contract: String,
     /// `script` or `webhook`.
     pub kind: String,
@@ -42,7 +42,7 @@ pub struct Handler {
     pub version: i64,
     /// The sealed secret of a webhook.
     pub secret_sealed: Option<Vec<u8>>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
     /// When its current version or its secret last changed.
     pub updated_at: Moment,
@@ -55,13 +55,13 @@ pub struct HandlerVersion {
     pub handler_id: String,
     /// 1, 2, 3 …
     pub version: i64,
-    /// What it consists of, as JSON.
+    /// Its content, as JSON.
     pub body: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Moment,
 }
 
-/// Saves a new handler with its first version; false when the name is taken.
+/// Inserts a new handler with its first version; false when the name is taken.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     handler: &Handler,
@@ -84,7 +84,7 @@ pub async fn insert(
     Ok(true)
 }
 
-/// Saves a version; it is not current by that.
+/// Inserts a version, without making it the current one.
 pub async fn insert_version(
     tx: &mut Transaction<'_>,
     version: &HandlerVersion,
@@ -99,7 +99,7 @@ pub async fn insert_version(
     Ok(())
 }
 
-/// Makes a version that there is the current one.
+/// Makes an existing version the current one.
 pub async fn set_current(
     tx: &mut Transaction<'_>,
     id: &str,
@@ -122,7 +122,7 @@ pub async fn set_secret(
     Ok(())
 }
 
-/// Removes a handler with all its versions; false when there is none. Its calls stay until they are swept.
+/// Deletes a handler with all its versions; false when it does not exist. Its calls are kept until they are swept.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     tx.execute(&DELETE_VERSIONS, bind![id]).await?;
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)

@@ -1,4 +1,4 @@
-//! The calls of handlers: what is needed to list them stands in columns, everything else rests sealed.
+//! The calls of handlers: the data for lists is in columns, everything else is sealed.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -12,7 +12,7 @@ statements! {
     INSERT = "INSERT INTO handler_call (id, at, handler_id, version, contract, site_id, request_id, outcome,
             cpu_micros, wall_micros, sealed)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    // The comparisons stand first because PostgreSQL takes a parameter's type from its first use.
+    // The comparisons come first because PostgreSQL infers a parameter's type from its first use.
     LIST = "SELECT id, at, handler_id, version, contract, site_id, request_id, outcome, cpu_micros, wall_micros, sealed
         FROM handler_call
         WHERE (handler_id = $1 OR $1 IS NULL) AND (site_id = $2 OR $2 IS NULL) AND (outcome = $3 OR $3 IS NULL)
@@ -22,19 +22,19 @@ statements! {
 /// A call of a handler.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HandlerCall {
-    /// Unique; what the log line names.
+    /// Unique id, also in the log line.
     pub id: String,
-    /// When.
+    /// When it started.
     pub at: Moment,
-    /// Record id of the handler, which may be gone.
+    /// Record id of the handler, which may have been deleted.
     pub handler_id: String,
     /// The version that was called.
     pub version: i64,
-    /// The word of its contract.
+    /// The name of its contract.
     pub contract: String,
-    /// At which site.
+    /// The site.
     pub site_id: String,
-    /// In which request; a message that the worker sends belongs to none.
+    /// The request; none for a message that the worker sends.
     pub request_id: Option<String>,
     /// `ok` or `failed`.
     pub outcome: String,
@@ -42,24 +42,24 @@ pub struct HandlerCall {
     pub cpu_micros: i64,
     /// Time from the call to its end, in microseconds.
     pub wall_micros: i64,
-    /// The record, sealed.
+    /// The full record, sealed.
     pub sealed: Vec<u8>,
 }
 
-/// Which calls to list.
+/// Selects the calls to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Of this handler only.
+    /// Calls of this handler only.
     pub handler_id: Option<String>,
-    /// At this site only.
+    /// Calls at this site only.
     pub site_id: Option<String>,
-    /// With this outcome only.
+    /// Calls with this outcome only.
     pub outcome: Option<String>,
-    /// At most so many.
+    /// The maximum number of calls.
     pub limit: i64,
 }
 
-/// Saves a call.
+/// Inserts a call.
 pub async fn insert(tx: &mut Transaction<'_>, call: &HandlerCall) -> Result<(), Fault> {
     let values = bind![
         &call.id,

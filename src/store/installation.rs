@@ -1,5 +1,5 @@
-//! The installation: its organisation id, the mark of its master key, and the version of everything
-//! that an administrator configures. Nodes poll the version; a change bumps it in the same write.
+//! The installation: its organisation id, a check value of its master key, and the version of the configuration.
+//! Nodes poll the version; a change increments it in the same write.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -14,24 +14,24 @@ statements! {
         VALUES (1, $1, $2, 1, $3) ON CONFLICT DO NOTHING";
 }
 
-/// The one row.
+/// The single row.
 #[derive(Clone, Debug)]
 pub struct Installation {
     /// Record id, `00D…`.
     pub org_id: String,
     /// [`crate::sealing::Keyring::check_value`] of the master key in use.
     pub key_check: Vec<u8>,
-    /// Grows with every change of settings.
+    /// Incremented with every change of settings.
     pub version: i64,
 }
 
-/// The installation; `None` in a fresh database.
+/// The installation; `None` in a new database.
 pub async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Fault> {
     tx.find(&FIND, &[]).await
 }
 
-/// Marks the database as belonging to an organisation and a master key; false when it belongs to one
-/// already, which the constraint decides when two processes start together.
+/// Records the organisation and the master key of the database; false when it has them already, which the
+/// constraint decides when two processes start at the same time.
 pub async fn insert(
     tx: &mut Transaction<'_>,
     org_id: &str,
@@ -41,7 +41,7 @@ pub async fn insert(
     Ok(tx.execute(&INSERT, bind![org_id, key_check, at]).await? == 1)
 }
 
-/// Tells every node that settings have changed.
+/// Increments the version, so that every node reloads the settings.
 pub async fn bump(tx: &mut Transaction<'_>) -> Result<(), Fault> {
     tx.execute(&BUMP, &[]).await?;
     Ok(())

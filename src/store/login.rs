@@ -1,7 +1,7 @@
-//! Logins by password: what is looked up for one, and the hold that failures bring about.
+//! Logins by password: the data that one needs, and the lockout after failures.
 //!
-//! A subject is a user's record id or, for a name that nobody has, a word made of the name, so that
-//! both are counted by the same statements.
+//! A subject is a user's record id or, for an unknown username, a text derived from the name, so that both are
+//! counted by the same statements.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -31,23 +31,23 @@ statements! {
     UNHOLD = "DELETE FROM login_hold WHERE subject = $1";
 }
 
-/// A user and their password, read in one statement.
+/// A user and their password, loaded in one statement.
 #[derive(Debug)]
 pub struct Login {
     /// The PHC string and when it was set; `None` for a user without a password.
     pub credential: Option<(String, Moment)>,
-    /// Until when the password door is closed, or was.
+    /// The end of the lockout of password logins, which may be past.
     pub held_until: Option<Moment>,
     /// The user.
     pub user: User,
 }
 
-/// How many failures close the password door, and until when they do.
+/// The limit of failures, and the end of the lockout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lockout {
-    /// Failures in a row that close it, 2 or more.
+    /// The number of consecutive failures that lock out, 2 or more.
     pub failures_max: i64,
-    /// Until when a failure of now would close it.
+    /// The end of a lockout that starts now.
     pub held_until: Moment,
 }
 
@@ -56,8 +56,8 @@ pub async fn find(tx: &mut Transaction<'_>, username_key: &str) -> Result<Option
     tx.find(&FIND, bind![username_key]).await
 }
 
-/// Counts a failure; the one that reaches the limit closes the door. While it is closed nothing
-/// makes that longer, so that an attacker cannot keep an owner out for good (threat LOCK-02).
+/// Counts a failure; the one that reaches the limit starts the lockout. Failures during a lockout do not extend it,
+/// so that an attacker cannot lock out a user permanently (threat LOCK-02).
 pub async fn fail(
     tx: &mut Transaction<'_>,
     subject: &str,
@@ -69,21 +69,21 @@ pub async fn fail(
     Ok(())
 }
 
-/// Forgets the failures of somebody who has proven who they are; false when the door is closed, and
-/// then nothing is forgotten. Whoever guesses at once with many is stopped here: a right password
-/// that comes after the failure that closed the door is refused like the wrong ones.
+/// Deletes the failures of a user who has authenticated; false during a lockout, and then nothing is deleted. This
+/// stops parallel guessing: a right password that arrives after the failure that started the lockout is refused
+/// like the wrong ones.
 pub async fn release(tx: &mut Transaction<'_>, subject: &str, at: Moment) -> Result<bool, Fault> {
     tx.execute(&RELEASE, bind![subject, at]).await?;
     let held: Option<Option<Moment>> = tx.find(&HELD_UNTIL, bind![subject, at]).await?;
     Ok(held.is_none())
 }
 
-/// Opens the door whatever closed it; true when there was anything to forget.
+/// Ends a lockout for any reason; true when there were failures to delete.
 pub async fn unhold(tx: &mut Transaction<'_>, subject: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&UNHOLD, bind![subject]).await? == 1)
 }
 
-/// Until when the password door of a subject is closed.
+/// The end of the lockout of a subject.
 pub async fn held_until(
     tx: &mut Transaction<'_>,
     subject: &str,

@@ -1,8 +1,8 @@
 //! Migrations: numbered, embedded, checksummed.
 //!
-//! Each runs once, in a transaction of its own, and its checksum is kept; a text that changed after
-//! it was applied, or a number that this binary does not know, stops the server before it can do
-//! harm. A change of shape takes three releases: expand, migrate, contract.
+//! Each runs once, in a transaction of its own, and its checksum is stored. A text that changed after it was
+//! applied, or a number that this binary does not know, stops the server before it can do damage. A change of a
+//! table's shape takes three releases: expand, migrate, contract.
 
 use super::sqlite::Sqlite;
 use super::{Backend, Transaction, dialect, fault};
@@ -13,20 +13,20 @@ use crate::sealing::sha256;
 /// One step of the schema.
 #[derive(Debug)]
 pub struct Migration {
-    /// Its place in the order, from 1.
+    /// Its position in the order, from 1.
     pub number: i64,
-    /// What it brings.
+    /// Its description.
     pub name: &'static str,
-    /// Its text, in PostgreSQL's words.
+    /// Its text, for PostgreSQL.
     pub text: &'static str,
 }
 
-/// A migration and whether the database has it.
+/// A migration and whether it was applied.
 #[derive(Debug)]
 pub struct MigrationState {
     /// The migration.
     pub migration: &'static Migration,
-    /// When it was applied; `None` while it waits.
+    /// When it was applied; `None` if it was not.
     pub applied_at: Option<Moment>,
 }
 
@@ -96,7 +96,7 @@ const LIST_APPLIED: &str =
 const NOTE_APPLIED: &str =
     "INSERT INTO schema_migration (number, name, checksum, applied_at) VALUES ($1, $2, $3, $4)";
 
-/// Any number will do, as long as every node takes the same one.
+/// Any number works, as long as every node uses the same one.
 const ADVISORY_LOCK: &str = "SELECT pg_advisory_xact_lock(8646911284551352321)";
 
 /// See [`super::Store::migrations`].
@@ -199,8 +199,8 @@ fn applied_on_sqlite(database: &Sqlite) -> Result<Vec<(i64, String, i64)>, Fault
 
 fn list_on_sqlite(transaction: &mut Transaction<'_>) -> rusqlite::Result<Vec<(i64, String, i64)>> {
     let connection = sqlite_connection(transaction);
-    // A statement, and not `table_exists`: that one answers from what the connection has read of the
-    // schema before, and a reading connection may have read it before the first migration.
+    // A statement, and not `table_exists`: that method answers from the schema that the connection has cached,
+    // which may date from before the first migration.
     let exists = connection
         .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'")?
         .exists([])?;
@@ -212,7 +212,7 @@ fn list_on_sqlite(transaction: &mut Transaction<'_>) -> rusqlite::Result<Vec<(i6
     rows.collect()
 }
 
-/// True when this call applied it; another process may have been faster.
+/// True when this call applied it; false when another process was faster.
 async fn up_on_sqlite(
     database: &Sqlite,
     migration: &'static Migration,

@@ -1,15 +1,12 @@
 //! The store: all SQL and nothing else.
 //!
-//! Two databases, one text. [`Store::write`] and [`Store::read`] are the only entrances; each call
-//! has a name that is its trace span and its log field, and a write's is its metric, too. A body may
-//! run twice (the
-//! database asks for it on a conflict), so it has no effect but SQL, and nothing remote is ever
-//! awaited inside it. A refusal that must persist, such as an attempt that was spent, is a value
-//! that the body returns; only a fault rolls back.
+//! One SQL text serves two databases. [`Store::write`] and [`Store::read`] are the only entry points; each call has
+//! a name that is its trace span and its log field, and for a write also its metric. A body may run twice (after a
+//! conflict), so it has no effect but SQL, and nothing remote is awaited inside it. A refusal that must persist,
+//! such as a spent attempt, is a value that the body returns; only a fault rolls back.
 //!
-//! Column types are TEXT, BIGINT and BYTEA/BLOB; time is always a bind in epoch milliseconds; flags
-//! are nullable instants or 0/1; bags are JSON in TEXT. What differs between the databases stands in
-//! `dialect.rs`.
+//! Column types are TEXT, BIGINT and BYTEA/BLOB; time is always a bind in epoch milliseconds; flags are nullable
+//! instants or 0/1; bags are JSON in TEXT. The differences between the databases are in `dialect.rs`.
 
 mod dialect;
 mod fault;
@@ -61,7 +58,7 @@ pub use migrate::{Migration, MigrationState};
 use row::Record;
 use statement::{Statement, Value};
 
-/// The future that a body makes.
+/// The future that a body returns.
 pub type BodyFuture<'x, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'x>>;
 
 /// A body: SQL over an open transaction and one input.
@@ -77,12 +74,12 @@ impl<I, T, F> Body<I, T> for F where
 {
 }
 
-/// How much of a commit SQLite waits for.
+/// What SQLite waits for in a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Synchronous {
-    /// Every commit survives a power cut.
+    /// Every commit survives a power failure.
     Full,
-    /// A power cut may undo the last commits; a crash of the process does not.
+    /// A power failure may undo the last commits; a crash of the process does not.
     Normal,
 }
 
@@ -96,12 +93,12 @@ impl Synchronous {
     }
 }
 
-/// Where the data lies.
+/// The location of the database.
 #[derive(Clone, Debug)]
 pub enum Location {
     /// `sqlite:PATH`.
     Sqlite(PathBuf, Synchronous),
-    /// `postgres://…`, which may hold a password and is therefore never printed.
+    /// `postgres://…`, which may contain a password and is therefore never printed.
     Postgres(vestibule_protocol::secret::Secret, usize),
 }
 
@@ -116,7 +113,7 @@ enum Backend {
     Postgres(postgres::Postgres),
 }
 
-/// What a body runs its statements on.
+/// The connection on which a body runs its statements.
 pub enum Transaction<'c> {
     /// A savepoint of the writer, or a reading connection.
     Sqlite(&'c mut rusqlite::Connection),
@@ -127,10 +124,10 @@ pub enum Transaction<'c> {
 }
 
 impl Store {
-    /// Opens the database; a missing SQLite file is made. The schema is not touched.
+    /// Opens the database; a missing SQLite file is created. The schema is not changed.
     ///
     /// # Faults
-    /// The place does not exist, is not a database, or the URL is wrong.
+    /// The directory does not exist, the file is not a database, or the URL is invalid.
     pub fn open(location: &Location, metrics: Arc<Metrics>) -> Result<Store, Fault> {
         let backend = match location {
             Location::Sqlite(path, synchronous) => {
@@ -143,10 +140,10 @@ impl Store {
         Ok(Store { backend, metrics })
     }
 
-    /// Changes the database: everything in the body is kept, or nothing.
+    /// Changes the database: all changes of the body are kept, or none.
     ///
     /// # Faults
-    /// Of the body, of the commit, or of the database being away.
+    /// Of the body, of the commit, or the database is unreachable.
     pub async fn write<I, T, F>(&self, name: &'static str, input: I, body: F) -> Result<T, Fault>
     where
         I: Send + Sync + 'static,
@@ -166,10 +163,10 @@ impl Store {
         outcome.map_err(|fault| fault.during(name))
     }
 
-    /// Looks things up. A look-up that needs one snapshot is one statement.
+    /// Reads data. A read that needs one snapshot must be one statement.
     ///
     /// # Faults
-    /// Of the body, or of the database being away.
+    /// Of the body, or the database is unreachable.
     pub async fn read<I, T, F>(&self, name: &'static str, input: &I, body: F) -> Result<T, Fault>
     where
         I: Sync,
@@ -185,12 +182,12 @@ impl Store {
         outcome.map_err(|fault| fault.during(name))
     }
 
-    /// Whether the database is embedded, and this server therefore its only one.
+    /// Whether the database is embedded, so that this server is its only one.
     pub fn is_embedded(&self) -> bool {
         matches!(self.backend, Backend::Sqlite(_))
     }
 
-    /// The migrations of this binary and which of them the database has.
+    /// The migrations of this binary and which of them were applied.
     ///
     /// # Faults
     /// The database was changed by a newer binary, or a migration differs from the one applied.
@@ -198,18 +195,18 @@ impl Store {
         migrate::status(&self.backend).await
     }
 
-    /// Applies the migrations that are missing, each in a transaction of its own; their names.
+    /// Applies the missing migrations, each in a transaction of its own, and returns their names.
     ///
     /// # Faults
-    /// As of [`Store::migrations`], or a statement failed: then that migration left nothing behind.
+    /// As for [`Store::migrations`], or a statement failed; then that migration left no changes.
     pub async fn migrate(&self, at: crate::moment::Moment) -> Result<Vec<&'static str>, Fault> {
         migrate::up(&self.backend, at).await
     }
 
-    /// Writes a consistent copy of an SQLite database into a new file while serving.
+    /// Writes a consistent copy of an SQLite database into a new file while the server runs.
     ///
     /// # Faults
-    /// The database is PostgreSQL (which has tools of its own), or the file cannot be written.
+    /// The database is PostgreSQL (which has its own backup tools), or the file cannot be written.
     pub fn backup(&self, path: &Path) -> Result<(), Fault> {
         match &self.backend {
             Backend::Sqlite(database) => database.backup(path),
@@ -220,7 +217,7 @@ impl Store {
         }
     }
 
-    /// Prepares every statement of every file, and says how many there are.
+    /// Prepares every statement of every file and returns their number.
     ///
     /// # Faults
     /// A statement does not parse against the schema.
@@ -236,7 +233,7 @@ impl Store {
 }
 
 impl Transaction<'_> {
-    /// Runs a statement; the number of rows that it changed.
+    /// Runs a statement and returns the number of changed rows.
     ///
     /// # Faults
     /// The statement failed.
@@ -254,7 +251,7 @@ impl Transaction<'_> {
         }
     }
 
-    /// The first row, if there is one.
+    /// The first row, if any.
     ///
     /// # Faults
     /// The statement failed, or the row is not a `T`.
@@ -296,7 +293,7 @@ impl Transaction<'_> {
     }
 }
 
-/// The statements of every file; `prepare_all` tries them on both databases.
+/// The statements of every file; `prepare_all` prepares them on both databases.
 static STATEMENTS: &[&[&Statement]] = &[
     account::STATEMENTS,
     audit::STATEMENTS,

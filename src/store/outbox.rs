@@ -1,7 +1,7 @@
-//! The outbox: messages that wait to be sent, written in the same write as what they tell of.
+//! The outbox: messages that are queued for sending, inserted in the same write as the event that they report.
 //!
-//! A worker claims a batch with a lease, sends outside any transaction and settles. A worker that
-//! dies leaves leases that end; another claims the messages again under the same Message-ID.
+//! A worker claims a batch with a lease, sends outside any transaction and settles. When a worker dies, its leases
+//! expire, and another worker claims the messages again under the same Message-ID.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -63,27 +63,28 @@ pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result
     Ok(())
 }
 
-/// Marks up to [`EXPIRED_MAX`] messages that are of no use any more and that no live lease holds; how many
-/// there were. After an outage there may be thousands, and none of them is worth a claim.
+/// Marks up to [`EXPIRED_MAX`] messages that have expired and have no live lease, and returns their number. After
+/// an outage there may be thousands, and none of them is worth a claim.
 pub async fn expire(tx: &mut Transaction<'_>, at: Moment) -> Result<u64, Fault> {
     tx.execute(&EXPIRE, bind![at, EXPIRED_MAX]).await
 }
 
-/// Whether [`expire`] would find any.
+/// Whether [`expire`] would find a message.
 pub async fn has_expired(tx: &mut Transaction<'_>, at: Moment) -> Result<bool, Fault> {
     let found = tx.find::<i64>(&HAS_EXPIRED, bind![at]).await?;
     Ok(found == Some(1))
 }
 
-/// Most messages that one write marks as expired: other writers wait for it.
+/// The maximum number of messages that one write marks as expired: other writers wait for it.
 pub const EXPIRED_MAX: i64 = 500;
 
-/// What is left to live of a code that its reader can hardly use any more.
+/// A code with less remaining lifetime than this can hardly be used any more.
 const TOO_LATE_SECONDS: i64 = 30;
 
-/// Claims up to `limit` messages of a channel that are due, of use, and held by no live lease. Whose end is nearest goes
-/// first, so that after an outage every code that can still be used is sent in time, and before notices that
-/// have a day. Those that would hardly be read in time come last: they must not cost the others theirs.
+/// Claims up to `limit` messages of a channel that are due, not expired, and have no live lease. The message that
+/// expires next is first, so that after an outage every code that can still be used is sent in time, and before
+/// notices that are valid for a day. Codes that would hardly arrive in time are last, so that they do not delay the
+/// others.
 pub async fn claim(
     tx: &mut Transaction<'_>,
     channel: &str,
@@ -96,14 +97,14 @@ pub async fn claim(
     tx.list(&CLAIM, values).await
 }
 
-/// Ends every lease; how many there were. Only for a server that is the only one.
+/// Ends every lease and returns their number. Only for a server that is the only one.
 pub async fn release(tx: &mut Transaction<'_>) -> Result<u64, Fault> {
     tx.execute(&RELEASE, &[]).await
 }
 
-/// Settles a message of which the `attempt`-th claim has ended. What was sent or given up is so for
-/// good; but only the newest claim may have it tried again, because a late one would let it go out beside
-/// the one that holds it.
+/// Settles a message whose claim with number `attempt` has ended. Sent and abandoned messages are final. Only the
+/// newest claim may cause a retry: a late one would let the message be sent twice, while the newest claim is
+/// active.
 pub async fn settle(
     tx: &mut Transaction<'_>,
     id: &str,
@@ -135,13 +136,13 @@ pub async fn settle(
     Ok(())
 }
 
-/// How many messages wait.
+/// The number of queued messages.
 pub async fn count_waiting(tx: &mut Transaction<'_>) -> Result<i64, Fault> {
     Ok(tx.find::<i64>(&COUNT_WAITING, &[]).await?.unwrap_or(0))
 }
 
-/// When the next message of a channel is due, of those that are of use at an instant; `None` when
-/// nothing waits.
+/// When the next message of a channel is due, among those that have not expired at an instant; `None` when none is
+/// queued.
 pub async fn next_due(
     tx: &mut Transaction<'_>,
     channel: &str,

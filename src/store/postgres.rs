@@ -1,8 +1,8 @@
-//! PostgreSQL: pooled connections, prepared statements, conflicts tried again.
+//! PostgreSQL: pooled connections, prepared statements, retried conflicts.
 //!
-//! Nothing here that a wire-compatible distributed database lacks: no advisory locks outside
-//! migrations, no LISTEN, no sequences. A body runs in a task of its own, so that a caller that
-//! hangs up does not leave it half-way, and it runs again when the database reports a conflict.
+//! Only features that wire-compatible distributed databases have: no advisory locks outside migrations, no LISTEN,
+//! no sequences. A body runs in a task of its own, so that a caller that disconnects does not interrupt it
+//! half-way, and it runs again when the database reports a conflict.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use super::statement::{Statement, Value};
 use super::{Body, Transaction, fault};
 use crate::refusal::{Fault, FaultKind};
 
-/// How often a body runs before its conflict becomes the caller's.
+/// How often a body runs before its conflict is returned to the caller.
 const TRIES_MAX: u32 = 8;
 
-/// How long to wait for a free connection before the server answers 503.
+/// How long to wait for a free connection before the server responds with 503.
 const POOL_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a body may take, waiting for another's locks included. Beyond it the database is as good as
-/// away, and the server answers 503.
+/// How long a body may take, including waiting for the locks of others. Beyond it the database counts as
+/// unreachable, and the server responds with 503.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 
-/// The same for one statement, told to the database, and a little shorter: then the statement ends
-/// there, and the connection is clean.
+/// The same limit for one statement, set on the connection, and a little shorter: then the statement ends in the
+/// database, and the connection is clean.
 const STATEMENT_LIMIT_MS: u32 = 9_000;
 
 /// An open PostgreSQL database.
@@ -37,12 +37,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Opens a pool of up to `connections` connections. The first is made on first use.
+    /// Opens a pool of up to `connections` connections. The first is opened on first use.
     ///
     /// # Faults
     /// The URL does not parse.
     pub fn open(url: &str, connections: usize) -> Result<Postgres, Fault> {
-        // The error may quote the URL, and the URL may hold a password.
+        // The error may quote the URL, and the URL may contain a password.
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
             Fault::described(
                 "reading the database URL",
@@ -83,11 +83,11 @@ impl Postgres {
         Ok(Postgres { pool })
     }
 
-    /// Runs a body in a transaction and answers after its commit.
+    /// Runs a body in a transaction and returns after its commit.
     ///
     /// # Faults
-    /// Of the body or the commit; in both cases nothing of the body is kept, except that a
-    /// connection lost during COMMIT leaves the outcome unknown.
+    /// Of the body or the commit; in both cases no change of the body is kept, except that a connection lost during
+    /// COMMIT leaves the outcome unknown.
     pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
     where
         I: Send + Sync + 'static,
@@ -133,7 +133,7 @@ impl Postgres {
                 Ok(()) => Ok(value),
                 Err(error) => {
                     let fault = fault::postgres("committing", error);
-                    // Whether a commit whose answer was lost took place is not known: no retry.
+                    // The connection was lost, so it is not known whether the commit took place: no retry.
                     let is_unknown = fault.kind == FaultKind::ConnectionLost;
                     Err(if is_unknown {
                         fault.with_kind(FaultKind::Unavailable)
@@ -175,7 +175,7 @@ impl Postgres {
     /// A connection of the pool, for migrations.
     ///
     /// # Faults
-    /// The database is away, or every connection is busy for longer than the pool waits.
+    /// The database is unreachable, or every connection is busy for longer than the pool waits.
     pub async fn client(&self) -> Result<Object, Fault> {
         self.pool.get().await.map_err(|error| match error {
             deadpool_postgres::PoolError::Backend(error) => {
@@ -188,14 +188,14 @@ impl Postgres {
     }
 }
 
-/// Two bodies in step would meet again, and a pool needs a moment to notice that its connections are
-/// dead; so the pause grows with the tries.
+/// Two bodies in lockstep would conflict again, and a pool needs a moment to notice that its connections are
+/// closed; so the pause grows with the attempts.
 async fn pause(tries: u32) {
     tokio::time::sleep(Duration::from_millis(u64::from(tries * tries))).await;
 }
 
-/// A body that takes too long is given up. Its connection is dropped with it, which ends the
-/// transaction; the statement itself ends by the `statement_timeout` of the connection.
+/// A body that takes too long is cancelled. Its connection is dropped with it, which ends the transaction; the
+/// statement itself ends by the `statement_timeout` of the connection.
 async fn within_limit<T>(body: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::time::timeout(BODY_LIMIT, body)
         .await
@@ -221,7 +221,7 @@ fn is_local(config: &tokio_postgres::Config) -> bool {
         })
 }
 
-/// Runs a statement that returns no rows; the number of rows it changed.
+/// Runs a statement that returns no rows and returns the number of changed rows.
 pub(super) async fn execute(
     client: &impl Prepare,
     statement: &'static Statement,
@@ -262,20 +262,20 @@ fn as_sql<'v>(values: &'v [Value<'_>]) -> Vec<&'v (dyn ToSql + Sync)> {
         .collect()
 }
 
-/// What a pooled connection and a transaction on it have in common.
+/// The common interface of a pooled connection and a transaction on it.
 pub(super) trait Prepare: Sync {
-    /// Prepares a text, or finds it prepared.
+    /// Prepares a text, or returns the statement that was prepared before.
     fn prepare(
         &self,
         text: &str,
     ) -> impl Future<Output = Result<tokio_postgres::Statement, tokio_postgres::Error>> + Send;
-    /// Runs without rows.
+    /// Runs a statement without result rows.
     fn run(
         &self,
         statement: &tokio_postgres::Statement,
         values: &[&(dyn ToSql + Sync)],
     ) -> impl Future<Output = Result<u64, tokio_postgres::Error>> + Send;
-    /// Runs with rows.
+    /// Runs a statement with result rows.
     fn rows(
         &self,
         statement: &tokio_postgres::Statement,

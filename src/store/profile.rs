@@ -15,7 +15,7 @@ statements! {
     LIST = "SELECT id, name, user_type, password_policy, created_at FROM profile ORDER BY created_at, id";
 }
 
-/// Saves a new profile; false when the name is taken.
+/// Inserts a new profile; false when the name is taken.
 pub async fn insert(tx: &mut Transaction<'_>, profile: &Profile) -> Result<bool, Fault> {
     let policy = serde_json::to_string(&profile.password_policy)
         .map_err(|error| Fault::new("writing a password policy", error))?;

@@ -1,5 +1,5 @@
-//! Proofs of clients that were used: an assertion or a proof of possession that names itself holds
-//! once, on whichever node. A row goes when its proof would be refused for its age (threat ATT-08).
+//! Client proofs that were used: an assertion or a proof of possession with an id is accepted once, on all nodes
+//! together. A row is deleted when its proof would be refused for its age (threat ATT-08).
 
 use super::Transaction;
 use super::statement::{bind, statements};

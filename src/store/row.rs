@@ -1,7 +1,7 @@
-//! Rows: one reading of a column for both databases.
+//! Rows: one way to read a column of both databases.
 //!
-//! A record reads its columns in the order of the statement's SELECT list. Only TEXT, BIGINT and
-//! BYTEA/BLOB exist (`design` of the store), so three Rust types and their options are enough.
+//! A record reads its columns in the order of the statement's SELECT list. Only TEXT, BIGINT and BYTEA/BLOB are
+//! used, so three Rust types and their options are enough.
 
 use super::fault;
 use crate::moment::Moment;
@@ -35,7 +35,7 @@ impl Row<'_> {
         }
     }
 
-    /// The next column, holding JSON.
+    /// The next column, which contains JSON.
     ///
     /// # Faults
     /// The text is not the JSON of a `T`.
@@ -45,7 +45,7 @@ impl Row<'_> {
     }
 }
 
-/// Something that a statement's row can be read into.
+/// A type that is read from a statement's row.
 pub trait Record: Sized {
     /// Reads the columns in the order of the SELECT list.
     ///
@@ -54,21 +54,21 @@ pub trait Record: Sized {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault>;
 }
 
-/// A single column as a record of its own.
+/// A single column as a record.
 impl<T: Column> Record for T {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
         row.next()
     }
 }
 
-/// A Rust type that stands in a column.
+/// A Rust type of a column.
 pub trait Column: Sized {
-    /// Reads it from SQLite.
+    /// Reads the column of an SQLite row.
     ///
     /// # Errors
     /// The column has another type.
     fn from_sqlite(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<Self>;
-    /// Reads it from PostgreSQL.
+    /// Reads the column of a PostgreSQL row.
     ///
     /// # Errors
     /// The column has another type.

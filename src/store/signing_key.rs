@@ -1,5 +1,5 @@
-//! Signing keys, sealed under the master key. Of each algorithm one at most is current and one at most
-//! is next, which an index holds to whatever comes at once.
+//! Signing keys, sealed under the master key. Each algorithm has at most one current and one next key, which an
+//! index enforces for concurrent writes.
 
 use super::Transaction;
 use super::challenge::unknown;
@@ -25,10 +25,10 @@ statements! {
         WHERE algorithm = $1 AND state = 'current'";
 }
 
-/// A signing key as it rests.
+/// A signing key as stored.
 #[derive(Clone, Debug)]
 pub struct SealedKey {
-    /// What is known of it.
+    /// Its metadata.
     pub record: KeyRecord,
     /// PKCS #8, sealed for the `kid`.
     pub sealed: Vec<u8>,
@@ -45,7 +45,7 @@ impl SealedKey {
     }
 }
 
-/// Saves a key; false when its algorithm has one in that state already.
+/// Inserts a key; false when its algorithm already has one in that state.
 pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<bool, Fault> {
     let record = &key.record;
     let values = bind![
@@ -60,11 +60,11 @@ pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<bool, F
     Ok(tx.execute(&INSERT, values).await? == 1)
 }
 
-/// Retires the current key of an algorithm, if it has one, and puts the next one in its place; false,
-/// and nothing is changed that matters, when that is not the next one.
+/// Retires the current key of an algorithm, if there is one, and makes the next one current; false, without a
+/// visible change, when that key is not the next one.
 ///
 /// # Faults
-/// The database is away.
+/// The database is unreachable.
 pub async fn activate(
     tx: &mut Transaction<'_>,
     algorithm: Algorithm,
@@ -75,7 +75,7 @@ pub async fn activate(
     Ok(tx.execute(&ACTIVATE, bind![id, at]).await? == 1)
 }
 
-/// Deletes a key for good; false when there is none.
+/// Deletes a key permanently; false when it does not exist.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
@@ -85,7 +85,7 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<SealedKey>, Fault> {
     tx.list(&LIST, &[]).await
 }
 
-/// What is known of all keys, oldest first, without the keys.
+/// The metadata of all keys, oldest first, without the keys.
 pub async fn records(tx: &mut Transaction<'_>) -> Result<Vec<KeyRecord>, Fault> {
     tx.list(&LIST_RECORDS, &[]).await
 }

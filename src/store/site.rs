@@ -1,4 +1,4 @@
-//! Sites and what their administrators decided.
+//! Sites and their settings.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -14,7 +14,7 @@ statements! {
     UPDATE = "UPDATE site SET base_url = $2, settings = $3, activated_at = $4 WHERE id = $1";
 }
 
-/// Saves a new site; false when the name or the base URL is taken.
+/// Inserts a new site; false when the name or the base URL is taken.
 pub async fn insert(tx: &mut Transaction<'_>, site: &Site) -> Result<bool, Fault> {
     let settings = settings_text(&site.settings)?;
     let values = bind![
@@ -33,7 +33,7 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Site>, Fault> {
     tx.list(&LIST, &[]).await
 }
 
-/// Replaces what an administrator decides about a site.
+/// Updates the base URL, the settings and the activation of a site.
 pub async fn update(tx: &mut Transaction<'_>, site: &Site) -> Result<bool, Fault> {
     let settings = settings_text(&site.settings)?;
     let values = bind![&site.id, &site.base_url, &settings, site.activated_at];

@@ -1,4 +1,4 @@
-//! How many text messages were queued today, by name of the count; all nodes share it.
+//! The number of text messages queued today, by name of the count; all nodes share it.
 
 use super::Transaction;
 use super::statement::{bind, statements};
@@ -11,9 +11,9 @@ statements! {
         ON CONFLICT (name) DO UPDATE SET sent = sms_count.sent + 1 WHERE sms_count.sent < $3";
 }
 
-/// Takes one message from each count of a budget; false, and nothing is taken, when one of them is used
-/// up. Called in the write that queues the message. A message that a flow queues only to suppress it
-/// takes its part, too, or the answer would tell a stranger which of the two it is.
+/// Increments each count of a budget; false, without a change, when one of them has reached its cap. Called in the
+/// write that queues the message. A decoy message, which a flow queues only to suppress it, counts its share too,
+/// or the response would disclose to an unauthenticated caller which of the two it is.
 pub async fn take(tx: &mut Transaction<'_>, budget: &SmsBudget) -> Result<bool, Fault> {
     for (taken, (name, cap)) in budget.lines.iter().enumerate() {
         let values = bind![name, budget.ends_at, *cap];

@@ -1,10 +1,9 @@
 //! SQLite: one writer thread that commits in groups, and readers that never wait for it.
 //!
-//! Every body that waits when the writer is free goes into one transaction, each in a savepoint of
-//! its own, and the answers leave after the one commit. So `synchronous=FULL`, an fsync per commit,
-//! costs a loaded server little. Readers are a few connections in WAL mode; a read runs on the
-//! caller's own thread, because a point read takes a few microseconds and a hop to another thread
-//! takes longer (`docs/decisions/0003-reads-in-place.md`).
+//! All bodies that are queued when the writer is free go into one transaction, each in a savepoint of its own, and
+//! the results are returned after the one commit. So `synchronous=FULL`, an fsync per commit, costs a busy server
+//! little. Readers are a few connections in WAL mode; a read runs on the caller's thread, because a point read
+//! takes a few microseconds and a hop to another thread takes longer (`docs/decisions/0003-reads-in-place.md`).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,17 +24,17 @@ use super::statement::{Statement, Value};
 use super::{Body, Synchronous, Transaction, fault};
 use crate::refusal::{Fault, FaultKind};
 
-/// Connections for reading. Two cores are kept busy by four.
+/// Connections for reading. Four keep two cores busy.
 const READERS: usize = 4;
 
-/// Most bodies that may wait: many seconds of work. Beyond it the disk has stalled, and the server
-/// answers 503 instead of filling its memory.
+/// The maximum number of queued bodies: many seconds of work. Beyond it the disk has stalled, and the server
+/// responds with 503 instead of filling its memory.
 const QUEUE_MAX: usize = 16_384;
 
-/// Most bodies in one commit: beyond it the first caller waits longer than the fsync is worth.
+/// The maximum number of bodies in one commit: beyond it the first caller waits longer than the fsync is worth.
 const GROUP_MAX: usize = 256;
 
-/// How long to wait for another process (the command line beside a running server).
+/// How long to wait for another process (a command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Prepared statements kept per connection; more than there are statements.
@@ -50,7 +49,7 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens (or makes) the file and starts the writer thread.
+    /// Opens (or creates) the file and starts the writer thread.
     ///
     /// # Faults
     /// The file cannot be opened or is not a database.
@@ -73,10 +72,10 @@ impl Sqlite {
         })
     }
 
-    /// Runs a body in the writer thread and answers after its commit.
+    /// Runs a body in the writer thread and returns after its commit.
     ///
     /// # Faults
-    /// Of the body, or of the commit; in both cases nothing of the body is kept.
+    /// Of the body, or of the commit; in both cases no change of the body is kept.
     pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
     where
         I: Send + Sync + 'static,
@@ -113,14 +112,14 @@ impl Sqlite {
         finish_now(body(&mut Transaction::Sqlite(&mut connection), input))
     }
 
-    /// Copies the whole database, as of one instant, into a file that is missing or empty, while
-    /// serving. The caller that minds who made the file makes it.
+    /// Copies the whole database, as of one instant, into a file that is missing or empty, while the server runs. A
+    /// caller that cares about the file's permissions creates it first.
     ///
     /// # Faults
-    /// The file holds something or cannot be written.
+    /// The file is not empty or cannot be written.
     pub fn backup(&self, path: &Path) -> Result<(), Fault> {
         make_private(path)?;
-        // SQLite would write over whatever it found.
+        // SQLite would overwrite the content of the file.
         if std::fs::metadata(path).map_or(1, |file| file.len()) > 0 {
             let detail = format!("{} is not empty", path.display());
             return Err(Fault::described("making the backup file", detail));
@@ -154,7 +153,7 @@ impl Sqlite {
 }
 
 impl Drop for Sqlite {
-    /// Lets the writer finish what it has, then checkpoints the WAL so that one clean file is left.
+    /// Lets the writer finish its queue, then checkpoints the WAL so that one clean file remains.
     fn drop(&mut self) {
         self.writer = None;
         self.readers.clear();
@@ -164,8 +163,8 @@ impl Drop for Sqlite {
     }
 }
 
-/// Copies in steps under one read transaction. Without it each write of the server in between would
-/// make the copy begin again, and beside a busy writer it would never end.
+/// Copies in steps under one read transaction. Without it each write of the server in between would restart the
+/// copy, and with a busy writer it would never end.
 fn copy_as_of_now(connection: &mut Connection, copy: &mut Connection) -> rusqlite::Result<()> {
     let snapshot = connection.transaction()?;
     // The snapshot is taken by the first read.
@@ -177,7 +176,7 @@ fn copy_as_of_now(connection: &mut Connection, copy: &mut Connection) -> rusqlit
     )
 }
 
-/// Makes a missing file readable by its owner only; the WAL beside it gets the same rights.
+/// Makes a missing file readable by its owner only; the WAL file gets the same permissions.
 fn make_private(path: &Path) -> Result<(), Fault> {
     let mut options = std::fs::OpenOptions::new();
     options.append(true).create(true);
@@ -200,7 +199,7 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-        // Without this a bound instant in a range (`expires_at > $2`) has the statement planned anew
+        // Without this setting, a bound instant in a range (`expires_at > $2`) makes SQLite plan the statement anew
         // at every execution, which costs more than the read itself.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -218,9 +217,9 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
     })
 }
 
-/// One waiting body: run inside the group's transaction, answered after its commit.
+/// One queued body: run inside the group's transaction, answered after its commit.
 trait Job: Send {
-    /// Runs the body; true when its savepoint is to be kept.
+    /// Runs the body; true when its savepoint is kept.
     fn run(&mut self, connection: &mut Connection) -> bool;
     /// Sends the result, or the reason why the whole group was lost.
     fn reply(self: Box<Self>, commit: Result<(), &Fault>);
@@ -256,11 +255,11 @@ where
         let result = match (commit, self.result) {
             (Ok(()), Some(result)) => result,
             (Ok(()), None) => Err(stopped()),
-            // What a body met itself says more than what became of its group.
+            // The fault of the body itself is more exact than that of its group.
             (Err(_), Some(Err(own))) => Err(own),
             (Err(fault), _) => Err(fault.again()),
         };
-        // A caller that has gone away does not undo what was committed.
+        // A caller that has disconnected does not undo the commit.
         let _ = self.reply.send(result);
     }
 }
@@ -273,12 +272,12 @@ fn write_in_groups(connection: &mut Connection, jobs: &mpsc::Receiver<Box<dyn Jo
             job.reply(outcome.as_ref().copied());
         }
     }
-    // The last connection leaves one file behind: the WAL is folded in and removed.
+    // Closing the last connection leaves one file: the WAL is checkpointed and removed.
     let _ = connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
 }
 
-/// Runs every job that is waiting, in one transaction and each in a savepoint of its own. On an
-/// error nothing of the group is kept.
+/// Runs every queued job in one transaction, each in a savepoint of its own. On an error no change of the group is
+/// kept.
 fn write_group(
     connection: &mut Connection,
     first: Box<dyn Job>,
@@ -292,7 +291,7 @@ fn write_group(
     let outcome =
         run_jobs(connection, first, jobs, group).and_then(|()| run_sql(connection, "COMMIT"));
     if outcome.is_err() && !connection.is_autocommit() {
-        // What cannot be rolled back either is a database that is gone; the first fault tells.
+        // If the rollback fails too, the database is lost; the first fault is reported.
         let _ = run_sql(connection, "ROLLBACK");
     }
     outcome
@@ -311,7 +310,7 @@ fn run_jobs(
         group.push(job);
         opened?;
         if connection.is_autocommit() {
-            // A full or failing disk makes SQLite roll everything back, the savepoints included.
+            // A full or failing disk makes SQLite roll back everything, the savepoints included.
             let detail =
                 String::from("another write of the same commit met a full or failing disk");
             return Err(Fault::described("writing", detail).with_kind(FaultKind::Unavailable));
@@ -337,8 +336,8 @@ fn run_sql(connection: &Connection, text: &'static str) -> Result<(), Fault> {
         .map_err(|error| fault::sqlite(text, error))
 }
 
-/// SQLite's methods never wait, so a body is ready at its first poll. A body that is not has
-/// awaited something else, which no body may do.
+/// SQLite's methods never wait, so a body is ready at its first poll. A body that is not ready has awaited
+/// something else, which is not allowed.
 fn finish_now<T>(body: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match pin!(body).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -353,7 +352,7 @@ fn stopped() -> Fault {
     Fault::described("writing", "the writer has stopped".into()).with_kind(FaultKind::Unavailable)
 }
 
-/// Runs a statement that returns no rows; the number of rows it changed.
+/// Runs a statement that returns no rows and returns the number of changed rows.
 pub(super) fn execute(
     connection: &Connection,
     statement: &'static Statement,

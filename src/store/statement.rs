@@ -1,9 +1,9 @@
-//! Statements: static SQL text that is known by name before the first request.
+//! Statements: static SQL text that is registered under a name.
 //!
-//! One text serves both databases. It is written with `$1…$n` as PostgreSQL wants it; SQLite
-//! numbers `$n` by first appearance instead of by digit, so the text is rewritten to `?n` once.
-//! Each file of `store/` lists its statements with [`statements!`]; [`super::STATEMENTS`] lists
-//! the files, and one test prepares every statement on both databases.
+//! One text serves both databases. It is written with `$1…$n` for PostgreSQL; SQLite numbers `$n` by first
+//! appearance instead of by digit, so the text is rewritten to `?n` once. Each file of `store/` lists its
+//! statements with [`statements!`]; [`super::STATEMENTS`] lists the files, and one test prepares every statement on
+//! both databases.
 
 use std::sync::OnceLock;
 
@@ -27,12 +27,12 @@ impl Statement {
         }
     }
 
-    /// The text as SQLite reads it: `?1…?n`.
+    /// The text for SQLite: `?1…?n`.
     pub fn sqlite(&self) -> &str {
         self.sqlite.get_or_init(|| self.text.replace('$', "?"))
     }
 
-    /// How many parameters the text names.
+    /// The number of parameters in the text.
     pub fn parameter_count(&self) -> usize {
         self.text
             .split('$')
@@ -46,7 +46,7 @@ impl Statement {
     }
 }
 
-/// Declares the statements of a file and the list of them.
+/// Declares the statements of a file and their list.
 macro_rules! statements {
     ($($(#[$meta:meta])* $name:ident = $text:expr;)+) => {
         $($(#[$meta])* static $name: $crate::store::statement::Statement =
@@ -58,8 +58,8 @@ macro_rules! statements {
 }
 pub(crate) use statements;
 
-/// One bound parameter. A missing value keeps its type, because PostgreSQL refuses a text NULL
-/// where it expects a BIGINT.
+/// One bound parameter. A missing value keeps its type, because PostgreSQL refuses a text NULL where it expects a
+/// BIGINT.
 #[derive(Clone, Copy, Debug)]
 pub enum Value<'a> {
     /// TEXT.

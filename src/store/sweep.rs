@@ -1,4 +1,4 @@
-//! The sweep: rows that have ended leave the database, a few at a time, so that no writer waits.
+//! The sweep: deletes rows that have ended, a few at a time, so that no writer waits long.
 
 use super::Transaction;
 use super::statement::{bind, statements};
@@ -6,7 +6,7 @@ use super::tally;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
-/// Rows per table and sweep. A full sweep of all tables stays well below 100 ms.
+/// Rows per table and sweep. A full sweep of all tables takes well below 100 ms.
 pub const ROWS_MAX: i64 = 500;
 
 statements! {
@@ -41,33 +41,34 @@ statements! {
         (SELECT token_hash FROM access_token WHERE expires_at < $1 LIMIT $2)";
 }
 
-/// What may go: everything that ended before these instants.
+/// Which rows are deleted: those that ended before these instants.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// Spent captcha tokens, spent proofs of clients, logins that wait for their next step and the counts
-    /// of text messages say themselves when they end.
+    /// Spent captcha tokens, spent client proofs, unfinished first-party logins and counts of text messages have an
+    /// expiry of their own.
     pub ended: Moment,
-    /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that
-    /// budget and the turns go with them.
+    /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that budget and the
+    /// turns are deleted with them.
     pub challenges: Moment,
-    /// Codes are kept for a day after their end, as long as an access token that came from one may live:
-    /// a replay is recognised while there is such a token to revoke. A family outlives its code, and is kept
-    /// for a day after its own end, so that a late use of it is recognised.
+    /// Codes are kept for a day after their end, the maximum lifetime of an access token that came from one: a
+    /// replay is recognised while there is such a token to revoke. A family outlives its code, and is kept for a
+    /// day after its own end, so that a late use of it is recognised.
     pub codes: Moment,
-    /// Calls of handlers are kept for a week, or as many days as the config says: they hold personal data.
+    /// Calls of handlers are kept for a week, or the number of days in the config: they contain personal data.
     pub handler_calls: Moment,
-    /// Holds that are over, and those of names that nobody has, are kept for a day after the last failure.
+    /// Lockouts that have ended, and those of unknown usernames, are kept for a day after the last failure.
     pub holds: Moment,
-    /// Failed logins in the audit log are kept for 30 days, since strangers make them; all other events stay.
+    /// Failed logins in the audit log are kept for 30 days, because unauthenticated callers cause them; all other
+    /// events are kept.
     pub login_failures: Moment,
     /// Tokens are kept for an hour after their end.
     pub tokens: Moment,
-    /// Settled messages are kept for a week, for whoever asks where a mail went.
+    /// Settled messages are kept for a week, to answer what happened to a mail.
     pub messages: Moment,
 }
 
 impl Horizon {
-    /// The horizon as seen at an instant.
+    /// The horizon at an instant.
     pub fn at(at: Moment) -> Horizon {
         const HOUR: i64 = 3_600;
         Horizon {
@@ -83,7 +84,7 @@ impl Horizon {
     }
 }
 
-/// Removes one batch; the number of rows that went.
+/// Deletes one batch and returns the number of deleted rows.
 pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, Fault> {
     let mut count = tx
         .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])

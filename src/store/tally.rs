@@ -1,8 +1,7 @@
-//! Tallies: how often something happened in each hour, for the limits that protect an account.
+//! Tallies: how often an event happened in each hour, for the limits that protect an account.
 //!
-//! They are counted in the write that they are about, so that they survive new codes, a restart and
-//! a change of nodes. What a subject may have and what happens then are values
-//! (`verification::GuessLimits`); this file counts.
+//! They are counted in the write that they are about, so that they survive new codes, a restart and a change of
+//! nodes. The limits and their consequences are values (`verification::GuessLimits`); this file counts.
 
 use super::Transaction;
 use super::statement::{bind, statements};
@@ -25,19 +24,19 @@ const HOUR_MILLIS: i64 = 3_600_000;
 /// The day of "failures per day", in seconds.
 const DAY_SECONDS: i64 = 24 * 3_600;
 
-/// The hour of the clock that an instant lies in, counted from the epoch.
+/// The hour that contains an instant, counted from the epoch.
 pub fn hour_of(at: Moment) -> i64 {
     at.millis().div_euclid(HOUR_MILLIS)
 }
 
-/// Counts one more for a subject; the count of this hour with it.
+/// Increments the tally of a subject and returns the count of this hour.
 pub async fn add(tx: &mut Transaction<'_>, subject: &str, at: Moment) -> Result<i64, Fault> {
     let count = tx.find(&ADD, bind![subject, hour_of(at)]).await?;
     Ok(count.unwrap_or(0))
 }
 
-/// How often it happened since an instant, and earlier in the hour of that instant: a limit over it
-/// holds in every window, and may hold for up to an hour longer than it must.
+/// The number of events since an instant, and of those earlier in the hour of that instant: a limit on it applies
+/// to every window, and may apply for up to an hour longer than necessary.
 pub async fn sum_since(
     tx: &mut Transaction<'_>,
     subject: &str,
@@ -50,9 +49,9 @@ pub async fn sum_since(
     Ok(counts.iter().sum())
 }
 
-/// Whether a code for this user or address may be compared at all. If not, it is refused as a wrong
-/// one is, and nothing is counted: the limit is on comparisons. Called in the write that spends the
-/// try, before the comparison; on PostgreSQL, comparisons about one key then go one after the other.
+/// Whether a code for this user or address may be compared at all. If not, it is refused like a wrong one, and
+/// nothing is counted: the limit is on comparisons. Called in the write that spends the attempt, before the
+/// comparison; on PostgreSQL, comparisons for one key are then serialised.
 pub async fn may_compare(
     tx: &mut Transaction<'_>,
     key: &str,
@@ -66,8 +65,8 @@ pub async fn may_compare(
     Ok(failures < limits.failures_per_day && !is_sprayed(tx, origin, &limits.spray, at).await?)
 }
 
-/// Counts a failed comparison, in the same write. True for the one that made a spray of the site's
-/// failures in this hour; whoever gets that reports it once the write is committed.
+/// Counts a failed comparison, in the same write. True when this failure reaches the site's threshold for a
+/// password-spray attack in this hour; the caller reports it after the commit.
 pub async fn comparison_failed(
     tx: &mut Transaction<'_>,
     key: &str,
@@ -79,14 +78,14 @@ pub async fn comparison_failed(
     count_failure(tx, origin, &limits.spray, at).await
 }
 
-/// Forgets the failed comparisons about a user or address; true when there was anything to forget.
+/// Deletes the failed comparisons for a user or address; true when there were any.
 pub async fn forget_failures(tx: &mut Transaction<'_>, key: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&FORGET, bind![&failures_of(key)]).await? > 0)
 }
 
-/// Whether the site is being sprayed and the network had a part in it, so that nothing more of it is
-/// compared this hour. Whoever has failed less is heard: else a spray would shut the site for everybody. On
-/// PostgreSQL, comparisons that are under way at a threshold still end.
+/// Whether the site is under a password-spray attack in which the network takes part, so that no more codes from
+/// the network are compared this hour. Networks with fewer failures are not affected: otherwise an attack would
+/// lock out all users of the site. On PostgreSQL, comparisons that are in progress at the threshold still complete.
 pub async fn is_sprayed(
     tx: &mut Transaction<'_>,
     origin: &Origin,
@@ -104,8 +103,8 @@ pub async fn is_sprayed(
     Ok(of_network >= NETWORK_FAILURES_PER_HOUR)
 }
 
-/// Counts a failure of the site, and of the network there. True for the one that made a spray of the
-/// site's, once per hour.
+/// Counts a failure for the site, and for the network there. True for the failure that reaches the site's
+/// threshold, once per hour.
 pub async fn count_failure(
     tx: &mut Transaction<'_>,
     origin: &Origin,

@@ -17,7 +17,7 @@ statements! {
         WHERE name = $1";
 }
 
-/// Saves a new template; false when the name is taken.
+/// Inserts a new template; false when the name is taken.
 pub async fn insert(tx: &mut Transaction<'_>, template: &Template) -> Result<bool, Fault> {
     let values = bind![
         &template.name,
@@ -32,7 +32,7 @@ pub async fn insert(tx: &mut Transaction<'_>, template: &Template) -> Result<boo
     Ok(tx.execute(&INSERT, values).await? == 1)
 }
 
-/// Replaces language and sources of a template; false when there is none of that name.
+/// Updates language and sources of a template; false when none has that name.
 pub async fn update(tx: &mut Transaction<'_>, template: &Template) -> Result<bool, Fault> {
     let values = bind![
         &template.name,
@@ -45,7 +45,7 @@ pub async fn update(tx: &mut Transaction<'_>, template: &Template) -> Result<boo
     Ok(tx.execute(&UPDATE, values).await? == 1)
 }
 
-/// Removes a template; false when there is none of that name.
+/// Deletes a template; false when none has that name.
 pub async fn delete(tx: &mut Transaction<'_>, name: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&DELETE, bind![name]).await? == 1)
 }

@@ -24,56 +24,56 @@ statements! {
     REVOKE_BY_CODE = "UPDATE access_token SET revoked_at = $2 WHERE code_hash = $1 AND revoked_at IS NULL";
 }
 
-/// An access token as it rests.
+/// An access token as stored.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
     /// SHA-256 of the token or of its `jti`.
     pub token_hash: [u8; 32],
-    /// The code that it came from, whose replay revokes it.
+    /// The code that it came from; a replay of the code revokes it.
     pub code_hash: Option<[u8; 32]>,
-    /// The client that holds it.
+    /// The client to which it was issued.
     pub client_id: String,
-    /// The user that it speaks for.
+    /// The user that it represents.
     pub user_id: String,
     /// The site that issued it.
     pub site_id: String,
-    /// Scopes, separated by blanks.
+    /// Scopes, separated by spaces.
     pub scope: String,
     /// The user's `session_generation` when it was issued.
     pub session_generation: i64,
     /// When it was issued.
     pub issued_at: Moment,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
 }
 
-/// A live token with the user that it speaks for, read in one statement.
+/// A live token with its user, loaded in one statement.
 #[derive(Debug)]
 pub struct LiveToken {
-    /// The client that holds it.
+    /// The client to which it was issued.
     pub client_id: String,
     /// The site that issued it.
     pub site_id: String,
-    /// Scopes, separated by blanks.
+    /// Scopes, separated by spaces.
     pub scope: String,
     /// When it was issued.
     pub issued_at: Moment,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
     /// The user.
     pub user: User,
 }
 
-/// Whose token was revoked.
+/// The owner of a revoked token.
 #[derive(Debug)]
 pub struct RevokedToken {
-    /// The client that held it.
+    /// The client to which it was issued.
     pub client_id: String,
-    /// The user that it spoke for.
+    /// The user that it represented.
     pub user_id: String,
 }
 
-/// Saves a token.
+/// Inserts a token.
 pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(), Fault> {
     let values = bind![
         &token.token_hash,
@@ -90,7 +90,7 @@ pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(),
     Ok(())
 }
 
-/// The token, if it is neither revoked nor over and its user's sessions were not ended since.
+/// The token, if it is neither revoked nor expired and its user's sessions were not ended since.
 pub async fn find_live(
     tx: &mut Transaction<'_>,
     token_hash: &[u8; 32],
@@ -99,7 +99,7 @@ pub async fn find_live(
     tx.find(&FIND_LIVE, bind![token_hash, at]).await
 }
 
-/// Whether a token of a site and of somebody for whom no user stands is neither revoked nor over.
+/// Whether a token of a site and of a subject without a user row is neither revoked nor expired.
 pub async fn is_live(
     tx: &mut Transaction<'_>,
     token_hash: &[u8; 32],
@@ -113,8 +113,8 @@ pub async fn is_live(
     Ok(issued_at.is_some())
 }
 
-/// Revokes one token of a site, and of a client if one is named: the client and the user of it, or
-/// `None` when there is no such token.
+/// Revokes one token of a site, and of a client if one is named; returns its client and user, or `None` when there
+/// is no such token.
 pub async fn revoke(
     tx: &mut Transaction<'_>,
     token_hash: &[u8; 32],
@@ -126,7 +126,7 @@ pub async fn revoke(
         .await
 }
 
-/// Revokes every token that came from a code; their number.
+/// Revokes every token that came from a code and returns their number.
 pub async fn revoke_by_code(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],

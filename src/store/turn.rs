@@ -1,9 +1,9 @@
-//! Turns: two writes that look first and act then wait for each other at a row.
+//! Turns: row locks that serialise writes that read first and change afterwards.
 //!
-//! What must happen once is one conditional statement wherever that can be said. A budget that
-//! counts rows before it adds one, and an account that is made because none was found, cannot be
-//! said so; such a write takes its turn first, and what it reads afterwards is what the one before
-//! it has committed. The row is an ordinary one, so that any database with row locks will do.
+//! "Only once" is one conditional statement wherever possible. It is not possible for a budget that counts rows
+//! before it adds one, and for an account that is created because none was found. Such a write takes a turn first,
+//! and its reads then see what the previous write has committed. The row is an ordinary one, so that any database
+//! with row locks works.
 
 use super::Transaction;
 use super::statement::{bind, statements};
@@ -15,21 +15,21 @@ statements! {
         ON CONFLICT (name) DO UPDATE SET taken_at = excluded.taken_at";
 }
 
-/// Whose turn it is: writes with equal words go one after the other.
+/// What a turn is about: writes with equal values are serialised.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn<'a> {
     /// The account of a name, given in its compared form.
     Account(&'a str),
     /// The hourly budget of a mailbox or number.
     Budget(&'a str),
-    /// The comparisons of codes about one user or address. It is not the turn of its budget: who
-    /// holds a challenge may wait for this one, and who holds a budget may wait for a challenge.
+    /// The comparisons of codes for one user or address. It is distinct from the turn of its budget: a write that
+    /// has a challenge may wait for this one, and a write that has a budget may wait for a challenge.
     Guesses(&'a str),
 }
 
-/// Waits for every other write with the same turn, and holds it until the end of this one.
+/// Waits for every other write with the same turn, and keeps it until the end of this write.
 ///
-/// SQLite has one writer, whose turn it always is, so nothing is written there.
+/// SQLite has one writer, which is always alone, so nothing is written there.
 pub async fn take(tx: &mut Transaction<'_>, turn: Turn<'_>, at: Moment) -> Result<(), Fault> {
     if matches!(tx, Transaction::Sqlite(_)) {
         return Ok(());

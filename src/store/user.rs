@@ -1,4 +1,4 @@
-//! Users. A username is unique by constraint, not by looking first.
+//! Users. A username is unique by constraint, not by a look-up first.
 
 use super::Transaction;
 use super::row::{Record, Row};
@@ -96,12 +96,12 @@ statements! {
     SET_ACCOUNT = "UPDATE app_user SET account_id = $2 WHERE id = $1";
     UNLOCK = "UPDATE app_user SET locked_at = NULL, updated_at = $2
         WHERE id = $1 AND locked_at IS NOT NULL";
-    // The comparison stands first because PostgreSQL takes a parameter's type from its first use.
+    // The comparison comes first because PostgreSQL infers a parameter's type from its first use.
     LIST = concat!("SELECT ", user_columns!("app_user"), " FROM app_user
         WHERE (username_key > $1 OR $1 IS NULL) ORDER BY username_key LIMIT $2");
 }
 
-/// Saves a new user; false when the username is taken.
+/// Inserts a new user; false when the username is taken.
 pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault> {
     let attributes = serde_json::to_string(&user.attributes)
         .map_err(|error| Fault::new("writing attributes", error))?;
@@ -135,7 +135,7 @@ pub async fn insert(tx: &mut Transaction<'_>, user: &User) -> Result<bool, Fault
     Ok(is_new)
 }
 
-/// Ends every session of a user: no code and no token that was issued until now is good any more.
+/// Ends every session of a user: all codes and tokens that were issued until now become invalid.
 pub async fn end_sessions(
     tx: &mut Transaction<'_>,
     user_id: &str,
@@ -145,23 +145,23 @@ pub async fn end_sessions(
     end_families(tx, user_id, at).await
 }
 
-/// Ends the logins that may be refreshed. The generation has ended them already; but one that lives until
-/// it is revoked would never be swept.
+/// Ends the user's token families. The generation has invalidated them already; but a family without an expiry
+/// would never be swept.
 async fn end_families(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<(), Fault> {
     tx.execute(&END_FAMILIES, bind![id, at]).await?;
     Ok(())
 }
 
-/// Locks a user and ends their sessions; false when they were locked already. What was issued before
-/// stays ended when the lock is taken away.
+/// Locks a user and ends their sessions; false when they were locked already. Unlocking does not restore the
+/// sessions.
 pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
     let is_new = tx.execute(&LOCK, bind![id, at]).await? == 1;
     end_families(tx, id, at).await?;
     Ok(is_new)
 }
 
-/// Opens every door of a user: takes the lock away, and what wrong passwords and wrong codes have
-/// closed; false when there was nothing to open.
+/// Unlocks a user: removes the administrator's lock and the lockouts by wrong passwords and wrong codes; false when
+/// there was none.
 pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
     let was_held = super::login::unhold(tx, id).await?;
     let was_guessed_at = super::tally::forget_failures(tx, id).await?;
@@ -181,8 +181,8 @@ pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
     Ok(tx.execute(&ENABLE, bind![id, at]).await? == 1)
 }
 
-/// Removes a user with password, hold and logins; false when there was no such user. Their access
-/// tokens and codes are found through the user, so they end with this, and are swept in their time.
+/// Deletes a user with password, lockout and token families; false when the user does not exist. Their access
+/// tokens and codes are loaded with the user, so they become invalid, and are swept later.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
     super::login::unhold(tx, id).await?;
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
@@ -233,8 +233,8 @@ pub async fn find_by_phone(
     tx.list(&FIND_BY_PHONE, bind![phone, limit]).await
 }
 
-/// The users in use whose address, given in its compared form, has proven itself: at most `limit`.
-/// Those who only say that it is theirs are not among them, however many they are.
+/// The active users whose verified address this is, in its compared form: at most `limit`. Users with the same
+/// unverified address are not included and do not count.
 pub async fn find_by_verified_email(
     tx: &mut Transaction<'_>,
     email_key: &str,

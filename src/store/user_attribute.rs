@@ -1,7 +1,7 @@
 //! Users by the values of their attributes.
 //!
-//! Attributes rest as one JSON text, which no index reads on both databases alike; so each value that
-//! can be looked for has a row here, written with the user.
+//! Attributes are stored as one JSON text, which no index covers on both databases; so each value that can be
+//! looked up has a row here, written with the user.
 
 use serde_json::Value as Json;
 
@@ -31,7 +31,7 @@ pub async fn find(
     tx.list(&FIND, bind![name, key, limit]).await
 }
 
-/// Writes the rows of a user's attributes; texts and numbers only.
+/// Inserts the rows of a user's attributes; texts and numbers only.
 pub(super) async fn insert_of(
     tx: &mut Transaction<'_>,
     user_id: &str,
@@ -50,7 +50,7 @@ pub(super) async fn insert_of(
     Ok(())
 }
 
-/// Removes the rows of a user.
+/// Deletes the rows of a user.
 pub(super) async fn delete_of(tx: &mut Transaction<'_>, user_id: &str) -> Result<(), Fault> {
     tx.execute(&DELETE_OF, bind![user_id]).await?;
     Ok(())
