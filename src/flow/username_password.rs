@@ -24,7 +24,7 @@ use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Settings;
 use crate::store::audit::AuditEvent;
-use crate::store::login::{Lockout, Login};
+use crate::store::login::{Lockout, PasswordLogin};
 use crate::store::{self, Transaction};
 use crate::verification::{Origin, SprayLimit};
 
@@ -92,7 +92,7 @@ async fn find(
     visit: &Visit,
     named: Named<'_>,
     key: &str,
-) -> Result<(Option<Login>, Option<String>), Fault> {
+) -> Result<(Option<PasswordLogin>, Option<String>), Fault> {
     let (key, message) = match named {
         Named::Username(_) => (key.to_owned(), None),
         Named::Hint(hint) => {
@@ -118,7 +118,7 @@ async fn find(
 /// Compares with the hash of the user, or with a dummy of equal cost.
 async fn compare(
     app: &App,
-    login: Option<&Login>,
+    login: Option<&PasswordLogin>,
     password: Secret,
 ) -> Result<Verification, Refusal> {
     let phc = login.and_then(|login| login.credential.as_ref());
@@ -159,12 +159,12 @@ async fn admit(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    login: Login,
+    login: PasswordLogin,
     found: Verification,
     password: Secret,
 ) -> Result<Result<Entry, Refused>, Failure> {
-    let is_held = login.held_until.is_some_and(|until| until > visit.at);
-    let (Some((phc, set_at)), false) = (login.credential, is_held) else {
+    let is_locked_out = login.locked_out_until.is_some_and(|until| until > visit.at);
+    let (Some((phc, set_at)), false) = (login.credential, is_locked_out) else {
         return Ok(Err(Refused::wrong(login.user)));
     };
     let user = login.user;
@@ -226,7 +226,9 @@ async fn is_open(app: &App, visit: &Visit, user_id: &str) -> Result<bool, Fault>
             &sought,
             |tx, (user_id, origin, spray, at)| {
                 Box::pin(async move {
-                    Ok(store::login::held_until(tx, user_id, *at).await?.is_none()
+                    Ok(store::login::locked_out_until(tx, user_id, *at)
+                        .await?
+                        .is_none()
                         && !store::tally::is_sprayed(tx, origin, spray, *at).await?)
                 })
             },
@@ -311,7 +313,7 @@ async fn save(tx: &mut Transaction<'_>, entering: &Entering) -> Result<bool, Fau
     let (entry, event) = (&entering.entry, &entering.event);
     let seen = &entry.user;
     let (origin, spray) = (&entering.origin, &entering.spray);
-    let is_open = store::login::release(tx, &seen.id, event.at).await?
+    let is_open = store::login::clear_failures(tx, &seen.id, event.at).await?
         && !store::tally::is_sprayed(tx, origin, spray, event.at).await?;
     let now = store::user::find_by_id(tx, &seen.id).await?;
     let user = now.filter(|now| {
@@ -385,12 +387,12 @@ async fn count(tx: &mut Transaction<'_>, failing: &Failing) -> Result<bool, Faul
 
 /// When a policy closes the door, and until when; never, if it has no limit.
 fn lockout(policy: &PasswordPolicy, at: Moment) -> Option<Lockout> {
-    let held_until = match i64::from(policy.lockout_minutes) {
+    let locked_out_until = match i64::from(policy.lockout_minutes) {
         0 => Moment::from_millis(UNTIL_OPENED),
         minutes => at.plus_seconds(minutes * 60),
     };
     (policy.failed_attempts_max > 0).then_some(Lockout {
         failures_max: i64::from(policy.failed_attempts_max),
-        held_until,
+        locked_out_until,
     })
 }

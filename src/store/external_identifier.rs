@@ -3,7 +3,7 @@
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use super::user::user_columns;
+use super::user_row::user_columns;
 use crate::identity::User;
 use crate::identity::external_identifier::ExternalIdentifier;
 use crate::refusal::Fault;

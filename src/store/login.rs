@@ -6,7 +6,7 @@
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use super::user::user_columns;
+use super::user_row::user_columns;
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -25,19 +25,19 @@ statements! {
         LEFT JOIN credential c ON c.user_id = u.id
         LEFT JOIN login_hold h ON h.subject = u.id
         WHERE u.username_key = $1");
-    HELD_UNTIL = "SELECT held_until FROM login_hold WHERE subject = $1 AND held_until > $2";
-    RELEASE = "DELETE FROM login_hold
+    LOCKED_OUT_UNTIL = "SELECT held_until FROM login_hold WHERE subject = $1 AND held_until > $2";
+    CLEAR_FAILURES = "DELETE FROM login_hold
         WHERE subject = $1 AND (held_until IS NULL OR held_until <= $2)";
-    UNHOLD = "DELETE FROM login_hold WHERE subject = $1";
+    END_LOCKOUT = "DELETE FROM login_hold WHERE subject = $1";
 }
 
 /// A user and their password, loaded in one statement.
 #[derive(Debug)]
-pub struct Login {
+pub struct PasswordLogin {
     /// The PHC string and when it was set; `None` for a user without a password.
     pub credential: Option<(String, Moment)>,
     /// The end of the lockout of password logins, which may be past.
-    pub held_until: Option<Moment>,
+    pub locked_out_until: Option<Moment>,
     /// The user.
     pub user: User,
 }
@@ -48,11 +48,14 @@ pub struct Lockout {
     /// The number of consecutive failures that lock out, 2 or more.
     pub failures_max: i64,
     /// The end of a lockout that starts now.
-    pub held_until: Moment,
+    pub locked_out_until: Moment,
 }
 
 /// The user with a username, given in its compared form, and their password.
-pub async fn find(tx: &mut Transaction<'_>, username_key: &str) -> Result<Option<Login>, Fault> {
+pub async fn find(
+    tx: &mut Transaction<'_>,
+    username_key: &str,
+) -> Result<Option<PasswordLogin>, Fault> {
     tx.find(&FIND, bind![username_key]).await
 }
 
@@ -64,7 +67,7 @@ pub async fn fail(
     lockout: &Lockout,
     at: Moment,
 ) -> Result<(), Fault> {
-    let values = bind![subject, at, lockout.failures_max, lockout.held_until];
+    let values = bind![subject, at, lockout.failures_max, lockout.locked_out_until];
     tx.execute(&FAIL, values).await?;
     Ok(())
 }
@@ -72,34 +75,38 @@ pub async fn fail(
 /// Deletes the failures of a user who has authenticated; false during a lockout, and then nothing is deleted. This
 /// stops parallel guessing: a right password that arrives after the failure that started the lockout is refused
 /// like the wrong ones.
-pub async fn release(tx: &mut Transaction<'_>, subject: &str, at: Moment) -> Result<bool, Fault> {
-    tx.execute(&RELEASE, bind![subject, at]).await?;
-    let held: Option<Option<Moment>> = tx.find(&HELD_UNTIL, bind![subject, at]).await?;
-    Ok(held.is_none())
+pub async fn clear_failures(
+    tx: &mut Transaction<'_>,
+    subject: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
+    tx.execute(&CLEAR_FAILURES, bind![subject, at]).await?;
+    let until: Option<Option<Moment>> = tx.find(&LOCKED_OUT_UNTIL, bind![subject, at]).await?;
+    Ok(until.is_none())
 }
 
 /// Ends a lockout for any reason; true when there were failures to delete.
-pub async fn unhold(tx: &mut Transaction<'_>, subject: &str) -> Result<bool, Fault> {
-    Ok(tx.execute(&UNHOLD, bind![subject]).await? == 1)
+pub async fn end_lockout(tx: &mut Transaction<'_>, subject: &str) -> Result<bool, Fault> {
+    Ok(tx.execute(&END_LOCKOUT, bind![subject]).await? == 1)
 }
 
 /// The end of the lockout of a subject.
-pub async fn held_until(
+pub async fn locked_out_until(
     tx: &mut Transaction<'_>,
     subject: &str,
     at: Moment,
 ) -> Result<Option<Moment>, Fault> {
-    let held: Option<Option<Moment>> = tx.find(&HELD_UNTIL, bind![subject, at]).await?;
-    Ok(held.flatten())
+    let until: Option<Option<Moment>> = tx.find(&LOCKED_OUT_UNTIL, bind![subject, at]).await?;
+    Ok(until.flatten())
 }
 
-impl Record for Login {
+impl Record for PasswordLogin {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
         let phc: Option<String> = row.next()?;
         let set_at: Option<Moment> = row.next()?;
-        Ok(Login {
+        Ok(PasswordLogin {
             credential: phc.zip(set_at),
-            held_until: row.next()?,
+            locked_out_until: row.next()?,
             user: User::read(row)?,
         })
     }

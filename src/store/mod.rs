@@ -43,6 +43,7 @@ pub mod token;
 pub mod turn;
 pub mod user;
 pub mod user_attribute;
+mod user_row;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -64,12 +65,12 @@ pub type BodyFuture<'x, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Sen
 /// A body: SQL over an open transaction and one input.
 ///
 /// It is `Fn`, not `FnOnce`, because a conflict makes it run again.
-pub trait Body<I, T>:
+pub trait TransactionBody<I, T>:
     for<'x, 'c> Fn(&'x mut Transaction<'c>, &'x I) -> BodyFuture<'x, T> + Send + Sync + 'static
 {
 }
 
-impl<I, T, F> Body<I, T> for F where
+impl<I, T, F> TransactionBody<I, T> for F where
     F: for<'x, 'c> Fn(&'x mut Transaction<'c>, &'x I) -> BodyFuture<'x, T> + Send + Sync + 'static
 {
 }
@@ -148,7 +149,7 @@ impl Store {
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let stopwatch = Stopwatch::start();
         let written = async {
@@ -170,7 +171,7 @@ impl Store {
     pub async fn read<I, T, F>(&self, name: &'static str, input: &I, body: F) -> Result<T, Fault>
     where
         I: Sync,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let read = async {
             match &self.backend {

@@ -13,7 +13,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Body, Transaction, fault};
+use super::{Transaction, TransactionBody, fault};
 use crate::refusal::{Fault, FaultKind};
 
 /// How often a body runs before its conflict is returned to the caller.
@@ -92,7 +92,7 @@ impl Postgres {
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let database = self.clone();
         let input = Arc::new(input);
@@ -116,7 +116,7 @@ impl Postgres {
     where
         I: Send + Sync,
         T: Send,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let mut client = self.client().await?;
         let transaction = client
@@ -156,7 +156,7 @@ impl Postgres {
     pub async fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
     where
         I: Sync,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let mut tries = 0;
         loop {

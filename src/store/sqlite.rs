@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Body, Synchronous, Transaction, fault};
+use super::{Synchronous, Transaction, TransactionBody, fault};
 use crate::refusal::{Fault, FaultKind};
 
 /// Connections for reading. Four keep two cores busy.
@@ -80,7 +80,7 @@ impl Sqlite {
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(WriteJob {
@@ -106,7 +106,7 @@ impl Sqlite {
     /// Of the body.
     pub fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
     where
-        F: Body<I, T>,
+        F: TransactionBody<I, T>,
     {
         let mut connection = self.reader();
         finish_now(body(&mut Transaction::Sqlite(&mut connection), input))
@@ -236,7 +236,7 @@ impl<I, T, F> Job for WriteJob<I, T, F>
 where
     I: Send + Sync,
     T: Send,
-    F: Body<I, T>,
+    F: TransactionBody<I, T>,
 {
     fn run(&mut self, connection: &mut Connection) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -1,62 +1,11 @@
 //! Users. A username is unique by constraint, not by a look-up first.
 
 use super::Transaction;
-use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::user_row::user_columns;
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::Fault;
-
-/// The columns of a user, in the order in which [`User`] reads them, of a table or its alias.
-macro_rules! user_columns {
-    ($table:literal) => {
-        concat!(
-            $table,
-            ".id, ",
-            $table,
-            ".username, ",
-            $table,
-            ".username_key, ",
-            $table,
-            ".email, ",
-            $table,
-            ".email_key, ",
-            $table,
-            ".phone, ",
-            $table,
-            ".first_name, ",
-            $table,
-            ".last_name, ",
-            $table,
-            ".profile_id, ",
-            $table,
-            ".account_id, ",
-            $table,
-            ".locale, ",
-            $table,
-            ".timezone, ",
-            $table,
-            ".attributes, ",
-            $table,
-            ".is_integration, ",
-            $table,
-            ".email_verified_at, ",
-            $table,
-            ".phone_verified_at, ",
-            $table,
-            ".locked_at, ",
-            $table,
-            ".disabled_at, ",
-            $table,
-            ".session_generation, ",
-            $table,
-            ".created_at, ",
-            $table,
-            ".updated_at"
-        )
-    };
-}
-pub(super) use user_columns;
 
 statements! {
     DELETE = "DELETE FROM app_user WHERE id = $1";
@@ -163,10 +112,10 @@ pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool
 /// Unlocks a user: removes the administrator's lock and the lockouts by wrong passwords and wrong codes; false when
 /// there was none.
 pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
-    let was_held = super::login::unhold(tx, id).await?;
+    let was_locked_out = super::login::end_lockout(tx, id).await?;
     let was_guessed_at = super::tally::forget_failures(tx, id).await?;
     let was_locked = tx.execute(&UNLOCK, bind![id, at]).await? == 1;
-    Ok(was_held || was_guessed_at || was_locked)
+    Ok(was_locked_out || was_guessed_at || was_locked)
 }
 
 /// Disables a user and ends their sessions; false when they were disabled already.
@@ -184,7 +133,7 @@ pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
 /// Deletes a user with password, lockout and token families; false when the user does not exist. Their access
 /// tokens and codes are loaded with the user, so they become invalid, and are swept later.
 pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
-    super::login::unhold(tx, id).await?;
+    super::login::end_lockout(tx, id).await?;
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;
     super::external_identifier::delete_of(tx, id).await?;
@@ -260,32 +209,4 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<User>, Fault> {
     tx.list(&LIST, bind![after, limit]).await
-}
-
-impl Record for User {
-    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(User {
-            id: row.next()?,
-            username: row.next()?,
-            username_key: row.next()?,
-            email: row.next()?,
-            email_key: row.next()?,
-            phone: row.next()?,
-            first_name: row.next()?,
-            last_name: row.next()?,
-            profile_id: row.next()?,
-            account_id: row.next()?,
-            locale: row.next()?,
-            timezone: row.next()?,
-            attributes: row.next_json()?,
-            is_integration: row.next::<i64>()? == 1,
-            email_verified_at: row.next()?,
-            phone_verified_at: row.next()?,
-            locked_at: row.next()?,
-            disabled_at: row.next()?,
-            session_generation: row.next()?,
-            created_at: row.next()?,
-            updated_at: row.next()?,
-        })
-    }
 }

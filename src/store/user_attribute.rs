@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::Transaction;
 use super::statement::{bind, statements};
-use super::user::user_columns;
+use super::user_row::user_columns;
 use crate::identity::external_identifier::value_key;
 use crate::identity::{Attributes, User};
 use crate::refusal::Fault;

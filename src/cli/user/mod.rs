@@ -300,7 +300,7 @@ async fn show(place: &Place, installation: &Installation, name: &str) -> Result<
         .store
         .read("audit.list", &sought, |tx, (id, at)| {
             Box::pin(async move {
-                let held_until = store::login::held_until(tx, id, *at).await?;
+                let held_until = store::login::locked_out_until(tx, id, *at).await?;
                 Ok((held_until, store::audit::list_of_user(tx, id).await?))
             })
         })
@@ -335,7 +335,7 @@ async fn list(
             Box::pin(async move {
                 let mut users = Vec::new();
                 for user in store::user::list(tx, after.as_deref(), *limit).await? {
-                    let held_until = store::login::held_until(tx, &user.id, *at).await?;
+                    let held_until = store::login::locked_out_until(tx, &user.id, *at).await?;
                     users.push((user, held_until));
                 }
                 Ok(users)

@@ -73,7 +73,7 @@ pub(super) async fn change(
                 if change.make(tx, id, event.at).await? {
                     store::audit::insert(tx, event).await?;
                 }
-                let held_until = store::login::held_until(tx, id, event.at).await?;
+                let held_until = store::login::locked_out_until(tx, id, event.at).await?;
                 let after = store::user::find_by_id(tx, id).await?;
                 Ok(after.map(|user| (user, held_until)))
             })
@@ -199,7 +199,7 @@ async fn save(tx: &mut Transaction<'_>, setting: &Setting) -> Result<bool, Fault
         return Ok(false);
     }
     // A login locks these rows in this order, too.
-    store::login::unhold(tx, id).await?;
+    store::login::end_lockout(tx, id).await?;
     store::credential::set(tx, id, &setting.phc, at).await?;
     store::user::end_sessions(tx, id, at).await?;
     if let Some(notice) = &setting.notice {

@@ -228,7 +228,7 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     // Only a reset that takes place is one of the day's.
     store::tally::add(tx, &subject, at).await?;
     // A login locks these rows in this order, too.
-    store::login::unhold(tx, &user.id).await?;
+    store::login::end_lockout(tx, &user.id).await?;
     credential::set(tx, &user.id, &reset.phc, at).await?;
     store::user::end_sessions(tx, &user.id, at).await?;
     store::outbox::insert(tx, &reset.notice).await?;
