@@ -1,4 +1,4 @@
-//! The page `docs/reference/enumeration.md`: what was compared, how, and with what result.
+//! The page `docs/reference/enumeration.md`: what was compared, how, and the results.
 
 use super::pairs::Pair;
 use super::stats::Comparison;
@@ -7,13 +7,13 @@ use super::stats::Comparison;
 pub fn render(compared: &[(&Pair, Comparison)], count: usize) -> String {
     let mut page = format!(
         "# Enumeration\n\n\
-         What an answer tells a stranger of an account: nothing by its status, headers, body or length (`tests/it/flow/sameness/mod.rs` compares them), and \
-         next to nothing by its time. This page is printed by `cargo xtask timing --write`.\n\n\
+         This page shows whether a response discloses to an unauthenticated caller that an account exists. Status, headers, body and length disclose \
+         nothing (`tests/it/flow/sameness/mod.rs` compares them). The response time discloses almost nothing. This page is printed by `cargo xtask timing --write`.\n\n\
          ## Time\n\n\
-         A release build on SQLite and one connection from the same machine, limits off. Of each row {count} pairs of requests were sent, in turns that a \
-         coin decided; what counts is the time from the first byte sent to the last byte read. Target: medians at most 1 ms apart. The control \
-         compares like with like: what it shows is noise.\n\n\
-         | request | about | median | about | median | apart | p |\n|---|---|---:|---|---:|---:|---:|\n"
+         Measured with a release build on SQLite, over one connection from the same machine, without rate limits. For each row, {count} pairs of requests were \
+         sent; the order within a pair was random. The time is measured from the first byte sent to the last byte read. Goal: the medians differ by at most \
+         1 ms. The control compares two requests of the same kind, so its difference is noise.\n\n\
+         | request | about | median | about | median | difference | p |\n|---|---|---:|---|---:|---:|---:|\n"
     );
     for (pair, comparison) in compared {
         page.push_str(&format!(
@@ -28,11 +28,11 @@ pub fn render(compared: &[(&Pair, Comparison)], count: usize) -> String {
         ));
     }
     page.push_str(
-        "\np is that of the Mann-Whitney U test: how often two samples as different as these would be drawn if the account made no difference at all. A small \
-         one says that there is a difference, and not how large it is; with this many pairs it sees some microseconds. Over a network such a difference drowns \
-         in the noise of the way, and [limits](limits.md) stand before the number of requests that would bring it out. \
-         The user is the same one in every row and, with the limits off, has some thousands more earlier requests in each, which a write looks through; with the \
-         limits on there are five an hour. That is the likely part of what `< 0.001` sees where a code is asked for.\n",
+        "\np is the result of the Mann-Whitney U test: the probability of two samples as different as these if the account made no difference at all. A small \
+         value says that there is a difference, and not how large it is; with this number of pairs, the test detects some microseconds. Over a network, such a \
+         difference is smaller than the variation of the latency, and the [limits](limits.md) are reached before an attacker has sent enough requests to measure it. \
+         The user is the same in every row. Without the limits, this user has some thousands more earlier requests in each row, which a write has to read; with the \
+         limits, there are five an hour. This is the probable reason for most of `< 0.001` in the rows that request a code.\n",
     );
     page
 }

@@ -43,7 +43,7 @@ impl Who {
             Who::Known => "a user",
             Who::Locked => "a locked user",
             Who::Passwordless => "a user without a password",
-            Who::Unknown => "nobody",
+            Who::Unknown => "an unknown user",
             Who::Unverified => "an unverified user",
         }
     }

@@ -63,13 +63,16 @@ pub async fn observe(site: &Site, caller: Caller, state: State) -> Vec<(&'static
     let mut seen = vec![
         ("password login", said(&person.log_in(PASSWORD).await)),
         (
-            "passwordless login by email, ask",
+            "passwordless login by email, request",
             asking.asked("email").await,
         ),
-        ("passwordless login by sms, ask", asking.asked("sms").await),
-        ("forgot password, ask", asking.asked_for_a_reset().await),
         (
-            "registration of the same username, ask",
+            "passwordless login by sms, request",
+            asking.asked("sms").await,
+        ),
+        ("forgot password, request", asking.asked_for_a_reset().await),
+        (
+            "registration of the same username, request",
             asking.registered_again().await,
         ),
         (

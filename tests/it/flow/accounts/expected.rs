@@ -1,14 +1,14 @@
-//! What is wanted of every state at every door, and the page that says so.
+//! The expected answer of every operation in every account state, and the page that lists them.
 
-/// A door, and what happens there to a user who is good, unverified, locked, held, disabled, deleted,
+/// An operation, and its answer for a user who is good, unverified, locked, locked out, disabled, deleted,
 /// and without a password.
 pub type Row = (&'static str, [&'static str; 7]);
 
-/// A code that proves an address or a number is sent.
+/// A code that verifies an address or a number is sent.
 const SENT: &str = "success, a code is sent";
 /// The same answer, and no message.
 const SILENT: &str = "success, nothing is sent";
-/// The same answer; the owner of the address is told of the account.
+/// The same answer; the owner of the address gets a notice about the account.
 const NOTICE: &str = "success, a notice is sent";
 const FAILURE: &str = "invalid_grant: authentication failure";
 const BAD_CODE: &str = "invalid_grant: invalid authorization code";
@@ -22,10 +22,10 @@ const PASSWORD: Row = (
     "password login",
     ["in", "in", FAILURE, FAILURE, FAILURE, FAILURE, FAILURE],
 );
-const BY_EMAIL: &str = "passwordless login by email, ask";
-const BY_SMS: &str = "passwordless login by sms, ask";
-const RESET: &str = "forgot password, ask";
-const AGAIN: &str = "registration of the same username, ask";
+const BY_EMAIL: &str = "passwordless login by email, request";
+const BY_SMS: &str = "passwordless login by sms, request";
+const RESET: &str = "forgot password, request";
+const AGAIN: &str = "registration of the same username, request";
 const CHOICE: &str = "forgot password, code";
 
 const TO_STRANGERS: [&str; 7] = [SENT, SILENT, SILENT, SENT, SILENT, SILENT, SENT];
@@ -138,49 +138,52 @@ pub const OF_DISCLOSING: &[Row] = &[
     ),
 ];
 
-const INTRODUCTION: &str = "# Accounts: every state at every door
+const INTRODUCTION: &str = "# Accounts: each login method in each account state
 
-This page is printed by a test that tries each cell on both databases
+This page is printed by a test that checks each cell on both databases
 (`VESTIBULE_UPDATE_DOCS=1 cargo test --test it accounts`).
 
-| state | what it is | how it begins | how it ends |
+| state | meaning | begins with | ends with |
 |---|---|---|---|
-| good | verified address, verified number, a password | | |
-| unverified | neither address nor number has proven itself | `vestibule user create` without `--email-verified` | a proof, such as a registration |
-| locked | closed by an administrator | `vestibule user lock` | `vestibule user unlock` |
-| held | too many wrong passwords; only the password door is closed | 10 failures in a row, by the profile's policy | by itself after 15 minutes, by a reset, by `user unlock`, by `user set-password` |
-| disabled | out of use | `vestibule user disable` | `vestibule user enable` |
-| deleted | gone | `vestibule user delete` | never; the username is free again |
-| without password | never had one | `vestibule user create` without `--password-file` | a reset, `user set-password` |
+| good | verified email address, verified phone number, a password | | |
+| unverified | neither the address nor the number is verified | `vestibule user create` without `--email-verified` | a verification, such as a registration |
+| locked | all logins are blocked by an administrator | `vestibule user lock` | `vestibule user unlock` |
+| locked out | too many wrong passwords; only login by password is blocked | 10 failures in a row, by the profile's policy | 15 minutes, a reset, `user unlock`, `user set-password` |
+| disabled | the account is not in use | `vestibule user disable` | `vestibule user enable` |
+| deleted | the account does not exist any more | `vestibule user delete` | nothing; the username can be used again |
+| without password | the user never had a password | `vestibule user create` without `--password-file` | a reset, `user set-password` |
 
-A password is a proof of its own, so a user whose address is not verified may come in by it, and by nothing that would be sent to that
-address. Locking, disabling, deleting and every new password end all sessions and all that was begun: tokens, authorization codes and one-time passwords
-from before stay dead after `unlock` and `enable`.
-\"Code\" rows are about a code that was sent while the account was good. Commands: [commands](commands.md).
+A password does not depend on a verified address: an unverified user can log in with a password, and with nothing that would be sent to the unverified
+address. Locking, disabling, deleting and every new password end all sessions and all flows in progress: tokens, authorization codes and one-time passwords
+from before stay invalid after `unlock` and `enable`.
+The rows that end in \"request\" request a one-time password. The rows that end in \"code\" are about a one-time password that was sent while the account was good. Commands: [commands](commands.md).
 ";
 
 const NOTES: &str = "
-Disabled, locked and deleted users are alike to a stranger who has nothing but their names. A notice tells the owner of an address of the
-account that is there; the stranger gets the answer that everybody gets. Revocation answers the same whatever the token was (RFC 7009
+An unauthenticated caller who knows only usernames cannot distinguish disabled, locked and deleted users. If a username is registered again, the owner of the
+address gets a notice about the existing account, and the caller gets the usual answer. Revocation answers the same whatever the token was (RFC 7009
 section 2.2).
 
-Wrong passwords close only the password door, and wrong codes ([limits](limits.md)) only those of codes. Somebody who keeps at both, with a
-hundred wrong codes a day of which the owner gets the mails, keeps the owner out for as long; `vestibule user unlock` opens both at once.
+Wrong passwords block only the login by password, and wrong codes ([limits](limits.md)) only the login by code. An attacker who continues with both
+locks the user out for as long as the attack lasts. It needs a hundred wrong codes a day, and the user gets the emails with these codes. `vestibule user unlock` resets both at once.
 ";
 
 /// `docs/reference/accounts.md`.
 pub fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     for (heading, table) in [
-        ("A stranger, at a site that asks for no token", OF_STRANGER),
+        (
+            "An unauthenticated caller, at a site that requires no token",
+            OF_STRANGER,
+        ),
         ("A backend with a token", OF_BACKEND),
         (
-            "A stranger, at a site with `disclose_account_state`",
+            "An unauthenticated caller, at a site with `disclose_account_state`",
             OF_DISCLOSING,
         ),
     ] {
         page.push_str(&format!(
-            "\n## {heading}\n\n| door | good | unverified | locked | held | disabled | deleted | without password |\n\
+            "\n## {heading}\n\n| operation | good | unverified | locked | locked out | disabled | deleted | without password |\n\
              |---|---|---|---|---|---|---|---|\n"
         ));
         for (door, cells) in table {

@@ -76,7 +76,7 @@ on_both_databases! {
 /// The states that a stranger must not tell apart from a good one, where no proof was shown.
 #[test]
 fn enu_03_the_table_itself_tells_a_stranger_nothing_before_a_proof() {
-    for row in OF_STRANGER.iter().filter(|row| row.0.contains("ask")) {
+    for row in OF_STRANGER.iter().filter(|row| row.0.contains("request")) {
         for cell in row.1 {
             assert!(cell.starts_with("success"), "{}: {cell}", row.0);
         }
