@@ -104,6 +104,6 @@ impl App {
             proof,
             ip: visit.ip,
         };
-        self.captcha.verify(&check, visit.at).await
+        self.admission.captcha.verify(&check, visit.at).await
     }
 }

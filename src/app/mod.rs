@@ -1,14 +1,16 @@
 //! The app: what every story may use, in one struct of a dozen fields.
 //!
-//! It stands between the effects (row 2) and the stories (row 3). It also answers the two questions
-//! that every story asks first: which site is this (the directory), and who holds this access token
-//! (`access`).
+//! It is between the effects (layer 2) and the stories (layer 3). It also answers the two questions
+//! that every story asks first: which site is this (the directory), and whose is this access token
+//! (`access`). `assembly` makes it.
 
 mod access;
 mod admit;
+mod assembly;
 mod attestation;
 mod directory;
 mod discovery;
+mod gateways;
 mod guessing;
 pub mod handlers;
 pub mod keys;
@@ -26,7 +28,7 @@ use vestibule_protocol::identifier::RecordId;
 use crate::admission::Edge;
 use crate::captcha::Provider;
 use crate::captcha::verifier::Captcha;
-use crate::config::{LimitsConfig, OtpConfig};
+use crate::config::OtpConfig;
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
 use crate::handler::contract::Contract;
@@ -44,114 +46,72 @@ use crate::verification::{OtpRules, Purpose};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, Holder};
 pub use admit::{Admitted, Knock};
+pub use assembly::{AssemblyProblem, World};
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
+pub use gateways::{email_gateway, sms_gateway};
 pub use visit::{Place, Visit};
 
 /// Everything that a story may use.
 pub struct App {
-    /// Who verifies captcha tokens.
-    pub captcha: Captcha,
-    /// Where messages go.
-    pub channels: Channels,
+    /// The checks of a request before its story begins.
+    pub admission: Admission,
     /// What time it is.
     pub clock: Clock,
-    /// How many requests a caller may make.
-    pub edge: Edge,
+    /// How messages are written and where they go.
+    pub delivery: Delivery,
     /// Where randomness comes from.
     pub entropy: Entropy,
+    /// What runs and calls handlers.
+    pub handlers: HandlerEngines,
     /// The threads that hash passwords.
     pub hasher: Hasher,
-    /// How old a signing key may become.
-    pub key_rules: KeyRules,
     /// The keys under the master key.
     pub keyring: Keyring,
-    /// Whether hourly budgets are counted.
-    pub limits: LimitsConfig,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
-    /// The guarded way out, to addresses that handlers name.
-    pub outbound: Arc<Outbound>,
-    /// Rings when a message was queued, so that it leaves at once.
+    /// Signals that a message was queued, so that it is sent at once.
     pub outbox_bell: Notify,
-    /// Runs the scripts of handlers.
-    pub scripts: Arc<ScriptEngine>,
     /// The database.
     pub store: Arc<Store>,
+    directory: ArcSwap<Directory>,
+    /// Whether the directory could not be read again when it was last due.
+    is_stale: AtomicBool,
+    /// How old a signing key may become.
+    key_rules: KeyRules,
+}
+
+/// What checks a request before its story begins.
+pub struct Admission {
+    /// Verifies captcha tokens.
+    pub captcha: Captcha,
+    /// Whether the codes per hour of a user or address are counted.
+    pub counts_codes_per_hour: bool,
+    /// Limits the requests of a caller.
+    pub rate_limiter: Edge,
+}
+
+/// How messages are written and where they go.
+pub struct Delivery {
+    /// The gateway of each channel.
+    pub channels: Channels,
     /// Which text messages may be sent.
     pub sms_policy: SmsPolicy,
     /// The built-in message templates.
     pub templates: Templates,
-    directory: ArcSwap<Directory>,
-    /// Whether the directory could not be read again when it was last due.
-    is_stale: AtomicBool,
 }
 
-/// What an [`App`] is made of.
-pub struct Parts {
-    /// Who verifies captcha tokens.
-    pub captcha: Captcha,
-    /// Where messages go.
-    pub channels: Channels,
-    /// What time it is.
-    pub clock: Clock,
-    /// Where randomness comes from.
-    pub entropy: Entropy,
-    /// The threads that hash passwords.
-    pub hasher: Hasher,
-    /// How old a signing key may become.
-    pub key_rules: KeyRules,
-    /// The keys under the master key.
-    pub keyring: Keyring,
-    /// Whether hourly budgets are counted.
-    pub limits: LimitsConfig,
-    /// The counters.
-    pub metrics: Arc<Metrics>,
-    /// The rules of one-time passwords.
-    pub otp: OtpConfig,
-    /// The guarded way out, to addresses that handlers name.
-    pub outbound: Outbound,
-    /// Runs the scripts of handlers.
+/// What runs and calls handlers.
+pub struct HandlerEngines {
+    /// Calls webhooks, and what scripts fetch. It checks the addresses.
+    pub outbound: Arc<Outbound>,
+    /// Runs scripts.
     pub scripts: Arc<ScriptEngine>,
-    /// Which text messages may be sent.
-    pub sms_policy: SmsPolicy,
-    /// The database, with its schema in place.
-    pub store: Store,
 }
 
 impl App {
-    /// Puts the parts together and loads the directory.
-    ///
-    /// # Faults
-    /// The database holds no installation, or one under another master key.
-    pub async fn assemble(parts: Parts) -> Result<App, Fault> {
-        let directory = Directory::load(&parts.store, &parts.keyring, &parts.scripts, None).await?;
-        warn_of_test_captcha(&parts.captcha, &directory);
-        Ok(App {
-            captcha: parts.captcha,
-            channels: parts.channels,
-            clock: parts.clock,
-            edge: Edge::new(parts.limits.rules_in_force(), Arc::clone(&parts.metrics)),
-            entropy: parts.entropy,
-            hasher: parts.hasher,
-            key_rules: parts.key_rules,
-            keyring: parts.keyring,
-            limits: parts.limits,
-            metrics: parts.metrics,
-            otp: parts.otp,
-            outbound: Arc::new(parts.outbound),
-            outbox_bell: Notify::new(),
-            scripts: parts.scripts,
-            sms_policy: parts.sms_policy,
-            store: Arc::new(parts.store),
-            templates: Templates::new(),
-            directory: ArcSwap::from_pointee(directory),
-            is_stale: AtomicBool::new(false),
-        })
-    }
-
     /// What an administrator has configured, as of at most a second ago.
     pub fn directory(&self) -> arc_swap::Guard<Arc<Directory>> {
         self.directory.load()
@@ -185,9 +145,14 @@ impl App {
         if version == before.version && !before.is_incomplete() {
             return Ok(false);
         }
-        let directory =
-            Directory::load(&self.store, &self.keyring, &self.scripts, Some(&before)).await?;
-        warn_of_test_captcha(&self.captcha, &directory);
+        let directory = Directory::load(
+            &self.store,
+            &self.keyring,
+            &self.handlers.scripts,
+            Some(&before),
+        )
+        .await?;
+        warn_of_test_captcha(&self.admission.captcha, &directory);
         self.directory.store(Arc::new(directory));
         Ok(true)
     }
@@ -214,7 +179,7 @@ impl App {
                 let contract = Contract::SendOneTimePassword;
                 handlers::usable(&self.directory(), name, contract).is_ok()
             }
-            _ => self.channels.is_available(channel),
+            _ => self.delivery.channels.is_available(channel),
         }
     }
 
@@ -224,7 +189,7 @@ impl App {
     }
 }
 
-/// Tells of the sites whose captchas nobody verifies in this process.
+/// Logs the sites whose captchas cannot be verified in this process.
 fn warn_of_test_captcha(captcha: &Captcha, directory: &Directory) {
     for entry in directory.sites() {
         let site = &entry.site;

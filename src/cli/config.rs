@@ -9,6 +9,7 @@ use serde_json::json;
 use super::output;
 use super::place::{Exit, MASTER_KEY, Place, read_keyring};
 use super::serve::lacks_relay;
+use crate::app::{email_gateway, sms_gateway};
 use crate::config::TEMPLATE;
 
 /// Writes, checks or prints the config.
@@ -99,8 +100,8 @@ fn check(place: &Place) -> Result<(), Exit> {
                 .map_err(|error| Exit::refused(format!("{key} = {}: {error}", path.display())))?;
         }
     }
-    super::assembly::check_relay(&config.smtp)?;
-    super::assembly::check_sms(&config.sms)?;
+    email_gateway(&config.smtp)?;
+    sms_gateway(&config.sms)?;
     if !place.has_config() {
         output::tell("note: no config file is named: these are the defaults of `vestibule dev`\n");
     } else if let Some(note) = lacks_relay(&config) {

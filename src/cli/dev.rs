@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::assembly::{World, assemble};
 use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_keyring};
 use super::process;
 use super::ready::{ENV_FILE, READY_FILE, Ready, echo_of, write_private, write_private_once};
 use super::seed::{self, Source};
+use crate::app::{App, World};
 use crate::config::Config;
 use crate::delivery::Inbox;
 use crate::emulator::{self, Emulator};
@@ -89,14 +89,11 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         admin_token_hash: admin_token.hash,
     };
     let world = World {
-        clock,
         entropy,
-        keyring,
-        metrics,
-        store,
         inbox: Some(inbox),
+        ..World::of_server(keyring, metrics, store)
     };
-    let app = assemble(&config, world).await?;
+    let app = Arc::new(App::assemble(&config, world).await?);
     let management_url = format!("http://{management}");
     let ready = Ready::of(&app, management_url, admin_token.text.expose().to_owned());
     let running = process::start(app, &config, listeners, true, emulator::router(emulator)).await?;

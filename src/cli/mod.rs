@@ -9,7 +9,6 @@
     reason = "this room talks to a terminal"
 )]
 
-mod assembly;
 mod backup;
 mod client;
 mod config;

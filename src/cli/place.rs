@@ -11,6 +11,7 @@ use vestibule_protocol::secret::Secret;
 
 use super::output;
 use super::resolve::Unresolved;
+use crate::app::AssemblyProblem;
 use crate::changes::Invalid;
 use crate::config::{self, Config, ConfigProblem};
 use crate::metrics::Metrics;
@@ -268,6 +269,15 @@ impl From<Fault> for Exit {
 impl From<ConfigProblem> for Exit {
     fn from(problem: ConfigProblem) -> Self {
         Exit::refused(problem.to_string())
+    }
+}
+
+impl From<AssemblyProblem> for Exit {
+    fn from(problem: AssemblyProblem) -> Self {
+        match problem {
+            AssemblyProblem::Config(problem) => Exit::from(problem),
+            AssemblyProblem::Fault(fault) => Exit::from(fault),
+        }
     }
 }
 

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::assembly::{World, assemble};
 use super::place::{Exit, Place, read_keyring};
 use super::process;
+use crate::app::{App, World};
 use crate::config::Config;
 use crate::endpoint::Listeners;
 use crate::metrics::Metrics;
-use crate::moment::{Clock, Entropy};
 use crate::store::Store;
 use crate::telemetry;
 
@@ -45,15 +44,8 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
             "{waiting} migration(s) wait: run `vestibule migrate up` with the same config first"
         )));
     }
-    let world = World {
-        clock: Clock::System,
-        entropy: Entropy::Os,
-        keyring,
-        metrics,
-        store,
-        inbox: None,
-    };
-    let app = assemble(&config, world).await?;
+    let world = World::of_server(keyring, metrics, store);
+    let app = Arc::new(App::assemble(&config, world).await?);
     let is_exposed = |ip: IpAddr| !ip.is_loopback();
     let is_bare = config.listen.tls_certificate_file.is_none() && config.proxies.trusted.is_empty();
     if is_bare {

@@ -20,7 +20,11 @@ pub(super) fn init(
         target,
         ..keys_of(arrival, presented)
     };
-    arrival.app.edge.take(Surface::Init, &keys, arrival.at)
+    arrival
+        .app
+        .admission
+        .rate_limiter
+        .take(Surface::Init, &keys, arrival.at)
 }
 
 /// A guest, who presents nothing.
@@ -32,7 +36,11 @@ pub(super) fn guest(arrival: &Arrival, client: &str) -> Result<(), Refusal> {
         client: Some(client),
         ..keys_of(arrival, &Presented::Nothing)
     };
-    arrival.app.edge.take(Surface::Guest, &keys, arrival.at)
+    arrival
+        .app
+        .admission
+        .rate_limiter
+        .take(Surface::Guest, &keys, arrival.at)
 }
 
 /// A request that presents a code, or a username and a password. It is kept until the answer is
@@ -104,7 +112,11 @@ pub(super) fn stepping<'a>(
 /// `RateLimited`.
 pub(super) fn unproven(arrival: &Arrival) -> Result<(), Refusal> {
     let keys = keys_of(arrival, &Presented::Nothing);
-    arrival.app.edge.take(Surface::Token, &keys, arrival.at)
+    arrival
+        .app
+        .admission
+        .rate_limiter
+        .take(Surface::Token, &keys, arrival.at)
 }
 
 impl<'a> Presenting<'a> {
@@ -113,7 +125,11 @@ impl<'a> Presenting<'a> {
         surface: Surface,
         keys: Keys<'a>,
     ) -> Result<Presenting<'a>, Refusal> {
-        arrival.app.edge.take(surface, &keys, arrival.at)?;
+        arrival
+            .app
+            .admission
+            .rate_limiter
+            .take(surface, &keys, arrival.at)?;
         Ok(Presenting {
             arrival,
             surface,
@@ -128,7 +144,11 @@ impl<'a> Presenting<'a> {
             surface,
             keys,
         } = self;
-        arrival.app.edge.give_back(surface, &keys, arrival.at);
+        arrival
+            .app
+            .admission
+            .rate_limiter
+            .give_back(surface, &keys, arrival.at);
     }
 }
 

@@ -127,7 +127,9 @@ impl ClientProof {
             site: Some(&visit.site.site.id),
             target: None,
         };
-        app.edge.take(Surface::Token, &keys, visit.at)?;
+        app.admission
+            .rate_limiter
+            .take(Surface::Token, &keys, visit.at)?;
         Ok(None)
     }
 
@@ -161,7 +163,9 @@ impl ClientProof {
             site: Some(&visit.site.site.id),
             target: None,
         };
-        app.edge.take(Surface::Token, &keys, visit.at)?;
+        app.admission
+            .rate_limiter
+            .take(Surface::Token, &keys, visit.at)?;
         let Identified {
             client,
             by,

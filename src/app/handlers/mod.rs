@@ -213,7 +213,7 @@ impl App {
                     argument: &call.argument,
                     at: call.caller.at,
                 };
-                let outcome = webhook::call(&self.outbound, asked).await;
+                let outcome = webhook::call(&self.handlers.outbound, asked).await;
                 let outcome = outcome.and_then(|answer| call.contract.check(answer));
                 let wall = Duration::from_secs_f64(stopwatch.seconds());
                 Done {
@@ -232,7 +232,7 @@ impl App {
     ) -> Done {
         let host = LiveHost {
             store: Arc::clone(&self.store),
-            outbound: Arc::clone(&self.outbound),
+            outbound: Arc::clone(&self.handlers.outbound),
             directory: Arc::clone(&call.directory),
             site: Arc::clone(call.caller.site),
             reach: call.reach.clone(),
@@ -246,7 +246,11 @@ impl App {
             at: call.caller.at,
             seed,
         };
-        let ran = self.scripts.run(program, asked, Arc::new(host)).await;
+        let ran = self
+            .handlers
+            .scripts
+            .run(program, asked, Arc::new(host))
+            .await;
         Done::of(call.contract, &ran, seed)
     }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use vestibule_protocol::headless::VerificationMethod;
 
 use super::find;
-use crate::cli::assembly;
+use crate::app::email_gateway;
 use crate::cli::place::{Exit, Installation, Place};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::{SendOutcome, SmtpRelay};
@@ -90,7 +90,7 @@ impl Mail {
         let config = place.load_config()?;
         let site = first_site(installation).await?;
         let row = self.row(installation, site.as_ref(), to.as_str())?;
-        let told = match assembly::relay(&config.smtp)? {
+        let told = match email_gateway(&config.smtp)? {
             Some(Gateway::Smtp { relay, from }) => {
                 let mail = OutgoingMail {
                     message_id: row.message_id,

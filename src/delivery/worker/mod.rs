@@ -71,7 +71,7 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     if timeout(STOPPING, rest).await.is_err() {
         tracing::warn!("messages in hand were left to the next start");
     }
-    for gateway in [&app.channels.email, &app.channels.sms] {
+    for gateway in [&app.delivery.channels.email, &app.delivery.channels.sms] {
         if let Gateway::Smtp { relay, .. } = gateway {
             relay.close_idle().await;
         }
@@ -99,7 +99,7 @@ impl Lane {
     /// the gateway takes messages at once: what would only wait for a connection waits in the database,
     /// where another node can take it and a crash does not delay it.
     async fn claim(&mut self, app: &Arc<App>) {
-        let connections = app.channels.gateway(self.channel).connections();
+        let connections = app.delivery.channels.gateway(self.channel).connections();
         let free = connections
             .unwrap_or(IN_HAND_MAX)
             .saturating_sub(self.in_hand.len());

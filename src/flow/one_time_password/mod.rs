@@ -170,6 +170,7 @@ pub fn check_number(
     let number = PhoneNumber::parse(recipient).ok();
     match (channel, number) {
         (VerificationMethod::Sms, Some(number)) => app
+            .delivery
             .sms_policy
             .check(&number)
             .map(|_| ())
@@ -189,7 +190,7 @@ fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBu
         Some(_) => None,
         None => PhoneNumber::parse(&order.recipient).ok(),
     };
-    let policy = &app.sms_policy;
+    let policy = &app.delivery.sms_policy;
     let budget = match number.map(|number| (policy.check(&number), number)) {
         Some((Ok(country), number)) => policy.budget(&number, country, visit.at),
         Some((Err(_), _)) if order.is_block_told => return Err(Refusal::TextMessageBlocked),
@@ -206,7 +207,9 @@ fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBu
 /// Codes of one hour, if they are counted at all.
 fn budget(app: &App, purpose: Purpose) -> Option<i64> {
     let codes_per_hour = app.otp_rules(purpose).codes_per_hour;
-    app.limits.enabled.then_some(codes_per_hour)
+    app.admission
+        .counts_codes_per_hour
+        .then_some(codes_per_hour)
 }
 
 struct Opening {

@@ -27,8 +27,8 @@ const EXCEPTION_BYTES_MAX: usize = 100;
 const MESSAGE_BYTES_MAX: usize = 1_024;
 const STACK_BYTES_MAX: usize = 4_096;
 
-/// What a script finds in its world. Left out are weak references, timers of the machine, and whatever else tells of it.
-type World = (
+/// The built-in objects that a script finds. Weak references and timers are left out: they depend on the machine.
+type Intrinsics = (
     intrinsic::Date,
     intrinsic::Eval,
     intrinsic::RegExpCompiler,
@@ -122,7 +122,7 @@ impl Sandbox {
         runtime.set_memory_limit(wires.limits.memory_bytes);
         let meter = Arc::clone(&wires);
         runtime.set_interrupt_handler(Some(Box::new(move || meter.meter.must_stop())));
-        let context = Context::custom::<World>(&runtime).map_err(broken)?;
+        let context = Context::custom::<Intrinsics>(&runtime).map_err(broken)?;
         let sandbox = Sandbox { context, wires };
         let loaded = sandbox.context.with(|ctx| {
             native::furnish(&ctx, &sandbox.wires).map_err(broken)?;

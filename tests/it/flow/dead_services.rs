@@ -314,7 +314,7 @@ async fn verifier_is_dead(database: Database) {
     let mut session = site.register(JANICE).await;
     let before = traces(&site).await;
     // A node that gives up soon, as configured ones do.
-    site.verifiers.deadline = Duration::from_millis(200);
+    site.config.captcha.timeout_ms = 200;
     let impatient = site.another_node().await;
     let site = Arc::new(site);
 

@@ -382,8 +382,8 @@ on_sqlite! {
         let record = last_record(&site).await;
         assert!(!record.is_whole && record.questions.is_empty());
         assert_eq!(record.argument["long"].as_str().unwrap().len(), 30_000);
-        let program = Program::compile(&site.app.scripts, "a.js", FIND).await.unwrap();
-        let replayed = replay(&site.app.scripts, &Arc::new(program), Contract::DiscoverUser, &record).await;
+        let program = Program::compile(&site.app.handlers.scripts, "a.js", FIND).await.unwrap();
+        let replayed = replay(&site.app.handlers.scripts, &Arc::new(program), Contract::DiscoverUser, &record).await;
         assert!(replayed.unwrap_err().contains("too large"));
     }
 }
@@ -409,7 +409,7 @@ on_both_databases! {
         let record = last_record(&site).await;
         // The world goes on: none of it is asked again.
         site.execute("UPDATE app_user SET email_key = 'gone', username_key = id").await;
-        let engine = &site.app.scripts;
+        let engine = &site.app.handlers.scripts;
         let run = async |source: &str| {
             let program = Program::compile(engine, "mine@1.js", source).await.unwrap();
             replay(engine, &Arc::new(program), Contract::CreateUser, &record).await.unwrap()
@@ -433,7 +433,7 @@ on_both_databases! {
 
 on_sqlite! {
     async fn the_templates_get_through_the_built_in_fixtures(site: Site) {
-        let engine = &site.app.scripts;
+        let engine = &site.app.handlers.scripts;
         for contract in Contract::ALL {
             let (word, source) = types::template(contract);
             let program = Program::compile(engine, word, source).await.unwrap_or_else(|problem| panic!("{word}: {problem}"));
@@ -454,7 +454,7 @@ on_sqlite! {
 
 on_sqlite! {
     async fn the_template_of_discovery_finds_by_address_order_and_phone_and_nobody_on_doubt(site: Site) {
-        let engine = &site.app.scripts;
+        let engine = &site.app.handlers.scripts;
         let (word, source) = types::template(Contract::DiscoverUser);
         let program = Arc::new(Program::compile(engine, word, source).await.unwrap());
         let mut found = Vec::new();

@@ -43,8 +43,8 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         }
     };
     let gateway = match message.channel.as_str() {
-        "email" => &app.channels.email,
-        _ => &app.channels.sms,
+        "email" => &app.delivery.channels.email,
+        _ => &app.delivery.channels.sms,
     };
     if let Some(reason) = contents.suppressed {
         if let Gateway::Inbox(inbox) = gateway {
@@ -155,7 +155,7 @@ fn count_text_message(app: &App, message: &ClaimedMessage, status: SmsStatus) {
     let number = PhoneNumber::parse(&message.recipient).ok();
     let country = number.and_then(|number| Country::of(&number));
     let cost_micros = match (status, country) {
-        (SmsStatus::Success, Some(country)) => app.sms_policy.cost_micros(country),
+        (SmsStatus::Success, Some(country)) => app.delivery.sms_policy.cost_micros(country),
         _ => 0,
     };
     let country = country.map_or("unknown", Country::as_str);
@@ -226,7 +226,10 @@ fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Wo
         if let Some(custom) = render_custom(app, name, contents.custom.as_deref(), &context) {
             return Ok(custom);
         }
-        let rendered = app.templates.render(name, &message.language, &context);
+        let rendered = app
+            .delivery
+            .templates
+            .render(name, &message.language, &context);
         return rendered
             .map(|mail| Worded {
                 template: message.template.clone(),
@@ -236,6 +239,7 @@ fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Wo
     }
     let host = variables.host.split(':').next();
     let text = app
+        .delivery
         .templates
         .render_sms(name, &message.language, host, &context)
         .map_err(|problem| problem.to_string())?;
@@ -293,8 +297,12 @@ pub(super) fn send_limit(gateway: &Gateway) -> Duration {
 
 /// The same for any message of a channel: text messages may go to a site's handler instead.
 pub(super) fn channel_limit(app: &App, channel: VerificationMethod) -> Duration {
-    let handler = app.outbound.deadline().max(app.scripts.limits().deadline);
-    let limit = send_limit(app.channels.gateway(channel));
+    let handler = app
+        .handlers
+        .outbound
+        .deadline()
+        .max(app.handlers.scripts.limits().deadline);
+    let limit = send_limit(app.delivery.channels.gateway(channel));
     match channel {
         VerificationMethod::Email => limit,
         VerificationMethod::Sms => limit.max(handler + WAIT_LIMIT),

@@ -7,22 +7,15 @@ mod on_sqlite;
 use std::sync::Arc;
 
 use serde_json::Value;
-use vestibule::app::{App, Parts};
-use vestibule::captcha::verifier::Captcha;
+use vestibule::app::{App, World};
 use vestibule::cli::seed::{self, Source};
-use vestibule::config::HandlersConfig;
-use vestibule::delivery::{Channels, Gateway};
-use vestibule::hashing::Hasher;
 use vestibule::metrics::Metrics;
 use vestibule::moment::Entropy;
-use vestibule::outbound::Names;
 use vestibule::refusal::FaultKind;
 use vestibule::sealing::Keyring;
 use vestibule::store::{Location, Store, Synchronous};
 
-use crate::fixture::{
-    Answer, Call, START, Site, guarded, on_both_databases, registration, scripts,
-};
+use crate::fixture::{Answer, Call, START, Site, on_both_databases, registration};
 
 /// An init call, by a token that was had before anything broke.
 async fn init(site: &Site, token: &str, username: &str) -> Answer {
@@ -67,22 +60,8 @@ on_both_databases! {
         let source = Source { store: &store, keyring: &keyring, entropy: &entropy, at: START };
         let fault = seed::installation(source).await.expect_err("the key is another");
         assert!(fault.to_string().contains("another master key"), "{fault}");
-        let assembled = App::assemble(Parts {
-            captcha: Captcha::new(site.verifiers.clone()).expect("an HTTP client"),
-            channels: Channels { email: Gateway::None, sms: Gateway::None },
-            clock: site.clock.clone(),
-            entropy,
-            hasher: Hasher::start(1, 1),
-            key_rules: site.app.key_rules,
-            keyring,
-            limits: site.app.limits.clone(),
-            metrics,
-            otp: site.app.otp.clone(),
-            outbound: guarded(&HandlersConfig::default(), Names::System),
-            scripts: scripts(&HandlersConfig::default()),
-            sms_policy: site.app.sms_policy.clone(),
-            store,
-        });
+        let world = World::of_server(keyring, metrics, store);
+        let assembled = App::assemble(&site.config, world);
         let fault = assembled.await.err().map(|fault| fault.to_string()).unwrap_or_default();
         assert!(fault.contains("another master key"), "{fault}");
         assert_eq!(site.count("SELECT COUNT(*) FROM installation").await, 1);

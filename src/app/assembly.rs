@@ -1,0 +1,154 @@
+//! The assembly of [`App`]: from a config and a [`World`] to an app.
+//!
+//! It is the only place that makes an [`App`]. A server, `vestibule dev` and the tests differ in their
+//! config and in their `World`, and in nothing else.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+
+use super::gateways::{email_gateway, sms_gateway};
+use super::{Admission, App, Delivery, Directory, HandlerEngines, warn_of_test_captcha};
+use crate::admission::Edge;
+use crate::captcha::verifier::{Captcha, Verifiers};
+use crate::config::{Config, ConfigProblem};
+use crate::delivery::template::Templates;
+use crate::delivery::{Channels, Gateway, Inbox};
+use crate::handler::script::ScriptEngine;
+use crate::hashing::Hasher;
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy};
+use crate::outbound::{AddressRule, Names, Outbound};
+use crate::refusal::Fault;
+use crate::sealing::Keyring;
+use crate::store::Store;
+
+/// What an app gets in addition to its config: everything that a test may replace.
+pub struct World {
+    /// What time it is.
+    pub clock: Clock,
+    /// The mail gateway, in place of the one that the config names.
+    pub email: Option<Gateway>,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// Takes the messages for which there is no gateway. `vestibule serve` has none. With an inbox the
+    /// app also answers captchas of the provider `test`.
+    pub inbox: Option<Arc<Inbox>>,
+    /// The keys under the master key.
+    pub keyring: Keyring,
+    /// The counters; the same that the store has.
+    pub metrics: Arc<Metrics>,
+    /// Resolves the names of hosts that handlers call.
+    pub names: Names,
+    /// The gateway of text messages, in place of the one that the config names.
+    pub sms: Option<Gateway>,
+    /// The database, with its schema in place.
+    pub store: Store,
+}
+
+impl World {
+    /// The world of a server: the system's clock, randomness and resolver, the gateways of the config,
+    /// and no inbox.
+    pub fn of_server(keyring: Keyring, metrics: Arc<Metrics>, store: Store) -> World {
+        World {
+            clock: Clock::System,
+            email: None,
+            entropy: Entropy::Os,
+            inbox: None,
+            keyring,
+            metrics,
+            names: Names::System,
+            sms: None,
+            store,
+        }
+    }
+}
+
+/// Why an app cannot be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyProblem {
+    /// A key of the config, or a file that it names, cannot be used.
+    #[error("{0}")]
+    Config(#[from] ConfigProblem),
+    /// The server failed: see [`App::assemble`].
+    #[error("{0}")]
+    Fault(#[from] Fault),
+}
+
+impl App {
+    /// Assembles an app and loads the directory. Connects to the database only.
+    ///
+    /// # Errors
+    /// The config names a gateway that cannot be used; or the database is unavailable, holds no
+    /// installation, or holds one under another master key.
+    pub async fn assemble(config: &Config, world: World) -> Result<App, AssemblyProblem> {
+        let is_test_captcha_allowed = world.inbox.is_some();
+        let delivery = Delivery {
+            channels: channels(config, world.inbox, world.email, world.sms)?,
+            sms_policy: config.sms_policy().map_err(ConfigProblem::Rule)?,
+            templates: Templates::new(),
+        };
+        let admission = Admission {
+            captcha: Captcha::new(Verifiers {
+                is_test_allowed: is_test_captcha_allowed,
+                ..config.verifiers().map_err(ConfigProblem::Rule)?
+            })?,
+            counts_codes_per_hour: config.limits.enabled,
+            rate_limiter: Edge::new(config.limits.rules_in_force(), Arc::clone(&world.metrics)),
+        };
+        let rule = AddressRule {
+            names: world.names,
+            ..config.handlers.address_rule()
+        };
+        let handlers = HandlerEngines {
+            outbound: Arc::new(Outbound::guarded(config.handlers.bounds(), rule)?),
+            scripts: Arc::new(ScriptEngine::new(config.handlers.script_limits())?),
+        };
+        let (store, keyring) = (world.store, world.keyring);
+        let directory = Directory::load(&store, &keyring, &handlers.scripts, None).await?;
+        warn_of_test_captcha(&admission.captcha, &directory);
+        Ok(App {
+            admission,
+            clock: world.clock,
+            delivery,
+            directory: ArcSwap::from_pointee(directory),
+            entropy: world.entropy,
+            handlers,
+            hasher: Hasher::start(config.hashing_threads(), config.hashing.queue),
+            is_stale: AtomicBool::new(false),
+            key_rules: config.keys.rules(),
+            keyring,
+            metrics: world.metrics,
+            otp: config.otp.clone(),
+            outbox_bell: Notify::new(),
+            store: Arc::new(store),
+        })
+    }
+}
+
+/// The gateway of each channel: the world's, the config's, the inbox, or none.
+fn channels(
+    config: &Config,
+    inbox: Option<Arc<Inbox>>,
+    email: Option<Gateway>,
+    sms: Option<Gateway>,
+) -> Result<Channels, AssemblyProblem> {
+    let otherwise = || match &inbox {
+        Some(inbox) => Gateway::Inbox(Arc::clone(inbox)),
+        None => Gateway::None,
+    };
+    let email = match email {
+        Some(gateway) => Some(gateway),
+        None => email_gateway(&config.smtp)?,
+    };
+    let sms = match sms {
+        Some(gateway) => Some(gateway),
+        None => sms_gateway(&config.sms)?,
+    };
+    Ok(Channels {
+        email: email.unwrap_or_else(otherwise),
+        sms: sms.unwrap_or_else(otherwise),
+    })
+}
