@@ -8,6 +8,8 @@
 use std::fmt;
 
 use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
+use vestibule_protocol::form::FormError;
+use vestibule_protocol::headless::InvalidParams;
 
 /// Why we say no.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -485,6 +487,27 @@ pub enum Failure {
     Refused(Refusal),
     /// We broke.
     Broken(Fault),
+}
+
+impl From<FormError> for Refusal {
+    fn from(error: FormError) -> Refusal {
+        let reason = match error {
+            FormError::ControlCharacter(name) => format!("control character in parameter: {name}"),
+            FormError::Duplicate(name) => format!("duplicate parameter: {name}"),
+            FormError::NotUtf8 => String::from("the form is not UTF-8"),
+            FormError::TooMany => String::from("too many parameters"),
+        };
+        Refusal::FormMalformed { reason }
+    }
+}
+
+impl From<InvalidParams> for Refusal {
+    fn from(invalid: InvalidParams) -> Refusal {
+        Refusal::ParametersInvalid {
+            field: invalid.field,
+            reason: invalid.reason.to_owned(),
+        }
+    }
 }
 
 impl From<Refusal> for Failure {

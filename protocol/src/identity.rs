@@ -121,6 +121,17 @@ pub struct Urls {
     pub custom_domain: String,
 }
 
+impl Photos {
+    /// The pictures of every user: both members name the standard picture below the base URL of the site.
+    /// Both are always sent, because the mobile SDKs stop parsing at a missing one.
+    pub fn below(base_url: &str) -> Photos {
+        Photos {
+            picture: format!("{base_url}/profilephoto/005/F"),
+            thumbnail: format!("{base_url}/profilephoto/005/T"),
+        }
+    }
+}
+
 impl Urls {
     /// All of them, below the base URL of the site (without a trailing slash). `version` is the query parameter of
     /// that name: a number such as `60.0`, or `latest`, replaces `{version}`; anything else leaves the placeholder

@@ -45,10 +45,7 @@ impl App {
         request: Result<R, InvalidParams>,
     ) -> Result<(Admitted, R), Failure> {
         let trust = admission::check(knock.requirement, knock.presented, knock.captcha.is_some())?;
-        let request = request.map_err(|invalid| Refusal::ParametersInvalid {
-            field: invalid.field,
-            reason: invalid.reason.to_owned(),
-        })?;
+        let request = request.map_err(Refusal::from)?;
         let captcha = match (knock.requirement.captcha, knock.captcha) {
             (CaptchaRule::Required, Some(proof)) => Some(self.verify(visit, proof).await?),
             _ => None,

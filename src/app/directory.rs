@@ -292,6 +292,12 @@ impl Directory {
         self.profiles.get(id)
     }
 
+    /// The user type of a profile; empty if the profile does not exist.
+    pub fn user_type(&self, profile_id: &str) -> &str {
+        self.profile(profile_id)
+            .map_or("", |profile| profile.user_type.as_str())
+    }
+
     /// The profile with a record id or a name.
     pub fn find_profile(&self, id_or_name: &str) -> Option<&Arc<Profile>> {
         self.profiles
@@ -399,6 +405,9 @@ impl SiteEntry {
         format!("{}/id/{org_id}/{user_id}", self.site.base_url)
     }
 }
+
+/// The user type of a guest.
+pub const GUEST_USER_TYPE: &str = "GUEST";
 
 /// The record id of a site's guest user, whom all its guests' tokens speak for.
 ///

@@ -47,7 +47,7 @@ pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, Holder};
 pub use admit::{Admitted, Knock};
 pub use assembly::{AssemblyProblem, World};
-pub use directory::{CAPTCHA_SECRET_OWNER, Directory, SiteEntry, guest_user_id};
+pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};
 pub use visit::{Place, Visit};

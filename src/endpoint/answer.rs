@@ -71,14 +71,14 @@ pub(super) fn not_found() -> Response {
     private(StatusCode::NOT_FOUND, Format::Json, body)
 }
 
-/// Says no, or admits a fault.
-pub(crate) fn refuse(
+/// Writes a failure: a refusal, or a fault of the server.
+pub(super) fn refuse(
     arrival: &Arrival,
-    failure: impl Into<Failure>,
+    failure: Failure,
     shape: Shape,
     format: Format,
 ) -> Response {
-    match failure.into() {
+    match failure {
         Failure::Refused(refusal) => {
             tracing::debug!(request = %arrival.request_id, refusal = %refusal.name(), "refused");
             say_no(&refusal, shape, format)

@@ -1,31 +1,23 @@
-//! Arrival: a placed request, as the endpoints see it. Headers that may come once, the body under its
-//! limits, the answer's format.
+//! The arrival of a request: everything that the endpoints know of it besides its content, which is
+//! `content`'s. Headers that may be sent once are read here, and those that choose how an answer is
+//! written.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use http::header::{ACCEPT, CONTENT_ENCODING, USER_AGENT};
+use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
-use tokio::time::timeout;
-use vestibule_protocol::format::Format;
+use vestibule_protocol::format::{Format, Layout};
 
 use crate::app::{App, Place, SiteEntry};
 use crate::flow::Visit;
 use crate::moment::Moment;
-use crate::refusal::{Failure, Refusal};
-
-/// Largest request body, in bytes: a 16,000-byte password as escaped JSON, with room for the rest.
-pub const BODY_BYTES_MAX: usize = 128 * 1024;
-
-/// How long a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::refusal::Refusal;
 
 /// As much of a `User-Agent` as is passed on, in characters.
 const USER_AGENT_LENGTH_MAX: usize = 512;
 
-/// A placed request.
+/// A request whose site and endpoint are known.
 pub struct Arrival {
     pub app: Arc<App>,
     pub site: Arc<SiteEntry>,
@@ -38,12 +30,10 @@ pub struct Arrival {
     pub path: String,
     pub query: Option<String>,
     pub headers: HeaderMap,
-    // A body may be sent to another thread and not be looked at from two; stories share the rest.
-    pub(super) body: Mutex<Option<Body>>,
 }
 
 impl Arrival {
-    /// What the stories are told of the request.
+    /// What the flows and grants need to know of the request besides its parameters.
     pub fn visit(&self) -> Visit {
         Visit {
             site: Arc::clone(&self.site),
@@ -59,7 +49,7 @@ impl Arrival {
         }
     }
 
-    /// A header that may come once. Two different values are refused, not picked from (HTTP-11).
+    /// A header that may be sent once. Of two different values none is chosen (HTTP-11).
     ///
     /// # Refusals
     /// `FormMalformed`.
@@ -81,32 +71,6 @@ impl Arrival {
         Ok(Some(text.trim()))
     }
 
-    /// The body, up to the limit.
-    ///
-    /// # Refusals
-    /// `BodyTooLarge`, `ContentEncodingUnsupported`, `FormMalformed` when it does not come in time.
-    pub async fn body(&mut self) -> Result<Bytes, Failure> {
-        let is_encoded = self
-            .headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-        if is_encoded {
-            return Err(Refusal::ContentEncodingUnsupported.into());
-        }
-        let body = self
-            .body
-            .get_mut()
-            .ok()
-            .and_then(Option::take)
-            .unwrap_or_else(Body::empty);
-        let read = timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES_MAX)).await;
-        let too_slow = || Refusal::FormMalformed {
-            reason: String::from("the body did not come in time"),
-        };
-        read.map_err(|_| too_slow())?
-            .map_err(|_| Refusal::BodyTooLarge.into())
-    }
-
     /// The answer format that `format` or `Accept` asks for.
     ///
     /// # Refusals
@@ -117,6 +81,16 @@ impl Arrival {
             .get(ACCEPT)
             .and_then(|value| value.to_str().ok());
         Format::choose(parameter, accept).map_err(|_| Refusal::FormatUnknown)
+    }
+
+    /// Whether the answer is indented: `X-PrettyPrint: 1`.
+    pub fn layout(&self) -> Layout {
+        let value = self.headers.get("x-prettyprint");
+        if value.is_some_and(|value| value.as_bytes() == b"1") {
+            Layout::Pretty
+        } else {
+            Layout::Compact
+        }
     }
 }
 

@@ -5,15 +5,13 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde_json::json;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::format::Format;
 use vestibule_protocol::secret::Secret;
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::refuse;
 use crate::client::{Possession, PresentedAttestation};
-use crate::refusal::Refusal;
+use crate::refusal::{Failure, Refusal};
 
 /// The attestation.
 const ATTESTATION: &str = "oauth-client-attestation";
@@ -79,12 +77,14 @@ pub(super) fn renew(arrival: &Arrival, response: &mut Response) {
 }
 
 /// `POST /services/oauth2/attestation_challenge`.
-pub(super) fn challenge(arrival: &Arrival) -> Response {
+///
+/// # Refusals
+/// `FirstPartySiteDisabled`.
+pub(super) fn challenge(arrival: &Arrival) -> Result<Response, Failure> {
     if !arrival.site.site.settings.is_first_party_apps_allowed {
-        let refusal = Refusal::FirstPartySiteDisabled;
-        return refuse(arrival, refusal, Shape::OAuth, Format::Json);
+        return Err(Refusal::FirstPartySiteDisabled.into());
     }
     let challenge = arrival.app.attestation_challenge(&arrival.visit());
     let body = json!({"attestation_challenge": challenge}).to_string();
-    private(StatusCode::OK, Format::Json, body)
+    Ok(private(StatusCode::OK, Format::Json, body))
 }

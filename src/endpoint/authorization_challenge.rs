@@ -4,7 +4,6 @@
 
 use axum::response::Response;
 use http::Method;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
 use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::{
@@ -14,21 +13,24 @@ use vestibule_protocol::strict_json;
 
 use super::answer::private;
 use super::arrival::{Arrival, status};
-use super::{attestation, limited, refuse, visitor};
+use super::content::Content;
+use super::{attestation, limited, visitor};
 use crate::admission::Surface;
 use crate::flow::{addressee, first_party};
 use crate::refusal::{Failure, Refusal};
 
 /// Answers in the words of an endpoint.
-pub(super) async fn answer(arrival: &mut Arrival, words: AnswerWords) -> Response {
-    let taken = match arrival.body().await {
-        Ok(body) => take(arrival, words, &body).await,
-        Err(failure) => Err(failure),
-    };
-    match taken {
-        Ok(answer) => render(&answer, words),
-        Err(failure) => refuse(arrival, failure, Shape::OAuth, Format::Json),
-    }
+///
+/// # Refusals
+/// As of [`first_party::prove`] and [`first_party::answer`].
+pub(super) async fn answer(
+    arrival: &Arrival,
+    content: &Content,
+    words: AnswerWords,
+) -> Result<Response, Failure> {
+    let answer = take(arrival, words, &content.body).await?;
+    let code = status(answer.http_status());
+    Ok(private(code, Format::Json, answer.to_json(words)))
 }
 
 /// Whether a request at the authorization endpoint is meant for this one.
@@ -45,21 +47,6 @@ pub(super) fn is_meant(arrival: &Arrival, body: &[u8]) -> bool {
     }
 }
 
-/// Answers a request that came to the authorization endpoint.
-///
-/// # Refusals
-/// As of [`first_party::prove`] and [`first_party::answer`].
-pub(super) async fn at_authorize(arrival: &Arrival, body: &[u8]) -> Result<Response, Failure> {
-    let words = AnswerWords::Documented;
-    let answer = take(arrival, words, body).await?;
-    Ok(render(&answer, words))
-}
-
-fn render(answer: &ChallengeAnswer, words: AnswerWords) -> Response {
-    let code = status(answer.http_status());
-    private(code, Format::Json, answer.to_json(words))
-}
-
 async fn take(
     arrival: &Arrival,
     words: AnswerWords,
@@ -71,10 +58,7 @@ async fn take(
         AnswerWords::Standard => Some(VerificationMethod::Email),
     };
     let request = ChallengeRequest::parse(arrival.query.as_deref(), body, default_method);
-    let request = request.map_err(|invalid| Refusal::ParametersInvalid {
-        field: invalid.field,
-        reason: invalid.reason.to_owned(),
-    })?;
+    let request = request.map_err(Refusal::from)?;
     if matches!(request.step, ChallengeStep::Reset { .. }) && words == AnswerWords::Documented {
         return Err(Refusal::ParametersInvalid {
             field: String::from("challenge_type"),

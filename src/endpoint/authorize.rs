@@ -9,18 +9,17 @@ use vestibule_protocol::authorization::{
     AuthorizationAnswer, AuthorizationRequest, redirect_location,
 };
 use vestibule_protocol::basic::{BasicCredentials, parse_user};
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
-use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::{
-    AuthRequestType, HINT_LENGTH_MAX, VerificationMethod, parse_customdata,
+    AnswerWords, AuthRequestType, HINT_LENGTH_MAX, VerificationMethod, parse_customdata,
 };
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
 use super::answer::redirect;
 use super::arrival::Arrival;
-use super::{attempt, authorization_challenge, limited, token, visitor};
+use super::content::Content;
+use super::{authorization_challenge, limited, visitor};
 use crate::admission::Surface;
 use crate::client::AccessTokenFormat;
 use crate::flow::addressee::Named;
@@ -30,22 +29,13 @@ use crate::flow::{Visit, addressee, guest, passwordless_login, registration, use
 use crate::refusal::{Failure, Refusal};
 
 /// Answers.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    attempt!(
-        arrival,
-        Shape::OAuth,
-        Format::Json,
-        authorize(arrival).await
-    )
-}
-
-async fn authorize(arrival: &mut Arrival) -> Result<Response, Failure> {
-    let body = arrival.body().await?;
-    if authorization_challenge::is_meant(arrival, &body) {
-        return authorization_challenge::at_authorize(arrival, &body).await;
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
+    if authorization_challenge::is_meant(arrival, &content.body) {
+        let words = AnswerWords::Documented;
+        return authorization_challenge::answer(arrival, &content, words).await;
     }
-    let parameters =
-        Parameters::parse(arrival.query.as_deref(), &body).map_err(token::malformed)?;
+    let parameters = Parameters::parse(arrival.query.as_deref(), &content.body);
+    let parameters = parameters.map_err(Refusal::from)?;
     let request =
         AuthorizationRequest::parse(parameters).map_err(|too_long| Refusal::FormMalformed {
             reason: format!("parameter too long: {}", too_long.parameter),

@@ -8,14 +8,12 @@ use axum::response::Response;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
 use vestibule_protocol::format::Format;
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, token};
-use crate::refusal::Refusal;
+use crate::refusal::{Failure, Refusal};
 
 /// Names that a redirect may carry.
 const NAMES: [&str; 6] = [
@@ -31,8 +29,8 @@ const NAMES: [&str; 6] = [
 const QUERY_BYTES_MAX: usize = 16 * 1024;
 
 /// Answers.
-pub(super) fn answer(arrival: &Arrival) -> Response {
-    let members = attempt!(arrival, Shape::OAuth, Format::Json, members(arrival));
+pub(super) fn answer(arrival: &Arrival) -> Result<Response, Failure> {
+    let members = members(arrival)?;
     let mut response = private(
         StatusCode::OK,
         Format::Json,
@@ -42,7 +40,7 @@ pub(super) fn answer(arrival: &Arrival) -> Response {
         HeaderName::from_static("referrer-policy"),
         HeaderValue::from_static("no-referrer"),
     );
-    response
+    Ok(response)
 }
 
 fn members(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
@@ -50,8 +48,8 @@ fn members(arrival: &Arrival) -> Result<Map<String, Value>, Refusal> {
     if query.len() > QUERY_BYTES_MAX {
         return Err(Refusal::BodyTooLarge);
     }
-    // Nothing is decided by what stands here, so of two values the first is repeated.
-    let parameters = Parameters::parse_first(query).map_err(token::malformed)?;
+    // Nothing is decided by these values, so of two the first is repeated.
+    let parameters = Parameters::parse_first(query)?;
     let known = NAMES
         .iter()
         .filter_map(|name| Some((*name, parameters.get(name)?)));

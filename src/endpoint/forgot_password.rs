@@ -2,55 +2,40 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{
-    CaptchaProof, ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase,
-};
+use vestibule_protocol::headless::{CaptchaProof, ForgotPassword, ForgotPasswordPhase};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, bearer, limited};
+use super::content::Content;
+use super::{bearer, limited};
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
 
 /// Answers.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    let answer = attempt!(
-        arrival,
-        Shape::Headless,
-        Format::Json,
-        either(arrival).await
-    );
-    private(StatusCode::OK, Format::Json, answer.to_json())
-}
-
-async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> {
-    let body = arrival.body().await?;
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
     let presented = bearer::presented(arrival).await?;
-    let request = ForgotPassword::parse(&body);
+    let request = ForgotPassword::parse(&content.body);
+    let is_second = ForgotPassword::is_second_phase(&content.body);
     let captcha = match &request {
         Ok(request) => match &request.phase {
             ForgotPasswordPhase::Ask { captcha, .. } => captcha.clone(),
             ForgotPasswordPhase::Choose { .. } => None,
         },
-        Err(_) => CaptchaProof::of_body(&body),
+        Err(_) => CaptchaProof::of_body(&content.body),
     };
     let target = request.as_ref().ok().and_then(|request| {
         let username = request.username.as_deref();
         username.or(request.login_hint.as_deref())
     });
-    let is_second = request
-        .as_ref()
-        .is_ok_and(|request| matches!(request.phase, ForgotPasswordPhase::Choose { .. }));
     let target = target.map(addressee::compared);
-    let presenting = match is_second {
-        true => Some(limited::resetting(arrival, &presented, target.as_deref())?),
-        false => {
-            limited::init(arrival, &presented, target.as_deref())?;
-            None
-        }
+    // A second phase that cannot be parsed compares no code, so it is limited like a first one.
+    let presenting = if is_second && request.is_ok() {
+        Some(limited::resetting(arrival, &presented, target.as_deref())?)
+    } else {
+        limited::init(arrival, &presented, target.as_deref())?;
+        None
     };
     let (app, visit) = (&arrival.app, arrival.visit());
     let answer = flow::forgot_password::forgot_password(
@@ -58,12 +43,12 @@ async fn either(arrival: &mut Arrival) -> Result<ForgotPasswordAnswer, Failure> 
         &visit,
         &presented,
         captcha.as_ref(),
-        ForgotPassword::is_second_phase(&body),
+        is_second,
         request,
     )
     .await?;
     if let Some(presenting) = presenting {
         presenting.succeeded();
     }
-    Ok(answer)
+    Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

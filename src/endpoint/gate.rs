@@ -5,8 +5,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -81,10 +81,10 @@ pub(super) async fn serve(
         route,
         cors,
         arrival,
-    } = gate.place(peer, parts, body, is_secure, &request_id);
+    } = gate.place(peer, parts, is_secure, &request_id);
     let mut response = match arrival {
         Ok(None) => cors.preflight(),
-        Ok(Some(mut arrival)) => answer(&mut arrival, &route).await,
+        Ok(Some(arrival)) => answer(&arrival, body, &route).await,
         Err(refusal) => refuse_unplaced(&request_id, &refusal, route.shape),
     };
     cors.apply(&mut response);
@@ -105,27 +105,20 @@ struct Placed {
     arrival: Result<Option<Arrival>, Refusal>,
 }
 
-/// A panic is a defect of ours in one request; it must not take the others along.
-async fn answer(arrival: &mut Arrival, route: &Route) -> Response {
-    let answered = AssertUnwindSafe(dispatch(arrival, route))
+/// Answers a request. A panic in an endpoint is a fault of this one request: the others go on.
+async fn answer(arrival: &Arrival, body: Body, route: &Route) -> Response {
+    let answered = AssertUnwindSafe(dispatch(arrival, body, route))
         .catch_unwind()
         .await;
     answered.unwrap_or_else(|_| {
         let fault = Fault::described("answering", "an endpoint panicked".into());
-        refuse(arrival, fault, route.shape, Format::Json)
+        refuse(arrival, fault.into(), route.shape, Format::Json)
     })
 }
 
 impl Gate {
     /// Finds the route, and the site, or the reason why there is none.
-    fn place(
-        &self,
-        peer: SocketAddr,
-        parts: Parts,
-        body: Body,
-        is_secure: bool,
-        request_id: &str,
-    ) -> Placed {
+    fn place(&self, peer: SocketAddr, parts: Parts, is_secure: bool, request_id: &str) -> Placed {
         let (path, well_known) = without_insertion(parts.uri.path());
         let directory = self.app.directory();
         let site = directory.resolve(authority(&parts), path);
@@ -156,7 +149,6 @@ impl Gate {
                     path,
                     query: parts.uri.query().map(str::to_owned),
                     headers: parts.headers,
-                    body: Mutex::new(Some(body)),
                 })
             });
         Placed {

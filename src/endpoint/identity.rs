@@ -5,51 +5,29 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::form::Parameters;
-use vestibule_protocol::format::Format;
 use vestibule_protocol::identifier::RecordId;
-use vestibule_protocol::identity::{Identity, Status, Urls};
+use vestibule_protocol::identity::{Identity, Photos, Status, Urls};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::userinfo::{GUEST, layout, parameters, photos, user_type};
-use super::{attempt, bearer};
-use crate::app::Bearer;
+use super::bearer;
+use super::content::Content;
+use crate::app::{Bearer, GUEST_USER_TYPE};
 use crate::identity::utc_offset_millis;
 use crate::refusal::{Failure, Refusal};
 
 /// Answers.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    let parameters = attempt!(
-        arrival,
-        Shape::OAuth,
-        Format::Json,
-        parameters(arrival).await
-    );
-    let format = attempt!(
-        arrival,
-        Shape::OAuth,
-        Format::Json,
-        arrival.format(parameters.get("format"))
-    );
-    let identity = attempt!(
-        arrival,
-        Shape::OAuth,
-        format,
-        identity(arrival, &parameters).await
-    );
-    private(
-        StatusCode::OK,
-        format,
-        identity.render(format, layout(arrival)),
-    )
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
+    let identity = identity(arrival, &content.parameters).await?;
+    let body = identity.render(content.format, arrival.layout());
+    Ok(private(StatusCode::OK, content.format, body))
 }
 
 async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity, Failure> {
     let bearer = bearer::reader(arrival, None).await?;
     let directory = arrival.app.directory();
-    // Only the token's own user, and the answer does not tell whether another exists.
+    // Only the user of the token is shown, and the answer does not disclose whether another exists.
     let user_id = match &bearer {
         Bearer::Guest(_) => &arrival.site.guest_user_id,
         Bearer::User(holder) => &holder.user.id,
@@ -69,7 +47,7 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
         nick_name: Some(user.nickname().to_owned()),
         display_name: Some(user.display_name()),
         email_verified: Some(user.email_verified_at.is_some()),
-        photos: Some(photos(base_url)),
+        photos: Some(Photos::below(base_url)),
         addr_street: None,
         addr_city: None,
         addr_state: None,
@@ -79,7 +57,7 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
         status: Status::default(),
         urls: Some(Urls::below(base_url, &user.id, parameters.get("version"))),
         active: user.check_active().is_ok(),
-        user_type: user_type(arrival, &user.profile_id),
+        user_type: directory.user_type(&user.profile_id).to_owned(),
         language: user.locale.clone(),
         locale: user.locale.clone(),
         utc_offset: user.utc_offset_millis(arrival.at),
@@ -97,7 +75,7 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
     })
 }
 
-/// What there is to say of somebody who has not said who they are, in the locale of the site.
+/// The members of a guest, of whom no user data is known, in the locale of the site.
 fn guest(arrival: &Arrival, org_id: &str) -> Identity {
     let (site, user_id) = (&arrival.site.site, &arrival.site.guest_user_id);
     let settings = &site.settings;
@@ -125,7 +103,7 @@ fn guest(arrival: &Arrival, org_id: &str) -> Identity {
         status: Status::default(),
         urls: None,
         active: true,
-        user_type: GUEST.to_owned(),
+        user_type: GUEST_USER_TYPE.to_owned(),
         language: settings.default_locale.clone(),
         locale: settings.default_locale.clone(),
         utc_offset: utc_offset_millis(&settings.default_timezone, arrival.at),

@@ -2,36 +2,24 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::revocation::{Introspection, TokenQuestion};
+use vestibule_protocol::revocation::TokenQuestion;
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::attempt;
-use super::token::client_headers;
-use super::userinfo::parameters;
+use super::client_headers;
+use super::content::Content;
 use crate::grant;
 use crate::refusal::{Failure, Refusal};
 
 /// Answers in JSON.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    let said = attempt!(
-        arrival,
-        Shape::OAuth,
-        Format::Json,
-        introspect(arrival).await
-    );
-    private(StatusCode::OK, Format::Json, said.to_json())
-}
-
-async fn introspect(arrival: &mut Arrival) -> Result<Introspection, Failure> {
-    let parameters = parameters(arrival).await?;
-    // Here the token is to stay good, so it must not stand where URLs are logged.
-    if parameters.came_in_query("token") {
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
+    // The token stays valid, so it must not be sent in a URL, which is logged.
+    if content.parameters.came_in_query("token") {
         return Err(Refusal::CredentialsMisplaced.into());
     }
-    let question = TokenQuestion::parse(parameters);
-    let headers = client_headers(arrival)?;
-    grant::introspect(&arrival.app, &arrival.visit(), question, headers).await
+    let question = TokenQuestion::parse(content.parameters);
+    let headers = client_headers::parse(arrival)?;
+    let found = grant::introspect(&arrival.app, &arrival.visit(), question, headers).await?;
+    Ok(private(StatusCode::OK, Format::Json, found.to_json()))
 }

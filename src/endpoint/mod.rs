@@ -1,9 +1,10 @@
 //! Endpoints: the public listener, one thin file per protocol endpoint.
 //!
-//! This page shows every route. A request is first placed: which site is it for, did it come in
-//! clear, from where (`arrival`). Then its path below the site's prefix chooses a file, which parses,
-//! asks a story and writes the answer. What every answer has in common stands in `answer`, and which
-//! pages may read it in `cors`.
+//! This page shows every route. The request's site, scheme and client address are determined first
+//! (`gate`, `arrival`). The path below the site's prefix chooses the route, and with it the endpoint,
+//! the shape of its errors and the content that it reads (`content`). The endpoint's file parses, calls
+//! a flow or a grant, and returns the answer or a failure; the dispatcher writes the failure. What all
+//! answers have in common is in `answer`, and which web pages may read them in `cors`.
 
 mod acceptor;
 mod answer;
@@ -12,6 +13,8 @@ mod attestation;
 mod authorization_challenge;
 mod authorize;
 mod bearer;
+mod client_headers;
+mod content;
 mod cors;
 mod discovery;
 mod echo;
@@ -29,19 +32,22 @@ mod token;
 mod userinfo;
 mod visitor;
 
+use axum::body::Body;
 use axum::response::Response;
 use http::Method;
 use vestibule_protocol::error::Shape;
+use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::AnswerWords;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Failure, Refusal};
 use answer::refuse;
 use arrival::Arrival;
+use content::{Content, ContentKind};
 use cors::Readers;
 pub use gate::{Gate, RequestIds};
 pub use listener::{Listeners, Started, router, start};
 
-/// An endpoint: its name in the metrics, its methods, and how it words its refusals.
+/// An endpoint: its name in the metrics, its methods, and the shape of its errors.
 struct Route {
     name: &'static str,
     allow: &'static str,
@@ -134,7 +140,28 @@ fn route(path: &str) -> Route {
 }
 
 impl Route {
-    /// Whose pages may read the answers.
+    /// The content that the endpoint reads.
+    fn content(&self) -> ContentKind {
+        match self.endpoint {
+            Endpoint::AttestationChallenge
+            | Endpoint::AuthConfiguration
+            | Endpoint::Echo
+            | Endpoint::Keys
+            | Endpoint::Metadata
+            | Endpoint::Unknown => ContentKind::Nothing,
+            Endpoint::AuthorizationChallenge(_)
+            | Endpoint::Authorize
+            | Endpoint::ForgotPassword
+            | Endpoint::PasswordlessLogin
+            | Endpoint::Registration => ContentKind::Body,
+            Endpoint::Introspect | Endpoint::Revoke => ContentKind::Form,
+            Endpoint::Identity | Endpoint::Token | Endpoint::Userinfo => {
+                ContentKind::FormWithFormat
+            }
+        }
+    }
+
+    /// Which web pages may read the answers.
     fn readers(&self) -> Readers {
         match self.endpoint {
             Endpoint::AuthConfiguration | Endpoint::Echo | Endpoint::Keys | Endpoint::Metadata => {
@@ -156,27 +183,18 @@ impl Route {
     }
 }
 
-async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
-    let mut response = match route.endpoint {
-        Endpoint::AttestationChallenge => attestation::challenge(arrival),
-        Endpoint::AuthConfiguration => discovery::auth_configuration(arrival),
-        Endpoint::AuthorizationChallenge(words) => {
-            authorization_challenge::answer(arrival, words).await
+/// Reads the content of a request, calls its endpoint, and writes the failure if there is one: in the
+/// route's shape, and in the format of the answer as far as it is known.
+async fn dispatch(arrival: &Arrival, body: Body, route: &Route) -> Response {
+    let (answered, format) = match Content::read(arrival, body, route.content()).await {
+        Ok(content) => {
+            let format = content.format;
+            (call(arrival, content, route.endpoint).await, format)
         }
-        Endpoint::Authorize => authorize::answer(arrival).await,
-        Endpoint::Echo => echo::answer(arrival),
-        Endpoint::ForgotPassword => forgot_password::answer(arrival).await,
-        Endpoint::Identity => identity::answer(arrival).await,
-        Endpoint::Introspect => introspect::answer(arrival).await,
-        Endpoint::Keys => discovery::keys(arrival),
-        Endpoint::Metadata => discovery::metadata(arrival),
-        Endpoint::PasswordlessLogin => passwordless_login::answer(arrival).await,
-        Endpoint::Registration => registration::answer(arrival).await,
-        Endpoint::Revoke => revoke::answer(arrival).await,
-        Endpoint::Token => token::answer(arrival).await,
-        Endpoint::Unknown => answer::not_found(),
-        Endpoint::Userinfo => userinfo::answer(arrival).await,
+        Err(failure) => (Err(failure), Format::Json),
     };
+    let mut response =
+        answered.unwrap_or_else(|failure| refuse(arrival, failure, route.shape, format));
     if matches!(
         route.endpoint,
         Endpoint::AuthorizationChallenge(AnswerWords::Standard)
@@ -187,13 +205,29 @@ async fn dispatch(arrival: &mut Arrival, route: &Route) -> Response {
     response
 }
 
-/// Unwraps a result, or answers the refusal.
-macro_rules! attempt {
-    ($arrival:expr, $shape:expr, $format:expr, $result:expr) => {
-        match $result {
-            Ok(value) => value,
-            Err(failure) => return $crate::endpoint::refuse($arrival, failure, $shape, $format),
+async fn call(
+    arrival: &Arrival,
+    content: Content,
+    endpoint: Endpoint,
+) -> Result<Response, Failure> {
+    match endpoint {
+        Endpoint::AttestationChallenge => attestation::challenge(arrival),
+        Endpoint::AuthConfiguration => Ok(discovery::auth_configuration(arrival)),
+        Endpoint::AuthorizationChallenge(words) => {
+            authorization_challenge::answer(arrival, &content, words).await
         }
-    };
+        Endpoint::Authorize => authorize::answer(arrival, content).await,
+        Endpoint::Echo => echo::answer(arrival),
+        Endpoint::ForgotPassword => forgot_password::answer(arrival, content).await,
+        Endpoint::Identity => identity::answer(arrival, content).await,
+        Endpoint::Introspect => introspect::answer(arrival, content).await,
+        Endpoint::Keys => Ok(discovery::keys(arrival)),
+        Endpoint::Metadata => Ok(discovery::metadata(arrival)),
+        Endpoint::PasswordlessLogin => passwordless_login::answer(arrival, content).await,
+        Endpoint::Registration => registration::answer(arrival, content).await,
+        Endpoint::Revoke => revoke::answer(arrival, content).await,
+        Endpoint::Token => token::answer(arrival, content).await,
+        Endpoint::Unknown => Ok(answer::not_found()),
+        Endpoint::Userinfo => userinfo::answer(arrival, content).await,
+    }
 }
-pub(crate) use attempt;

@@ -2,27 +2,21 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use vestibule_protocol::error::Shape;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{CaptchaProof, InitPasswordlessLogin, PasswordlessAnswer};
+use vestibule_protocol::headless::{CaptchaProof, InitPasswordlessLogin};
 
 use super::answer::private;
 use super::arrival::Arrival;
-use super::{attempt, bearer, limited};
+use super::content::Content;
+use super::{bearer, limited};
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
 
 /// Answers.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    let answer = attempt!(arrival, Shape::Merged, Format::Json, init(arrival).await);
-    private(StatusCode::OK, Format::Json, answer.to_json())
-}
-
-async fn init(arrival: &mut Arrival) -> Result<PasswordlessAnswer, Failure> {
-    let body = arrival.body().await?;
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
     let presented = bearer::presented(arrival).await?;
-    let request = InitPasswordlessLogin::parse(&body);
+    let request = InitPasswordlessLogin::parse(&content.body);
     let target = request.as_ref().ok().and_then(|request| {
         let username = request.username.as_deref();
         username.or(request.login_hint.as_deref())
@@ -31,8 +25,10 @@ async fn init(arrival: &mut Arrival) -> Result<PasswordlessAnswer, Failure> {
     limited::init(arrival, &presented, target.as_deref())?;
     let captcha = match &request {
         Ok(request) => request.captcha.clone(),
-        Err(_) => CaptchaProof::of_body(&body),
+        Err(_) => CaptchaProof::of_body(&content.body),
     };
     let (app, visit) = (&arrival.app, arrival.visit());
-    flow::passwordless_login::init(app, &visit, &presented, captcha.as_ref(), request).await
+    let answer =
+        flow::passwordless_login::init(app, &visit, &presented, captcha.as_ref(), request).await?;
+    Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

@@ -4,30 +4,23 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue, PRAGMA};
-use vestibule_protocol::error::Shape;
-use vestibule_protocol::format::Format;
 use vestibule_protocol::revocation::TokenQuestion;
 
 use super::arrival::Arrival;
-use super::attempt;
-use super::token::client_headers;
-use super::userinfo::parameters;
+use super::client_headers;
+use super::content::Content;
 use crate::grant;
 use crate::refusal::Failure;
 
 /// Answers 200 without a body, whether there was such a token or not.
-pub(super) async fn answer(arrival: &mut Arrival) -> Response {
-    attempt!(arrival, Shape::OAuth, Format::Json, revoke(arrival).await);
+pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
+    let question = TokenQuestion::parse(content.parameters);
+    let headers = client_headers::parse(arrival)?;
+    grant::revoke(&arrival.app, &arrival.visit(), question, headers).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::OK;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    response
-}
-
-async fn revoke(arrival: &mut Arrival) -> Result<(), Failure> {
-    let question = TokenQuestion::parse(parameters(arrival).await?);
-    let headers = client_headers(arrival)?;
-    grant::revoke(&arrival.app, &arrival.visit(), question, headers).await
+    Ok(response)
 }
