@@ -1,25 +1,25 @@
 //! The commented config file that `vestibule config init` writes.
 
 /// Every key with its default. Keys without a default are shown commented out.
-pub const TEMPLATE: &str = r#"# The config of a Vestibule server: what the process needs to run.
-# What a site does (registration, templates, handlers) is not here: see `vestibule site update`.
+pub const TEMPLATE: &str = r#"# The config of a Vestibule server.
+# Sites (registration, templates, handlers) are configured by `vestibule site update` instead.
 # Every key can be set by an environment variable: [smtp] url is VESTIBULE_SMTP__URL.
 
 [database]
-# "sqlite:PATH", or "postgres://USER@HOST/NAME?sslmode=require" when one machine is not enough.
+# "sqlite:PATH", or "postgres://USER@HOST/NAME?sslmode=require" for several nodes.
 url = "sqlite:vestibule.db"
-# A file that holds the URL, when it has a password in it.
+# A file that contains the URL, for a URL with a password.
 # url_file = "/etc/vestibule/database-url"
 # SQLite: "full" survives a power cut; "normal" survives a crash of the process.
 synchronous = "full"
-# PostgreSQL: most connections of this node.
+# PostgreSQL: maximum number of connections of this node.
 connections = 16
 
 [keys]
 # 32 random bytes in base64: openssl rand -base64 32. Every secret in the database is sealed
-# under it. Back it up, and not beside the database.
+# under it. Back it up, separately from the database.
 # master_key_file = "/etc/vestibule/master.key"
-# How long a signing key signs (0: until somebody rotates it), and how long it is published before.
+# How long a signing key signs (0: until it is rotated by command), and how long it is published before.
 rotate_after_days = 90
 publish_before_hours = 24
 
@@ -28,14 +28,14 @@ publish_before_hours = 24
 public = "127.0.0.1:8080"
 # Health and metrics. Keep it private.
 management = "127.0.0.1:8081"
-# TLS by certificate files, read again when they change; or end TLS at a proxy listed below.
+# TLS by certificate files, loaded again when they change. Or terminate TLS at a proxy listed below.
 # tls_certificate_file = "/etc/vestibule/tls.pem"
 # tls_key_file = "/etc/vestibule/tls.key"
 
 [proxies]
-# Whose X-Forwarded-For and X-Forwarded-Proto are believed: "10.0.0.0/8", "::1".
+# The proxies from which X-Forwarded-For and X-Forwarded-Proto are accepted: "10.0.0.0/8", "::1".
 trusted = []
-# Headers in which they name the client's place, for user discovery handlers.
+# Headers in which they send the client's location, for user discovery handlers.
 # country_header = "CF-IPCountry"
 # city_header = "CF-IPCity"
 # subdivision_header = "CF-Region-Code"
@@ -50,40 +50,41 @@ trusted = []
 # connections = 4
 
 [sms]
-# Who sends text messages: a service of your own, which gets signed JSON ...
+# The provider of text messages: a webhook that receives signed JSON ...
 # webhook_url = "https://sms.example.com/messages"
 # webhook_secret_file = "/etc/vestibule/sms-secret"
-# ... or Twilio, or whoever speaks its API.
+# ... or Twilio, or a service with the same API.
 # twilio_url = "https://api.twilio.com/2010-04-01"
 # twilio_account_sid = "AC00000000000000000000000000000000"
 # twilio_auth_token_file = "/etc/vestibule/twilio-token"
 # from = "+15550100"
 timeout_ms = 10000
 connections = 16
-# Where messages may go: countries and calling codes. An empty list is every country.
+# Permitted destinations: countries and calling codes. An empty list permits every country.
 allowed_countries = []
 denied_countries = []
-# Most messages a day: all, to numbers that differ in four digits only, and by country.
+# Maximum number of messages per day: in total, to numbers that differ in their last four digits only,
+# and by country.
 daily_cap = 10000
 range_daily_cap = 100
 # country_daily_caps = { DE = 500, AT = 200 }
-# What a message costs, in millionths, for the metric.
+# The cost of a message, in millionths of your currency, for the metric.
 # cost_micros = { DE = 75000 }
 
 [captcha]
-# Who verifies captcha tokens, in place of the providers' own servers.
+# The servers that verify captcha tokens, instead of the providers' servers.
 # siteverify_url = "https://www.google.com/recaptcha/api/siteverify"
 # enterprise_url = "https://recaptchaenterprise.googleapis.com"
-# How long one verification may take (3,000 at most), and how many run at once.
+# The maximum time of one verification (at most 3,000), and the maximum number at the same time.
 timeout_ms = 3000
 max_in_flight = 64
 
 [otp]
-# Failed comparisons per user or address in 24 hours, over all codes, uses and nodes: 5 to 100.
+# Failed comparisons per user or address in 24 hours, for all codes, purposes and nodes: 5 to 100.
 failures_per_day = 100
 
 [otp.registration]
-# Characters of a code, 6 to 10; "digits" or "alphanumeric".
+# Number of characters of a code, 6 to 10; "digits" or "alphanumeric".
 length = 6
 alphabet = "digits"
 lifetime_seconds = 600
@@ -106,33 +107,33 @@ tries = 5
 codes_per_hour = 5
 
 [limits]
-# Whether the rules of the edge hold and codes per hour are counted. The tries of a code and the
-# failures of a user always are. `vestibule dev` leaves out the rules by address unless this is set.
+# Whether the rate limits apply and codes per hour are counted. The attempts of a code and the failures
+# of a user are always counted. `vestibule dev` ignores the rules by address unless this is set.
 # enabled = true
-# Rows here stand in place of all built-in rules (docs/reference/limits.md).
+# These rules replace all built-in rules (docs/reference/limits.md).
 # rules = [{ surface = "init", per = "ip_prefix", count = 20, seconds = 60 }]
 
 [handlers]
-# Days that the records of calls are kept; they hold personal data, sealed.
+# Number of days for which the records of calls are kept; they contain personal data, sealed.
 calls_kept_days = 7
-# Webhooks and scripts call public addresses only, and these: "127.0.0.1", "10.1.2.0/24".
+# Webhooks and scripts can call public addresses, and these: "127.0.0.1", "10.1.2.0/24".
 private_addresses = []
-# How long one call to a webhook, or one fetch of a script, may take, and how many run at once.
+# The maximum time of one webhook call, or one fetch of a script, and the maximum number at the same time.
 webhook_timeout_ms = 2000
 webhook_max_in_flight = 64
-# What one call of a script may have: processor time, time altogether, memory, stack.
+# Limits of one script call: processor time, total time, memory, stack.
 script_cpu_ms = 100
 script_deadline_ms = 3000
 script_memory_mib = 16
 script_stack_kib = 256
-# Threads that run scripts, and most calls at once, those that wait for the server included.
+# Threads that run scripts, and the maximum number of calls at the same time, waiting ones included.
 script_threads = 2
 script_max_in_flight = 256
 
 [hashing]
-# Threads that hash passwords, 19 MiB each; 0 is one per core.
+# Threads that hash passwords, 19 MiB each; 0 means one per core.
 threads = 0
-# Passwords that may wait; beyond it the answer is 503.
+# Maximum number of waiting passwords; above it, the answer is 503.
 queue = 64
 
 [log]

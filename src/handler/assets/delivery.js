@@ -1,17 +1,17 @@
 /// <reference path="./vestibule.d.ts" />
 //
-// A delivery handler: send this one-time password by text message.
+// A delivery handler: it sends a one-time password by text message.
 //
-// The server calls sendOneTimePassword in the background, after the app has its answer. The word that is
-// returned decides what becomes of the message: SUCCESS, COUNTRY_BLOCK, EXCEPTION,
-// INVALID_PHONE_NUMBER, MESSAGE_LIMIT_EXCEEDED or PROVIDER_ERROR.
+// The server calls sendOneTimePassword in the background, after the app has its response. The returned
+// word decides whether the message is sent, abandoned or sent again later: SUCCESS, COUNTRY_BLOCK,
+// EXCEPTION, INVALID_PHONE_NUMBER, MESSAGE_LIMIT_EXCEEDED or PROVIDER_ERROR.
 //
 //   check it     vestibule handler check delivery.js
-//   put it in    vestibule handler set NAME --file delivery.js --allow-host sms.example.com
-//   watch it     vestibule handler calls --handler NAME
+//   activate it  vestibule handler set NAME --file delivery.js --allow-host sms.example.com
+//   inspect it   vestibule handler calls --handler NAME
 //
-// Only hosts that --allow-host names can be called, and none that leads to a private address. The code
-// is in no record of a call: "[removed]" stands there.
+// A script can call only the hosts that --allow-host names, and no private addresses. The record of a
+// call does not contain the code: it is replaced by "[removed]".
 
 /** @type {SendOneTimePassword} */
 export async function sendOneTimePassword({ phoneNumber, defaultText }) {

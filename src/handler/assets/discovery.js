@@ -1,23 +1,23 @@
 /// <reference path="./vestibule.d.ts" />
 //
-// A discovery handler: whom does this identifier mean?
+// A discovery handler: it finds the user for an identifier.
 //
-// The server calls discoverUser with what a person typed, and goes on if exactly one user comes back
-// who may log in at the site and whose address (or phone number) has proved itself. It checks that
-// again, whatever is returned here. People are searched with the rights of the site's "Run As" user.
+// The server calls discoverUser with the text that a person typed. The flow continues if exactly one
+// user is returned who may log in at the site and whose email address (or phone number) is verified. The
+// server checks this itself, whatever is returned. Lookups have the rights of the site's "Run As" user.
 //
 //   check it     vestibule handler check discovery.js
-//   put it in    vestibule handler set NAME --file discovery.js
-//   watch it     vestibule handler calls --handler NAME
+//   activate it  vestibule handler set NAME --file discovery.js
+//   inspect it   vestibule handler calls --handler NAME
 //
-// customErrorMessage is shown to the app only if the site's setting isHeadlessDiscoveryMessageShown says
-// so: it tells a stranger which accounts exist.
+// customErrorMessage is sent to the app only if the site's setting isHeadlessDiscoveryMessageShown is
+// on, because it discloses which accounts exist.
 
 /** @type {DiscoverUser} */
 export async function discoverUser({ loginHint, verificationAction, customDataJson, requestAttributes }) {
   const hint = loginHint.trim();
 
-  // First what looks like an address, then an identifier of your business, then a phone number.
+  // First try an email address, then an identifier of your business, then a phone number.
   if (hint.includes("@")) {
     return one(await vestibule.users.find({ email: hint }), verificationAction);
   }
@@ -33,7 +33,7 @@ export async function discoverUser({ loginHint, verificationAction, customDataJs
   return { userIds: [], customErrorMessage: "Please enter your email address, phone number or order number." };
 }
 
-// The country of phone numbers that are typed without one.
+// The country code of phone numbers that are typed without one.
 const COUNTRY_CODE = "+1";
 
 function one(users, verificationAction) {

@@ -1,35 +1,35 @@
 /// <reference path="./vestibule.d.ts" />
 //
-// A registration handler: what is the new user to be?
+// A registration handler: it describes the new user.
 //
-// The server calls createUser after the code was proven and before anything is written. It checks what
-// comes back, makes the user with the password that was chosen at the start, and answers the app.
-// Nothing here writes to the database, and there is no password here.
+// The server calls createUser after the code was verified and before anything is written. It checks the
+// result, creates the user with the password of the registration request, and answers the app.
+// A handler does not write to the database and does not get the password.
 //
 //   check it     vestibule handler check registration.js
-//   put it in    vestibule handler set NAME --file registration.js
-//   watch it     vestibule handler calls --handler NAME
+//   activate it  vestibule handler set NAME --file registration.js
+//   inspect it   vestibule handler calls --handler NAME
 //
-// What is thrown is what the app reads as apex_error: "ExceptionName: message".
+// If the handler throws an error, the app gets it as apex_error: "ExceptionName: message".
 
 /** @type {CreateUser} */
 export async function createUser({ profileId, data, customUserDataMap, experienceId }) {
-  // customdata comes as the text of a JSON object, or not at all.
+  // customdata is the text of a JSON object, or null.
   const custom = customUserDataMap === null ? {} : JSON.parse(customUserDataMap);
 
-  // A rule of your own. The name of the error stands before the message.
+  // An example of a rule. The name of the error is the part before the colon.
   if (custom.country !== undefined && !COUNTRIES.includes(custom.country)) {
     throw new CountryException("we do not deliver to this country yet");
   }
 
-  // An account of your own choice: here the company, which is found by name and made if it is missing.
+  // The user's account: here the company. It is found by name and created if it is missing.
   const account =
     typeof custom.company === "string" && custom.company.trim() !== ""
       ? { name: custom.company.trim(), create: true }
       : null;
 
-  // What is left out stays as the app has sent it. To attach the registration to a user whom you have
-  // already, return { id }: the address or number that was just proven must be their verified one.
+  // Members that are left out keep the value that the app sent. To attach the registration to an existing
+  // user, return { id }: the address or number of this registration must be that user's verified one.
   return vestibule.users.create({
     firstName: data.firstName,
     lastName: data.lastName,

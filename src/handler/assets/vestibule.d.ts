@@ -1,20 +1,20 @@
 // Vestibule: types for handlers.
 //
-// Put this file beside your handler and begin the handler with
+// Store this file in the folder of your handler and begin the handler with
 //   /// <reference path="./vestibule.d.ts" />
-// and an editor completes and checks what you write. `vestibule handler types` prints it.
+// Then an editor completes and checks the code. `vestibule handler types` prints this file.
 
-/** What a site's registration handler is asked: what is the new user to be? */
+/** A site's registration handler: it describes the new user. */
 type CreateUser = (args: CreateUserArguments) => CreateUserResult | Promise<CreateUserResult>;
-/** What a site's discovery handler is asked: whom does this identifier mean? */
+/** A site's discovery handler: it finds the user for an identifier. */
 type DiscoverUser = (args: DiscoverUserArguments) => DiscoverUserResult | Promise<DiscoverUserResult>;
-/** What a site's delivery handler is asked: send this text message. */
+/** A site's delivery handler: it sends a text message. */
 type SendOneTimePassword = (args: SendOneTimePasswordArguments) => SendOneTimePasswordResult | Promise<SendOneTimePasswordResult>;
 
 interface CreateUserArguments {
-  /** Record id of the profile that the new user gets. */
+  /** Record id of the new user's profile. */
   profileId: string;
-  /** Who registers, as the app described them. */
+  /** The data of the new user, as the app sent them. */
   data: UserData;
   /** `customdata` of the init call: the text of a JSON object. */
   customUserDataMap: string | null;
@@ -39,13 +39,13 @@ interface UserData {
   provider: string | null;
   /** The site's base URL. */
   siteLoginUrl: string;
-  /** Members of `userdata` that have no meaning of their own, as text; also `phone`. */
+  /** Members of `userdata` without a documented meaning, as text; also `phone`. */
   attributeMap: { [name: string]: string };
 }
 
-/** An existing user by `id` alone, or what a new one is to be. What is absent is as the request has it. */
+/** Only the `id` of an existing user, or the description of a new one. Absent members keep the value of the request. */
 interface CreateUserResult {
-  /** An existing user, to whom the registration is attached. Their verified address or phone must be the one that was proven. */
+  /** An existing user to whom the registration is attached. The address or phone of the registration must be the user's verified one. */
   id?: string | null;
   /** The request's username, or absent. */
   username?: string | null;
@@ -53,17 +53,17 @@ interface CreateUserResult {
   email?: string | null;
   firstName?: string | null;
   lastName?: string | null;
-  /** With country code: +12035550100. */
+  /** With the country code: +12035550100. */
   phone?: string | null;
   /** de_DE */
   locale?: string | null;
   /** Europe/Berlin */
   timezone?: string | null;
-  /** The profile that the handler was given, or absent. */
+  /** The profile that the handler received, or absent. */
   profileId?: string | null;
   /** Record id of an existing account. */
   accountId?: string | null;
-  /** The account by its name; a missing one is made if `create` says so. */
+  /** The account by its name; a missing account is created if `create` is true. */
   account?: AccountDraft | null;
   attributes?: { [name: string]: unknown };
 }
@@ -82,24 +82,24 @@ interface DiscoverUserArguments {
   verificationAction: "EMAIL" | "SMS";
   /** `customdata`: the text of a JSON object. */
   customDataJson: string | null;
-  /** CommunityUrl, IpAddress, UserAgent, Platform, Application, City, Country, Subdivision; what is not known is absent. */
+  /** CommunityUrl, IpAddress, UserAgent, Platform, Application, City, Country, Subdivision; unknown values are absent. */
   requestAttributes: { [name: string]: string };
 }
 
-/** One id goes on; none or several fail. */
+/** The flow continues with exactly one id. With none or several it fails. */
 interface DiscoverUserResult {
   userIds?: string[];
-  /** What the app may be told, if the site's setting allows it. */
+  /** A message for the app. It is sent only if the site's setting allows it. */
   customErrorMessage?: string | null;
 }
 
 interface SendOneTimePasswordArguments {
-  /** Record id of the user, if there is one yet. */
+  /** Record id of the user; null in a registration. */
   userId: string | null;
-  /** Where to, with country code. */
+  /** The recipient, with the country code. */
   phoneNumber: string;
   oneTimePassword: string;
-  /** The text that would be sent otherwise; it holds the code. */
+  /** The text of the built-in message; it contains the code. */
   defaultText: string;
   /** Record id of the site. */
   networkId: string;
@@ -115,7 +115,7 @@ type SendOneTimePasswordResult =
   | "MESSAGE_LIMIT_EXCEEDED"
   | "PROVIDER_ERROR";
 
-/** A user as a handler sees one. */
+/** A user, as handlers get it. */
 interface SeenUser {
   id: string;
   username: string;
@@ -142,7 +142,7 @@ interface SeenAccount {
 interface SeenIdentifier {
   kind: string;
   value: string;
-  /** Who holds it. */
+  /** The user who has this identifier. */
   user: SeenUser;
 }
 
@@ -155,10 +155,10 @@ interface FetchAnswer {
   json(): Promise<any>;
 }
 
-/** What the server does for a handler, with the rights of the site's "Run As" user. */
+/** The functions of the server for handlers, with the rights of the site's "Run As" user. */
 declare const vestibule: {
   users: {
-    /** Who has this username, address, phone number or record id. More than 50 are an error. */
+    /** Finds users by username, email address, phone number or record id. More than 50 matches are an error. */
     find(by: { username: string } | { email: string } | { phone: string } | { id: string }): Promise<SeenUser[]>;
     /** Describes a new user; nothing is written. */
     create(draft: CreateUserResult): CreateUserResult;
@@ -169,12 +169,12 @@ declare const vestibule: {
     create(draft: { name: string }): AccountDraft;
   };
   identifiers: {
-    /** Who holds this external identifier, such as an order number. */
+    /** Finds the user with an external identifier, such as an order number. */
     find(by: { kind: string; value: string }): Promise<SeenIdentifier[]>;
   };
-  /** Writes into the record of the call: `vestibule handler calls CALL` shows it. */
+  /** Writes a line to the record of the call. `vestibule handler calls CALL` shows it. */
   log(...values: unknown[]): void;
-  /** Asks a server whose host the handler's version allows (`--allow-host`). */
+  /** Sends a request to a server whose host the handler version allows (`--allow-host`). */
   fetch(
     url: string,
     options?: { method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"; headers?: { [name: string]: string }; body?: string },
