@@ -108,6 +108,7 @@ const SHARED_STORIES: &[&str] = &[
     "flow::authorization",
     "flow::one_time_password",
     "grant::client_authentication",
+    "grant::issue",
 ];
 
 /// The stories that are told by another door and call the others: a first-party login has no flow of its

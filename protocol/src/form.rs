@@ -28,12 +28,12 @@ use crate::secret::Secret;
 /// assert_eq!(parameters.get("state"), None);
 /// # Ok::<(), vestibule_protocol::form::FormError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Parameters {
     entries: Vec<Entry>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct Entry {
     name: String,
     value: Secret,

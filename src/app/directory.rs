@@ -44,6 +44,10 @@ const SCOPES_SUPPORTED: [&str; 14] = [
     "offline_access",
 ];
 
+/// The grants of the token endpoint, by their standard names. A test in `grant` compares it with the grants that exist.
+pub(crate) const GRANT_TYPES: [&str; 3] =
+    ["authorization_code", "client_credentials", "refresh_token"];
+
 /// How a client may prove itself at the token endpoint.
 const AUTH_METHODS: &[&str] = &[
     "client_secret_post",
@@ -360,7 +364,7 @@ impl SiteEntry {
             Offer {
                 scopes: words(&SCOPES_SUPPORTED),
                 response_types: words(&["code_credentials"]),
-                grant_types: words(&["authorization_code", "client_credentials", "refresh_token"]),
+                grant_types: words(&GRANT_TYPES),
                 id_token_signing_algorithms: words(&Algorithm::ALL.map(Algorithm::as_str)),
                 token_endpoint_auth_methods: match is_first_party {
                     true => words(&[AUTH_METHODS, ATTESTED_AUTH_METHODS].concat()),

@@ -47,6 +47,8 @@ pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, Holder};
 pub use admit::{Admitted, Knock};
 pub use assembly::{AssemblyProblem, World};
+#[cfg(test)]
+pub(crate) use directory::GRANT_TYPES;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::StatusCode;
 use vestibule_protocol::headless::AuthRequestType;
-use vestibule_protocol::token::{GrantType, TokenRequest};
+use vestibule_protocol::token::TokenRequest;
 
 use super::answer::private;
 use super::arrival::Arrival;
@@ -24,7 +24,7 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
 
 /// What a client that redeems a guest's code sends about the guest. Other grants do not read it.
 fn guest_headers(arrival: &Arrival, request: &TokenRequest) -> Result<GuestHeaders, Refusal> {
-    if request.grant() != GrantType::AuthorizationCode {
+    if !grant::reads_guest_headers(request) {
         return Ok(GuestHeaders::default());
     }
     let is_sent = arrival.header("auth-request-type")?.is_some();

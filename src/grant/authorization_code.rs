@@ -15,23 +15,30 @@ use subtle::ConstantTimeEq;
 use vestibule_protocol::pkce::{encode_challenge, verifier_is_well_formed};
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
-use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 use vestibule_protocol::uvid::Uvid;
 
-use super::client_authentication::{Authenticated, ProvenBy};
-use super::{Grant, GuestHeaders, Login, MintedToken, answer, id_token};
-use crate::app::{App, Visit};
+use super::client_authentication::ProvenBy;
+use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
+use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
 use crate::identity::User;
-use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
 use crate::store::code::{AuthorizationCode, Spent};
 use crate::store::family::NewFamily;
-use crate::store::token::AccessToken;
 use crate::store::{self, Transaction};
 use crate::token::mint_refresh_token;
+
+/// The hooks of the grant. The flow that issued a code has checked that it is allowed for the client.
+pub(super) static GRANT: Grant = Grant {
+    names: &["authorization_code", "hybrid_auth_code"],
+    reads_guest_headers: true,
+    client_id: |request| request.client_id.clone(),
+    needs_secret: |client| !client.policies.is_consumer_secret_optional,
+    check_allowed: |_| Ok(()),
+    redeem: |redeeming| Box::pin(redeem(redeeming)),
+};
 
 /// Redeems a code.
 ///
@@ -39,15 +46,15 @@ use crate::token::mint_refresh_token;
 /// `ParameterMissing`, `RedirectUriMissing`, `UvidInvalid`, `CodeUnknown`, `CodeExpired`, `CodeSpent`,
 /// `ClientKeyMismatch`, `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
 /// `ClientNotApproved`.
-pub(super) async fn exchange(
-    app: &App,
-    visit: &Visit,
-    authenticated: Authenticated,
-    request: TokenRequest,
-    guest: GuestHeaders,
-) -> Result<TokenAnswer, Failure> {
-    let Authenticated { client, by } = authenticated;
-    let client = &client;
+async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
+    let Redeeming {
+        app,
+        visit,
+        authenticated,
+        request,
+        guest,
+    } = redeeming;
+    let client = &authenticated.client;
     let code = request
         .code
         .ok_or(Refusal::ParameterMissing { name: "code" })?;
@@ -63,15 +70,15 @@ pub(super) async fn exchange(
     let redemption = Redemption {
         code_hash,
         client: client.clone(),
-        by,
+        by: authenticated.by.clone(),
         site_id: visit.site.site.id.clone(),
         guest_user_id: visit.site.guest_user_id.clone(),
         redirect_uri: request.redirect_uri,
         verifier: request.code_verifier,
         is_guest: guest.is_guest,
         uvid,
-        users_token: Planned::new(&users_token, visit),
-        guests_token: Planned::new(&guests_token, visit),
+        users_token: users_token.planned(visit, client),
+        guests_token: guests_token.planned(visit, client),
         refresh_token_hash: refresh_token.hash,
         event: AuditEvent {
             client_id: Some(client.id.clone()),
@@ -81,66 +88,33 @@ pub(super) async fn exchange(
     let code = app
         .store
         .write("code.redeem", redemption, |tx, redemption| {
-            Box::pin(redeem(tx, redemption))
+            Box::pin(redeem_within(tx, redemption))
         })
         .await??;
-    let (token, refresh_token) = match code.user_id == visit.site.guest_user_id {
-        true => (guests_token, None),
-        false => (users_token, Some(refresh_token.text)),
-    };
-    tokens(app, visit, client, &token, refresh_token, *code)
-}
-
-/// The answer. A guest has no refresh token and gets an access token alone: there is no login to tell of
-/// and none to prolong.
-fn tokens(
-    app: &App,
-    visit: &Visit,
-    client: &Client,
-    token: &MintedToken,
-    refresh_token: Option<Secret>,
-    code: AuthorizationCode,
-) -> Result<TokenAnswer, Failure> {
     let scope = ScopeSet::parse(&code.scope).unwrap_or_default();
-    let grant = Grant {
-        client,
-        user_id: &code.user_id,
-        scope: &scope,
-        uvid: code.uvid.as_deref(),
-        unstored: None,
+    // A guest gets an access token alone: there is no login to describe and none to continue.
+    let is_guest = code.user_id == visit.site.guest_user_id;
+    let is_refreshable = !is_guest && client.policies.issues_refresh_tokens(&scope);
+    let login = AuthenticationEvent {
+        auth_at: code.auth_at,
+        amr: code.amr,
+        nonce: code.nonce,
     };
-    let mut answer = answer(app, visit, token, &grant)?;
-    if let Some(refresh_token) = refresh_token {
-        let login = Login {
-            user_id: &code.user_id,
-            auth_at: code.auth_at,
-            amr: &code.amr,
-            nonce: code.nonce.as_deref(),
-        };
-        if scope.contains("openid") {
-            let id_token = id_token(app, visit, client, &login, &answer.access_token)?;
-            answer.id_token = Some(id_token);
-        }
-        let is_refreshable = client.policies.issues_refresh_tokens(&scope);
-        answer.refresh_token = is_refreshable.then_some(refresh_token);
-    }
-    answer.state = code.state;
-    Ok(answer)
-}
-
-/// An access token that will be saved if the code is good.
-struct Planned {
-    hash: [u8; 32],
-    expires_at: Moment,
-}
-
-impl Planned {
-    fn new(token: &MintedToken, visit: &Visit) -> Planned {
-        Planned {
-            hash: token.minted.hash,
-            expires_at: token.ends_at(visit.at),
-        }
-    }
+    Ok(Redeemed {
+        token: if is_guest { guests_token } else { users_token },
+        user_id: code.user_id,
+        scope,
+        uvid: code.uvid,
+        login: (!is_guest).then_some(login),
+        refresh_token: is_refreshable.then_some(refresh_token.text),
+        unstored: None,
+        more: code
+            .state
+            .map(|state| ("state", state))
+            .into_iter()
+            .collect(),
+        refresh: None,
+    })
 }
 
 /// What the write that redeems needs.
@@ -156,15 +130,15 @@ struct Redemption {
     is_guest: Option<bool>,
     /// The visitor whom the request names.
     uvid: Option<Uvid>,
-    users_token: Planned,
-    guests_token: Planned,
+    users_token: PlannedToken,
+    guests_token: PlannedToken,
     refresh_token_hash: [u8; 32],
     event: AuditEvent,
 }
 
 /// Spends the code, asks whether it was rightly presented, and saves the tokens: one write. A wrong
 /// verifier or redirect URI burns the code (threat PKCE-02).
-async fn redeem(
+async fn redeem_within(
     tx: &mut Transaction<'_>,
     redemption: &Redemption,
 ) -> Result<Result<Box<AuthorizationCode>, Refusal>, Fault> {
@@ -193,31 +167,26 @@ async fn redeem(
         Spent::Unknown => return Ok(Err(Refusal::CodeUnknown)),
     };
     let is_guest = code.user_id == redemption.guest_user_id;
-    let checked = match is_guest {
-        true => check_guest(redemption, &code),
-        false => {
-            let user = store::user::find_by_id(tx, &code.user_id).await?;
-            check_user(redemption, &code, user.as_ref())
-        }
+    let checked = if is_guest {
+        check_guest(redemption, &code)
+    } else {
+        let user = store::user::find_by_id(tx, &code.user_id).await?;
+        check_user(redemption, &code, user.as_ref())
     };
     if let Err(refusal) = checked {
         return Ok(Err(refusal));
     }
-    let planned = match is_guest {
-        true => &redemption.guests_token,
-        false => &redemption.users_token,
+    let planned = if is_guest {
+        &redemption.guests_token
+    } else {
+        &redemption.users_token
     };
-    let token = AccessToken {
-        token_hash: planned.hash,
-        code_hash: Some(*code_hash),
-        client_id: client.id.clone(),
-        user_id: code.user_id.clone(),
-        site_id: site_id.clone(),
-        scope: code.scope.clone(),
-        session_generation: code.session_generation,
-        issued_at: event.at,
-        expires_at: planned.expires_at,
-    };
+    let token = planned.row(
+        Some(*code_hash),
+        &code.user_id,
+        code.session_generation,
+        code.scope.clone(),
+    );
     store::token::insert(tx, &token).await?;
     if let Some(family) = family(redemption, &code).filter(|_| !is_guest) {
         store::family::insert(tx, &family).await?;
@@ -268,10 +237,10 @@ fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Resu
 /// Whether a guest may have a token: an app that has no guests any more takes its codes along.
 fn check_guest(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
     check_presentation(redemption, code)?;
-    match redemption.client.policies.is_guest_flow_enabled {
-        true => Ok(()),
-        false => Err(Refusal::CodeExpired),
+    if !redemption.client.policies.is_guest_flow_enabled {
+        return Err(Refusal::CodeExpired);
     }
+    Ok(())
 }
 
 fn check_user(
@@ -300,10 +269,10 @@ fn check_redirect_uri(redemption: &Redemption, code: &AuthorizationCode) -> Resu
         .client
         .check_redirect_uri(&code.redirect_uri)
         .is_ok();
-    match redemption.redirect_uri.as_deref() == Some(&code.redirect_uri) && is_registered {
-        true => Ok(()),
-        false => Err(Refusal::RedirectUriChanged),
+    if redemption.redirect_uri.as_deref() != Some(&code.redirect_uri) || !is_registered {
+        return Err(Refusal::RedirectUriChanged);
     }
+    Ok(())
 }
 
 /// Challenge and verifier come together or not at all, and S256 of the one is the other, whatever

@@ -77,11 +77,15 @@ struct Identified {
 }
 
 impl ClientProof {
-    /// What came to the token endpoint.
-    pub(super) fn of_token_request(request: &TokenRequest, headers: ClientHeaders) -> ClientProof {
+    /// What came to the token endpoint, with the client that the body names.
+    pub(super) fn of_token_request(
+        request: &TokenRequest,
+        client_id: Option<String>,
+        headers: ClientHeaders,
+    ) -> ClientProof {
         ClientProof {
             basic: headers.basic,
-            client_id: request.client_id.clone(),
+            client_id,
             client_secret: request.client_secret.clone(),
             assertion: request.client_assertion.clone(),
             attestation: headers.attestation,

@@ -1,72 +1,87 @@
-//! The client credentials grant (RFC 6749 section 4.4): a client acts as the user that its app names,
+//! The client credentials grant (RFC 6749 section 4.4): a client acts as the user that its policy names,
 //! which is how a private client gets the token for the headless APIs.
+//!
+//! It gives no refresh token and no id_token: no user has logged in.
 
-use vestibule_protocol::token::{TokenAnswer, TokenRequest};
-
-use super::{Grant, MintedToken, answer};
-use crate::app::{App, Visit};
+use super::client_authentication::{Authenticated, ProvenBy};
+use super::issue::{MintedToken, Redeemed};
+use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
 use crate::refusal::{Failure, Refusal};
 use crate::store;
-use crate::store::token::AccessToken;
 
-/// Issues a token for the client's own user. No refresh token and no id_token: nobody logged in.
+/// The hooks of the grant.
+pub(super) static GRANT: Grant = Grant {
+    names: &["client_credentials"],
+    reads_guest_headers: false,
+    client_id: |request| request.client_id.clone(),
+    needs_secret: |_| true,
+    check_allowed,
+    redeem: |redeeming| Box::pin(redeem(redeeming)),
+};
+
+/// # Refusals
+/// `ClientSecretMissing` for an attested client, `ClientCredentialsFlowDisabled` when the client does not have the flow.
+fn check_allowed(authenticated: &Authenticated) -> Result<(), Refusal> {
+    if matches!(authenticated.by, ProvenBy::Attestation(_)) {
+        // An instance of an app on a user's phone is not the service that this grant is for.
+        return Err(Refusal::ClientSecretMissing);
+    }
+    run_as(&authenticated.client).map(|_| ())
+}
+
+/// The id of the user as which the client acts.
+fn run_as(client: &Client) -> Result<&String, Refusal> {
+    let policies = &client.policies;
+    let user_id = policies.client_credentials_flow_user.as_ref();
+    user_id
+        .filter(|_| policies.is_client_credentials_flow_enabled)
+        .ok_or(Refusal::ClientCredentialsFlowDisabled)
+}
+
+/// Saves a token for the client's user. A JWT is not stored: it is short-lived, and its user is looked up
+/// at each use.
 ///
 /// # Refusals
-/// `ClientCredentialsFlowDisabled` when the app does not have the flow or its user is not active,
-/// `ScopeNotAllowed`.
-pub(super) async fn exchange(
-    app: &App,
-    visit: &Visit,
-    client: &Client,
-    request: &TokenRequest,
-) -> Result<TokenAnswer, Failure> {
-    let run_as = client
-        .policies
-        .client_credentials_flow_user
-        .clone()
-        .filter(|_| client.policies.is_client_credentials_flow_enabled)
-        .ok_or(Refusal::ClientCredentialsFlowDisabled)?;
-    let scope = client.check_scope(request.scope.as_deref())?;
-    // Nobody's login is to be prolonged (RFC 6749 section 4.4.3).
+/// `ScopeNotAllowed`, and `ClientCredentialsFlowDisabled` when the user is not active.
+async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
+    let Redeeming { app, visit, .. } = redeeming;
+    let client = &redeeming.authenticated.client;
+    let run_as = run_as(client)?;
+    let scope = client.check_scope(redeeming.request.scope.as_deref())?;
+    // There is no user's login to continue (RFC 6749 section 4.4.3).
     let scope = scope.without("refresh_token");
     if scope.is_empty() {
         return Err(Refusal::ScopeNotAllowed.into());
     }
     let user = app
         .store
-        .read("user.find", &run_as, |tx, id| {
+        .read("user.find", run_as, |tx, id| {
             Box::pin(store::user::find_by_id(tx, id))
         })
         .await?
         .filter(|user| user.check_active().is_ok())
         .ok_or(Refusal::ClientCredentialsFlowDisabled)?;
     let token = MintedToken::new(app, client);
+    let generation = user.session_generation;
     if client.policies.access_token_format == AccessTokenFormat::Opaque {
-        let row = AccessToken {
-            token_hash: token.minted.hash,
-            code_hash: None,
-            client_id: client.id.clone(),
-            user_id: user.id.clone(),
-            site_id: visit.site.site.id.clone(),
-            scope: scope.to_string(),
-            session_generation: user.session_generation,
-            issued_at: visit.at,
-            expires_at: token.ends_at(visit.at),
-        };
+        let planned = token.planned(visit, client);
+        let row = planned.row(None, &user.id, generation, scope.to_string());
         app.store
             .write("token.issue", row, |tx, row| {
                 Box::pin(store::token::insert(tx, row))
             })
             .await?;
     }
-    let grant = Grant {
-        client,
-        user_id: &user.id,
-        scope: &scope,
+    Ok(Redeemed {
+        token,
+        user_id: user.id,
+        scope,
         uvid: None,
-        // A JWT for a service is not stored: it is short-lived, and its user is asked for at each use.
-        unstored: Some(user.session_generation),
-    };
-    Ok(answer(app, visit, &token, &grant)?)
+        login: None,
+        refresh_token: None,
+        unstored: Some(generation),
+        more: Vec::new(),
+        refresh: None,
+    })
 }

@@ -12,34 +12,43 @@
 use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
-use vestibule_protocol::token::{TokenAnswer, TokenRequest};
 
-use super::client_authentication::{Authenticated, ProvenBy};
-use super::{Grant, Login, MintedToken, answer, id_token, is_login_live, remaining_scope};
-use crate::app::{App, Visit};
+use super::client_authentication::ProvenBy;
+use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
+use super::{Grant, Redeeming, is_login_live, remaining_scope};
 use crate::client::Client;
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, FaultKind, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
 use crate::store::family::TokenFamily;
-use crate::store::token::AccessToken;
 use crate::store::{self, Transaction};
-use crate::token::{Minted, Replaced, Salt, Standing, family_of, succeed_refresh_token};
+use crate::token::{Replaced, Salt, Standing, family_of, succeed_refresh_token};
+
+/// The hooks of the grant. Whether the client may refresh is a question of its login, so it is decided in the write.
+pub(super) static GRANT: Grant = Grant {
+    names: &["refresh_token", "hybrid_refresh"],
+    reads_guest_headers: false,
+    client_id: |request| request.client_id.clone(),
+    needs_secret: |client| client.policies.needs_secret_to_refresh(),
+    check_allowed: |_| Ok(()),
+    redeem: |redeeming| Box::pin(redeem(redeeming)),
+};
 
 /// Refreshes.
 ///
 /// # Refusals
 /// `ParameterMissing`, `RefreshTokenUnknown`, `RefreshTokenEnded`, `RefreshTokenReused`,
 /// `ClientNotApproved`, `ScopeNotAllowed`.
-pub(super) async fn exchange(
-    app: &App,
-    visit: &Visit,
-    authenticated: Authenticated,
-    request: TokenRequest,
-) -> Result<TokenAnswer, Failure> {
-    let Authenticated { client, by } = authenticated;
-    let client = &client;
+async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
+    let Redeeming {
+        app,
+        visit,
+        authenticated,
+        request,
+        ..
+    } = redeeming;
+    let client = &authenticated.client;
     let presented = request.refresh_token.ok_or(Refusal::ParameterMissing {
         name: "refresh_token",
     })?;
@@ -58,14 +67,13 @@ pub(super) async fn exchange(
         family_name,
         presented_hash: sha256(presented.expose().as_bytes()),
         client: client.clone(),
-        by,
+        by: authenticated.by.clone(),
         site_id: visit.site.site.id.clone(),
         requested,
         successor: successor
             .as_ref()
             .map(|(salt, minted)| (*salt, minted.hash)),
-        token_hash: token.minted.hash,
-        token_expires_at: token.ends_at(visit.at),
+        token: token.planned(visit, client),
         event: AuditEvent {
             client_id: Some(client.id.clone()),
             ..visit.event(app.record_id("0AE"), "refresh_token.reused")
@@ -74,17 +82,8 @@ pub(super) async fn exchange(
     let done = app.store.write("token.refresh", refresh, |tx, refresh| {
         Box::pin(refresh_within(tx, refresh))
     });
-    let refreshed = done.await?.inspect_err(|refusal| {
-        if *refusal == Refusal::RefreshTokenReused {
-            app.metrics.refreshed("reused");
-        }
-    })?;
-    let outcome = if refreshed.repeats.is_some() {
-        "retried"
-    } else {
-        "refreshed"
-    };
-    app.metrics.refreshed(outcome);
+    let refreshed = done.await??;
+    // A refresh token only if it was replaced.
     let next = match refreshed.repeats {
         Some(salt) => Some(succeed_refresh_token(
             &presented,
@@ -94,7 +93,23 @@ pub(super) async fn exchange(
         )),
         None => successor.map(|(_, minted)| minted),
     };
-    tokens(app, visit, client, token, refreshed, next)
+    let is_retry = refreshed.repeats.is_some();
+    Ok(Redeemed {
+        token,
+        user_id: refreshed.user_id,
+        scope: refreshed.scope,
+        uvid: refreshed.uvid,
+        login: Some(AuthenticationEvent {
+            auth_at: refreshed.auth_at,
+            amr: refreshed.amr,
+            // OpenID Connect Core 1.0 section 12.2.
+            nonce: None,
+        }),
+        refresh_token: next.map(|minted| minted.text),
+        unstored: None,
+        more: Vec::new(),
+        refresh: Some(if is_retry { "retried" } else { "refreshed" }),
+    })
 }
 
 /// What the write needs.
@@ -107,8 +122,7 @@ struct Refresh {
     requested: Option<ScopeSet>,
     /// The salt and the hash of the token that takes the place of the presented one.
     successor: Option<(Salt, [u8; 32])>,
-    token_hash: [u8; 32],
-    token_expires_at: Moment,
+    token: PlannedToken,
     event: AuditEvent,
 }
 
@@ -157,17 +171,12 @@ async fn refresh_within(
         let detail = String::from("another request moved the family on");
         return Err(Fault::described("refreshing", detail).with_kind(FaultKind::Conflict));
     }
-    let token = AccessToken {
-        token_hash: refresh.token_hash,
-        code_hash: Some(refresh.family_name),
-        client_id: family.client_id.clone(),
-        user_id: family.user.id.clone(),
-        site_id: refresh.site_id.clone(),
-        scope: scope.to_string(),
-        session_generation: family.session_generation,
-        issued_at: at,
-        expires_at: refresh.token_expires_at,
-    };
+    let token = refresh.token.row(
+        Some(refresh.family_name),
+        &family.user.id,
+        family.session_generation,
+        scope.to_string(),
+    );
     store::token::insert(tx, &token).await?;
     Ok(Ok(Refreshed {
         user_id: family.user.id,
@@ -236,37 +245,4 @@ fn event(refresh: &Refresh, family: &TokenFamily, name: &'static str) -> AuditEv
         user_id: Some(family.user.id.clone()),
         ..refresh.event.clone()
     }
-}
-
-/// The answer: as of a code, with a refresh token only if it was replaced, and no nonce (OpenID
-/// Connect Core 1.0 section 12.2).
-fn tokens(
-    app: &App,
-    visit: &Visit,
-    client: &Client,
-    token: MintedToken,
-    refreshed: Refreshed,
-    next: Option<Minted>,
-) -> Result<TokenAnswer, Failure> {
-    let grant = Grant {
-        client,
-        user_id: &refreshed.user_id,
-        scope: &refreshed.scope,
-        uvid: refreshed.uvid.as_deref(),
-        unstored: None,
-    };
-    let mut answer = answer(app, visit, &token, &grant)?;
-    let login = Login {
-        user_id: &refreshed.user_id,
-        auth_at: refreshed.auth_at,
-        amr: &refreshed.amr,
-        nonce: None,
-    };
-    let id_token = match refreshed.scope.contains("openid") {
-        true => Some(id_token(app, visit, client, &login, &answer.access_token)?),
-        false => None,
-    };
-    answer.refresh_token = next.map(|minted| minted.text);
-    answer.id_token = id_token;
-    Ok(answer)
 }

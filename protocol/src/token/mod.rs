@@ -11,51 +11,12 @@ use crate::format::{Format, Layout, Members, render_members};
 use crate::scope::ScopeSet;
 use crate::secret::Secret;
 
-/// The grant types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum GrantType {
-    /// `authorization_code`, and `hybrid_auth_code`, as the mobile SDKs call it in native login.
-    AuthorizationCode,
-    /// `client_credentials`.
-    ClientCredentials,
-    /// `urn:ietf:params:oauth:grant-type:jwt-bearer`.
-    JwtBearer,
-    /// `refresh_token`, and `hybrid_refresh`.
-    RefreshToken,
-    /// Any other value, or none (TOK-01).
-    Unsupported,
-}
-
-impl GrantType {
-    /// The grant of a `grant_type` parameter. Names are case-sensitive.
-    pub fn parse(name: Option<&str>) -> GrantType {
-        match name {
-            Some("authorization_code" | "hybrid_auth_code") => GrantType::AuthorizationCode,
-            Some("client_credentials") => GrantType::ClientCredentials,
-            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => GrantType::JwtBearer,
-            Some("refresh_token" | "hybrid_refresh") => GrantType::RefreshToken,
-            _ => GrantType::Unsupported,
-        }
-    }
-
-    /// The standard name, as discovery lists it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            GrantType::AuthorizationCode => "authorization_code",
-            GrantType::ClientCredentials => "client_credentials",
-            GrantType::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            GrantType::RefreshToken => "refresh_token",
-            GrantType::Unsupported => "unsupported",
-        }
-    }
-}
-
 /// The parameters of a token request, not yet checked. An empty parameter is absent (RFC 6749 3.1).
 ///
 /// Source: RFC 6749 4.1.3, 4.4.2, 6; RFC 7523 2; Headless Identity, token request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// `grant_type` as sent; see [`TokenRequest::grant`].
+    /// `grant_type` as sent. Which grants there are is decided by the server.
     pub grant_type: Option<String>,
     /// `code`: the authorization code.
     pub code: Option<Secret>,
@@ -85,10 +46,13 @@ pub struct TokenRequest {
     /// processed (RFC 6749 2.3.1). `code` and `code_verifier` do not count: existing clients put the whole request
     /// on the URL, and the request spends both.
     pub secret_came_in_query: bool,
+    /// All other parameters. RFC 6749 3.2 has the server ignore what it does not know; a grant type may
+    /// define its own.
+    pub more: Parameters,
 }
 
 impl TokenRequest {
-    /// Takes the parameters; unknown ones are ignored (RFC 6749 3.2).
+    /// Takes the parameters.
     pub fn parse(mut parameters: Parameters) -> TokenRequest {
         let secret_came_in_query = [
             "assertion",
@@ -98,32 +62,23 @@ impl TokenRequest {
         ]
         .iter()
         .any(|name| parameters.came_in_query(name));
-        let text = |name: &str| parameters.get(name).map(str::to_owned);
-        let request = TokenRequest {
-            grant_type: text("grant_type"),
-            redirect_uri: text("redirect_uri"),
-            scope: text("scope"),
-            client_id: text("client_id"),
-            client_assertion_type: text("client_assertion_type"),
-            format: text("format"),
-            device_id: text("device_id"),
-            secret_came_in_query,
-            ..TokenRequest::default()
-        };
         TokenRequest {
+            grant_type: parameters.take("grant_type"),
             code: parameters.take_secret("code"),
+            redirect_uri: parameters.take("redirect_uri"),
             code_verifier: parameters.take_secret("code_verifier"),
             refresh_token: parameters.take_secret("refresh_token"),
             assertion: parameters.take_secret("assertion"),
+            scope: parameters.take("scope"),
+            client_id: parameters.take("client_id"),
             client_secret: parameters.take_secret("client_secret"),
+            client_assertion_type: parameters.take("client_assertion_type"),
             client_assertion: parameters.take_secret("client_assertion"),
-            ..request
+            format: parameters.take("format"),
+            device_id: parameters.take("device_id"),
+            secret_came_in_query,
+            more: parameters,
         }
-    }
-
-    /// The requested grant.
-    pub fn grant(&self) -> GrantType {
-        GrantType::parse(self.grant_type.as_deref())
     }
 }
 
@@ -174,12 +129,12 @@ pub struct TokenAnswer {
     pub signature: String,
     /// `scope`: the granted scopes.
     pub scope: ScopeSet,
-    /// `state` of the authorization request.
-    pub state: Option<String>,
     /// `token_format`.
     pub token_format: TokenFormat,
     /// `expires_in`, in seconds. The real service omits it; RFC 6749 5.1 recommends it.
     pub expires_in: Option<u64>,
+    /// Members that one grant type adds, such as `state` of the authorization request; they come last.
+    pub more: Vec<(&'static str, String)>,
 }
 
 impl TokenAnswer {
@@ -218,7 +173,9 @@ impl TokenAnswer {
         insert(&mut members, "issued_at", self.issued_at.to_string());
         insert(&mut members, "token_format", self.token_format.as_str());
         insert_some(&mut members, "expires_in", self.expires_in);
-        insert_some(&mut members, "state", self.state.clone());
+        for (name, value) in &self.more {
+            insert(&mut members, name, value.as_str());
+        }
         members
     }
 }
