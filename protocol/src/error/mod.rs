@@ -20,13 +20,10 @@ pub use table::TABLE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // The row of each variant describes it, and is printed as a page.
 pub enum WireError {
-    AccessDenied,
     AccessTokenInvalid,
-    AssertionInvalid,
     AttestationChallengeNeeded,
     AttestationInvalid,
     AttestationStale,
-    AudienceInvalid,
     AuthSessionInvalid,
     AuthenticationFailure,
     AuthenticationRequired,
@@ -54,9 +51,7 @@ pub enum WireError {
     InvalidOtp,
     InvalidParameters,
     InvalidRequest,
-    IpRestricted,
     MissingAuthParameters,
-    OrganizationInactive,
     OtpGenerationFailed,
     PasswordExpired,
     PasswordPolicyCheckFailure,
@@ -71,7 +66,6 @@ pub enum WireError {
     RegistrationError,
     ResponseTypeUnsupported,
     ScopeInvalid,
-    ScopesEmpty,
     ServerError,
     TemplateInvalid,
     TemplateNotAllowed,

@@ -91,12 +91,6 @@ const fn everywhere(row: Row, http_status: u16) -> Row {
 }
 
 const ROWS_IN_ORDER: [Row; ROWS] = [
-    redirectable(oauth(
-        WireError::AccessDenied,
-        "access_denied",
-        "end-user denied authorization",
-        AUTHORIZATION_ERRORS,
-    )),
     challenged(
         oauth(
             WireError::AccessTokenInvalid,
@@ -106,12 +100,6 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         ),
         401,
         Challenge::BearerInvalidToken,
-    ),
-    oauth(
-        WireError::AssertionInvalid,
-        "invalid_grant",
-        "invalid assertion",
-        AUTHORIZATION_ERRORS,
     ),
     oauth(
         WireError::AttestationChallengeNeeded,
@@ -134,12 +122,6 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "use_fresh_attestation",
         "the client attestation is over",
         ATTESTATION,
-    ),
-    oauth(
-        WireError::AudienceInvalid,
-        "invalid_grant",
-        "Audience validation failed",
-        AUTHORIZATION_ERRORS,
     ),
     oauth(
         WireError::AuthSessionInvalid,
@@ -351,12 +333,6 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "a parameter is missing, repeated or malformed",
         "RFC 6749 4.1.2.1, 5.2",
     )),
-    oauth(
-        WireError::IpRestricted,
-        "invalid_grant",
-        "ip restricted",
-        AUTHORIZATION_ERRORS,
-    ),
     challenged(
         headless(
             WireError::MissingAuthParameters,
@@ -367,12 +343,6 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         ),
         401,
         Challenge::Bearer,
-    ),
-    oauth(
-        WireError::OrganizationInactive,
-        "inactive_org",
-        "organization is locked, closed or suspended",
-        AUTHORIZATION_ERRORS,
     ),
     headless(
         WireError::OtpGenerationFailed,
@@ -478,12 +448,6 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "the requested scope is not allowed",
         AUTHORIZATION_ERRORS,
     )),
-    oauth(
-        WireError::ScopesEmpty,
-        "invalid_grant",
-        "no valid scopes defined",
-        AUTHORIZATION_ERRORS,
-    ),
     redirectable(Row {
         http_status: 500,
         ..oauth(

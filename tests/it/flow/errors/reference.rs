@@ -1,109 +1,10 @@
-//! The page `docs/reference/errors.md`: the table of what is answered, and which of our reasons
-//! leads to which row. `VESTIBULE_UPDATE_DOCS=1` writes it anew.
+//! The page `docs/reference/errors.md`: the table of what is answered, and which refusal
+//! leads to which row. `VESTIBULE_UPDATE_DOCS=1` writes it again.
 
 use std::path::Path;
 
 use vestibule::refusal::Refusal;
-use vestibule_protocol::error::{Shape, table_markdown};
-
-/// The variant after this one, so that every one of them is in the list: a new variant does not
-/// compile until it has its place here.
-fn next(refusal: &Refusal) -> Option<Refusal> {
-    use Refusal as R;
-    let text = || String::from("…");
-    Some(match refusal {
-        R::AccessTokenInvalid => R::AccessTokenMissing,
-        R::AccessTokenMissing => R::AccessTokenScopeMissing,
-        R::AccessTokenScopeMissing => R::AttestationChallengeMissing,
-        R::AttestationChallengeMissing => R::AttestationExpired,
-        R::AttestationExpired => R::AuthRequestTypeUnknown,
-        R::AuthRequestTypeUnknown => R::AuthSessionInvalid,
-        R::AuthSessionInvalid => R::BodyTooLarge,
-        R::BodyTooLarge => R::ChallengeFailed,
-        R::ChallengeFailed => R::ChannelMismatch,
-        R::ChannelMismatch => R::ChannelUnavailable,
-        R::ChannelUnavailable => R::ClientAssertionInvalid,
-        R::ClientAssertionInvalid => R::ClientAttestationInvalid,
-        R::ClientAttestationInvalid => R::ClientAttestationMissing,
-        R::ClientAttestationMissing => R::ClientAuthenticationAmbiguous,
-        R::ClientAuthenticationAmbiguous => R::ClientCredentialsFlowDisabled,
-        R::ClientCredentialsFlowDisabled => R::ClientFlowDisabled,
-        R::ClientFlowDisabled => R::ClientKeyMismatch,
-        R::ClientKeyMismatch => R::ClientNotApproved,
-        R::ClientNotApproved => R::ClientSecretMissing,
-        R::ClientSecretMissing => R::ClientSecretWrong,
-        R::ClientSecretWrong => R::ClientSecretWrongInHeader,
-        R::ClientSecretWrongInHeader => R::ClientUnknown,
-        R::ClientUnknown => R::CodeChallengeInvalid,
-        R::CodeChallengeInvalid => R::CodeChallengeMissing,
-        R::CodeChallengeMissing => R::CodeExpired,
-        R::CodeExpired => R::CodeSpent,
-        R::CodeSpent => R::CodeUnknown,
-        R::CodeUnknown => R::ContentEncodingUnsupported,
-        R::ContentEncodingUnsupported => R::CredentialsMalformed,
-        R::CredentialsMalformed => R::CredentialsMisplaced,
-        R::CredentialsMisplaced => R::CredentialsMissing,
-        R::CredentialsMissing => R::CredentialsMustBePosted,
-        R::CredentialsMustBePosted => R::CredentialsWrong,
-        R::CredentialsWrong => R::DiscoveryFailed { message: text() },
-        R::DiscoveryFailed { .. } => R::FirstPartyClientDisabled,
-        R::FirstPartyClientDisabled => R::FirstPartySiteDisabled,
-        R::FirstPartySiteDisabled => R::ForgotPasswordDisabled,
-        R::ForgotPasswordDisabled => R::FormMalformed { reason: text() },
-        R::FormMalformed { .. } => R::FormatUnknown,
-        R::FormatUnknown => R::GrantTypeUnsupported,
-        R::GrantTypeUnsupported => R::GuestFlowDisabled,
-        R::GuestFlowDisabled => R::GuestHasCredentials,
-        R::GuestHasCredentials => R::GuestMismatch,
-        R::GuestMismatch => R::HttpsRequired,
-        R::HttpsRequired => R::IntegrationTokenInvalid,
-        R::IntegrationTokenInvalid => R::IntegrationTokenMissing,
-        R::IntegrationTokenMissing => R::MethodNotAllowed { allow: "POST" },
-        R::MethodNotAllowed { .. } => R::ParameterMissing { name: "…" },
-        R::ParameterMissing { .. } => R::ParametersInvalid {
-            field: text(),
-            reason: text(),
-        },
-        R::ParametersInvalid { .. } => R::PasswordExpired,
-        R::PasswordExpired => R::PasswordPolicy { reason: text() },
-        R::PasswordPolicy { .. } => R::PasswordlessLoginDisabled,
-        R::PasswordlessLoginDisabled => R::PkceMismatch,
-        R::PkceMismatch => R::ProofMissing,
-        R::ProofMissing => R::RateLimited {
-            retry_after_seconds: 1,
-        },
-        R::RateLimited { .. } => R::RecaptchaInvalid { response: None },
-        R::RecaptchaInvalid { .. } => R::RecaptchaMissing,
-        R::RecaptchaMissing => R::RedirectUriChanged,
-        R::RedirectUriChanged => R::RedirectUriMismatch,
-        R::RedirectUriMismatch => R::RedirectUriMissing,
-        R::RedirectUriMissing => R::RefreshTokenEnded,
-        R::RefreshTokenEnded => R::RefreshTokenReused,
-        R::RefreshTokenReused => R::RefreshTokenUnknown,
-        R::RefreshTokenUnknown => R::RegistrationDisabled,
-        R::RegistrationDisabled => R::RegistrationFailed { apex_error: text() },
-        R::RegistrationFailed { .. } => R::ResponseTypeUnsupported,
-        R::ResponseTypeUnsupported => R::ScopeNotAllowed,
-        R::ScopeNotAllowed => R::SiteFlowDisabled,
-        R::SiteFlowDisabled => R::SiteUnknown,
-        R::SiteUnknown => R::TemplateNotAllowed,
-        R::TemplateNotAllowed => R::TemplateUnknown,
-        R::TemplateUnknown => R::TextMessageBlocked,
-        R::TextMessageBlocked => R::TokenTypeUnsupported,
-        R::TokenTypeUnsupported => R::TooBusy,
-        R::TooBusy => R::TriesSpent,
-        R::TriesSpent => R::UserDisabled,
-        R::UserDisabled => R::UserInactive,
-        R::UserInactive => R::UserLocked,
-        R::UserLocked => R::UsernameTaken,
-        R::UsernameTaken => R::UvidInvalid,
-        R::UvidInvalid => return None,
-    })
-}
-
-fn all() -> Vec<Refusal> {
-    std::iter::successors(Some(Refusal::AccessTokenInvalid), next).collect()
-}
+use vestibule_protocol::error::{Shape, TABLE, WireError, table_markdown};
 
 /// The shapes of the endpoints that can answer a reason.
 fn shapes(refusal: &Refusal) -> &'static [Shape] {
@@ -156,7 +57,7 @@ fn page() -> String {
          What we know of a refusal (its name is in the log, never on the wire) and what the caller is told.\n\n\
          | Reason | `status_code` | `error` | Description | HTTP |\n|---|---|---|---|---|\n",
     );
-    for refusal in all() {
+    for refusal in Refusal::samples() {
         let answer = refusal.wire(shapes(&refusal)[0]);
         let row = answer.error.row();
         let description = answer.description.as_deref().unwrap_or(row.description);
@@ -191,18 +92,29 @@ fn the_page_on_errors_is_what_the_code_says() {
     );
 }
 
+/// Faults have no refusal: what they are answered with in each error format.
+const FAULTS: [WireError; 3] = [
+    WireError::ServerError,
+    WireError::TemporarilyUnavailable,
+    WireError::UnknownError,
+];
+
 #[test]
-fn every_reason_is_listed_once_and_in_order() {
-    let names: Vec<String> = all().iter().map(Refusal::name).collect();
-    let mut sorted = names.clone();
-    sorted.sort();
-    sorted.dedup();
-    assert_eq!(names, sorted);
+fn every_row_of_the_table_is_the_answer_to_a_refusal_or_a_fault() {
+    let mut answered = FAULTS.to_vec();
+    for refusal in Refusal::samples() {
+        for shape in shapes(&refusal) {
+            answered.push(refusal.wire(*shape).error);
+        }
+    }
+    for row in &TABLE {
+        assert!(answered.contains(&row.error), "{:?}", row.error);
+    }
 }
 
 #[test]
 fn every_reason_has_a_row_that_allows_the_shapes_of_its_endpoints() {
-    for refusal in all() {
+    for refusal in Refusal::samples() {
         for shape in shapes(&refusal) {
             let row = refusal.wire(*shape).error.row();
             assert!(
