@@ -158,6 +158,13 @@ const PRINTING_ALLOWED: &[&str] = &["src/cli/", "src/main.rs", "xtask/"];
 /// Where SQL stands.
 const SQL_ALLOWED: &str = "src/store/";
 
+/// Where the shape of an error is named: a route states it, `answer` writes it, and `refusal` maps a reason to it.
+const SHAPE_ALLOWED: &[&str] = &[
+    "src/endpoint/answer.rs",
+    "src/endpoint/mod.rs",
+    "src/refusal.rs",
+];
+
 /// A paragraph that is shorter says nothing.
 const PARAGRAPH_CHARACTERS_MIN: usize = 30;
 
@@ -211,6 +218,11 @@ fn only_command_line_tools_print() {
 #[test]
 fn sql_stays_in_the_store() {
     assert_tidy(sql, &source::workspace());
+}
+
+#[test]
+fn the_shape_of_an_error_is_stated_by_its_route() {
+    assert_tidy(shape, &source::workspace());
 }
 
 #[test]
@@ -407,6 +419,19 @@ fn sql(file: &Source) -> Vec<Problem> {
         .map(|literal| {
             let what = "SQL outside the store; make it a statement of src/store and call that by its function";
             problem(file, literal.line, what)
+        })
+        .collect()
+}
+
+fn shape(file: &Source) -> Vec<Problem> {
+    if !file.path.starts_with("src/") || SHAPE_ALLOWED.contains(&file.path.as_str()) {
+        return Vec::new();
+    }
+    let found = file.lines().filter(|(_, code)| has_name(code, "Shape"));
+    found
+        .map(|(line, _)| {
+            let what = "`Shape` outside the routes; return a `Failure`, and the dispatcher writes it in the shape of the route";
+            problem(file, line, what)
         })
         .collect()
 }

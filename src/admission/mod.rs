@@ -1,88 +1,52 @@
-//! Admission: who may even knock.
+//! Admission: which callers may use a headless API, and how many requests they may make.
 //!
-//! The headless endpoints ask for an integration user's access token with a scope of their own, for a
-//! captcha, or for both. The decision stands here as a rule over values; looking the token up and
-//! having the captcha verified is `App`'s, before any transaction. How many requests one caller may
-//! make is `limits`, over the rules of `rule`.
+//! The headless APIs require an access token of an integration user, a captcha, or both. What an API
+//! requires is a table in `settings`; whether a request satisfies it is decided here, as a rule over
+//! values. The endpoints look the token up, and `App` has the captcha verified, before any transaction.
+//! How many requests one caller may make is limited in `limits`, by the rules of `rule`.
 
 mod limits;
 mod prefix;
 mod rule;
 
+use vestibule_protocol::headless::CaptchaProof;
 use vestibule_protocol::scope::ScopeSet;
 
 use crate::refusal::Refusal;
-pub use limits::{Edge, Keys};
+use crate::settings::ApiRequirements;
+pub use limits::{Keys, RateLimiter};
 pub use prefix::prefix_of;
 pub use rule::{DEFAULT_RULES, Per, Rule, Surface};
 
-/// What a headless API asks of its callers.
-#[derive(Clone, Copy, Debug)]
-pub struct Requirement {
-    /// "Require authentication to access this API".
-    pub is_authentication_required: bool,
-    /// "Require reCAPTCHA to access this API".
-    pub captcha: CaptchaRule,
-    /// The scope that the token must hold.
-    pub scope: &'static str,
-}
-
-/// What an API makes of captchas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CaptchaRule {
-    /// None is asked for.
-    Off,
-    /// One is asked for.
-    Required,
-    /// The site asks for one and this step does without: somebody who passed asked for the code that
-    /// is presented now.
-    Waived,
-}
-
-impl CaptchaRule {
-    /// What a setting says.
-    pub fn required_if(is_required: bool) -> CaptchaRule {
-        match is_required {
-            true => CaptchaRule::Required,
-            false => CaptchaRule::Off,
-        }
-    }
-
-    /// The same for a step that asks for none.
-    pub fn waived_if(is_required: bool) -> CaptchaRule {
-        match is_required {
-            true => CaptchaRule::Waived,
-            false => CaptchaRule::Off,
-        }
-    }
-}
-
-/// The token that a caller presents.
+/// The caller of a headless API, by how it authenticates itself.
 #[derive(Clone, Debug)]
-pub enum Presented {
-    /// None.
-    Nothing,
-    /// One that is unknown, over or revoked, or that cannot be a token.
-    Bad,
-    /// A header of another scheme.
-    Misplaced,
-    /// A live one.
+pub enum Caller {
+    /// A first-party app that has attested itself. The attestation takes the place of the access token, but
+    /// does not make the caller trusted.
+    Attested,
+    /// It sent an access token that is unknown, expired or revoked, or a text that cannot be a token.
+    BadToken,
+    /// It sent an `Authorization` header of another scheme.
+    OtherScheme,
+    /// It sent a live access token.
     Token {
-        /// The client that it was issued to.
+        /// The client that the token was issued to.
         client_id: String,
-        /// What it is good for.
+        /// The scopes of the token.
         scopes: ScopeSet,
-        /// Whether it speaks for an integration user. A customer's token knocks for nobody else,
+        /// Whether the token's user is an integration user. The token of any other user admits to no API,
         /// whatever its scopes.
         is_integration: bool,
     },
+    /// It sent nothing.
+    Unauthenticated,
 }
 
-impl Presented {
-    /// The client of a backend: of a caller that showed a live token of an integration user.
+impl Caller {
+    /// The client id of a backend: of a caller with a live token of an integration user.
     pub fn backend(&self) -> Option<&str> {
         match self {
-            Presented::Token {
+            Caller::Token {
                 client_id,
                 is_integration: true,
                 ..
@@ -92,77 +56,126 @@ impl Presented {
     }
 }
 
-/// How far a caller is trusted. A trusted caller gets the documented errors; a stranger never
-/// learns whether an account exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Proved itself by an integration user's token.
-    Bearer,
-    /// Anybody.
-    Stranger,
+/// What a request has to satisfy the requirement of a captcha.
+#[derive(Clone, Copy, Debug)]
+pub enum CaptchaSent<'r> {
+    /// Nothing.
+    Nothing,
+    /// A proof, which is still to be verified.
+    Proof(&'r CaptchaProof),
+    /// A one-time password. It was sent only after the captcha of an earlier request was verified, so a
+    /// second captcha is not asked for.
+    OneTimePassword,
 }
 
-/// Decides whether a caller may knock. Whether the captcha that came along holds is still to be
-/// asked, of its verifier, when the rule requires one.
+impl<'r> From<Option<&'r CaptchaProof>> for CaptchaSent<'r> {
+    fn from(proof: Option<&'r CaptchaProof>) -> CaptchaSent<'r> {
+        proof.map_or(CaptchaSent::Nothing, CaptchaSent::Proof)
+    }
+}
+
+/// How far a caller is trusted. A trusted caller gets the documented errors; any other caller never learns
+/// whether an account exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// A backend with an integration user's token.
+    Backend,
+    /// Any other caller.
+    Public,
+}
+
+/// A caller that may use an API, once its captcha is verified.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CheckedCaller<'r> {
+    /// How far the caller is trusted.
+    pub trust: Trust,
+    /// The captcha that must still be verified.
+    pub captcha: Option<&'r CaptchaProof>,
+}
+
+/// Decides whether a caller may use an API. A captcha that is required and was sent must still be verified.
 ///
-/// A token that is sent is checked even where none is required: a bad one is a mistake worth
-/// telling, not a stranger.
+/// A token that is sent is checked even where none is required: a bad token is a mistake of a backend that
+/// it should learn of.
 ///
 /// # Refusals
-/// `IntegrationTokenInvalid`; `ProofMissing` when both proofs are required and neither came, or when
-/// nothing at all is required (no site can be saved like that, and none may be open by accident);
-/// `IntegrationTokenMissing`, also for a header of another scheme where a token is required;
-/// `RecaptchaMissing`.
-pub fn check(
-    requirement: Requirement,
-    presented: &Presented,
-    is_captcha_sent: bool,
-) -> Result<Trust, Refusal> {
-    let is_captcha_missing = requirement.captcha == CaptchaRule::Required && !is_captcha_sent;
-    let trust = match presented {
-        Presented::Token {
+/// In this order: those of [`ApiRequirements::check_allowed`]; `IntegrationTokenInvalid`; `ProofMissing`
+/// when both a token and a captcha are required and neither was sent, or when nothing at all is required
+/// (no site can be saved like that, and none may be open by accident); `IntegrationTokenMissing`, also for
+/// a header of another scheme where a token is required; `RecaptchaMissing`.
+pub fn check<'r>(
+    required: &ApiRequirements,
+    caller: &Caller,
+    captcha: CaptchaSent<'r>,
+) -> Result<CheckedCaller<'r>, Refusal> {
+    required.check_allowed()?;
+    let is_captcha_missing =
+        required.is_captcha_required && matches!(captcha, CaptchaSent::Nothing);
+    let has_scope = |scopes: &ScopeSet| {
+        let token = required.token;
+        token.is_some_and(|token| scopes.contains(token.scope))
+    };
+    let trust = match caller {
+        Caller::Attested => Trust::Public,
+        Caller::Token {
             scopes,
             is_integration: true,
             ..
-        } if scopes.contains(requirement.scope) => Trust::Bearer,
+        } if has_scope(scopes) => Trust::Backend,
         // "You don't send the access token correctly" is the documented case of this answer.
-        Presented::Misplaced if requirement.is_authentication_required => {
+        Caller::OtherScheme if required.is_token_required() => {
             return Err(Refusal::IntegrationTokenMissing);
         }
-        Presented::Token { .. } | Presented::Bad | Presented::Misplaced => {
+        Caller::Token { .. } | Caller::BadToken | Caller::OtherScheme => {
             return Err(Refusal::IntegrationTokenInvalid);
         }
-        Presented::Nothing if requirement.is_authentication_required => {
-            return Err(match is_captcha_missing {
-                true => Refusal::ProofMissing,
-                false => Refusal::IntegrationTokenMissing,
+        Caller::Unauthenticated if required.is_token_required() => {
+            return Err(if is_captcha_missing {
+                Refusal::ProofMissing
+            } else {
+                Refusal::IntegrationTokenMissing
             });
         }
-        Presented::Nothing if requirement.captcha == CaptchaRule::Off => {
+        Caller::Unauthenticated if !required.is_captcha_required => {
             return Err(Refusal::ProofMissing);
         }
-        Presented::Nothing => Trust::Stranger,
+        Caller::Unauthenticated => Trust::Public,
     };
-    match is_captcha_missing {
-        true => Err(Refusal::RecaptchaMissing),
-        false => Ok(trust),
+    if is_captcha_missing {
+        return Err(Refusal::RecaptchaMissing);
     }
+    let captcha = match captcha {
+        CaptchaSent::Proof(proof) if required.is_captcha_required => Some(proof),
+        _ => None,
+    };
+    Ok(CheckedCaller { trust, captcha })
 }
 
 #[cfg(test)]
 mod tests {
+    use vestibule_protocol::secret::Secret;
+
     use super::*;
+    use crate::settings::{Api, Settings};
+
+    /// Whether the site asks for a captcha, and whether this step of the flow does.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum CaptchaSwitch {
+        Off,
+        Required,
+        Waived,
+    }
 
     #[test]
     fn reg_01_02_cap_01_each_proof_that_is_required_must_be_shown() {
-        use CaptchaRule::{Off, Required, Waived};
-        let token = |text: &str, is_integration| Presented::Token {
+        use CaptchaSwitch::{Off, Required, Waived};
+        let token = |text: &str, is_integration| Caller::Token {
             client_id: String::from("client"),
             scopes: ScopeSet::parse(text).unwrap(),
             is_integration,
         };
         let good = || token("api user_registration_api", true);
-        let nothing = || Presented::Nothing;
+        let nothing = || Caller::Unauthenticated;
         let cases = [
             // Authentication alone.
             (
@@ -182,14 +195,14 @@ mod tests {
             (
                 true,
                 Off,
-                Presented::Bad,
+                Caller::BadToken,
                 false,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
             (
                 true,
                 Off,
-                Presented::Misplaced,
+                Caller::OtherScheme,
                 false,
                 Err(Refusal::IntegrationTokenMissing),
             ),
@@ -207,7 +220,7 @@ mod tests {
                 false,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
-            (true, Off, good(), false, Ok(Trust::Bearer)),
+            (true, Off, good(), false, Ok(Trust::Backend)),
             // A captcha alone.
             (
                 false,
@@ -216,18 +229,18 @@ mod tests {
                 false,
                 Err(Refusal::RecaptchaMissing),
             ),
-            (false, Required, nothing(), true, Ok(Trust::Stranger)),
+            (false, Required, nothing(), true, Ok(Trust::Public)),
             (
                 false,
                 Required,
-                Presented::Bad,
+                Caller::BadToken,
                 true,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
             (
                 false,
                 Required,
-                Presented::Misplaced,
+                Caller::OtherScheme,
                 true,
                 Err(Refusal::IntegrationTokenInvalid),
             ),
@@ -238,14 +251,14 @@ mod tests {
                 false,
                 Err(Refusal::RecaptchaMissing),
             ),
-            (false, Required, good(), true, Ok(Trust::Bearer)),
-            (false, Waived, nothing(), false, Ok(Trust::Stranger)),
+            (false, Required, good(), true, Ok(Trust::Backend)),
+            (false, Waived, nothing(), false, Ok(Trust::Public)),
             // Both.
             (true, Required, nothing(), false, Err(Refusal::ProofMissing)),
             (
                 true,
                 Required,
-                Presented::Misplaced,
+                Caller::OtherScheme,
                 false,
                 Err(Refusal::IntegrationTokenMissing),
             ),
@@ -263,7 +276,7 @@ mod tests {
                 false,
                 Err(Refusal::RecaptchaMissing),
             ),
-            (true, Required, good(), true, Ok(Trust::Bearer)),
+            (true, Required, good(), true, Ok(Trust::Backend)),
             (
                 true,
                 Waived,
@@ -271,22 +284,73 @@ mod tests {
                 false,
                 Err(Refusal::IntegrationTokenMissing),
             ),
-            (true, Waived, good(), false, Ok(Trust::Bearer)),
-            // Neither, which no site can be saved with.
+            (true, Waived, good(), false, Ok(Trust::Backend)),
+            // Neither; no site can be saved like that.
             (false, Off, nothing(), true, Err(Refusal::ProofMissing)),
-            (false, Off, good(), false, Ok(Trust::Bearer)),
+            (false, Off, good(), false, Ok(Trust::Backend)),
         ];
-        for (is_authentication_required, captcha, presented, is_captcha_sent, expected) in cases {
-            let requirement = Requirement {
-                is_authentication_required,
-                captcha,
-                scope: "user_registration_api",
+        let proof = CaptchaProof::Token(Secret::default());
+        for (does_registration_require_auth, captcha, caller, is_captcha_sent, expected) in cases {
+            let settings = Settings {
+                is_headless_user_registration_allowed: true,
+                does_registration_require_auth,
+                is_recaptcha_required_rgstr: captcha != Off,
+                ..Settings::default()
             };
-            let found = check(requirement, &presented, is_captcha_sent);
+            let sent = if captcha == Waived {
+                CaptchaSent::OneTimePassword
+            } else {
+                CaptchaSent::from(is_captcha_sent.then_some(&proof))
+            };
+            let found = check(&settings.api(Api::Registration), &caller, sent);
+            let is_verified = found.as_ref().is_ok_and(|found| found.captcha.is_some());
             assert_eq!(
-                found, expected,
-                "{requirement:?} {presented:?} {is_captcha_sent}"
+                found.map(|found| found.trust),
+                expected,
+                "{does_registration_require_auth} {captcha:?} {caller:?} {is_captcha_sent}"
             );
+            assert_eq!(is_verified, expected.is_ok() && captcha == Required);
         }
+    }
+
+    #[test]
+    fn an_api_that_is_off_refuses_before_it_asks_for_anything() {
+        let off = Settings::default();
+        let refused = |api| check(&off.api(api), &Caller::BadToken, CaptchaSent::Nothing);
+        for (api, refusal) in [
+            (Api::ForgotPassword, Refusal::ForgotPasswordDisabled),
+            (Api::PasswordLogin, Refusal::FirstPartySiteDisabled),
+            (Api::PasswordlessLogin, Refusal::PasswordlessLoginDisabled),
+            (Api::Registration, Refusal::RegistrationDisabled),
+        ] {
+            assert_eq!(refused(api), Err(refusal));
+        }
+    }
+
+    #[test]
+    fn an_attestation_replaces_the_token_and_not_the_captcha() {
+        let settings = |is_recaptcha_required_rgstr| Settings {
+            is_headless_user_registration_allowed: true,
+            does_registration_require_auth: true,
+            is_recaptcha_required_rgstr,
+            ..Settings::default()
+        };
+        let required = |is_captcha| settings(is_captcha).api(Api::Registration);
+        let check = |is_captcha, sent| {
+            let admission = check(&required(is_captcha), &Caller::Attested, sent);
+            admission.map(|admission| (admission.trust, admission.captcha.is_some()))
+        };
+        let proof = CaptchaProof::Token(Secret::default());
+        let sent = CaptchaSent::Proof(&proof);
+        assert_eq!(
+            check(false, CaptchaSent::Nothing),
+            Ok((Trust::Public, false))
+        );
+        assert_eq!(check(false, sent), Ok((Trust::Public, false)));
+        assert_eq!(check(true, sent), Ok((Trust::Public, true)));
+        assert_eq!(
+            check(true, CaptchaSent::Nothing),
+            Err(Refusal::RecaptchaMissing)
+        );
     }
 }

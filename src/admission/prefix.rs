@@ -1,8 +1,8 @@
-//! The network prefix of an address: what a limit counts in place of the address itself.
+//! The network prefix of an address, which limits count instead of the address itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What stands in front of an IPv4 address that a translator writes as IPv6 (RFC 6052 section 2.1).
+/// The prefix of an IPv4 address that a translator writes as IPv6 (RFC 6052 section 2.1).
 const TRANSLATED: [u16; 6] = [0x64, 0xff9b, 0, 0, 0, 0];
 
 /// The whole of an IPv4 address, the first 64 bits of an IPv6 one: one customer has at least a /64

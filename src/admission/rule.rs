@@ -1,29 +1,29 @@
-//! The rules of the edge as data: what is limited, by what, and how much of it.
+//! The rules of the rate limiter as data: which requests are limited, by which key, and to what rate.
 
 use serde::{Deserialize, Serialize};
 
-/// What a request is about to do.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Surface {
-    /// In a rule: each of the others, in one bucket.
+    /// In a rule: all of the others, in one bucket.
     Any,
-    /// It comes as a guest.
+    /// A guest's login.
     Guest,
-    /// It asks for a code: the init endpoints, and the first step of a forgotten password.
+    /// A one-time password: the init endpoints, and the first phase of a password reset.
     Init,
-    /// It presents a username and a password.
+    /// A login with a username and a password.
     Login,
-    /// It presents a code at authorize.
+    /// A login with a one-time password, at authorize.
     Redeem,
-    /// It presents a code with a new password.
+    /// The second phase of a password reset: a one-time password with a new password.
     Reset,
-    /// It asks for tokens.
+    /// Tokens.
     Token,
 }
 
 impl Surface {
-    /// Its word in the config and in metrics.
+    /// Its name in the config and in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Surface::Any => "any",
@@ -37,19 +37,19 @@ impl Surface {
     }
 }
 
-/// Who shares a bucket.
+/// Which requests share a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Per {
-    /// All requests that speak for one client.
+    /// All requests that name one client.
     #[serde(rename = "client")]
     Client,
     /// All requests from one network prefix.
     #[serde(rename = "ip_prefix")]
     IpPrefix,
-    /// All requests from one network prefix that speak for one client.
+    /// All requests from one network prefix that name one client.
     #[serde(rename = "ip_prefix+client")]
     IpPrefixAndClient,
-    /// All requests from one network prefix that are about one username.
+    /// All requests from one network prefix that name one username.
     #[serde(rename = "ip_prefix+username")]
     IpPrefixAndUsername,
     /// All requests to one site.
@@ -61,8 +61,8 @@ pub enum Per {
 }
 
 impl Per {
-    /// Whether the caller's address is part of it. A caller that has proved itself is exempt: a
-    /// backend speaks for all its users from one address.
+    /// Whether the caller's address is part of the key. Such rules do not apply to an authenticated backend,
+    /// which sends the requests of all its users from one address.
     pub fn is_by_address(self) -> bool {
         matches!(
             self,
@@ -75,9 +75,9 @@ impl Per {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// What is limited.
+    /// Which requests are limited.
     pub surface: Surface,
-    /// Who shares a bucket.
+    /// Which requests share a bucket.
     pub per: Per,
     /// How many requests, 1 to 1,000,000.
     pub count: u32,
@@ -88,8 +88,8 @@ pub struct Rule {
     pub burst: Option<u32>,
 }
 
-/// The rules of a config that names none. The two by the hour keep one prefix from making a spray
-/// of a site by itself.
+/// The rules of a config that has none. The two rules by the hour keep one network prefix from causing the
+/// spray protection of a site by itself.
 pub const DEFAULT_RULES: [Rule; 13] = [
     rule(Surface::Guest, Per::IpPrefix, 60, 60),
     rule(Surface::Guest, Per::Site, 6_000, 60),
@@ -145,7 +145,7 @@ impl Rule {
         self.surface == surface || self.surface == Surface::Any
     }
 
-    /// Microseconds until one more request is let in.
+    /// Microseconds after which a bucket holds one more request.
     pub(super) fn interval_micros(&self) -> i64 {
         i64::from(self.seconds) * 1_000_000 / i64::from(self.count.max(1))
     }

@@ -1,87 +1,50 @@
-//! May this caller knock: the question of every headless endpoint.
+//! The end of an admission: the verifier of captchas is asked, and the caller is admitted.
 
-use vestibule_protocol::headless::{CaptchaProof, InvalidParams};
+use vestibule_protocol::headless::CaptchaProof;
 use vestibule_protocol::secret::Secret;
 
 use super::{App, Visit};
-use crate::admission::{self, CaptchaRule, Presented, Requirement, Trust};
+use crate::admission::{CheckedCaller, Trust};
 use crate::captcha::{CaptchaCheck, Provider, Verified};
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault};
 
-/// A caller with what it shows.
-#[derive(Debug)]
-pub struct Knock<'k> {
-    /// What the API asks for.
-    pub requirement: Requirement,
-    /// The access token that came along.
-    pub presented: &'k Presented,
-    /// The captcha that came along.
-    pub captcha: Option<&'k CaptchaProof>,
-}
-
-/// A caller who was let in.
+/// A caller that may use an API.
 #[derive(Debug)]
 pub struct Admitted {
     /// How far it is trusted.
     pub trust: Trust,
-    /// The captcha that it passed, to be spent by the flow's own write.
+    /// The captcha that was verified; the flow spends it in its own write.
     pub captcha: Option<Verified>,
 }
 
 impl App {
-    /// Lets a caller in, or not: first what it shows, then whether its request can be read, and the
-    /// captcha's verifier last, because that is a call to somebody else.
+    /// Admits a caller: verifies its captcha, if one is required. Endpoints parse the request before they call
+    /// this, because the verifier is a remote service.
     ///
     /// # Refusals
-    /// Those of [`admission::check`], `ParametersInvalid` for a request that cannot be read,
     /// `RecaptchaInvalid`.
     ///
     /// # Faults
-    /// The verifier cannot be asked: nobody is let in then.
-    pub async fn admit<R>(
+    /// The verifier did not answer: the caller is not admitted.
+    pub async fn admit(
         &self,
         visit: &Visit,
-        knock: &Knock<'_>,
-        request: Result<R, InvalidParams>,
-    ) -> Result<(Admitted, R), Failure> {
-        let trust = admission::check(knock.requirement, knock.presented, knock.captcha.is_some())?;
-        let request = request.map_err(Refusal::from)?;
-        let captcha = match (knock.requirement.captcha, knock.captcha) {
-            (CaptchaRule::Required, Some(proof)) => Some(self.verify(visit, proof).await?),
-            _ => None,
-        };
-        Ok((Admitted { trust, captcha }, request))
-    }
-
-    /// Lets a client in that has attested what it is: that stands in place of a token, and makes it
-    /// nobody who may know of an account. The captcha is asked for where the site asks for one.
-    ///
-    /// # Refusals
-    /// `RecaptchaMissing`, `RecaptchaInvalid`.
-    ///
-    /// # Faults
-    /// The verifier cannot be asked: nobody is let in then.
-    pub async fn admit_attested(
-        &self,
-        visit: &Visit,
-        is_captcha_required: bool,
-        captcha: Option<&CaptchaProof>,
+        caller: CheckedCaller<'_>,
     ) -> Result<Admitted, Failure> {
-        let captcha = match (is_captcha_required, captcha) {
-            (false, _) => None,
-            (true, Some(proof)) => Some(self.verify(visit, proof).await?),
-            (true, None) => return Err(Refusal::RecaptchaMissing.into()),
+        let captcha = match caller.captcha {
+            Some(proof) => Some(self.verify(visit, proof).await?),
+            None => None,
         };
         Ok(Admitted {
-            trust: Trust::Stranger,
+            trust: caller.trust,
             captcha,
         })
     }
 
-    /// Whether somebody may be told what is wrong with an account: a trusted caller, and everybody
-    /// at a site that discloses it.
+    /// Whether the state of an account is disclosed to a caller: to a trusted one, and to every caller of a
+    /// site that discloses it.
     pub fn may_know(&self, visit: &Visit, trust: Trust) -> bool {
-        trust == Trust::Bearer || visit.site.site.settings.disclose_account_state
+        trust == Trust::Backend || visit.site.site.settings.disclose_account_state
     }
 
     async fn verify(&self, visit: &Visit, proof: &CaptchaProof) -> Result<Verified, Failure> {

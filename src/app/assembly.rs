@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::gateways::{email_gateway, sms_gateway};
 use super::{Admission, App, Delivery, Directory, HandlerEngines, warn_of_test_captcha};
-use crate::admission::Edge;
+use crate::admission::RateLimiter;
 use crate::captcha::verifier::{Captcha, Verifiers};
 use crate::config::{Config, ConfigProblem};
 use crate::delivery::template::Templates;
@@ -96,7 +96,10 @@ impl App {
                 ..config.verifiers().map_err(ConfigProblem::Rule)?
             })?,
             counts_codes_per_hour: config.limits.enabled,
-            rate_limiter: Edge::new(config.limits.rules_in_force(), Arc::clone(&world.metrics)),
+            rate_limiter: RateLimiter::new(
+                config.limits.rules_in_force(),
+                Arc::clone(&world.metrics),
+            ),
         };
         let rule = AddressRule {
             names: world.names,

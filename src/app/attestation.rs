@@ -1,5 +1,5 @@
-//! What a client shows of itself with a key: asked of the rules, told to the operator when it does not
-//! hold, and spent where it holds once.
+//! Authentication of a client by a key: assertions and attestations are checked by the rules of `client`, a failure
+//! is logged with its reason, and a proof that may be used once is spent.
 
 use super::{App, Visit};
 use crate::client::{Attested, AttestingSite, Client, OneUse, PresentedAttestation, Unproven};
@@ -21,7 +21,7 @@ impl App {
     ) -> Result<Option<OneUse>, Refusal> {
         client
             .check_assertion(assertion, audiences, visit.at)
-            .map_err(|unproven| tell(visit, client, unproven))
+            .map_err(|unproven| report(visit, client, unproven))
     }
 
     /// Checks a client attestation with its proof of possession. Nothing is spent yet.
@@ -42,10 +42,10 @@ impl App {
         };
         client
             .check_attestation(presented, &site, visit.at)
-            .map_err(|unproven| tell(visit, client, unproven))
+            .map_err(|unproven| report(visit, client, unproven))
     }
 
-    /// Spends a proof that holds once.
+    /// Spends a proof that may be used once.
     ///
     /// # Refusals
     /// `replayed` for one that was used before, here or on another node (threat ATT-05).
@@ -70,11 +70,12 @@ impl App {
     }
 }
 
-/// Whoever builds the app needs the reason; the answer has none, for it may be a stranger's.
-fn tell(visit: &Visit, client: &Client, unproven: Unproven) -> Refusal {
+/// Logs the reason, which the developer of the app needs. The answer has no reason, because an unauthenticated
+/// caller reads it.
+fn report(visit: &Visit, client: &Client, unproven: Unproven) -> Refusal {
     tracing::info!(
         request = %visit.request_id, client = client.name, reason = unproven.reason,
-        "a client did not prove itself"
+        "a client failed to authenticate itself"
     );
     unproven.refusal
 }

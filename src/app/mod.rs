@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::identifier::RecordId;
 
-use crate::admission::Edge;
+use crate::admission::RateLimiter;
 use crate::captcha::Provider;
 use crate::captcha::verifier::Captcha;
 use crate::config::OtpConfig;
@@ -45,14 +45,14 @@ use crate::token::KeyRules;
 use crate::verification::{OtpRules, Purpose};
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, Holder};
-pub use admit::{Admitted, Knock};
+pub use admit::Admitted;
 pub use assembly::{AssemblyProblem, World};
 #[cfg(test)]
 pub(crate) use directory::GRANT_TYPES;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};
-pub use visit::{Place, Visit};
+pub use visit::{ClientLocation, Visit};
 
 /// Everything that a story may use.
 pub struct App {
@@ -92,7 +92,7 @@ pub struct Admission {
     /// Whether the codes per hour of a user or address are counted.
     pub counts_codes_per_hour: bool,
     /// Limits the requests of a caller.
-    pub rate_limiter: Edge,
+    pub rate_limiter: RateLimiter,
 }
 
 /// How messages are written and where they go.

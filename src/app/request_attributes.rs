@@ -41,9 +41,9 @@ pub(super) fn request_attributes(visit: &Visit) -> BTreeMap<String, String> {
             "Application",
             agent.and_then(|agent| mark(agent, &APPLICATIONS)),
         ),
-        ("City", visit.place.city.as_deref()),
-        ("Country", visit.place.country.as_deref()),
-        ("Subdivision", visit.place.subdivision.as_deref()),
+        ("City", visit.location.city.as_deref()),
+        ("Country", visit.location.country.as_deref()),
+        ("Subdivision", visit.location.subdivision.as_deref()),
     ];
     let mut attributes: BTreeMap<String, String> = known
         .into_iter()

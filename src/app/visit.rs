@@ -1,4 +1,4 @@
-//! The visit: who asks, where and when. Every story is told this besides the request itself.
+//! The visit: what a flow or a grant needs to know of a request besides its parameters.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,26 +9,27 @@ use crate::moment::Moment;
 use crate::store::audit::AuditEvent;
 use crate::verification::Origin;
 
-/// Who asks, where and when: what every story is told besides the request itself.
+/// What a flow or a grant needs to know of a request besides its parameters: its site, its instant, and where it
+/// came from.
 #[derive(Clone)]
 pub struct Visit {
-    /// The site that is asked.
+    /// The site that the request was sent to.
     pub site: Arc<SiteEntry>,
-    /// The present instant; one request has one.
+    /// The instant of the request. One request has one instant.
     pub at: Moment,
-    /// Where the request came from.
+    /// The client's address.
     pub ip: IpAddr,
-    /// Where a trusted proxy says that this is.
-    pub place: Place,
+    /// The client's location, from the headers of a trusted proxy.
+    pub location: ClientLocation,
     /// `User-Agent`, as sent.
     pub user_agent: Option<String>,
-    /// Its id, on the answer and on every log line.
+    /// The request's id, on its answer and on every log line.
     pub request_id: String,
 }
 
-/// Where a caller is, as far as a trusted proxy says so.
+/// Where a client is, as far as a trusted proxy reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct ClientLocation {
     /// City.
     pub city: Option<String>,
     /// Country.
@@ -38,7 +39,7 @@ pub struct Place {
 }
 
 impl Visit {
-    /// Where a guess of this visit comes from.
+    /// The origin by which failed guesses of this request are counted.
     pub fn origin(&self) -> Origin {
         Origin {
             site_id: self.site.site.id.clone(),
@@ -46,7 +47,7 @@ impl Visit {
         }
     }
 
-    /// An audit row of this visit.
+    /// An audit row of this request.
     pub fn event(&self, id: String, event: &'static str) -> AuditEvent {
         AuditEvent {
             id,

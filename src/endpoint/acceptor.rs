@@ -1,8 +1,7 @@
-//! The acceptor: what a connection must do before it may speak HTTP.
+//! The acceptor: what is required of a connection before HTTP is spoken on it.
 //!
-//! There are only so many connections, each holds its place until it closes, and each must say
-//! something within a time: a client that connects and stays silent, or sends half of the HTTP/2
-//! preface, would otherwise cost a place for ever.
+//! The number of connections is limited, and each must send something within a time. Otherwise a client
+//! that connects and sends nothing, or half of the HTTP/2 preface, would occupy a connection for ever.
 
 use std::io;
 use std::pin::Pin;
@@ -17,50 +16,50 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
-/// Most connections of a listener at once; who comes later is hung up on.
+/// Most connections of a listener at once; further ones are closed at once.
 const CONNECTIONS_MAX: usize = 8_192;
 
-/// How long a connection may take until it is clear what it speaks.
-const FIRST_WORDS_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection may take until its version of HTTP is known.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How often half a preface is looked at again.
+/// How often an incomplete preface is read again.
 const PREFACE_POLL: Duration = Duration::from_millis(50);
 
-/// What every HTTP/2 connection begins with (RFC 9113 section 3.4).
+/// The bytes that every HTTP/2 connection begins with (RFC 9113 section 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Admits connections.
+/// Accepts connections.
 #[derive(Clone)]
 pub(super) struct Acceptor {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    /// An acceptor with all places free.
+    /// An acceptor without connections.
     pub fn new() -> Acceptor {
         Acceptor {
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         }
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
-    type Stream = Admitted;
+    type Stream = Connection;
     type Service = S;
-    type Future = BoxFuture<'static, io::Result<(Admitted, S)>>;
+    type Future = BoxFuture<'static, io::Result<(Connection, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = Arc::clone(&self.places).try_acquire_owned();
+        let permit = Arc::clone(&self.permits).try_acquire_owned();
         Box::pin(async move {
-            let place = place.map_err(|_| io::Error::other("every place is taken"))?;
+            let permit = permit.map_err(|_| io::Error::other("too many connections"))?;
             stream.set_nodelay(true)?;
-            timeout(FIRST_WORDS_TIMEOUT, first_words(&stream))
+            timeout(FIRST_BYTES_TIMEOUT, first_bytes(&stream))
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             Ok((
-                Admitted {
+                Connection {
                     stream,
-                    _place: place,
+                    _permit: permit,
                 },
                 service,
             ))
@@ -68,14 +67,14 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
     }
 }
 
-/// Waits until the connection has said enough to tell HTTP/1 from HTTP/2; nothing is consumed.
-async fn first_words(stream: &TcpStream) -> io::Result<()> {
+/// Waits until enough bytes have arrived to distinguish HTTP/1 from HTTP/2. Nothing is consumed.
+async fn first_bytes(stream: &TcpStream) -> io::Result<()> {
     let mut seen = [0; HTTP2_PREFACE.len()];
     loop {
         let count = stream.peek(&mut seen).await?;
         let is_half_a_preface =
             count < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&seen[..count]);
-        // Zero bytes is the end of the connection, which HTTP itself notices.
+        // Zero bytes are the end of the connection, which the HTTP library handles.
         if count == 0 || !is_half_a_preface {
             return Ok(());
         }
@@ -83,13 +82,13 @@ async fn first_words(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// A connection with its place.
-pub(super) struct Admitted {
+/// An accepted connection, which counts until it is closed.
+pub(super) struct Connection {
     stream: TcpStream,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl AsyncRead for Admitted {
+impl AsyncRead for Connection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -99,7 +98,7 @@ impl AsyncRead for Admitted {
     }
 }
 
-impl AsyncWrite for Admitted {
+impl AsyncWrite for Connection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Answers: what every one of them has in common.
+//! Answers: the headers that all of them have, and how failures are written.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -17,7 +17,7 @@ use crate::refusal::{Failure, Fault, FaultKind, Refusal};
 /// The request's id, on every answer and every log line.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// An answer that nobody may keep: everything that holds a token, a code or a person.
+/// An answer that no cache may keep: any that contains a token, a code or user data.
 pub(super) fn private(status: StatusCode, format: Format, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -31,7 +31,7 @@ pub(super) fn private(status: StatusCode, format: Format, body: String) -> Respo
     response
 }
 
-/// A document that is the same for everybody.
+/// A document that is the same for all callers.
 pub(super) fn public(body: bytes::Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
@@ -46,8 +46,10 @@ pub(super) fn public(body: bytes::Bytes) -> Response {
     response
 }
 
-/// The redirect at the end of authorize. 302 and no other: clients then come back with GET and drop
-/// the body (`spec` of the Authorization Code and Credentials Flow).
+/// The redirect at the end of authorize. The status is 302 and no other: clients then follow it with GET and
+/// without the body.
+///
+/// Source: Authorization Code and Credentials Flow.
 pub(super) fn redirect(location: &str) -> Result<Response, Fault> {
     let location = HeaderValue::from_str(location)
         .map_err(|error| Fault::new("writing the Location header", error))?;
@@ -81,19 +83,21 @@ pub(super) fn refuse(
     match failure {
         Failure::Refused(refusal) => {
             tracing::debug!(request = %arrival.request_id, refusal = %refusal.name(), "refused");
-            say_no(&refusal, shape, format)
+            write_refusal(&refusal, shape, format)
         }
-        Failure::Broken(fault) => admit(&arrival.app, &arrival.request_id, &fault, shape, format),
+        Failure::Broken(fault) => {
+            write_fault(&arrival.app, &arrival.request_id, &fault, shape, format)
+        }
     }
 }
 
-/// Says no to a request that has no site.
+/// Writes the refusal of a request that has no site.
 pub(super) fn refuse_unplaced(request_id: &str, refusal: &Refusal, shape: Shape) -> Response {
     tracing::debug!(request = %request_id, refusal = %refusal.name(), "refused");
-    say_no(refusal, shape, Format::Json)
+    write_refusal(refusal, shape, Format::Json)
 }
 
-fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
+fn write_refusal(refusal: &Refusal, shape: Shape, format: Format) -> Response {
     let mut response = write(&refusal.wire(shape), shape, format);
     if let Refusal::MethodNotAllowed { allow } = refusal {
         response
@@ -108,17 +112,23 @@ fn say_no(refusal: &Refusal, shape: Shape, format: Format) -> Response {
     response
 }
 
-/// One log line per fault; on the wire nothing of it.
-fn admit(app: &App, request_id: &str, fault: &Fault, shape: Shape, format: Format) -> Response {
+/// Writes a fault: one log line, and an answer that discloses nothing of it.
+fn write_fault(
+    app: &App,
+    request_id: &str,
+    fault: &Fault,
+    shape: Shape,
+    format: Format,
+) -> Response {
     match fault.kind {
-        // It has a metric of its own, and nobody need be woken for a defect of ours.
+        // The defect is another service's, so it is a warning with a metric of its own.
         FaultKind::Remote => {
             app.metrics.remote_fault();
             tracing::warn!(request = %request_id, %fault, "another service did not answer");
         }
         _ => {
             app.metrics.fault();
-            tracing::error!(request = %request_id, %fault, "the server broke");
+            tracing::error!(request = %request_id, %fault, "the server failed");
         }
     }
     let is_temporary = !matches!(fault.kind, FaultKind::Broken | FaultKind::Remote);
@@ -147,7 +157,7 @@ fn write(answer: &ErrorAnswer, shape: Shape, format: Format) -> Response {
     response
 }
 
-/// The headers that every answer carries.
+/// Adds the headers that every answer has.
 pub(super) fn finish(response: &mut Response, request_id: &str, is_secure: bool) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(request_id) {

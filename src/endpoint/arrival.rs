@@ -9,7 +9,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use vestibule_protocol::format::{Format, Layout};
 
-use crate::app::{App, Place, SiteEntry};
+use crate::app::{App, ClientLocation, SiteEntry};
 use crate::flow::Visit;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -23,7 +23,7 @@ pub struct Arrival {
     pub site: Arc<SiteEntry>,
     pub at: Moment,
     pub ip: IpAddr,
-    pub place: Place,
+    pub location: ClientLocation,
     pub request_id: String,
     pub method: Method,
     /// Below the site's prefix.
@@ -39,7 +39,7 @@ impl Arrival {
             site: Arc::clone(&self.site),
             at: self.at,
             ip: self.ip,
-            place: self.place.clone(),
+            location: self.location.clone(),
             user_agent: self
                 .headers
                 .get(USER_AGENT)

@@ -1,4 +1,4 @@
-//! Client attestation at the endpoints: its headers, and the challenges that its proofs are made over
+//! Client attestation at the endpoints: its headers, and the challenges that its proofs sign
 //! (draft-ietf-oauth-attestation-based-client-auth sections 6 and 8).
 
 use axum::response::Response;
@@ -15,15 +15,15 @@ use crate::refusal::{Failure, Refusal};
 
 /// The attestation.
 const ATTESTATION: &str = "oauth-client-attestation";
-/// The proof that its key is held.
+/// The proof of possession of its key.
 const POP: &str = "oauth-client-attestation-pop";
 /// The same in the combined mode (RFC 9449).
 const DPOP: &str = "dpop";
 /// A challenge for the next proof.
 const CHALLENGE: HeaderName = HeaderName::from_static("oauth-client-attestation-challenge");
 
-/// What the headers attest. A `DPoP` header counts only beside an attestation that has no proof of its
-/// own: tokens are not bound to it.
+/// The attestation and its proof of possession in the headers. A `DPoP` header counts only beside an
+/// attestation that has no other proof: tokens are not bound to it.
 ///
 /// # Refusals
 /// `ClientAttestationInvalid` for an attestation without a proof, a proof without one, or either sent
@@ -49,7 +49,7 @@ pub(super) fn presented(arrival: &Arrival) -> Result<Option<PresentedAttestation
     }
 }
 
-/// A header that comes once, even if another says the same.
+/// A header that must be sent at most once, even with the same value.
 fn only(arrival: &Arrival, name: &'static str) -> Result<Option<Secret>, Refusal> {
     let mut values = arrival.headers.get_all(name).iter();
     let value = match (values.next(), values.next()) {
@@ -61,14 +61,14 @@ fn only(arrival: &Arrival, name: &'static str) -> Result<Option<Secret>, Refusal
     Ok(Some(Secret::from(text.trim().to_owned())))
 }
 
-/// Whether a request has anything to do with attestation.
+/// Whether a request has a header of an attestation.
 pub(super) fn is_named(arrival: &Arrival) -> bool {
     [ATTESTATION, POP]
         .iter()
         .any(|name| arrival.headers.contains_key(*name))
 }
 
-/// Gives the answer a challenge for the next proof.
+/// Adds a challenge for the next proof to an answer.
 pub(super) fn renew(arrival: &Arrival, response: &mut Response) {
     let challenge = arrival.app.attestation_challenge(&arrival.visit());
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {

@@ -1,6 +1,6 @@
 //! `POST /services/oauth2/v1/authorization_challenge`, in the documented words, and `POST
-//! /services/oauth2/authorization_challenge`, in those of draft-ietf-oauth-first-party-apps. What is
-//! posted to authorize with a client assertion and no `Auth-Request-Type` is meant for the first.
+//! /services/oauth2/authorization_challenge`, in those of draft-ietf-oauth-first-party-apps. A POST to
+//! authorize with a client assertion and no `Auth-Request-Type` is a request to the first.
 
 use axum::response::Response;
 use http::Method;
@@ -14,7 +14,7 @@ use vestibule_protocol::strict_json;
 use super::answer::private;
 use super::arrival::{Arrival, status};
 use super::content::Content;
-use super::{attestation, limited, visitor};
+use super::{attestation, rate_limits, visitor};
 use crate::admission::Surface;
 use crate::flow::{addressee, first_party};
 use crate::refusal::{Failure, Refusal};
@@ -33,7 +33,7 @@ pub(super) async fn answer(
     Ok(private(code, Format::Json, answer.to_json(words)))
 }
 
-/// Whether a request at the authorization endpoint is meant for this one.
+/// Whether a request to the authorization endpoint is meant for this endpoint.
 pub(super) fn is_meant(arrival: &Arrival, body: &[u8]) -> bool {
     let is_typed = arrival.headers.contains_key("auth-request-type");
     if arrival.method != Method::POST || is_typed {
@@ -72,23 +72,23 @@ async fn take(
     let proven = match proven {
         Ok(proven) => proven,
         Err(refusal) => {
-            limited::unproven(arrival)?;
+            rate_limits::charge_failed_client(arrival)?;
             return Err(refusal.into());
         }
     };
     let target = request.step.named().map(addressee::compared);
     let backend = (words == AnswerWords::Documented).then_some(proven.client.id.as_str());
     let surface = surface(&request.step);
-    // Owned, because the client goes on into the story.
+    // Owned, because the client is passed on to the flow.
     let backend = backend.map(str::to_owned);
-    let stepping = limited::stepping(arrival, surface, backend.as_deref(), target.as_deref())?;
+    let charge = rate_limits::charge_step(arrival, surface, backend.as_deref(), target.as_deref())?;
     let hint = visitor::hint(arrival, request.uvid_hint.as_ref())?;
     let answer = first_party::answer(app, &visit, proven, request, hint).await?;
     if matches!(
         answer,
         ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. }
     ) {
-        stepping.succeeded();
+        charge.refund();
     }
     Ok(answer)
 }

@@ -5,44 +5,47 @@ use vestibule_protocol::basic::parse_bearer;
 use vestibule_protocol::secret::Secret;
 
 use super::arrival::Arrival;
-use crate::admission::Presented;
+use crate::admission::Caller;
 use crate::app::Bearer;
 use crate::refusal::{Failure, Refusal};
 
-/// The scopes by which a user's own data may be read.
+/// The scopes of which one is needed to read the data of the token's user.
 const READING_SCOPES: [&str; 9] = [
     "openid", "id", "profile", "email", "address", "phone", "api", "full", "web",
 ];
 
-/// What a caller of an init endpoint presents. Of a header of another scheme something is said: the
-/// documents once call it Basic, and whoever follows them should not be taken for a stranger.
+/// The caller of a headless API, by its header. A header of another scheme is no missing header: the
+/// documentation once calls the scheme Basic, and a backend that follows it must learn of the mistake.
+///
+/// # Refusals
+/// `FormMalformed` for a header that was sent twice with two values.
 ///
 /// # Faults
-/// The database is away.
-pub(super) async fn presented(arrival: &Arrival) -> Result<Presented, Failure> {
+/// The database does not answer.
+pub(super) async fn caller(arrival: &Arrival) -> Result<Caller, Failure> {
     let Some(header) = arrival.header("authorization")? else {
-        return Ok(Presented::Nothing);
+        return Ok(Caller::Unauthenticated);
     };
     let Some(token) = parse_bearer(header) else {
         let scheme = header.split([' ', '\t']).next().unwrap_or_default();
-        return Ok(match scheme.eq_ignore_ascii_case("bearer") {
-            true => Presented::Bad,
-            false => Presented::Misplaced,
+        return Ok(if scheme.eq_ignore_ascii_case("bearer") {
+            Caller::BadToken
+        } else {
+            Caller::OtherScheme
         });
     };
     match arrival.app.holder(&arrival.site, &token, arrival.at).await {
-        Ok(holder) => Ok(Presented::Token {
+        Ok(holder) => Ok(Caller::Token {
             client_id: holder.client_id,
             scopes: holder.scopes,
             is_integration: holder.user.is_integration,
         }),
-        Err(Failure::Refused(_)) => Ok(Presented::Bad),
+        Err(Failure::Refused(_)) => Ok(Caller::BadToken),
         Err(fault) => Err(fault),
     }
 }
 
-/// The user or the guest whose token came in the header or, where the endpoint takes a form, as
-/// `access_token`.
+/// The user or the guest of the token in the header or, where the endpoint reads a form, in `access_token`.
 ///
 /// # Refusals
 /// `AccessTokenMissing`, `AccessTokenInvalid`, `AccessTokenScopeMissing`, and `CredentialsMisplaced`

@@ -1,7 +1,7 @@
 //! Cross-origin requests: which pages may read an answer (Fetch standard, CORS protocol).
 //!
-//! Every answer passes here on its way out, refusals and redirects too: a browser shows its page
-//! nothing of an answer that does not name the page's origin, and stops at a redirect that does not.
+//! The headers are added to every answer, refusals and redirects included: a browser does not let a page
+//! read an answer that does not name the page's origin, and does not follow a redirect that does not.
 //! Credentials in the sense of the protocol (cookies) are never allowed, because there are none.
 //!
 //! Source: Enable Cross-Origin Resource Sharing (CORS) for OAuth Endpoints.
@@ -17,37 +17,37 @@ use http::{HeaderMap, StatusCode};
 
 use crate::settings::{Settings, origin};
 
-/// Who may read the answers of an endpoint.
+/// Which pages may read the answers of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readers {
-    /// Every page: the answer is public, or says only what the page itself sent. That also holds
-    /// for the callback, which a browser reaches with `Origin: null` when the redirect crossed
+    /// Every page: the answer is public, or contains only what the page itself sent. That includes
+    /// the callback, which a browser requests with `Origin: null` when the redirect crossed
     /// origins.
-    Everybody,
-    /// The pages on the site's list: they hold a token already.
+    All,
+    /// The pages on the site's list. They have a token already.
     Listed,
-    /// The pages on the list, and only with the switch for OAuth endpoints.
+    /// The pages on the site's list, if CORS for OAuth endpoints is on.
     ListedIfSwitchedOn,
 }
 
-/// What the answer to one request says about its reader.
+/// Which page may read the answer to one request.
 #[derive(Clone, Debug)]
 pub(super) enum Cors {
-    /// Nothing, because no site is asked.
-    Silent,
+    /// Not stated, because the request has no site.
+    Unstated,
     /// Any page may read it.
     Open,
-    /// This origin may read it.
+    /// Pages of this origin may read it.
     To(HeaderValue),
-    /// The origin may not read it, or none was named; another might.
+    /// The request's origin may not read it, or none was sent. Another origin might.
     Closed,
 }
 
 impl Cors {
-    /// Decides over a request by its `Origin`, which browsers send and pages cannot change.
+    /// Decides by the `Origin` of a request, which browsers send and pages cannot change.
     pub(super) fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Cors {
         let is_on = match readers {
-            Readers::Everybody => return Cors::Open,
+            Readers::All => return Cors::Open,
             Readers::Listed => true,
             Readers::ListedIfSwitchedOn => settings.enable_oauth_cors_policy,
         };
@@ -63,8 +63,9 @@ impl Cors {
         }
     }
 
-    /// The answer to a preflight, on whatever path: may this page ask, and how. Where there is nothing
-    /// to find, the request itself is told so, in words that the page can read.
+    /// The answer to a preflight, on any path: whether this page may send the request, and with which
+    /// headers. A path without an endpoint is reported by the answer to the request itself, which the page
+    /// can then read.
     pub(super) fn preflight(&self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
@@ -79,11 +80,11 @@ impl Cors {
         response
     }
 
-    /// Names the reader on an answer.
+    /// Adds the headers to an answer.
     pub(super) fn apply(&self, response: &mut Response) {
         let headers = response.headers_mut();
         let reader = match self {
-            Cors::Silent => return,
+            Cors::Unstated => return,
             Cors::Open => HeaderValue::from_static("*"),
             Cors::To(origin) => origin.clone(),
             Cors::Closed => {
@@ -102,11 +103,11 @@ impl Cors {
 
 const METHODS: &str = "GET, POST, OPTIONS";
 
-/// What pages send: the headers of the flows, those of attestation, and what the samples add.
+/// The request headers that pages may send: those of the flows and of attestation, and those that the samples add.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Auth-Request-Type, Auth-Verification-Type, \
      Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP";
 
-/// What a page may read besides the body and the plainest headers.
+/// The response headers that a page may read besides those that the Fetch standard always allows.
 const EXPOSED_HEADERS: &str = "Retry-After, X-Request-Id, WWW-Authenticate";
 
 /// Two hours, the longest that any browser remembers.
@@ -140,7 +141,7 @@ mod tests {
         let headers = response.headers();
         assert_eq!(
             headers.contains_key(VARY),
-            readers != Readers::Everybody,
+            readers != Readers::All,
             "a cache must know when another page would get another answer"
         );
         let reader = headers.get(ACCESS_CONTROL_ALLOW_ORIGIN)?;
@@ -149,11 +150,11 @@ mod tests {
 
     #[test]
     fn adm_03_a_page_reads_by_the_list_and_the_switch() {
-        use Readers::{Everybody, Listed, ListedIfSwitchedOn};
+        use Readers::{All, Listed, ListedIfSwitchedOn};
         let page = Some(PAGE.to_owned());
         for (readers, is_on, origins, expected) in [
-            (Everybody, false, &["null"][..], Some("*".to_owned())),
-            (Everybody, false, &[], Some("*".to_owned())),
+            (All, false, &["null"][..], Some("*".to_owned())),
+            (All, false, &[], Some("*".to_owned())),
             (Listed, false, &[PAGE], page.clone()),
             (Listed, true, &["https://evil.example"], None),
             (Listed, true, &["null"], None),
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preflight_tells_only_a_reader_what_it_may_send() {
+    fn a_preflight_names_the_headers_only_to_a_page_that_may_read() {
         let closed = Cors::Closed.preflight();
         assert_eq!(closed.status(), StatusCode::NO_CONTENT);
         assert!(!closed.headers().contains_key(ACCESS_CONTROL_ALLOW_HEADERS));

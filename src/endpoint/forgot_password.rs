@@ -8,14 +8,16 @@ use vestibule_protocol::headless::{CaptchaProof, ForgotPassword, ForgotPasswordP
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
-use super::{bearer, limited};
+use super::{bearer, rate_limits};
+use crate::admission::{self, CaptchaSent};
 use crate::flow;
 use crate::flow::addressee;
-use crate::refusal::Failure;
+use crate::refusal::{Failure, Refusal};
+use crate::settings::Api;
 
 /// Answers.
 pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
-    let presented = bearer::presented(arrival).await?;
+    let caller = bearer::caller(arrival).await?;
     let request = ForgotPassword::parse(&content.body);
     let is_second = ForgotPassword::is_second_phase(&content.body);
     let captcha = match &request {
@@ -31,24 +33,29 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
     });
     let target = target.map(addressee::compared);
     // A second phase that cannot be parsed compares no code, so it is limited like a first one.
-    let presenting = if is_second && request.is_ok() {
-        Some(limited::resetting(arrival, &presented, target.as_deref())?)
+    let charge = if is_second && request.is_ok() {
+        Some(rate_limits::charge_reset(
+            arrival,
+            &caller,
+            target.as_deref(),
+        )?)
     } else {
-        limited::init(arrival, &presented, target.as_deref())?;
+        rate_limits::charge_init(arrival, &caller, target.as_deref())?;
         None
     };
     let (app, visit) = (&arrival.app, arrival.visit());
-    let answer = flow::forgot_password::forgot_password(
-        app,
-        &visit,
-        &presented,
-        captcha.as_ref(),
-        is_second,
-        request,
-    )
-    .await?;
-    if let Some(presenting) = presenting {
-        presenting.succeeded();
+    let required = visit.site.site.settings.api(Api::ForgotPassword);
+    let captcha = if is_second {
+        CaptchaSent::OneTimePassword
+    } else {
+        captcha.as_ref().into()
+    };
+    let caller = admission::check(&required, &caller, captcha)?;
+    let request = request.map_err(Refusal::from)?;
+    let admitted = app.admit(&visit, caller).await?;
+    let answer = flow::forgot_password::forgot_password(app, &visit, admitted, &request).await?;
+    if let Some(charge) = charge {
+        charge.refund();
     }
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

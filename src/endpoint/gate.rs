@@ -1,7 +1,7 @@
-//! The gate: placing a request before anybody looks at what it wants.
+//! The gate: what is checked of every request before its endpoint is called.
 //!
-//! In this order: did it come in clear, is the method the endpoint's, which site is it for. Only
-//! listed proxies are believed about the scheme and the client's address.
+//! In this order: was it sent over HTTPS, does the endpoint allow the method, which site is it for. Only
+//! listed proxies are believed about the scheme, the client's address and its location.
 
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
@@ -21,36 +21,36 @@ use super::answer::{finish, refuse, refuse_unplaced};
 use super::arrival::Arrival;
 use super::cors::Cors;
 use super::{Route, dispatch, route};
-use crate::app::{App, Place, SiteEntry};
+use crate::app::{App, ClientLocation, SiteEntry};
 use crate::config::ProxiesConfig;
 use crate::moment::{Entropy, Stopwatch};
 use crate::refusal::{Fault, Refusal};
 
-/// What the public listener knows besides the app.
+/// What the public listener needs besides the app.
 pub struct Gate {
     /// The app.
     pub app: Arc<App>,
-    /// Whether connections come by TLS.
+    /// Whether the listener's connections use TLS.
     pub is_tls: bool,
     /// Whether plain HTTP is answered: only `vestibule dev` on a loopback address.
     pub is_plain_allowed: bool,
-    /// Whose forwarding headers are believed, and which of them name a place.
+    /// The proxies whose forwarding headers are believed, and which of those headers name a location.
     pub proxies: ProxiesConfig,
-    /// Names for requests.
+    /// Issues the ids of requests.
     pub request_ids: RequestIds,
 }
 
-/// Longest name of a place, in bytes.
-const PLACE_BYTES_MAX: usize = 128;
+/// Longest name of a city, country or subdivision, in bytes.
+const LOCATION_BYTES_MAX: usize = 128;
 
-/// Names for requests: a random number of this process and a count. They are unique and no secret.
+/// Issues the ids of requests: a random number of this process and a count. Ids are unique and not secret.
 pub struct RequestIds {
     process: u64,
     count: AtomicU64,
 }
 
 impl RequestIds {
-    /// Names of a process that has just started.
+    /// The ids of a process that has just started.
     pub fn new(entropy: &Entropy) -> RequestIds {
         RequestIds {
             process: u64::from_be_bytes(entropy.bytes()),
@@ -77,11 +77,11 @@ pub(super) async fn serve(
     let request_id = gate.request_ids.next();
     let (parts, body) = request.into_parts();
     let is_secure = gate.is_tls || gate.is_forwarded_secure(peer.ip(), &parts.headers);
-    let Placed {
+    let Resolved {
         route,
         cors,
         arrival,
-    } = gate.place(peer, parts, is_secure, &request_id);
+    } = gate.resolve(peer, parts, is_secure, &request_id);
     let mut response = match arrival {
         Ok(None) => cors.preflight(),
         Ok(Some(arrival)) => answer(&arrival, body, &route).await,
@@ -97,11 +97,11 @@ pub(super) async fn serve(
     response
 }
 
-/// A request that found its place, or the reason why it has none.
-struct Placed {
+/// A request with its route and site, or the reason why it is refused.
+struct Resolved {
     route: Route,
     cors: Cors,
-    /// A request, or nothing to answer but the browser's question whether it may ask.
+    /// The request; `None` for a preflight.
     arrival: Result<Option<Arrival>, Refusal>,
 }
 
@@ -117,14 +117,20 @@ async fn answer(arrival: &Arrival, body: Body, route: &Route) -> Response {
 }
 
 impl Gate {
-    /// Finds the route, and the site, or the reason why there is none.
-    fn place(&self, peer: SocketAddr, parts: Parts, is_secure: bool, request_id: &str) -> Placed {
+    /// Finds the route and the site of a request, and checks what every request must be.
+    fn resolve(
+        &self,
+        peer: SocketAddr,
+        parts: Parts,
+        is_secure: bool,
+        request_id: &str,
+    ) -> Resolved {
         let (path, well_known) = without_insertion(parts.uri.path());
         let directory = self.app.directory();
         let site = directory.resolve(authority(&parts), path);
         let path = match &site {
             Some((_, rest)) => format!("{well_known}{rest}"),
-            // The prefix is unknown, so the endpoint is recognised by the end of the path.
+            // The site's prefix is unknown, so the endpoint is recognised by the end of the path.
             None => path
                 .find("/services/")
                 .map_or_else(String::new, |at| path[at..].to_owned()),
@@ -132,7 +138,7 @@ impl Gate {
         let route = route(&path);
         let cors = match &site {
             Some((site, _)) => Cors::of(route.readers(), &site.site.settings, &parts.headers),
-            None => Cors::Silent,
+            None => Cors::Unstated,
         };
         let site = site.map(|(site, _)| Arc::clone(site));
         let arrival = self
@@ -143,7 +149,7 @@ impl Gate {
                     site,
                     at: self.app.now(),
                     ip: self.client_ip(peer.ip(), &parts.headers),
-                    place: self.client_place(peer.ip(), &parts.headers),
+                    location: self.client_location(peer.ip(), &parts.headers),
                     request_id: request_id.to_owned(),
                     method: parts.method.clone(),
                     path,
@@ -151,16 +157,19 @@ impl Gate {
                     headers: parts.headers,
                 })
             });
-        Placed {
+        Resolved {
             route,
             cors,
             arrival,
         }
     }
 
-    /// What a request must be before it is looked at; the site that it is for, or `None` for a
-    /// preflight, which is answered on every path of a site. It, too, must not come in clear: what it
-    /// asks for are credentials on the same way.
+    /// Checks what every request must be; the site that it is for, or `None` for a preflight, which is answered
+    /// on every path of a site. A preflight over plain HTTP is refused too: the request that follows it would
+    /// send credentials the same way.
+    ///
+    /// # Refusals
+    /// `HttpsRequired`, `MethodNotAllowed`, `FormMalformed`, `SiteUnknown`.
     fn check(
         &self,
         route: &Route,
@@ -171,8 +180,8 @@ impl Gate {
     ) -> Result<Option<Arc<SiteEntry>>, Refusal> {
         if !is_secure && !self.is_plain_allowed {
             if parts.headers.contains_key(AUTHORIZATION) {
-                // Whoever listened on the way has them now (threat HTTP-02).
-                tracing::warn!(request = %request_id, "credentials came in clear");
+                // Anyone on the network path may have read them (threat HTTP-02).
+                tracing::warn!(request = %request_id, "credentials were sent over plain HTTP");
             }
             return Err(Refusal::HttpsRequired);
         }
@@ -196,14 +205,14 @@ impl Gate {
             .any(|network| network.contains(ip))
     }
 
-    /// Whether a trusted proxy says that the client came by TLS. Proxies append a header line of their
-    /// own, so the last word is theirs and every other a client's.
+    /// Whether a trusted proxy reports that the client uses TLS. A proxy appends its value to the header, so
+    /// the last value is the proxy's and every other may be the client's.
     fn is_forwarded_secure(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
         let protocol = chain_of(headers, "x-forwarded-proto").pop();
         self.is_proxy(peer) && protocol.is_some_and(|word| word.eq_ignore_ascii_case("https"))
     }
 
-    /// The last address in the chain that is not a proxy of ours.
+    /// The client's address: the last in the chain that is no trusted proxy.
     fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         for hop in chain_of(headers, "x-forwarded-for").into_iter().rev() {
@@ -218,20 +227,20 @@ impl Gate {
         client.to_canonical()
     }
 
-    /// Where a trusted proxy says that the client is. As of every forwarding header, the last word is
+    /// The client's location, as a trusted proxy reports it. As in every forwarding header, the last value is
     /// the proxy's.
-    fn client_place(&self, peer: IpAddr, headers: &HeaderMap) -> Place {
+    fn client_location(&self, peer: IpAddr, headers: &HeaderMap) -> ClientLocation {
         if !self.is_proxy(peer) {
-            return Place::default();
+            return ClientLocation::default();
         }
         let read = |name: &Option<String>| {
             let value = headers.get_all(name.as_deref()?).iter().next_back()?;
             let text = value.to_str().ok()?.trim();
-            (1..=PLACE_BYTES_MAX)
+            (1..=LOCATION_BYTES_MAX)
                 .contains(&text.len())
                 .then(|| text.to_owned())
         };
-        Place {
+        ClientLocation {
             city: read(&self.proxies.city_header),
             country: read(&self.proxies.country_header),
             subdivision: read(&self.proxies.subdivision_header),
@@ -239,7 +248,7 @@ impl Gate {
     }
 }
 
-/// The words of a forwarding header, over all its lines, in order.
+/// The values of a forwarding header, of all its lines, in order.
 fn chain_of(headers: &HeaderMap, name: &str) -> Vec<String> {
     let lines = headers
         .get_all(name)

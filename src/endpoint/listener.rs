@@ -20,8 +20,7 @@ use crate::refusal::Fault;
 /// How long requests may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How long a client may take to send the head of a request; who takes longer holds a connection
-/// for nothing.
+/// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Most bytes in the head of a request.
@@ -30,7 +29,7 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Most requests at once on one HTTP/2 connection.
 const STREAMS_MAX: u32 = 100;
 
-/// How often the TLS files are looked at.
+/// How often the TLS files are checked for changes.
 const TLS_RELOAD: Duration = Duration::from_secs(30);
 
 /// Sockets that are bound and not served yet, so that their ports are known before anything runs.
@@ -39,7 +38,7 @@ pub struct Listeners {
     management: TcpListener,
 }
 
-/// Where the server answers.
+/// The addresses of a running server.
 pub struct Started {
     /// The sites.
     pub public: SocketAddr,
@@ -150,7 +149,7 @@ pub async fn start(
     })
 }
 
-/// What a connection may cost before a request is even placed.
+/// Limits what a connection may cost before its first request is read.
 fn limit(builder: &mut Builder<TokioExecutor>) {
     builder
         .http1()
@@ -164,18 +163,18 @@ fn limit(builder: &mut Builder<TokioExecutor>) {
 }
 
 impl Started {
-    /// Stops taking connections, lets running requests end, and returns when they have.
+    /// Stops accepting connections, waits for running requests to end, and returns.
     pub async fn drain(self) {
         self.handle.graceful_shutdown(Some(DRAIN));
         for server in self.servers {
             if let Ok(Err(error)) = server.await {
-                tracing::error!(%error, "a listener ended badly");
+                tracing::error!(%error, "a listener ended with an error");
             }
         }
     }
 }
 
-/// Reads the TLS files again whenever they have changed; a bad pair is reported and not used.
+/// Reads the TLS files again whenever they have changed. A pair that cannot be used is logged, and the old one kept.
 async fn reload(config: RustlsConfig, certificate: PathBuf, key: PathBuf) {
     let stamp = || {
         let modified = |path: &PathBuf| std::fs::metadata(path).and_then(|m| m.modified()).ok();

@@ -1,5 +1,5 @@
-//! The management listener: health and metrics. It is private to the machine or its network and
-//! knows no users.
+//! The management listener: health and metrics. It is private to the machine or its network, and does not
+//! authenticate its callers.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The process runs. Nothing answers here before it has started, so this is `started`, too.
+/// The process runs. The listener answers only once the server has started, so this serves `started` as well.
 async fn live() -> Response {
     private(
         StatusCode::OK,
@@ -34,8 +34,8 @@ async fn live() -> Response {
     )
 }
 
-/// The database answers, and what was configured last is in effect. A handler that is of no use closes the
-/// flows that need it and not the server, which has others; so it is told, and the server is ready.
+/// The database answers, and the latest configuration is in effect. A handler that cannot be used stops only the
+/// flows that need it, so it is reported and the server is ready.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let read = app
         .store
@@ -67,7 +67,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
             Box::pin(store::outbox::count_waiting(tx))
         })
         .await;
-    // While the database is away the last count stands; the other metrics are worth having.
+    // While the database does not answer, the last count is kept, because the other metrics are useful.
     if let Ok(waiting) = waiting {
         app.metrics.outbox_waiting(waiting);
     }

@@ -22,10 +22,10 @@ mod forgot_password;
 mod gate;
 mod identity;
 mod introspect;
-mod limited;
 mod listener;
 mod management;
 mod passwordless_login;
+mod rate_limits;
 mod registration;
 mod revoke;
 mod token;
@@ -165,14 +165,14 @@ impl Route {
     fn readers(&self) -> Readers {
         match self.endpoint {
             Endpoint::AuthConfiguration | Endpoint::Echo | Endpoint::Keys | Endpoint::Metadata => {
-                Readers::Everybody
+                Readers::All
             }
             Endpoint::Identity | Endpoint::Userinfo => Readers::Listed,
             _ => Readers::ListedIfSwitchedOn,
         }
     }
 
-    /// Refuses any method that is not the endpoint's. Where there is no endpoint any will do: the
+    /// Refuses a method that the endpoint does not allow. A path without an endpoint allows any method: its
     /// answer is a 404.
     fn check_method(&self, method: &Method) -> Result<(), Refusal> {
         let mut allowed = self.allow.split(", ");

@@ -8,26 +8,31 @@ use vestibule_protocol::headless::{CaptchaProof, InitRegistration};
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
-use super::{bearer, limited};
+use super::{bearer, rate_limits};
+use crate::admission;
 use crate::flow;
 use crate::flow::addressee;
-use crate::refusal::Failure;
+use crate::refusal::{Failure, Refusal};
+use crate::settings::Api;
 
 /// Answers.
 pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
-    let presented = bearer::presented(arrival).await?;
+    let caller = bearer::caller(arrival).await?;
     // `Content-Type` is not read: real clients send none.
     let request = InitRegistration::parse(&content.body);
     let target = request.as_ref().ok();
     let target = target.map(|request| request.userdata.username.as_str());
     let target = target.map(addressee::compared);
-    limited::init(arrival, &presented, target.as_deref())?;
+    rate_limits::charge_init(arrival, &caller, target.as_deref())?;
     let captcha = match &request {
         Ok(request) => request.captcha.clone(),
         Err(_) => CaptchaProof::of_body(&content.body),
     };
     let (app, visit) = (&arrival.app, arrival.visit());
-    let answer =
-        flow::registration::init(app, &visit, &presented, captcha.as_ref(), request).await?;
+    let required = visit.site.site.settings.api(Api::Registration);
+    let caller = admission::check(&required, &caller, captcha.as_ref().into())?;
+    let request = request.map_err(Refusal::from)?;
+    let admitted = app.admit(&visit, caller).await?;
+    let answer = flow::registration::init(app, &visit, admitted, &request).await?;
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

@@ -1,4 +1,5 @@
-//! Who a visitor is said to be: the header `Uvid-Hint` and the parameter `uvid_hint`.
+//! What a request says about its visitor: the header `Uvid-Hint` and the parameter `uvid_hint`, and the header
+//! `Auth-Request-Type`.
 
 use vestibule_protocol::headless::AuthRequestType;
 use vestibule_protocol::secret::Secret;
@@ -10,7 +11,7 @@ use crate::refusal::Refusal;
 /// The hint of a request, from its header or from its parameters. An empty one is none.
 ///
 /// # Refusals
-/// `UvidInvalid`, also for two that are not the same; `FormMalformed` for a header that came twice.
+/// `UvidInvalid`, also for two hints that differ; `FormMalformed` for a header that was sent twice.
 pub(super) fn hint(
     arrival: &Arrival,
     parameter: Option<&Secret>,
@@ -25,10 +26,10 @@ pub(super) fn hint(
     }
 }
 
-/// Who wants to come in, by `Auth-Request-Type`.
+/// The kind of login that the header `Auth-Request-Type` asks for.
 ///
 /// # Refusals
-/// `FormMalformed` for a header that came twice.
+/// `FormMalformed` for a header that was sent twice.
 pub(super) fn request_type(arrival: &Arrival) -> Result<Option<AuthRequestType>, Refusal> {
     let header = arrival.header("auth-request-type")?;
     Ok(header.and_then(AuthRequestType::parse))

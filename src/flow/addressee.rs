@@ -67,13 +67,6 @@ impl<'r> Named<'r> {
     }
 }
 
-/// Whether `login_hint` is read where a code is asked for: as soon as there is a handler.
-///
-/// Source: Configure Experience Cloud Settings for Headless Passwordless Login.
-pub fn discovers(settings: &Settings) -> bool {
-    settings.headless_discovery_handler.is_some()
-}
-
 /// Whom a request names.
 pub struct Addressee {
     /// The user, if there is one.

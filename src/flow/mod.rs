@@ -1,10 +1,11 @@
-//! Flows: one story per file, told in the order of its documentation page.
+//! Flows: one flow per file, in the order of its documentation page.
 //!
-//! A story gets parsed requests and values, asks `App` for effects, and returns an answer or a
-//! refusal. Nothing remote happens inside a transaction. Stories never import each other, but for
-//! [`first_party`], which has no flow of its own and tells the others by another door; what they
-//! share is the head ([`addressee`], whom a username names, and [`one_time_password`], which sends a
-//! code and compares it) and the tail, [`authorization`], which turns a proven user into a code.
+//! A flow gets an admitted caller and a parsed request, asks `App` for effects, and returns an answer or a
+//! refusal. No remote service is called inside a transaction. Flows never import each other, except for
+//! [`first_party`], which has no flow of its own and calls the others. They share what comes first
+//! ([`addressee`], which finds the user that a request names, and [`one_time_password`], which sends a code
+//! and compares it) and what comes last: [`authorization`], which issues a code for a verified user.
+//! [`user_credentials`] says where a request may send the credentials that a flow compares.
 
 pub mod addressee;
 pub mod authorization;
@@ -14,6 +15,7 @@ pub mod guest;
 pub mod one_time_password;
 pub mod passwordless_login;
 pub mod registration;
+pub mod user_credentials;
 pub mod username_password;
 
 pub use crate::app::Visit;

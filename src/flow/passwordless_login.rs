@@ -11,22 +11,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::authorization::AuthorizationAnswer;
-use vestibule_protocol::headless::{
-    CaptchaProof, InitPasswordlessLogin, InvalidParams, PasswordlessAnswer, VerificationMethod,
-};
+use vestibule_protocol::headless::{InitPasswordlessLogin, PasswordlessAnswer, VerificationMethod};
 
 use super::Visit;
 use super::addressee::{self, Addressee, Named};
 use super::authorization::{self, Checked, UnownedCode};
 use super::one_time_password::{self, Compared, Comparison, Order};
-use crate::admission::{CaptchaRule, Presented, Requirement, Trust};
-use crate::app::{Admitted, App, Knock, SiteEntry};
+use crate::admission::Trust;
+use crate::app::{Admitted, App, SiteEntry};
 use crate::client::Client;
 use crate::delivery::template::TemplateName;
 use crate::identity::User;
 use crate::identity::email::EmailAddress;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::TemplateFlow;
+use crate::settings::{Api, TemplateFlow};
 use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
 use crate::verification::{Attempt, Challenge, Purpose};
@@ -45,40 +43,12 @@ struct Pending {
     session_generation: i64,
 }
 
-/// Begins a login.
+/// Begins a login: opens the challenge and queues its code.
 ///
 /// # Refusals
-/// `PasswordlessLoginDisabled`, those of [`App::admit`], `ParametersInvalid`, `TemplateUnknown`,
-/// `TemplateNotAllowed`, `ChannelUnavailable`, `UserLocked` (to callers who may know), `RateLimited`.
+/// `ParametersInvalid`, `TemplateUnknown`, `TemplateNotAllowed`, `ChannelUnavailable`, `UserLocked` (to
+/// callers who may know), `RateLimited`.
 pub async fn init(
-    app: &App,
-    visit: &Visit,
-    presented: &Presented,
-    captcha: Option<&CaptchaProof>,
-    request: Result<InitPasswordlessLogin, InvalidParams>,
-) -> Result<PasswordlessAnswer, Failure> {
-    let settings = &visit.site.site.settings;
-    if !settings.is_pwdless_login_allowed {
-        return Err(Refusal::PasswordlessLoginDisabled.into());
-    }
-    let knock = Knock {
-        requirement: Requirement {
-            is_authentication_required: settings.does_pwdless_login_require_auth,
-            captcha: CaptchaRule::required_if(settings.is_recaptcha_required_pwdless_login),
-            scope: "pwdless_login_api",
-        },
-        presented,
-        captcha,
-    };
-    let (admitted, request) = app.admit(visit, &knock, request).await?;
-    open(app, visit, admitted, &request).await
-}
-
-/// Begins the login of an admitted caller, at a site that offers it.
-///
-/// # Refusals
-/// As [`init`], from the request on.
-pub(super) async fn open(
     app: &App,
     visit: &Visit,
     admitted: Admitted,
@@ -90,7 +60,7 @@ pub(super) async fn open(
         request.username.as_deref(),
         request.login_hint.as_deref(),
         request.customdata.as_ref(),
-        addressee::discovers(settings),
+        settings.api(Api::PasswordlessLogin).reads_login_hint,
     )?;
     let choice = app.directory().choose_template(
         settings,
@@ -129,13 +99,13 @@ pub(super) async fn open(
     Ok(PasswordlessAnswer { email, identifier })
 }
 
-/// The address of the answer. A trusted caller gets the one on file. A stranger gets back what it
-/// sent, if that is an address, whoever it belongs to (threat ENU-09).
+/// The address in the answer. A trusted caller gets the one on file. A public caller gets back what it
+/// sent, if that is an address, whether or not a user has it (threat ENU-09).
 fn email_in_answer(trust: Trust, sent: &str, addressee: &Addressee) -> Option<String> {
     let on_file = addressee
         .user
         .as_ref()
-        .filter(|_| trust == Trust::Bearer)
+        .filter(|_| trust == Trust::Backend)
         .map(|user| user.email.clone());
     on_file.or_else(|| EmailAddress::parse(sent).is_ok().then(|| sent.to_owned()))
 }
@@ -170,9 +140,7 @@ pub async fn complete(
     proof: Attempt,
 ) -> Result<AuthorizationAnswer, Failure> {
     let settings = &visit.site.site.settings;
-    if !settings.is_pwdless_login_allowed {
-        return Err(Refusal::PasswordlessLoginDisabled.into());
-    }
+    settings.api(Api::PasswordlessLogin).check_allowed()?;
     let presented = proof.present(&app.keyring);
     let code = authorization::issue_code(app, visit, checked, AMR);
     let completion = Completion {

@@ -22,7 +22,6 @@ use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::Settings;
 use crate::store::audit::AuditEvent;
 use crate::store::login::{Lockout, PasswordLogin};
 use crate::store::{self, Transaction};
@@ -40,11 +39,6 @@ pub struct Credentials<'r> {
     pub named: Named<'r>,
     /// Password, as sent.
     pub password: Secret,
-}
-
-/// Whether `login_hint` is read by this flow: "Use the headless user discovery handler for this flow".
-pub fn discovers(settings: &Settings) -> bool {
-    addressee::discovers(settings) && settings.is_user_disambiguation_allowed_username_pwd
 }
 
 /// Logs a user in.

@@ -2,7 +2,7 @@
 
 use super::origin::check_origin;
 use super::spray::validate_threshold;
-use super::{FieldTarget, Settings};
+use super::{Api, FieldTarget, Settings};
 use crate::changes::Invalid;
 
 /// The verifiers of captchas, by the names of the setting `recaptchaProvider`.
@@ -15,14 +15,6 @@ pub const CAPTCHA_PROVIDERS: [&str; 6] = [
     "test",
 ];
 
-/// The switches of one headless API and the names of the two of which one must be on.
-struct Door {
-    is_allowed: bool,
-    is_authentication_required: bool,
-    is_recaptcha_required: bool,
-    authentication_key: &'static str,
-}
-
 impl Settings {
     /// Checks what one setting or two settings together rule out. That the profiles, users and
     /// templates that are named exist is checked where they can be looked up.
@@ -30,7 +22,7 @@ impl Settings {
     /// # Errors
     /// The first setting that is wrong.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.validate_doors()?;
+        self.validate_apis()?;
         self.validate_registration()?;
         self.validate_discovery()?;
         self.validate_captcha()?;
@@ -59,38 +51,19 @@ impl Settings {
         self.validate_place()
     }
 
-    /// One of authentication and reCAPTCHA must be on for every API that is.
-    fn validate_doors(&self) -> Result<(), Invalid> {
-        for door in self.doors() {
-            if door.is_allowed && !door.is_authentication_required && !door.is_recaptcha_required {
+    /// Every API that the site offers must require authentication or reCAPTCHA. An API without a token
+    /// requirement authenticates its clients in another way.
+    fn validate_apis(&self) -> Result<(), Invalid> {
+        for required in Api::ALL.map(|api| self.api(api)) {
+            let Some(token) = required.token else {
+                continue;
+            };
+            if required.is_allowed && !token.is_required && !required.is_captcha_required {
                 let reason = "require authentication or reCAPTCHA (or both) to access this API";
-                return Err(Invalid::new(door.authentication_key, reason));
+                return Err(Invalid::new(token.setting, reason));
             }
         }
         Ok(())
-    }
-
-    fn doors(&self) -> [Door; 3] {
-        [
-            Door {
-                is_allowed: self.is_headless_user_registration_allowed,
-                is_authentication_required: self.does_registration_require_auth,
-                is_recaptcha_required: self.is_recaptcha_required_rgstr,
-                authentication_key: "doesRegistrationRequireAuth",
-            },
-            Door {
-                is_allowed: self.is_pwdless_login_allowed,
-                is_authentication_required: self.does_pwdless_login_require_auth,
-                is_recaptcha_required: self.is_recaptcha_required_pwdless_login,
-                authentication_key: "doesPwdlessLoginRequireAuth",
-            },
-            Door {
-                is_allowed: self.is_forgot_pwd_allowed,
-                is_authentication_required: self.does_forgot_password_require_auth,
-                is_recaptcha_required: self.is_recaptcha_required_forgot_pwd,
-                authentication_key: "doesForgotPasswordRequireAuth",
-            },
-        ]
     }
 
     fn validate_registration(&self) -> Result<(), Invalid> {
@@ -138,8 +111,8 @@ impl Settings {
             );
             return Err(Invalid::new("recaptchaScoreThreshold", reason));
         }
-        let is_required = self.does_password_login_require_auth
-            || self.doors().iter().any(|door| door.is_recaptcha_required);
+        let mut apis = Api::ALL.map(|api| self.api(api)).into_iter();
+        let is_required = apis.any(|required| required.is_captcha_required);
         if !is_required {
             return Ok(());
         }

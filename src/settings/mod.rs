@@ -5,6 +5,7 @@
 //! to run is not here but in `config.rs`. Everything is validated before anything is changed.
 
 mod account_rule;
+mod api;
 mod check;
 mod discovery;
 mod file;
@@ -19,6 +20,7 @@ use url::Url;
 
 use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
+pub use api::{Api, ApiRequirements, TokenRequirement};
 pub use check::CAPTCHA_PROVIDERS;
 pub use discovery::{BUILT_IN, Strategy, is_name};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};

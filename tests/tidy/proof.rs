@@ -233,3 +233,16 @@ fn a_file_beside_the_folder_of_its_module_is_found() {
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].contains("src/a/mod.rs"), "{problems:?}");
 }
+
+#[test]
+fn a_shape_outside_the_routes_is_found() {
+    let code = "use vestibule_protocol::error::Shape;";
+    for (path, count) in [
+        ("src/endpoint/token.rs", 1),
+        ("src/flow/guest.rs", 1),
+        ("src/endpoint/mod.rs", 0),
+        ("tests/it/flow/mod.rs", 0),
+    ] {
+        assert_eq!(shape(&source(path, code)).len(), count, "{path}");
+    }
+}

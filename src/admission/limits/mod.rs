@@ -1,11 +1,11 @@
-//! The edge: token buckets in this process, before anything is looked up.
+//! The rate limiter: token buckets in the memory of this process, taken from before anything is looked up.
 //!
-//! They keep one caller from taking what belongs to all. They know nothing of accounts, so that an
-//! unknown user is limited as a known one (threat ENU-07), and they are forgotten with the process:
+//! The buckets keep one caller from using up the capacity that all callers share. They do not depend on
+//! accounts, so unknown and known users are limited alike (threat ENU-07), and they end with the process:
 //! what protects an account is counted in the store (`store::tally`).
 //!
 //! A bucket is one number, the instant at which it will be full again (the generic cell rate
-//! algorithm). A request that is refused takes nothing, so that the time to come back is true.
+//! algorithm). A refused request takes nothing, so that the `Retry-After` of its answer is right.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -18,18 +18,18 @@ use crate::metrics::Metrics;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 
-/// Locks, so that requests seldom wait for each other.
+/// Number of locks, so that requests seldom wait for each other.
 const SHARDS: usize = 16;
 
 /// Buckets of one shard. A bucket takes some 32 bytes, so all of them stay below 4 MB.
 const BUCKETS_PER_SHARD: usize = 8_192;
 
-/// What is known of a request at the door. A rule that needs what is missing does not apply.
+/// What is known of a request before anything is looked up. A rule that needs a missing key does not apply.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Keys<'k> {
-    /// Where it came from; `None` for a caller that has proved itself.
+    /// Its address; `None` for an authenticated backend.
     pub ip: Option<IpAddr>,
-    /// The client that it speaks for.
+    /// The client id that it names.
     pub client: Option<&'k str>,
     /// Record id of the site.
     pub site: Option<&'k str>,
@@ -38,22 +38,22 @@ pub struct Keys<'k> {
 }
 
 /// The buckets of this process.
-pub struct Edge {
+pub struct RateLimiter {
     rules: Vec<Rule>,
     metrics: Arc<Metrics>,
-    /// Keys are hashed with a secret of the process: nobody outside can make two of them meet, and
-    /// no address lies about in memory.
+    /// Keys are hashed with a secret of the process: no caller can make two keys collide, and no address
+    /// is kept in memory.
     hasher: RandomState,
     shards: [Mutex<Buckets>; SHARDS],
 }
 
-/// Until when each bucket lacks something, in microseconds since the epoch.
+/// When each bucket will be full again, in microseconds since the epoch.
 type Buckets = HashMap<u64, i64>;
 
-impl Edge {
+impl RateLimiter {
     /// Buckets that are all full.
-    pub fn new(rules: Vec<Rule>, metrics: Arc<Metrics>) -> Edge {
-        Edge {
+    pub fn new(rules: Vec<Rule>, metrics: Arc<Metrics>) -> RateLimiter {
+        RateLimiter {
             rules,
             metrics,
             hasher: RandomState::new(),
@@ -64,7 +64,7 @@ impl Edge {
     /// Takes one request out of every bucket that it falls into, or out of none.
     ///
     /// # Refusals
-    /// `RateLimited`, with the time after which this bucket has one again.
+    /// `RateLimited`, with the time after which the bucket that was empty holds a request again.
     pub fn take(&self, surface: Surface, keys: &Keys<'_>, at: Moment) -> Result<(), Refusal> {
         let now = micros(at);
         for (index, (bucket, rule)) in self.buckets(surface, keys).enumerate() {
@@ -82,8 +82,8 @@ impl Edge {
         Ok(())
     }
 
-    /// Gives back to the buckets of the caller's address what a request has taken that then proved
-    /// itself: who knows the password or the code does not guess, and many such may share an address.
+    /// Refunds a request whose credentials were right to the buckets of its address. Its caller does not guess,
+    /// and many users may share an address.
     pub fn give_back(&self, surface: Surface, keys: &Keys<'_>, at: Moment) {
         let now = micros(at);
         for (bucket, rule) in self.buckets(surface, keys) {
@@ -93,7 +93,7 @@ impl Edge {
         }
     }
 
-    /// How many buckets are remembered.
+    /// How many buckets are kept.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
@@ -118,13 +118,13 @@ impl Edge {
             })
     }
 
-    /// Takes one; or the microseconds until there is one.
+    /// Takes one request from a bucket; or the microseconds until the bucket holds one.
     fn charge(&self, bucket: u64, rule: &Rule, now: i64) -> Result<(), i64> {
         let interval = rule.interval_micros();
         let room = interval * i64::from(rule.burst());
         let mut buckets = self.shard(bucket);
-        // A bucket cannot lack more than it holds, unless the clock was set back since: then it is
-        // empty now, and neither stays closed until the old time nor opens at once (LOCK-09).
+        // A bucket cannot lack more than it holds, unless the clock was set back since. Then it counts as
+        // empty now: it neither stays empty until the old time nor is full at once (LOCK-09).
         let lacking = buckets.get(&bucket).map_or(0, |full_at| full_at - now);
         let lacking = lacking.clamp(0, room);
         if lacking + interval > room {
@@ -153,13 +153,13 @@ impl Edge {
     }
 }
 
-/// The words by which a request shares a bucket; `None` where the rule says nothing about it.
+/// The key by which requests share a bucket; `None` where the rule does not apply to the request.
 fn key<'k>(per: Per, keys: &Keys<'k>) -> Option<(Option<IpAddr>, &'k str)> {
     let prefix = keys.ip.map(prefix_of);
     match per {
         Per::Client => Some((None, keys.client?)),
         Per::IpPrefix => Some((Some(prefix?), "")),
-        // All that names no client, or not its own, shares one.
+        // All requests without a client id share one bucket.
         Per::IpPrefixAndClient => Some((Some(prefix?), keys.client.unwrap_or_default())),
         Per::IpPrefixAndUsername => Some((Some(prefix?), keys.target?)),
         Per::Site => Some((None, keys.site?)),
@@ -167,8 +167,8 @@ fn key<'k>(per: Per, keys: &Keys<'k>) -> Option<(Option<IpAddr>, &'k str)> {
     }
 }
 
-/// Forgets the buckets that are full again, and if that is not enough the quarter that is nearest to
-/// it. Who floods the door with keys that were never seen loses those, and not the ones that matter.
+/// Drops the buckets that are full again, and if that is not enough the quarter that will be full first.
+/// A caller that sends many new keys causes those to be dropped, and not the buckets in use.
 fn make_room(buckets: &mut Buckets, now: i64) {
     buckets.retain(|_, full_at| *full_at > now);
     if buckets.len() < BUCKETS_PER_SHARD * 3 / 4 {
@@ -178,7 +178,7 @@ fn make_room(buckets: &mut Buckets, now: i64) {
     let (_, quarter, _) = instants.select_nth_unstable(BUCKETS_PER_SHARD / 4);
     let quarter = *quarter;
     let mut surplus = BUCKETS_PER_SHARD / 4;
-    // Of many that are equally near, only as many go as must.
+    // Of buckets that will be full at the same instant, only as many are dropped as must be.
     buckets.retain(|_, full_at| {
         let goes = *full_at <= quarter && surplus > 0;
         surplus -= usize::from(goes);
@@ -190,7 +190,7 @@ fn micros(at: Moment) -> i64 {
     at.millis().saturating_mul(1_000)
 }
 
-/// A thread that panicked left whole numbers behind.
+/// A thread that panicked while it held the lock left no bucket half written.
 fn lock(shard: &Mutex<Buckets>) -> MutexGuard<'_, Buckets> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

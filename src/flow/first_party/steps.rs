@@ -8,8 +8,8 @@ use vestibule_protocol::headless::{
 use vestibule_protocol::secret::Secret;
 
 use super::session::{Awaits, Person, Session};
-use crate::admission::Trust;
-use crate::app::App;
+use crate::admission::{self, Caller, Trust};
+use crate::app::{Admitted, App};
 use crate::captcha;
 use crate::flow::addressee::Named;
 use crate::flow::authorization::Checked;
@@ -17,7 +17,7 @@ use crate::flow::username_password::Credentials;
 use crate::flow::{Visit, forgot_password, passwordless_login, registration, username_password};
 use crate::refusal::{Failure, Refusal};
 use crate::sealing::sha256;
-use crate::settings::Settings;
+use crate::settings::{Api, Settings};
 use crate::store;
 use crate::verification::{Attempt, normalised_code};
 
@@ -98,6 +98,21 @@ pub(super) async fn take(
     }
 }
 
+/// Admits an app that has attested itself to an API.
+///
+/// # Refusals
+/// Those of [`admission::check`] and of [`App::admit`].
+async fn admit(
+    app: &App,
+    visit: &Visit,
+    api: Api,
+    captcha: Option<&CaptchaProof>,
+) -> Result<Admitted, Failure> {
+    let required = visit.site.site.settings.api(api);
+    let caller = admission::check(&required, &Caller::Attested, captcha.into())?;
+    app.admit(visit, caller).await
+}
+
 /// Username and password.
 async fn log_in(
     app: &App,
@@ -112,10 +127,9 @@ async fn log_in(
         whom.username.as_deref(),
         whom.login_hint.as_deref(),
         whom.customdata.as_ref(),
-        username_password::discovers(settings),
+        settings.api(Api::PasswordLogin).reads_login_hint,
     )?;
-    let is_required = settings.does_password_login_require_auth;
-    let admitted = app.admit_attested(visit, is_required, captcha).await?;
+    let admitted = admit(app, visit, Api::PasswordLogin, captcha).await?;
     if let Some(captcha) = admitted.captcha {
         let is_first = app
             .store
@@ -144,15 +158,8 @@ async fn send_login_code(
     visit: &Visit,
     login: &InitPasswordlessLogin,
 ) -> Result<Step, Failure> {
-    let settings = &visit.site.site.settings;
-    if !settings.is_pwdless_login_allowed {
-        return Err(Refusal::PasswordlessLoginDisabled.into());
-    }
-    let is_required = settings.is_recaptcha_required_pwdless_login;
-    let admitted = app
-        .admit_attested(visit, is_required, login.captcha.as_ref())
-        .await?;
-    let begun = passwordless_login::open(app, visit, admitted, login).await?;
+    let admitted = admit(app, visit, Api::PasswordlessLogin, login.captcha.as_ref()).await?;
+    let begun = passwordless_login::init(app, visit, admitted, login).await?;
     let method = login.verification_method;
     Ok(sent(
         CodeFor::Login,
@@ -166,15 +173,8 @@ async fn send_login_code(
 
 /// A registration, up to its code.
 async fn register(app: &App, visit: &Visit, request: &InitRegistration) -> Result<Step, Failure> {
-    let settings = &visit.site.site.settings;
-    if !settings.is_headless_user_registration_allowed {
-        return Err(Refusal::RegistrationDisabled.into());
-    }
-    let is_required = settings.is_recaptcha_required_rgstr;
-    let admitted = app
-        .admit_attested(visit, is_required, request.captcha.as_ref())
-        .await?;
-    let begun = registration::open(app, visit, admitted, request).await?;
+    let admitted = admit(app, visit, Api::Registration, request.captcha.as_ref()).await?;
+    let begun = registration::init(app, visit, admitted, request).await?;
     let method = request.verification_method;
     Ok(sent(
         CodeFor::Registration,
@@ -194,14 +194,9 @@ async fn send_reset_code(
     email_template: Option<&str>,
     captcha: Option<&CaptchaProof>,
 ) -> Result<Step, Failure> {
-    let settings = &visit.site.site.settings;
-    if !settings.is_forgot_pwd_allowed {
-        return Err(Refusal::ForgotPasswordDisabled.into());
-    }
-    let is_required = settings.is_recaptcha_required_forgot_pwd;
-    let admitted = app.admit_attested(visit, is_required, captcha).await?;
+    let admitted = admit(app, visit, Api::ForgotPassword, captcha).await?;
     let person = Person::from(whom);
-    let named = person.named(settings)?;
+    let named = person.named(&visit.site.site.settings)?;
     forgot_password::ask(app, visit, admitted, named, email_template).await?;
     Ok(sent(
         CodeFor::Reset,
@@ -217,7 +212,7 @@ impl Person {
             self.username.as_deref(),
             self.login_hint.as_deref(),
             self.customdata.as_ref(),
-            forgot_password::discovers(settings),
+            settings.api(Api::ForgotPassword).reads_login_hint,
         )
     }
 }
@@ -257,7 +252,7 @@ async fn redeem(
                 name: "newpassword",
             })?;
             let named = person.named(&visit.site.site.settings)?;
-            let trust = Trust::Stranger;
+            let trust = Trust::Public;
             forgot_password::choose(app, visit, trust, named, otp, new_password)
                 .await
                 .map(|_| Step::Next(Next::PasswordChanged, Awaits::Credentials))

@@ -13,16 +13,13 @@ mod ask;
 mod choose;
 
 use serde::{Deserialize, Serialize};
-use vestibule_protocol::headless::{
-    CaptchaProof, ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase, InvalidParams,
-};
+use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 
 use super::Visit;
-use super::addressee::{self, Named};
-use crate::admission::{CaptchaRule, Presented, Requirement};
-use crate::app::{App, Knock};
-use crate::refusal::{Failure, Refusal};
-use crate::settings::Settings;
+use super::addressee::Named;
+use crate::app::{Admitted, App};
+use crate::refusal::Failure;
+use crate::settings::Api;
 use crate::verification::Purpose;
 pub(super) use ask::ask;
 pub(super) use choose::choose;
@@ -41,44 +38,25 @@ struct Pending {
     session_generation: i64,
 }
 
-/// Either phase; which of them a body means is known though it may not be readable.
+/// Carries out the phase that the request asks for.
 ///
 /// # Refusals
-/// `ForgotPasswordDisabled`, those of [`App::admit`], `ParametersInvalid`. In the first phase
+/// `ParametersInvalid`. In the first phase
 /// `TemplateUnknown`, `TemplateNotAllowed`, `RateLimited`, and `UserLocked` to callers who may know;
 /// in the second `ChallengeFailed`, `TriesSpent`, `PasswordPolicy`, `TooBusy`, and `UserLocked` to
 /// callers who may know.
 pub async fn forgot_password(
     app: &App,
     visit: &Visit,
-    presented: &Presented,
-    captcha: Option<&CaptchaProof>,
-    is_second: bool,
-    request: Result<ForgotPassword, InvalidParams>,
+    admitted: Admitted,
+    request: &ForgotPassword,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
-    if !settings.is_forgot_pwd_allowed {
-        return Err(Refusal::ForgotPasswordDisabled.into());
-    }
-    let is_required = settings.is_recaptcha_required_forgot_pwd;
-    let knock = Knock {
-        requirement: Requirement {
-            is_authentication_required: settings.does_forgot_password_require_auth,
-            captcha: match is_second {
-                true => CaptchaRule::waived_if(is_required),
-                false => CaptchaRule::required_if(is_required),
-            },
-            scope: "forgot_password",
-        },
-        presented,
-        captcha,
-    };
-    let (admitted, request) = app.admit(visit, &knock, request).await?;
     let named = Named::read(
         request.username.as_deref(),
         request.login_hint.as_deref(),
         request.customdata.as_ref(),
-        discovers(settings),
+        settings.api(Api::ForgotPassword).reads_login_hint,
     )?;
     match &request.phase {
         ForgotPasswordPhase::Ask { email_template, .. } => {
@@ -88,11 +66,6 @@ pub async fn forgot_password(
             choose(app, visit, admitted.trust, named, otp, new_password).await
         }
     }
-}
-
-/// Whether `login_hint` is read by this flow: "Use the headless user discovery handler for this flow".
-pub(super) fn discovers(settings: &Settings) -> bool {
-    addressee::discovers(settings) && settings.is_user_disambiguation_allowed_forgot_pwd
 }
 
 /// What the resets of a user are counted under.

@@ -15,7 +15,7 @@ use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registra
 use crate::identity::{Account, User, prefix};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::{BUILT_IN, Settings};
+use crate::settings::{Api, BUILT_IN, Settings};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
@@ -26,9 +26,6 @@ use crate::verification::{Attempt, Purpose};
 /// How the user proved who they are (RFC 8176): by a one-time password.
 pub(super) const AMR: &str = "otp";
 
-/// What the app presents: the request identifier and the code, and the way it says they came by.
-pub type Proof = Attempt;
-
 /// Completes a registration.
 ///
 /// # Refusals
@@ -38,17 +35,15 @@ pub async fn complete(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    proof: Proof,
+    attempt: Attempt,
 ) -> Result<AuthorizationAnswer, Failure> {
     let settings = &visit.site.site.settings;
-    if !settings.is_headless_user_registration_allowed {
-        return Err(Refusal::RegistrationDisabled.into());
-    }
+    settings.api(Api::Registration).check_allowed()?;
     let profile = default_profile(app, settings)?;
     // Asked before the code is compared: a user who could never use the client is not made.
     checked.client.check_permitted(&profile.id)?;
 
-    let proven = attempt(app, visit, proof).await?;
+    let proven = compare(app, visit, attempt).await?;
     let (created, reach) = match run_handler(app, visit, &profile.id, &proven.draft).await? {
         Ok((Created::New(created), reach)) => (*created, reach),
         Ok((Created::Existing(user_id), reach)) => {
@@ -104,8 +99,8 @@ pub(super) struct Proven {
 }
 
 /// (a) Spends a try and compares, in one write of its own.
-async fn attempt(app: &App, visit: &Visit, proof: Proof) -> Result<Proven, Failure> {
-    let presented = proof.present(&app.keyring);
+async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<Proven, Failure> {
+    let presented = attempt.present(&app.keyring);
     let comparison = Comparison::new(app, visit, Purpose::Registration, presented);
     let challenge = one_time_password::attempt(app, visit, comparison).await?;
     let payload = challenge.payload.ok_or(Refusal::ChallengeFailed)?;

@@ -1,12 +1,10 @@
 //! ① `POST …/init/registration`: what the app has collected becomes a challenge and a message.
 
-use vestibule_protocol::headless::{
-    CaptchaProof, InitAnswer, InitRegistration, InvalidParams, VerificationMethod,
-};
+use vestibule_protocol::headless::{InitAnswer, InitRegistration, VerificationMethod};
 
 use super::draft::Draft;
-use crate::admission::{CaptchaRule, Presented, Requirement, Trust};
-use crate::app::{Admitted, App, Knock};
+use crate::admission::Trust;
+use crate::app::{Admitted, App};
 use crate::delivery::template::TemplateName;
 use crate::flow::Visit;
 use crate::flow::one_time_password::{self, Order};
@@ -17,42 +15,13 @@ use crate::settings::TemplateFlow;
 use crate::store;
 use crate::verification::Purpose;
 
-/// Takes a registration in.
+/// Opens the challenge of a registration. A public caller gets the same answer whether or not the username
+/// is taken (`docs/silences.md`).
 ///
 /// # Refusals
-/// `RegistrationDisabled`, those of [`App::admit`], `ParametersInvalid`, `TemplateUnknown`,
-/// `TemplateNotAllowed`, `ChannelUnavailable`, `PasswordPolicy`, `UsernameTaken` (to trusted callers
-/// only), `TooBusy`, `RateLimited`.
+/// `TemplateUnknown`, `TemplateNotAllowed`, `ParametersInvalid`, `ChannelUnavailable`, `PasswordPolicy`,
+/// `UsernameTaken` (to trusted callers only), `TooBusy`, `RateLimited`.
 pub async fn init(
-    app: &App,
-    visit: &Visit,
-    presented: &Presented,
-    captcha: Option<&CaptchaProof>,
-    request: Result<InitRegistration, InvalidParams>,
-) -> Result<InitAnswer, Failure> {
-    let settings = &visit.site.site.settings;
-    if !settings.is_headless_user_registration_allowed {
-        return Err(Refusal::RegistrationDisabled.into());
-    }
-    let knock = Knock {
-        requirement: Requirement {
-            is_authentication_required: settings.does_registration_require_auth,
-            captcha: CaptchaRule::required_if(settings.is_recaptcha_required_rgstr),
-            scope: "user_registration_api",
-        },
-        presented,
-        captcha,
-    };
-    let (admitted, request) = app.admit(visit, &knock, request).await?;
-    open(app, visit, admitted, &request).await
-}
-
-/// Opens the challenge of an admitted registration. For a stranger the answer is the same whether
-/// or not the username is free (`docs/silences.md`).
-///
-/// # Refusals
-/// As [`init`], from the template on.
-pub(in crate::flow) async fn open(
     app: &App,
     visit: &Visit,
     admitted: Admitted,
@@ -84,7 +53,7 @@ pub(in crate::flow) async fn open(
         method: request.verification_method,
         target: checked.target,
         payload,
-        // The owner of the address is told; whoever asked cannot go on, and cannot tell.
+        // The owner of the address is informed. The caller cannot continue, and sees no difference.
         is_decoy: is_own_account,
         suppressed: None,
         recipient: checked.recipient,
@@ -117,12 +86,12 @@ async fn hash(app: &App, password: Prepared) -> Result<String, Refusal> {
     hashed.map_err(|_| Refusal::TooBusy)
 }
 
-/// Whether the username belongs to somebody with the very address that is being registered.
+/// Whether the username belongs to a user with the address that is being registered.
 ///
-/// A trusted caller is told that a username is taken. A stranger is not: the registration goes on
-/// and fails at the end, after the code was proven (and a name that is taken by somebody else is
-/// found out by the unique constraint then, as a race would be). Only the address can tell its owner
-/// of the account: a text message would go to whatever number the stranger named.
+/// A trusted caller gets the refusal that the username is taken. A public caller does not: the registration
+/// continues, and fails at the end, after the code was verified (a username that another user has is then
+/// found by the unique constraint, as in a race). Only the owner of the address is informed of the account,
+/// by mail: a text message would go to whatever number the caller named.
 async fn is_taken_by_same_address(
     app: &App,
     visit: &Visit,

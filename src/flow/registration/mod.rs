@@ -14,6 +14,5 @@ mod complete;
 mod draft;
 mod init;
 
-pub use complete::{Proof, complete};
+pub use complete::complete;
 pub use init::init;
-pub(super) use init::open;

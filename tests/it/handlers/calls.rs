@@ -81,7 +81,7 @@ fn visit(site: &Site) -> Visit {
         site: site.entry(seed::PRIVATE),
         at: site.app.now(),
         ip: "203.0.113.7".parse().unwrap(),
-        place: vestibule::app::Place::default(),
+        location: vestibule::app::ClientLocation::default(),
         user_agent: None,
         request_id: String::from("req-1"),
     }
