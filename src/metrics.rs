@@ -74,6 +74,12 @@ struct TextMessage {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct TaskRun {
+    task: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Country {
     country: &'static str,
 }
@@ -98,6 +104,7 @@ pub struct Metrics {
     refreshes: Family<Outcome, Counter>,
     faults: Counter,
     remote_faults: Counter,
+    task_runs: Family<TaskRun, Counter>,
     text_messages: Family<TextMessage, Counter>,
     text_message_cost: Family<Country, Counter>,
 }
@@ -150,6 +157,7 @@ impl Metrics {
                 "remote_faults",
                 "Requests that failed because another service did not answer",
             ),
+            task_runs: all.counted("task_runs", "Runs of background tasks by task and outcome"),
             text_messages: all.counted(
                 "text_messages",
                 "Tries to send a text message by country and what became of them",
@@ -241,6 +249,14 @@ impl Metrics {
     pub fn spray_detected(&self, site: &str, kind: &'static str) {
         let site = site.to_owned();
         self.sprays.get_or_create(&Spray { site, kind }).inc();
+    }
+
+    /// A background task ran: `outbox`, `sweep`, `keys`, `directory`.
+    pub fn task_ran(&self, task: &'static str, is_done: bool) {
+        let outcome = if is_done { "done" } else { "failed" };
+        self.task_runs
+            .get_or_create(&TaskRun { task, outcome })
+            .inc();
     }
 
     /// A text message was tried: in which country, with which documented status, and what it cost.

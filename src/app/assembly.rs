@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
 
 use super::gateways::{email_gateway, sms_gateway};
 use super::{Admission, App, Delivery, Directory, HandlerEngines, warn_of_test_captcha};
@@ -106,6 +105,7 @@ impl App {
             ..config.handlers.address_rule()
         };
         let handlers = HandlerEngines {
+            calls_kept_days: config.handlers.calls_kept_days,
             outbound: Arc::new(Outbound::guarded(config.handlers.bounds(), rule)?),
             scripts: Arc::new(ScriptEngine::new(config.handlers.script_limits())?),
         };
@@ -125,7 +125,6 @@ impl App {
             keyring,
             metrics: world.metrics,
             otp: config.otp.clone(),
-            outbox_bell: Notify::new(),
             store: Arc::new(store),
         })
     }

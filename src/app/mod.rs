@@ -21,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::identifier::RecordId;
 
@@ -74,8 +73,6 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// The rules of one-time passwords.
     pub otp: OtpConfig,
-    /// Signals that a message was queued, so that it is sent at once.
-    pub outbox_bell: Notify,
     /// The database.
     pub store: Arc<Store>,
     directory: ArcSwap<Directory>,
@@ -107,6 +104,8 @@ pub struct Delivery {
 
 /// What runs and calls handlers.
 pub struct HandlerEngines {
+    /// How many days the records of calls are kept.
+    pub calls_kept_days: u64,
     /// Calls webhooks, and what scripts fetch. It checks the addresses.
     pub outbound: Arc<Outbound>,
     /// Runs scripts.

@@ -12,7 +12,7 @@ use super::serve::lacks_relay;
 use crate::app::{email_gateway, sms_gateway};
 use crate::config::TEMPLATE;
 
-/// Writes, checks or prints the config.
+/// Writes, checks or prints the config
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -23,12 +23,12 @@ pub struct Arguments {
 enum Action {
     /// Write a commented config file with the defaults
     Init {
-        /// The file to write; it must not exist. Without one, print it
+        /// The file to write, which must not exist; without a file, print the config
         file: Option<PathBuf>,
     },
-    /// Check the config and every file that it names, and change nothing
+    /// Check the config and every file that it names; nothing is changed
     Check,
-    /// Print the config as it is in effect, without secrets
+    /// Print the config that is in effect, without secrets
     Print,
 }
 
@@ -53,7 +53,7 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
             .open(file)
             .map_err(|error| match error.kind() {
                 ErrorKind::AlreadyExists => Exit::refused(format!(
-                    "{} exists already, and is left as it is",
+                    "{} already exists and was not changed",
                     file.display()
                 )),
                 _ => Exit::refused(format!("{}: {error}", file.display())),
@@ -72,7 +72,7 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
 
 fn check(place: &Place) -> Result<(), Exit> {
     let config = place.load_config()?;
-    // `vestibule dev` makes the key of its data directory itself; any other must be there.
+    // `vestibule dev` creates the key of its data directory itself; any other must exist.
     let own_key = place.data_dir().map(|directory| directory.join(MASTER_KEY));
     let is_made_later = !place.has_config()
         && config.keys.master_key_file == own_key

@@ -1,7 +1,7 @@
-//! `vestibule dev`: everything on this machine, from nothing.
+//! `vestibule dev`: runs everything on this machine, without any preparation.
 //!
-//! It makes its data directory, its master key, its schema and a demo, puts mail and text messages
-//! into an inbox, and tells what to try next. An existing data directory is used as it is.
+//! It creates its data directory, its master key, its schema and a demo, puts mail and text messages
+//! into an inbox, and prints what to try next. An existing data directory is used as it is.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -30,25 +30,25 @@ use crate::token::mint_client_secret;
 /// How often a data directory was started with a seed.
 const SEEDED_STARTS_FILE: &str = "seeded_starts";
 
-/// Distance between the seeds of two starts: odd, and far from what people choose.
+/// Distance between the seeds of two starts: odd, and far from the numbers that people choose.
 const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Runs until Ctrl-C, then drains and leaves a clean database.
+/// Runs until Ctrl-C, then ends running requests and leaves a clean database
 #[derive(Args)]
 pub struct Arguments {
-    /// Where the sites answer; port 0 picks a free one [default: 127.0.0.1:8080]
+    /// The address of the sites; port 0 picks a free port [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Where health, metrics and the inbox answer [default: 127.0.0.1:8081]
+    /// The address of health, metrics and the inbox [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS")]
     management: Option<SocketAddr>,
-    /// Write the ready object into this file once the server answers
+    /// Write the URLs and the demo's credentials into this file, as JSON, once the server is ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
-    /// Draw ids, codes and tokens from a repeatable stream (signing keys stay random)
+    /// Make ids, codes and tokens repeatable by this seed (signing keys stay random)
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Make no demo site and no demo apps
+    /// Create no demo sites and no demo apps
     #[arg(long)]
     no_demo: bool,
 }
@@ -61,7 +61,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let config = config_of(place, &arguments, &data_dir)?;
     let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     make_data_dir(&data_dir)?;
-    let _held = process::hold(&config)?;
+    let _lock = process::lock_database(&config)?;
     let entropy = match arguments.seed {
         Some(seed) => seeded(seed, &data_dir)?,
         None => Entropy::Os,
@@ -116,7 +116,7 @@ fn config_of(place: &Place, arguments: &Arguments, data_dir: &Path) -> Result<Co
     Ok(config)
 }
 
-/// Tells people, shells and tests that the server answers, and where.
+/// Reports to people, shells and tests that the server is ready, and its addresses.
 fn announce(
     place: &Place,
     arguments: &Arguments,
@@ -135,13 +135,13 @@ fn announce(
     )
 }
 
-/// Plain HTTP and an open inbox are for this machine only.
+/// Refuses addresses other than loopback: plain HTTP and an open inbox are for this machine only.
 fn check_loopback(config: &Config) -> Result<(), Exit> {
     for address in [config.listen.public, config.listen.management] {
         if !address.ip().is_loopback() {
             return Err(Exit::refused(format!(
-                "{address} is not a loopback address: `vestibule dev` speaks plain HTTP and shows \
-                 every code, so it answers on this machine only. Use `vestibule serve` for others."
+                "{address} is not a loopback address: `vestibule dev` uses plain HTTP and shows \
+                 every code, so it serves this machine only. Use `vestibule serve` for other machines."
             )));
         }
     }
@@ -158,8 +158,8 @@ fn make_data_dir(path: &Path) -> Result<(), Exit> {
         .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))
 }
 
-/// The stream of a seed. Every start on the same data has a stream of its own, because the first one
-/// again would repeat the ids that the database already holds.
+/// The random numbers of a seed. Every start on the same data directory gets different ones, because the
+/// first ones again would repeat the ids that the database already contains.
 fn seeded(seed: u64, data_dir: &Path) -> Result<Entropy, Exit> {
     let path = data_dir.join(SEEDED_STARTS_FILE);
     let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -169,8 +169,8 @@ fn seeded(seed: u64, data_dir: &Path) -> Result<Entropy, Exit> {
     Ok(Entropy::seeded(seed.wrapping_add(step)))
 }
 
-/// Reads the master key of the data directory, or makes it; never from a seed, because the directory
-/// may be served for real one day.
+/// Reads the master key of the data directory, or creates it. It never depends on the seed, because the
+/// directory may become that of a real server.
 fn own_keyring(config: &Config) -> Result<Keyring, Exit> {
     if let Some(path) = &config.keys.master_key_file
         && !path.exists()
@@ -183,9 +183,8 @@ fn own_keyring(config: &Config) -> Result<Keyring, Exit> {
     read_keyring(config)
 }
 
-/// Schema, installation and demo. The demo is made where there is no site at all, so that a start
-/// that was cut off between the two is made good by the next; one that was made under another port is
-/// moved to this one.
+/// Prepares schema, installation and demo. The demo is created if there is no site at all, so that the
+/// start after an interrupted one completes it. A demo that was created under another port is moved to this one.
 async fn prepare(source: Source<'_>, origin: &str, is_bare: bool) -> Result<(), Exit> {
     source.store.migrate(source.at).await?;
     seed::installation(source).await?;
@@ -252,9 +251,9 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
     let data_dir = data_dir.display();
     let management = &ready.management_url;
     let mail = if has_relay {
-        "mail goes to the relay".to_owned()
+        "mail is sent by the relay".to_owned()
     } else {
-        format!("mail lands in the inbox: {management}/_emulator/v1/inbox")
+        format!("mail is in the inbox: {management}/_emulator/v1/inbox")
     };
     let Some(private) = &ready.sites.private else {
         return format!(
@@ -286,7 +285,7 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
   Management    {management}   (health, metrics; {mail})
   Discovery     {base_url}/.well-known/openid-configuration
 
-  Register somebody from another terminal, in one command:
+  Register a user from another terminal, with one command:
 
 {next}
   Then: vestibule perform login|passwordless|reset --data-dir {data_dir}
@@ -295,7 +294,7 @@ fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
     )
 }
 
-/// What to try when the code goes to a real mailbox.
+/// What to try if the code is sent to a real mailbox.
 const ASK: &str = "    vestibule perform register --data-dir {data_dir} --email YOU@EXAMPLE.COM --code-from ask\n";
 
 /// A whole registration in curl. The README prints the same lines.

@@ -18,21 +18,21 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// The messages that are there
+    /// Print the messages in the inbox
     List {
-        /// Only those to this address or number
+        /// Only messages to this address or number
         #[arg(long)]
         to: Option<String>,
     },
-    /// Wait for a message and print the newest one; one that is there already will do
+    /// Wait for a message and print the newest; a message that is already in the inbox counts
     Wait {
-        /// The address or number
+        /// The address or number of the recipient
         #[arg(long)]
         to: String,
-        /// How long to wait
+        /// How many seconds to wait
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
         seconds: u64,
-        /// Only a message that comes after this call; `waiting` on standard error says that it listens
+        /// Only a message that comes after this call began; `waiting` is printed on standard error when it listens
         #[arg(long)]
         new: bool,
     },
@@ -62,8 +62,9 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
                 Watch::from_the_beginning(&wire, &ready, &to)
             };
             let newest = watch.newest(seconds).await?;
-            let newest = newest
-                .ok_or_else(|| Exit::late(format!("nothing came to {to} in {seconds} seconds")))?;
+            let newest = newest.ok_or_else(|| {
+                Exit::late(format!("no message to {to} came in {seconds} seconds"))
+            })?;
             place.print(
                 &newest,
                 format!("{}\n\n{}", line(&newest), member(&newest, "text")),
@@ -72,7 +73,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     }
 }
 
-/// A look-out for messages to one address, beyond those that were there when it started.
+/// Waits for messages to one address, after those that were in the inbox when it started.
 pub struct Watch<'w> {
     wire: &'w Wire,
     ready: &'w Ready,
@@ -81,7 +82,7 @@ pub struct Watch<'w> {
 }
 
 impl<'w> Watch<'w> {
-    /// Notes what is there: only what comes later counts.
+    /// Notes the messages in the inbox: only later ones count.
     pub async fn start(wire: &'w Wire, ready: &'w Ready, to: &'w str) -> Result<Watch<'w>, Exit> {
         let mut watch = Watch::from_the_beginning(wire, ready, to);
         let there = messages(wire, ready, &[("to", to)]).await?;
@@ -98,7 +99,7 @@ impl<'w> Watch<'w> {
         }
     }
 
-    /// The newest message that counts, waiting for one; `None` when none came in time.
+    /// The newest message that counts, or the next one; `None` if none came in time.
     pub async fn newest(&self, seconds: u64) -> Result<Option<Value>, Exit> {
         let wait_ms = (seconds * 1000).to_string();
         let mut parameters = vec![("to", self.to), ("wait_ms", wait_ms.as_str())];

@@ -1,4 +1,4 @@
-//! `vestibule isready`: for scripts, containers and people who wait.
+//! `vestibule isready`: asks a server whether it is ready, for scripts, containers and people.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use super::ready::Ready;
 use super::wire::Wire;
 use crate::moment::Stopwatch;
 
-/// Pause between two questions.
+/// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Asks the management listener whether the server is ready. Exit code 5 says no.
+/// Asks the management listener whether the server is ready. Exit code 5 means that it is not
 #[derive(Args)]
 pub struct Arguments {
-    /// The management URL; otherwise that of the data directory or of the config
+    /// The management URL [default: that of the data directory or of the config]
     #[arg(long, value_name = "URL")]
     management: Option<String>,
-    /// Wait until it is, at most this many seconds
+    /// Wait until the server is ready, at most this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
     wait: u64,
 }
@@ -30,7 +30,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let wire = Wire::new()?;
     let stopwatch = Stopwatch::start();
     loop {
-        // A server that is starting may not have written its address yet, so it is read each time.
+        // A server that is starting may not have written its address yet, so it is read for each request.
         let asked = match address(place, &arguments) {
             Ok(url) => ask(&wire, &url).await,
             Err(exit) => Err(exit),

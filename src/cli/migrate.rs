@@ -6,7 +6,7 @@ use serde_json::json;
 use super::place::{Exit, Installation, Place};
 use super::seed::{self, Source};
 
-/// Shows or applies the schema's migrations.
+/// Shows or applies the migrations of the schema
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -15,11 +15,11 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Which migrations the database has
+    /// Show which migrations were applied to the database
     Status,
-    /// What `up` would run, as SQL
+    /// Print the SQL that `up` would run
     Plan,
-    /// Apply what is missing, and make the organisation and its keys in a fresh database
+    /// Apply the missing migrations, and create the organisation and its keys in a new database
     Up,
 }
 
@@ -47,7 +47,7 @@ async fn status(place: &Place, installation: &Installation) -> Result<(), Exit> 
         .map(|state| {
             let applied = state
                 .applied_at
-                .map_or("waits".to_owned(), |at| at.iso_seconds());
+                .map_or("not applied".to_owned(), |at| at.iso_seconds());
             format!(
                 "{:04}  {:<32} {applied}",
                 state.migration.number, state.migration.name
@@ -71,7 +71,7 @@ async fn plan(place: &Place, installation: &Installation) -> Result<(), Exit> {
         })
         .collect();
     let text = match waiting.as_slice() {
-        [] => "nothing waits".to_owned(),
+        [] => "all migrations are applied".to_owned(),
         waiting => waiting
             .iter()
             .map(|state| {
@@ -102,7 +102,7 @@ async fn up(place: &Place, installation: &Installation) -> Result<(), Exit> {
     };
     if is_new {
         text.push_str(
-            "\nmade the organisation, its signing keys and the profiles Customer and Integration",
+            "\ncreated the organisation, its signing keys and the profiles Customer and Integration",
         );
     }
     place.print(&json!({"applied": applied, "is_new": is_new}), text)

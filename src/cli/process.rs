@@ -1,4 +1,4 @@
-//! The running process: what `dev` and `serve` share, from the start of the workers to the drain.
+//! The running process: what `dev` and `serve` share, from the listeners and background tasks to the end.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::sync::Arc;
@@ -6,23 +6,18 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use super::place::Exit;
 use crate::app::App;
 use crate::config::Config;
-use crate::delivery::worker;
 use crate::endpoint::{self, Gate, Listeners, RequestIds, Started};
 use crate::store::Location;
+use crate::worker::{self, Workers};
 
-/// How often the directory's version is looked at. A change is seen within a second.
-const REFRESH: Duration = Duration::from_millis(500);
-
-/// Holds an SQLite database for one server: a second one would move its sites and send its mail again.
-/// Commands beside the server need no hold. PostgreSQL is made for many servers and is not held. The
-/// system lets go when the process ends, however it ends.
-pub fn hold(config: &Config) -> Result<Option<File>, Exit> {
+/// Locks an SQLite database for one server: a second one would move its sites and send its mail again.
+/// Other commands run beside the server and take no lock. PostgreSQL is made for many servers and is not
+/// locked. The operating system releases the lock when the process ends, in whatever way it ends.
+pub fn lock_database(config: &Config) -> Result<Option<File>, Exit> {
     let Location::Sqlite(path, _) = config.location().map_err(Exit::refused)? else {
         return Ok(None);
     };
@@ -43,12 +38,11 @@ pub fn hold(config: &Config) -> Result<Option<File>, Exit> {
     }
 }
 
-/// A server that answers.
+/// A server that is serving.
 pub struct Running {
     app: Arc<App>,
     started: Started,
-    stop: watch::Sender<bool>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Workers,
     interrupt: Signal,
     terminate: Signal,
 }
@@ -61,7 +55,7 @@ pub async fn start(
     is_plain_allowed: bool,
     management_routes: Router,
 ) -> Result<Running, Exit> {
-    // From the first answer on, a signal means an orderly end; without a listener it would kill.
+    // From the first response on, a signal means an orderly end; without these it would kill the process.
     let broken = |error: std::io::Error| Exit::broken(format!("listening to signals: {error}"));
     let interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
     let terminate = signal(SignalKind::terminate()).map_err(broken)?;
@@ -78,20 +72,10 @@ pub async fn start(
         request_ids: RequestIds::new(&app.entropy),
     };
     let started = endpoint::start(listeners, gate, tls, management_routes).await?;
-    let (stop, stopped) = watch::channel(false);
-    let workers = vec![
-        tokio::spawn(worker::run(Arc::clone(&app), stopped.clone())),
-        tokio::spawn(worker::sweep(
-            Arc::clone(&app),
-            config.handlers.calls_kept_days,
-            stopped.clone(),
-        )),
-        tokio::spawn(refresh(Arc::clone(&app), stopped)),
-    ];
+    let workers = worker::start(&app);
     Ok(Running {
         app,
         started,
-        stop,
         workers,
         interrupt,
         terminate,
@@ -99,8 +83,8 @@ pub async fn start(
 }
 
 impl Running {
-    /// Serves until the process is asked to stop, then lets requests and messages end and closes the
-    /// database.
+    /// Serves until the process is asked to stop, then waits for running requests and messages, and closes
+    /// the database.
     pub async fn until_stopped(mut self) -> Result<(), Exit> {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -108,12 +92,9 @@ impl Running {
         }
         tracing::info!("stopping: waiting for running requests");
         self.started.drain().await;
-        let _ = self.stop.send(true);
-        for worker in self.workers {
-            let _ = worker.await;
-        }
-        // The last owner of the app closes the database; a connection that outlived the drain may
-        // still hold it for a moment.
+        self.workers.stop().await;
+        // The last owner of the app closes the database. A connection that outlived the drain may keep it
+        // open for a moment.
         let app = self.app;
         for _ in 0..50 {
             if Arc::strong_count(&app) == 1 {
@@ -126,22 +107,5 @@ impl Running {
             .map_err(|error| Exit::broken(error.to_string()))?;
         tracing::info!("stopped");
         Ok(())
-    }
-}
-
-async fn refresh(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        tokio::select! {
-            () = tokio::time::sleep(REFRESH) => {}
-            _ = stop.changed() => return,
-        }
-        match app.refresh().await {
-            Ok(true) => tracing::info!("settings were read again"),
-            Ok(false) => {}
-            Err(fault) => {
-                app.metrics.fault();
-                tracing::error!(%fault, "settings could not be read again");
-            }
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! `vestibule serve`: a server by its config.
+//! `vestibule serve`: runs a server with its config.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,11 +14,12 @@ use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::telemetry;
 
-/// Runs until SIGTERM or SIGINT, then drains. The schema must be in place (`vestibule migrate up`).
+/// Runs until SIGTERM or SIGINT, then ends running requests and stops. The schema must be up to date
+/// (`vestibule migrate up`)
 #[derive(Args)]
 pub struct Arguments {}
 
-/// What a server without a mail relay cannot do. It may well be meant: text messages need none.
+/// What a server without a mail relay cannot do. That may be intended: text messages need no relay.
 pub fn lacks_relay(config: &Config) -> Option<&'static str> {
     let is_bare = config.smtp.url.is_none();
     is_bare.then_some("no mail relay is configured: registrations by e-mail will be refused")
@@ -28,20 +29,16 @@ pub fn lacks_relay(config: &Config) -> Option<&'static str> {
 pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     let config = place.load_config()?;
     telemetry::start(&config.log).map_err(Exit::refused)?;
-    let _held = process::hold(&config)?;
+    let _lock = process::lock_database(&config)?;
     let keyring = read_keyring(&config)?;
     let metrics = Arc::new(Metrics::new());
     let location = config.location().map_err(Exit::refused)?;
     let store = Store::open(&location, Arc::clone(&metrics))?;
-    let waiting = store
-        .migrations()
-        .await?
-        .iter()
-        .filter(|m| m.applied_at.is_none())
-        .count();
+    let migrations = store.migrations().await?;
+    let waiting = migrations.iter().filter(|m| m.applied_at.is_none()).count();
     if waiting > 0 {
         return Err(Exit::refused(format!(
-            "{waiting} migration(s) wait: run `vestibule migrate up` with the same config first"
+            "{waiting} migration(s) are not applied: run `vestibule migrate up` with the same config first"
         )));
     }
     let world = World::of_server(keyring, metrics, store);
@@ -61,7 +58,7 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
         tracing::warn!("{note}");
     }
     if config.sms.webhook_url.is_some() && config.sms.webhook_secret_file.is_none() {
-        tracing::warn!("[sms] webhook_secret_file is not set: text messages leave unsigned");
+        tracing::warn!("[sms] webhook_secret_file is not set: text messages are sent unsigned");
     }
     let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
     let (public, management) = listeners.addresses()?;

@@ -58,19 +58,24 @@ pub struct Variables {
     pub first_name: Option<String>,
 }
 
-/// What the row of a letter holds sealed.
+/// The sealed part of a letter's row.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Contents {
+pub struct Contents {
+    /// What the template is filled with.
     #[serde(flatten)]
-    pub(super) variables: Variables,
+    pub variables: Variables,
+    /// The user to whom the letter is written, where there is one.
     #[serde(default)]
-    pub(super) user_id: Option<String>,
+    pub user_id: Option<String>,
+    /// The developer name of an administrator's template.
     #[serde(default)]
-    pub(super) custom: Option<String>,
+    pub custom: Option<String>,
+    /// Why the letter is not sent.
     #[serde(default)]
-    pub(super) suppressed: Option<Suppression>,
+    pub suppressed: Option<Suppression>,
+    /// SHA-256 of the identifier of the challenge whose code the letter carries.
     #[serde(default)]
-    pub(super) challenge: Option<[u8; 32]>,
+    pub challenge: Option<[u8; 32]>,
 }
 
 /// Makes the outbox row of a letter. That of a suppressed one is made by the same work and looks the same from
@@ -159,8 +164,11 @@ pub fn password_changed(
     queue(&letter, at, entropy, keyring)
 }
 
-/// Reads what a claimed message holds sealed.
-pub(super) fn open(keyring: &Keyring, id: &str, sealed: &[u8]) -> Result<Contents, Fault> {
+/// Opens the sealed part of a claimed message.
+///
+/// # Faults
+/// It was sealed under another key or for another row, or cannot be read.
+pub fn open_contents(keyring: &Keyring, id: &str, sealed: &[u8]) -> Result<Contents, Fault> {
     let plain = keyring.open(Purpose::OutboxMessage, id, sealed)?;
     serde_json::from_slice(&plain)
         .map_err(|_| Fault::described("reading a message's variables", id.to_owned()))
@@ -213,7 +221,7 @@ mod tests {
                 (row.template.as_str(), row.language.as_str()),
                 ("login_otp", "de")
             );
-            let contents = open(&keyring, &row.id, &row.sealed).unwrap();
+            let contents = open_contents(&keyring, &row.id, &row.sealed).unwrap();
             assert_eq!(contents.suppressed, suppressed);
             assert_eq!(contents.variables.code.is_none(), suppressed.is_some());
         }

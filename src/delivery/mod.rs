@@ -1,9 +1,9 @@
 //! Delivery: messages to people, by mail and by text message.
 //!
-//! A story queues a message in the same write as what it tells of ([`queue`] makes the row); the
-//! worker ([`worker`]) sends it, off the request's path. The row holds the variables sealed and they
-//! are wiped when it settles. Mail follows RFC 5322 and leaves by SMTP (RFC 5321), text messages by a provider's HTTP API; in `vestibule dev`
-//! it lands in the inbox.
+//! A story queues a message in the same write as the change that it reports ([`queue`] makes the row). The
+//! background task `worker::outbox` sends it, outside the request. The row holds the variables sealed, and they
+//! are wiped when it is settled. Mail follows RFC 5322 and is sent by SMTP (RFC 5321), text messages by the HTTP API of a
+//! provider; `vestibule dev` puts both into its inbox.
 
 mod channel;
 mod inbox;
@@ -12,8 +12,7 @@ pub mod message;
 pub mod sms;
 pub mod smtp;
 pub mod template;
-pub mod worker;
 
 pub use channel::{Channels, Gateway};
 pub use inbox::{Inbox, InboxMessage};
-pub use letter::{Letter, Variables, password_changed, queue};
+pub use letter::{Contents, Letter, Variables, open_contents, password_changed, queue};

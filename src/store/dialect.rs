@@ -4,7 +4,7 @@
 //! SQLite.
 
 use super::statement::Statement;
-use super::{Backend, fault};
+use super::{Backend, Connected, fault};
 use crate::refusal::Fault;
 
 /// The text of a migration for SQLite: BYTEA becomes BLOB, and a table marked `/* clustered */` (with a random
@@ -19,7 +19,7 @@ pub(super) async fn check(backend: &Backend, statement: &'static Statement) -> R
     let expected = statement.parameter_count();
     let found = match backend {
         Backend::Sqlite(database) => database.read(&(), |transaction, _: &()| {
-            let super::Transaction::Sqlite(connection) = transaction else {
+            let Connected::Sqlite(connection) = &transaction.connection else {
                 unreachable!("SQLite reads on an SQLite connection")
             };
             let count = connection

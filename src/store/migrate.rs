@@ -5,7 +5,7 @@
 //! table's shape takes three releases: expand, migrate, contract.
 
 use super::sqlite::Sqlite;
-use super::{Backend, Transaction, dialect, fault};
+use super::{Backend, Connected, Transaction, dialect, fault};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::sealing::sha256;
@@ -269,8 +269,8 @@ async fn up_on_postgres(
 }
 
 fn sqlite_connection<'t>(transaction: &'t mut Transaction<'_>) -> &'t mut rusqlite::Connection {
-    match transaction {
-        Transaction::Sqlite(connection) => connection,
+    match &mut transaction.connection {
+        Connected::Sqlite(connection) => connection,
         _ => unreachable!("an SQLite database hands out SQLite transactions"),
     }
 }

@@ -50,6 +50,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
 use tracing::{Instrument, debug_span};
 
 use crate::metrics::Metrics;
@@ -107,6 +108,8 @@ pub enum Location {
 pub struct Store {
     backend: Backend,
     metrics: Arc<Metrics>,
+    /// Signals each commit that queued a message.
+    outbox_wake: Arc<Notify>,
 }
 
 enum Backend {
@@ -114,13 +117,20 @@ enum Backend {
     Postgres(postgres::Postgres),
 }
 
-/// The connection on which a body runs its statements.
-pub enum Transaction<'c> {
-    /// A savepoint of the writer, or a reading connection.
+/// The connection on which a body runs its statements, and what its commit must signal.
+pub struct Transaction<'c> {
+    connection: Connected<'c>,
+    /// Whether a message was queued: then the commit wakes the outbox.
+    has_queued: bool,
+}
+
+/// The connection below a transaction.
+enum Connected<'c> {
+    /// SQLite: a savepoint of the writer, or a connection for reading.
     Sqlite(&'c mut rusqlite::Connection),
-    /// A transaction.
+    /// PostgreSQL: a transaction.
     Postgres(deadpool_postgres::Transaction<'c>),
-    /// A connection, for reading.
+    /// PostgreSQL: a connection for reading.
     PostgresRead(deadpool_postgres::Object),
 }
 
@@ -130,15 +140,21 @@ impl Store {
     /// # Faults
     /// The directory does not exist, the file is not a database, or the URL is invalid.
     pub fn open(location: &Location, metrics: Arc<Metrics>) -> Result<Store, Fault> {
+        let outbox_wake = Arc::new(Notify::new());
+        let wake = Arc::clone(&outbox_wake);
         let backend = match location {
             Location::Sqlite(path, synchronous) => {
-                Backend::Sqlite(sqlite::Sqlite::open(path, *synchronous)?)
+                Backend::Sqlite(sqlite::Sqlite::open(path, *synchronous, wake)?)
             }
             Location::Postgres(url, connections) => {
-                Backend::Postgres(postgres::Postgres::open(url.expose(), *connections)?)
+                Backend::Postgres(postgres::Postgres::open(url.expose(), *connections, wake)?)
             }
         };
-        Ok(Store { backend, metrics })
+        Ok(Store {
+            backend,
+            metrics,
+            outbox_wake,
+        })
     }
 
     /// Changes the database: all changes of the body are kept, or none.
@@ -181,6 +197,12 @@ impl Store {
         };
         let outcome = read.instrument(debug_span!("read", name)).await;
         outcome.map_err(|fault| fault.during(name))
+    }
+
+    /// Waits for a commit of this process that queued a message. Commits that no task waits for count as
+    /// one, and the next call returns at once.
+    pub async fn message_queued(&self) {
+        self.outbox_wake.notified().await;
     }
 
     /// Whether the database is embedded, so that this server is its only one.
@@ -233,7 +255,24 @@ impl Store {
     }
 }
 
-impl Transaction<'_> {
+impl<'c> Transaction<'c> {
+    fn on(connection: Connected<'c>) -> Transaction<'c> {
+        Transaction {
+            connection,
+            has_queued: false,
+        }
+    }
+
+    /// Makes the commit of this transaction wake the outbox.
+    fn note_queued(&mut self) {
+        self.has_queued = true;
+    }
+
+    /// Whether the database has one writer, so that every write has its turn already.
+    fn is_only_writer(&self) -> bool {
+        matches!(self.connection, Connected::Sqlite(_))
+    }
+
     /// Runs a statement and returns the number of changed rows.
     ///
     /// # Faults
@@ -243,12 +282,12 @@ impl Transaction<'_> {
         statement: &'static Statement,
         values: &[Value<'_>],
     ) -> Result<u64, Fault> {
-        match self {
-            Transaction::Sqlite(connection) => sqlite::execute(connection, statement, values),
-            Transaction::Postgres(transaction) => {
+        match &mut self.connection {
+            Connected::Sqlite(connection) => sqlite::execute(connection, statement, values),
+            Connected::Postgres(transaction) => {
                 postgres::execute(transaction, statement, values).await
             }
-            Transaction::PostgresRead(client) => postgres::execute(client, statement, values).await,
+            Connected::PostgresRead(client) => postgres::execute(client, statement, values).await,
         }
     }
 
@@ -276,18 +315,61 @@ impl Transaction<'_> {
         self.rows(statement, values, usize::MAX).await
     }
 
+    /// Runs statements of a test, for states that no statement of the server makes.
+    ///
+    /// # Faults
+    /// A statement failed.
+    #[doc(hidden)]
+    pub async fn execute_text(&mut self, statements: &str) -> Result<(), Fault> {
+        const CONTEXT: &str = "running the statements of a test";
+        match &mut self.connection {
+            Connected::Sqlite(connection) => connection
+                .execute_batch(statements)
+                .map_err(|error| fault::sqlite(CONTEXT, error)),
+            Connected::Postgres(transaction) => transaction
+                .batch_execute(statements)
+                .await
+                .map_err(|error| fault::postgres(CONTEXT, error)),
+            Connected::PostgresRead(client) => client
+                .batch_execute(statements)
+                .await
+                .map_err(|error| fault::postgres(CONTEXT, error)),
+        }
+    }
+
+    /// The one number that a query of a test answers.
+    ///
+    /// # Faults
+    /// The query failed, or its answer is no number.
+    #[doc(hidden)]
+    pub async fn number(&mut self, query: &str) -> Result<i64, Fault> {
+        const CONTEXT: &str = "running the query of a test";
+        let answered = match &mut self.connection {
+            Connected::Sqlite(connection) => {
+                return connection
+                    .query_row(query, [], |row| row.get(0))
+                    .map_err(|error| fault::sqlite(CONTEXT, error));
+            }
+            Connected::Postgres(transaction) => transaction.query_one(query, &[]).await,
+            Connected::PostgresRead(client) => client.query_one(query, &[]).await,
+        };
+        answered
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| fault::postgres(CONTEXT, error))
+    }
+
     async fn rows<T: Record>(
         &mut self,
         statement: &'static Statement,
         values: &[Value<'_>],
         limit: usize,
     ) -> Result<Vec<T>, Fault> {
-        match self {
-            Transaction::Sqlite(connection) => sqlite::query(connection, statement, values, limit),
-            Transaction::Postgres(transaction) => {
+        match &mut self.connection {
+            Connected::Sqlite(connection) => sqlite::query(connection, statement, values, limit),
+            Connected::Postgres(transaction) => {
                 postgres::query(transaction, statement, values, limit).await
             }
-            Transaction::PostgresRead(client) => {
+            Connected::PostgresRead(client) => {
                 postgres::query(client, statement, values, limit).await
             }
         }

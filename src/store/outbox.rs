@@ -45,7 +45,7 @@ statements! {
         WHERE id = $1 AND status = 'sending'";
 }
 
-/// Queues a message.
+/// Queues a message. The commit wakes the worker ([`Store::message_queued`](super::Store::message_queued)).
 pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result<(), Fault> {
     let values = bind![
         &message.id,
@@ -60,6 +60,7 @@ pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result
         message.expires_at,
     ];
     tx.execute(&INSERT, values).await?;
+    tx.note_queued();
     Ok(())
 }
 

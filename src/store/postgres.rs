@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::sync::Notify;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Transaction, TransactionBody, fault};
+use super::{Connected, Transaction, TransactionBody, fault};
 use crate::refusal::{Fault, FaultKind};
 
 /// How often a body runs before its conflict is returned to the caller.
@@ -34,6 +35,8 @@ const STATEMENT_LIMIT_MS: u32 = 9_000;
 #[derive(Clone)]
 pub struct Postgres {
     pool: Pool,
+    /// Signals each commit that queued a message.
+    outbox_wake: Arc<Notify>,
 }
 
 impl Postgres {
@@ -41,7 +44,11 @@ impl Postgres {
     ///
     /// # Faults
     /// The URL does not parse.
-    pub fn open(url: &str, connections: usize) -> Result<Postgres, Fault> {
+    pub fn open(
+        url: &str,
+        connections: usize,
+        outbox_wake: Arc<Notify>,
+    ) -> Result<Postgres, Fault> {
         // The error may quote the URL, and the URL may contain a password.
         let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
             Fault::described(
@@ -80,7 +87,7 @@ impl Postgres {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| Fault::new("opening the connection pool", error))?;
-        Ok(Postgres { pool })
+        Ok(Postgres { pool, outbox_wake })
     }
 
     /// Runs a body in a transaction and returns after its commit.
@@ -123,14 +130,20 @@ impl Postgres {
             .transaction()
             .await
             .map_err(|error| fault::postgres("opening a transaction", error))?;
-        let mut transaction = Transaction::Postgres(transaction);
+        let mut transaction = Transaction::on(Connected::Postgres(transaction));
         let result = body(&mut transaction, input).await;
-        let Transaction::Postgres(transaction) = transaction else {
+        let has_queued = transaction.has_queued;
+        let Connected::Postgres(transaction) = transaction.connection else {
             unreachable!("a body cannot change the kind of its transaction")
         };
         match result {
             Ok(value) => match transaction.commit().await {
-                Ok(()) => Ok(value),
+                Ok(()) => {
+                    if has_queued {
+                        self.outbox_wake.notify_one();
+                    }
+                    Ok(value)
+                }
                 Err(error) => {
                     let fault = fault::postgres("committing", error);
                     // The connection was lost, so it is not known whether the commit took place: no retry.
@@ -162,7 +175,7 @@ impl Postgres {
         loop {
             tries += 1;
             let client = self.client().await?;
-            let mut transaction = Transaction::PostgresRead(client);
+            let mut transaction = Transaction::on(Connected::PostgresRead(client));
             match within_limit(body(&mut transaction, input)).await {
                 Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
                     pause(tries).await

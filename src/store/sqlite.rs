@@ -10,18 +10,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Synchronous, Transaction, TransactionBody, fault};
+use super::{Connected, Synchronous, Transaction, TransactionBody, fault};
 use crate::refusal::{Fault, FaultKind};
 
 /// Connections for reading. Four keep two cores busy.
@@ -49,11 +49,16 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens (or creates) the file and starts the writer thread.
+    /// Opens (or creates) the file and starts the writer thread, which signals each commit that queued a
+    /// message.
     ///
     /// # Faults
     /// The file cannot be opened or is not a database.
-    pub fn open(path: &Path, synchronous: Synchronous) -> Result<Sqlite, Fault> {
+    pub fn open(
+        path: &Path,
+        synchronous: Synchronous,
+        outbox_wake: Arc<Notify>,
+    ) -> Result<Sqlite, Fault> {
         make_private(path)?;
         let mut writer = connect(path, false, synchronous)?;
         let readers = (0..READERS)
@@ -62,7 +67,7 @@ impl Sqlite {
         let (sender, jobs) = mpsc::sync_channel::<Box<dyn Job>>(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_in_groups(&mut writer, &jobs))
+            .spawn(move || write_in_groups(&mut writer, &jobs, &outbox_wake))
             .map_err(|error| Fault::new("starting the writer thread", error))?;
         Ok(Sqlite {
             writer: Some(sender),
@@ -87,6 +92,7 @@ impl Sqlite {
             input,
             body,
             result: None,
+            has_queued: false,
             reply,
         });
         let writer = self.writer.as_ref().ok_or_else(stopped)?;
@@ -109,7 +115,8 @@ impl Sqlite {
         F: TransactionBody<I, T>,
     {
         let mut connection = self.reader();
-        finish_now(body(&mut Transaction::Sqlite(&mut connection), input))
+        let mut transaction = Transaction::on(Connected::Sqlite(&mut connection));
+        finish_now(body(&mut transaction, input))
     }
 
     /// Copies the whole database, as of one instant, into a file that is missing or empty, while the server runs. A
@@ -221,6 +228,8 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
 trait Job: Send {
     /// Runs the body; true when its savepoint is kept.
     fn run(&mut self, connection: &mut Connection) -> bool;
+    /// Whether the body queued a message.
+    fn has_queued(&self) -> bool;
     /// Sends the result, or the reason why the whole group was lost.
     fn reply(self: Box<Self>, commit: Result<(), &Fault>);
 }
@@ -229,6 +238,7 @@ struct WriteJob<I, T, F> {
     input: I,
     body: F,
     result: Option<Result<T, Fault>>,
+    has_queued: bool,
     reply: oneshot::Sender<Result<T, Fault>>,
 }
 
@@ -240,15 +250,19 @@ where
 {
     fn run(&mut self, connection: &mut Connection) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            finish_now((self.body)(
-                &mut Transaction::Sqlite(connection),
-                &self.input,
-            ))
+            let mut transaction = Transaction::on(Connected::Sqlite(connection));
+            let outcome = finish_now((self.body)(&mut transaction, &self.input));
+            self.has_queued = transaction.has_queued && outcome.is_ok();
+            outcome
         }))
         .unwrap_or_else(|_| Err(Fault::described("writing", "the body panicked".into())));
         let is_kept = outcome.is_ok();
         self.result = Some(outcome);
         is_kept
+    }
+
+    fn has_queued(&self) -> bool {
+        self.has_queued
     }
 
     fn reply(self: Box<Self>, commit: Result<(), &Fault>) {
@@ -264,10 +278,17 @@ where
     }
 }
 
-fn write_in_groups(connection: &mut Connection, jobs: &mpsc::Receiver<Box<dyn Job>>) {
+fn write_in_groups(
+    connection: &mut Connection,
+    jobs: &mpsc::Receiver<Box<dyn Job>>,
+    outbox_wake: &Notify,
+) {
     while let Ok(first) = jobs.recv() {
         let mut group = Vec::with_capacity(8);
         let outcome = write_group(connection, first, jobs, &mut group);
+        if outcome.is_ok() && group.iter().any(|job| job.has_queued()) {
+            outbox_wake.notify_one();
+        }
         for job in group {
             job.reply(outcome.as_ref().copied());
         }

@@ -31,7 +31,7 @@ pub enum Turn<'a> {
 ///
 /// SQLite has one writer, which is always alone, so nothing is written there.
 pub async fn take(tx: &mut Transaction<'_>, turn: Turn<'_>, at: Moment) -> Result<(), Fault> {
-    if matches!(tx, Transaction::Sqlite(_)) {
+    if tx.is_only_writer() {
         return Ok(());
     }
     let name = match turn {

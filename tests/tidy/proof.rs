@@ -33,7 +33,7 @@ fn an_import_upwards_is_found() {
     assert!(
         !imports(&source(
             "src/delivery/mod.rs",
-            "use super::delivery::worker::Worker;"
+            "use super::worker::outbox::run;"
         ))
         .is_empty()
     );
@@ -46,11 +46,7 @@ fn an_import_sideways_is_found() {
         1
     );
     assert_eq!(
-        imports(&source(
-            "src/delivery/worker/mod.rs",
-            "use crate::endpoint::Router;"
-        ))
-        .len(),
+        imports(&source("src/worker/mod.rs", "use crate::endpoint::Router;")).len(),
         1
     );
     assert_eq!(
@@ -67,8 +63,8 @@ fn imports_of_lower_rows_and_of_the_own_room_are_fine() {
             "use crate::identity::User;\nuse super::row::Row;\nuse vestibule_protocol::Secret;",
         ),
         (
-            "src/delivery/worker/mod.rs",
-            "use super::message::Mail;\nuse crate::store::outbox;",
+            "src/worker/outbox/mod.rs",
+            "use super::Task;\nuse crate::store::outbox;",
         ),
         (
             "src/app/mod.rs",
@@ -76,7 +72,7 @@ fn imports_of_lower_rows_and_of_the_own_room_are_fine() {
         ),
         (
             "src/cli/dev.rs",
-            "use crate::endpoint::router;\nuse crate::delivery::worker::run_due;",
+            "use crate::endpoint::router;\nuse crate::worker::outbox::run_due;",
         ),
         ("src/moment.rs", "mod tests { use super::Moment; }"),
         ("src/main.rs", "fn main() { vestibule::cli::main() }"),

@@ -197,7 +197,6 @@ async fn reset(
         })
         .await?;
     saved.inspect_err(|_| one_time_password::report_failure(app, visit, PURPOSE, false))?;
-    app.outbox_bell.notify_one();
     Ok(())
 }
 

@@ -153,7 +153,6 @@ pub async fn open(
         app.metrics.one_time_password(purpose.as_str(), "limited");
         return Err(refusal.into());
     }
-    app.outbox_bell.notify_one();
     app.metrics.one_time_password(purpose.as_str(), "issued");
     Ok(opened.identifier)
 }

@@ -6,8 +6,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use vestibule::captcha::verifier::{Captcha, Verifiers};
 use vestibule::captcha::{Provider, Verified};
-use vestibule::delivery::worker;
 use vestibule::store;
+use vestibule::worker::sweep::sweep_once;
 
 use super::{Asked, broken, captcha, refused, yes};
 use crate::fixture::remote::{Behaviour, Remote};
@@ -51,10 +51,10 @@ on_both_databases! {
         let verified = Asked::of(Provider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
         assert!(spend(&site, &verified).await);
         site.advance(Duration::from_secs(3_600));
-        worker::sweep_once(&site.app, 7, site.app.now()).await.unwrap();
+        sweep_once(&site.app, site.app.now()).await.unwrap();
         assert_eq!(site.count("SELECT COUNT(*) FROM captcha_token").await, 1);
         site.advance(Duration::from_secs(1));
-        worker::sweep_once(&site.app, 7, site.app.now()).await.unwrap();
+        sweep_once(&site.app, site.app.now()).await.unwrap();
         assert_eq!(site.count("SELECT COUNT(*) FROM captcha_token").await, 0);
     }
 }

@@ -4,3 +4,4 @@ mod outbox;
 pub mod received;
 mod smtp;
 pub mod smtp_sink;
+mod waking;

@@ -9,10 +9,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vestibule::delivery::smtp::{SmtpRelay, SmtpSettings};
 use vestibule::delivery::template::TemplateName;
-use vestibule::delivery::{self, Gateway, Letter, Variables, worker};
+use vestibule::delivery::{self, Gateway, Letter, Variables};
 use vestibule::moment::Moment;
 use vestibule::outgoing::Suppression;
 use vestibule::store::{self, outbox::MessageState};
+use vestibule::worker::outbox;
 use vestibule_protocol::headless::VerificationMethod;
 
 use super::received::Received;
@@ -41,7 +42,7 @@ async fn site(sink: &SmtpSink) -> Site {
 
 /// One turn of the worker; how many messages it claimed.
 async fn turn(site: &Site) -> usize {
-    worker::run_due(&site.app, site.app.now())
+    outbox::run_due(&site.app, site.app.now())
         .await
         .expect("the worker runs")
 }
@@ -435,7 +436,7 @@ async fn mail_13_after_hours_without_a_relay_live_codes_leave_first_and_dead_one
     queue(&site, "long@example.com", "222222", long_life).await;
     // The long-lived one is tried all the while.
     for _ in 0..12 {
-        worker::run_due(&site.app, site.app.now())
+        outbox::run_due(&site.app, site.app.now())
             .await
             .expect("the worker runs");
         site.advance(Duration::from_secs(40));
@@ -523,7 +524,7 @@ async fn mail_13_thousands_that_waited_leave_in_the_order_of_their_end_over_few_
         .collect();
     queue_all(&site, &live).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let worker = tokio::spawn(worker::run(site.app.clone(), stopped));
+    let worker = tokio::spawn(outbox::run(site.app.clone(), stopped));
     let received = sink.wait_for(440).await;
     stop.send(true).expect("the worker listens");
     worker.await.expect("the worker ends");
@@ -576,7 +577,7 @@ async fn mail_14_what_a_dead_worker_had_claimed_is_sent_after_its_lease() {
     site.pending("janice@example.com").await;
     let before = state(&site, "janice@example.com").await;
     // The worker ends between its claim and its first word to the relay.
-    let turn_that_dies = worker::run_due(&site.app, site.app.now());
+    let turn_that_dies = outbox::run_due(&site.app, site.app.now());
     sink.fault(Fault::Hang {
         at: Stage::Banner,
         times: 1,
@@ -609,7 +610,7 @@ on_both_databases! {
         let work = async |site: &Site| {
             let mut claimed = 0;
             loop {
-                match worker::run_due(&site.app, site.app.now()).await.expect("the worker runs") {
+                match outbox::run_due(&site.app, site.app.now()).await.expect("the worker runs") {
                     0 => return claimed,
                     count => claimed += count,
                 }

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use vestibule::delivery::Gateway;
 use vestibule::delivery::smtp::{SmtpRelay, SmtpSettings};
-use vestibule::delivery::{Gateway, worker};
+use vestibule::worker::outbox;
 
 use super::tokens::{access_token, refresh_token, refreshed, rotating, userinfo_status};
 use crate::captcha::{site_that_asks, yes};
@@ -67,7 +68,7 @@ impl Server {
         setup.config.otp.forgot_password.lifetime_seconds = 1_800;
         let site = Site::open_with(database, setup).await;
         let (stop, stopped) = watch::channel(false);
-        let worker = tokio::spawn(worker::run(Arc::clone(&site.app), stopped));
+        let worker = tokio::spawn(outbox::run(Arc::clone(&site.app), stopped));
         Server {
             site,
             sink,

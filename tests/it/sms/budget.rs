@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use vestibule::delivery::worker;
 use vestibule::identity::country::Country;
 use vestibule::identity::phone::PhoneNumber;
 use vestibule::identity::text_message::SmsPolicy;
 use vestibule::store;
+use vestibule::worker::sweep::sweep_once;
 
 use crate::fixture::{Site, on_both_databases};
 
@@ -54,7 +54,7 @@ on_both_databases! {
         site.advance(Duration::from_secs(86_400));
         assert!(take(&site, &caps, "+491511230001").await);
         assert_eq!(site.count("SELECT COUNT(*) FROM sms_count WHERE sent > 0").await, 9);
-        worker::sweep_once(&site.app, 7, site.app.now()).await.unwrap();
+        sweep_once(&site.app, site.app.now()).await.unwrap();
         assert_eq!(site.count("SELECT COUNT(*) FROM sms_count").await, 3);
     }
 }

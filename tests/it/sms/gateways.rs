@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use serde_json::json;
+use vestibule::delivery::Gateway;
 use vestibule::delivery::sms::twilio::Twilio;
 use vestibule::delivery::sms::webhook::Webhook;
 use vestibule::delivery::sms::{Provider, SmsGateway};
-use vestibule::delivery::{Gateway, worker};
 use vestibule::outgoing::MessageState;
 use vestibule::store;
+use vestibule::worker::outbox;
 use vestibule_protocol::secret::Secret;
 
 use crate::fixture::remote::{Behaviour, Remote};
@@ -280,7 +281,7 @@ async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
     let site = Site::open_with(Database::Sqlite, setup).await;
     register_by_text(&site).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let worker = tokio::spawn(worker::run(site.app.clone(), stopped));
+    let worker = tokio::spawn(outbox::run(site.app.clone(), stopped));
     let asked = tokio::time::timeout(Duration::from_secs(20), async {
         while remote.received().is_empty() {
             tokio::task::yield_now().await;

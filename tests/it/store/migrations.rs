@@ -119,18 +119,7 @@ async fn both_ways(site: &Site) -> [Fault; 2] {
 
 async fn execute(store: &Store, statements: &'static str) {
     let written = store.write("test.execute", statements, |tx, statements| {
-        Box::pin(async move {
-            match tx {
-                store::Transaction::Sqlite(connection) => {
-                    connection.execute_batch(statements).expect("SQLite");
-                }
-                store::Transaction::Postgres(transaction) => {
-                    transaction.batch_execute(statements).await.expect("SQL");
-                }
-                store::Transaction::PostgresRead(_) => unreachable!("a write has a transaction"),
-            }
-            Ok(())
-        })
+        Box::pin(tx.execute_text(statements))
     });
     written.await.expect("the statements run");
 }

@@ -152,12 +152,7 @@ const RIVAL: &str = "UPDATE installation SET version = version + 1";
 
 /// Takes a snapshot that any change from outside will conflict with.
 async fn serializable(tx: &mut Transaction<'_>) -> Result<(), Fault> {
-    let Transaction::Postgres(transaction) = tx else {
-        unreachable!("a write on PostgreSQL has a transaction")
-    };
-    let isolation = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE";
-    transaction
-        .batch_execute(isolation)
+    tx.execute_text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         .await
         .expect("it is the first statement");
     store::installation::find(tx).await.map(|_| ())

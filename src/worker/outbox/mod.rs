@@ -1,11 +1,16 @@
-//! The worker: claims what is due in the outbox, has it sent, settles it.
+//! Sends the outbox: claims the messages that are due, sends them, and settles them.
 //!
-//! It is a clock tick, not a request. A claim is a lease, so a worker that dies loses nothing; sending
-//! happens outside any transaction; each message is settled as it ends, so that a slow one holds up no
-//! other; the variables are wiped in the statement that settles. Mail and text messages have hands of their
-//! own, so that a provider of the one that hangs leaves the other alone.
+//! A claim is a lease, so a server that dies loses nothing. Messages are sent outside any transaction, and
+//! each is settled as it ends, so that a slow one delays no other; the statement that settles a message also
+//! wipes its variables. Mail and text messages are claimed separately, so that a provider of the one that
+//! hangs leaves the other alone.
+//!
+//! A commit that queues a message wakes this task, which claims at once. Messages that are queued while a
+//! claim or a settlement is being written are found by the next claim, all together, so the number of
+//! writes grows with the load more slowly than the number of messages.
 
 mod dispatch;
+mod handler;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,60 +18,66 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use vestibule_protocol::headless::VerificationMethod;
 
-use super::channel::Gateway;
 use crate::app::App;
+use crate::delivery::Gateway;
 use crate::moment::Moment;
 use crate::outgoing::{ClaimedMessage, Settlement};
 use crate::refusal::Fault;
 use crate::store::outbox;
-use crate::store::sweep::{self, Horizon};
 use dispatch::{channel_limit, deliver};
+
+/// The name of the task in the metrics and in the log.
+const NAME: &str = "outbox";
 
 /// Most messages of a channel in hand at once when they go to the inbox, which takes no time.
 const IN_HAND_MAX: usize = 32;
 
-/// How long to wait after the bell for others to ring: messages that come together are claimed and
-/// settled together. Nobody who waits for a mail notices.
-const GATHERING: Duration = Duration::from_millis(20);
+/// How often to look without being woken: for retries, for what another node or a command queued, and for
+/// what has expired.
+const PERIOD: Duration = Duration::from_secs(1);
 
-/// How often to look without a bell: for retries, for what another node queued, and for what has expired.
-const TICK: Duration = Duration::from_secs(1);
-
-/// How much longer a claim holds than its message may take.
+/// How much longer the lease of a claim is than its message may take.
 const LEASE_MARGIN_SECONDS: i64 = 10;
 
 /// How long the messages in hand may take once the server was asked to stop. What is not done by then
 /// is sent after its lease, under the same Message-ID.
 const STOPPING: Duration = Duration::from_secs(10);
 
-/// A message that was in hand, and what became of it.
-type Done = (ClaimedMessage, Settlement);
+/// A message that was in hand, and how it ended.
+type EndedMessage = (ClaimedMessage, Settlement);
 
-/// Sends until the stop signal comes; then claims what is queued once more and lets what is in hand end.
-pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// Sends until the stop signal comes; then claims what is queued once more and lets the messages in hand end.
+pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
+    run_by_period(app, PERIOD, stop).await;
+}
+
+/// The same with another period, for tests that wait for a wake-up.
+pub async fn run_by_period(app: Arc<App>, period: Duration, mut stop: watch::Receiver<bool>) {
     if let Err(fault) = release_all(&app).await {
         report_fault(&app, &fault);
     }
     let (mut mails, mut texts) = (Lane::new(CHANNELS[0]), Lane::new(CHANNELS[1]));
-    let mut tick = interval(TICK);
+    let mut tick = interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !*stop.borrow() {
-        mails.claim(&app).await;
-        texts.claim(&app).await;
+    loop {
+        // Without a sender no signal can come any more.
+        let is_last = *stop.borrow() || stop.has_changed().is_err();
+        turn(&app, &mut mails, &mut texts).await;
+        if is_last {
+            break;
+        }
         tokio::select! {
-            Some(done) = mails.in_hand.join_next() => mails.settle(&app, done).await,
-            Some(done) = texts.in_hand.join_next() => texts.settle(&app, done).await,
-            () = app.outbox_bell.notified() => sleep(GATHERING).await,
+            Some(ended) = mails.in_hand.join_next() => mails.ended.push(ended),
+            Some(ended) = texts.in_hand.join_next() => texts.ended.push(ended),
+            () = app.store.message_queued() => {}
             // A full batch means that there may be more, and they are only to be marked.
             _ = tick.tick() => if expire_and_report(&app).await { tick.reset_immediately() },
             _ = stop.changed() => {}
         }
     }
-    mails.claim(&app).await;
-    texts.claim(&app).await;
     let rest = async { tokio::join!(mails.end(&app), texts.end(&app)) };
     if timeout(STOPPING, rest).await.is_err() {
         tracing::warn!("messages in hand were left to the next start");
@@ -81,10 +92,24 @@ pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 /// The channels, mail first.
 const CHANNELS: [VerificationMethod; 2] = [VerificationMethod::Email, VerificationMethod::Sms];
 
+/// Settles what has ended and claims what is due. The writes are made at the same time, so that an embedded
+/// database commits them together.
+async fn turn(app: &Arc<App>, mails: &mut Lane, texts: &mut Lane) {
+    let mut ended = mails.take_ended();
+    ended.extend(texts.take_ended());
+    tokio::join!(
+        settle_and_report(app, ended),
+        mails.claim(app),
+        texts.claim(app)
+    );
+}
+
 /// The messages of one channel that are in hand.
 struct Lane {
     channel: VerificationMethod,
-    in_hand: JoinSet<Done>,
+    in_hand: JoinSet<EndedMessage>,
+    /// What has ended and is not settled yet.
+    ended: Vec<Result<EndedMessage, JoinError>>,
 }
 
 impl Lane {
@@ -92,12 +117,13 @@ impl Lane {
         Lane {
             channel,
             in_hand: JoinSet::new(),
+            ended: Vec::new(),
         }
     }
 
-    /// Claims as many messages as there are free hands, and starts sending them. There are as many hands as
-    /// the gateway takes messages at once: what would only wait for a connection waits in the database,
-    /// where another node can take it and a crash does not delay it.
+    /// Claims as many messages as the gateway takes at once, less those in hand, and starts sending them. A
+    /// message that would only wait for a connection waits in the database, where another node can take it and
+    /// a crash does not delay it.
     async fn claim(&mut self, app: &Arc<App>) {
         let connections = app.delivery.channels.gateway(self.channel).connections();
         let free = connections
@@ -116,35 +142,39 @@ impl Lane {
         }
     }
 
-    /// Settles a message that has ended, with all others that have ended meanwhile.
-    async fn settle(&mut self, app: &App, first: Result<Done, JoinError>) {
-        let mut ended = vec![first];
+    /// Every message that has ended by now.
+    fn take_ended(&mut self) -> Vec<Result<EndedMessage, JoinError>> {
         while let Some(next) = self.in_hand.try_join_next() {
-            ended.push(next);
+            self.ended.push(next);
         }
-        let mut done = Vec::with_capacity(ended.len());
-        for ended in ended {
-            match ended {
-                Ok(one) => done.push(one),
-                // One that panicked is claimed again after its lease.
-                Err(error) => report_fault(app, &Fault::new("sending a message", error)),
-            }
-        }
-        if let Err(fault) = settle(app, done).await {
-            report_fault(app, &fault);
-        }
+        std::mem::take(&mut self.ended)
     }
 
-    /// Lets what is in hand end.
+    /// Lets the messages in hand end.
     async fn end(&mut self, app: &App) {
-        while let Some(done) = self.in_hand.join_next().await {
-            self.settle(app, done).await;
+        while let Some(ended) = self.in_hand.join_next().await {
+            self.ended.push(ended);
+            settle_and_report(app, self.take_ended()).await;
         }
     }
 }
 
-/// An embedded database has one server. What it had in hand when it was killed is nobody's now, and
-/// need not wait for its lease to end.
+async fn settle_and_report(app: &App, ended: Vec<Result<EndedMessage, JoinError>>) {
+    let mut done = Vec::with_capacity(ended.len());
+    for ended in ended {
+        match ended {
+            Ok(one) => done.push(one),
+            // One that panicked is claimed again after its lease.
+            Err(error) => report_fault(app, &Fault::new("sending a message", error)),
+        }
+    }
+    if let Err(fault) = settle(app, done).await {
+        report_fault(app, &fault);
+    }
+}
+
+/// An embedded database has one server. No other server has the messages that it had in hand when it was
+/// killed, so they need not wait for their leases to end.
 async fn release_all(app: &App) -> Result<(), Fault> {
     if !app.store.is_embedded() {
         return Ok(());
@@ -155,11 +185,11 @@ async fn release_all(app: &App) -> Result<(), Fault> {
         .map(|_| ())
 }
 
-/// Marks what has expired and sends what is due at an instant, up to a handful of each channel, and settles it; of how many
-/// messages it took care.
+/// Marks what has expired, sends what is due at an instant, a limited number per channel, and settles it.
+/// Returns the number of all these messages.
 ///
 /// # Faults
-/// The database is away. What was sent and could not be settled is sent again after its lease,
+/// The database is unreachable. What was sent and could not be settled is sent again after its lease,
 /// under the same Message-ID.
 pub async fn run_due(app: &App, at: Moment) -> Result<usize, Fault> {
     let mut count = usize::try_from(expire(app, at).await?).unwrap_or(usize::MAX);
@@ -209,14 +239,13 @@ async fn claim(
         .await
 }
 
-/// Marks one batch of what has expired; whether it was a full one.
+/// Marks one batch of what has expired, and says whether the batch was full.
 async fn expire_and_report(app: &App) -> bool {
-    match expire(app, app.now()).await {
+    let expired = expire(app, app.now()).await;
+    super::report(app, NAME, expired.as_ref().map(|_| ()));
+    match expired {
         Ok(expired) => expired >= outbox::EXPIRED_MAX.unsigned_abs(),
-        Err(fault) => {
-            report_fault(app, &fault);
-            false
-        }
+        Err(_) => false,
     }
 }
 
@@ -240,12 +269,12 @@ async fn expire(app: &App, at: Moment) -> Result<u64, Fault> {
     Ok(expired)
 }
 
-async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
+async fn settle(app: &App, done: Vec<EndedMessage>) -> Result<(), Fault> {
     if done.is_empty() {
         return Ok(());
     }
     for (message, settlement) in &done {
-        report(app, message, settlement);
+        report_settlement(app, message, settlement);
     }
     app.store
         .write("outbox.settle", (done, app.now()), |tx, (done, at)| {
@@ -259,59 +288,11 @@ async fn settle(app: &App, done: Vec<Done>) -> Result<(), Fault> {
         .await
 }
 
-/// Sweeps what has ended and tends the signing keys, until the stop signal comes. Calls of handlers are kept
-/// for so many days.
-pub async fn sweep(app: Arc<App>, calls_kept_days: u64, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        if let Err(fault) = app.tend_keys(app.now()).await {
-            report_fault(&app, &fault);
-        }
-        let swept = sweep_once(&app, calls_kept_days, app.now()).await;
-        // A full batch means that there may be more, and then the next comes soon: rows must not
-        // come faster than they go.
-        let pause = match swept {
-            Ok(count) if count >= sweep::ROWS_MAX.unsigned_abs() => SWEEP_PAUSE,
-            Ok(_) => SWEEP_TICK,
-            Err(fault) => {
-                report_fault(&app, &fault);
-                SWEEP_TICK
-            }
-        };
-        tokio::select! {
-            () = sleep(pause) => {}
-            _ = stop.changed() => {}
-        }
-    }
-}
-
-/// How often to look for rows that have ended.
-const SWEEP_TICK: Duration = Duration::from_secs(60);
-
-/// The pause between two full batches, in which other writers go on.
-const SWEEP_PAUSE: Duration = Duration::from_millis(5);
-
-/// Removes one batch of rows that have ended from each table; how many went.
-///
-/// # Faults
-/// The database is away.
-pub async fn sweep_once(app: &App, calls_kept_days: u64, at: Moment) -> Result<u64, Fault> {
-    let horizon = Horizon {
-        handler_calls: at.plus_days(-i64::try_from(calls_kept_days).unwrap_or(i64::MAX)),
-        ..Horizon::at(at)
-    };
-    app.store
-        .write("sweep", horizon, |tx, horizon| {
-            Box::pin(sweep::sweep(tx, horizon))
-        })
-        .await
-}
-
 fn report_fault(app: &App, fault: &Fault) {
-    app.metrics.fault();
-    tracing::error!(%fault, "the worker broke");
+    super::report(app, NAME, Err(fault));
 }
 
-fn report(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
+fn report_settlement(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
     let id = &message.id;
     match settlement {
         Settlement::Sent => {

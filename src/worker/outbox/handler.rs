@@ -12,7 +12,7 @@ use vestibule_protocol::secret::Secret;
 
 use crate::app::handlers::{HandlerCaller, Reach};
 use crate::app::{App, SiteEntry};
-use crate::delivery::letter::Contents;
+use crate::delivery::Contents;
 use crate::delivery::sms::SmsOutcome;
 use crate::handler::HandlerError;
 use crate::handler::contract::{Contract, SendOneTimePasswordArguments};

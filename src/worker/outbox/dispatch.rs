@@ -1,20 +1,17 @@
 //! Dispatch: what becomes of one claimed message.
 
-mod handler;
-
 use std::time::Duration;
 
 use tokio::time::timeout;
 use vestibule_protocol::headless::VerificationMethod;
 
+use super::handler;
 use crate::app::App;
-use crate::delivery::channel::Gateway;
-use crate::delivery::inbox::InboxMessage;
-use crate::delivery::letter::{self, Contents};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::sms::{SmsGateway, SmsOutcome, TextMessage};
 use crate::delivery::smtp::SendOutcome;
 use crate::delivery::template::{OtpContext, TemplateName};
+use crate::delivery::{Contents, Gateway, InboxMessage, open_contents};
 use crate::identity::country::Country;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::text_message::SmsStatus;
@@ -33,7 +30,7 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
         .sealed
         .as_deref()
         .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
-        .and_then(|sealed| letter::open(&app.keyring, &message.id, sealed));
+        .and_then(|sealed| open_contents(&app.keyring, &message.id, sealed));
     let contents = match opened {
         Ok(contents) => contents,
         Err(fault) => {
