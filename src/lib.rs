@@ -4,15 +4,17 @@
 //! map, `tests/tidy.rs` keeps it):
 //!
 //! * doors: [`endpoint`], [`emulator`], [`cli`], and the outbox worker in [`delivery::worker`];
-//! * stories: [`flow`], [`grant`];
+//! * stories: [`flow`], [`grant`], [`admin`];
 //! * between them and the effects: [`app`];
 //! * effects: [`store`], [`delivery`], [`handler`], [`admission`], [`hashing`];
-//! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`], [`outgoing`];
+//! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`], [`outgoing`], [`audit`];
 //! * words: the `vestibule-protocol` crate, [`moment`], [`refusal`] and a few more.
 
+pub mod admin;
 pub mod admission;
 pub mod algorithm;
 pub mod app;
+pub mod audit;
 pub mod captcha;
 pub mod changes;
 pub mod cli;

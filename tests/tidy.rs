@@ -42,6 +42,7 @@ const ROWS: &[Row] = &[
             "token",
             "settings",
             "outgoing",
+            "audit",
         ],
         sideways: Sideways::Refused,
     },
@@ -70,7 +71,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "3 stories",
-        rooms: &["flow", "grant"],
+        rooms: &["flow", "grant", "admin"],
         sideways: Sideways::Refused,
     },
     Row {
@@ -213,6 +214,11 @@ fn sql_stays_in_the_store() {
 #[test]
 fn the_shape_of_an_error_is_stated_by_its_route() {
     assert_tidy(shape, &source::workspace());
+}
+
+#[test]
+fn commands_leave_the_database_to_the_operations() {
+    assert_tidy(store_in_commands, &source::workspace());
 }
 
 #[test]
@@ -421,6 +427,24 @@ fn shape(file: &Source) -> Vec<Problem> {
     found
         .map(|(line, _)| {
             let what = "`Shape` outside the routes; return a `Failure`, and the dispatcher writes it in the shape of the route";
+            problem(file, line, what)
+        })
+        .collect()
+}
+
+/// Commands read arguments and print results. Rules and reads of the database are administrative operations.
+fn store_in_commands(file: &Source) -> Vec<Problem> {
+    if !file.path.starts_with("src/cli/") {
+        return Vec::new();
+    }
+    let named = file.named_paths().into_iter();
+    let of_store = named.filter(|(_, path)| path.first().is_some_and(|module| module == "store"));
+    of_store
+        .map(|(line, path)| {
+            let what = format!(
+                "a command names `{}`; make it an operation of src/admin and call that",
+                path.join("::")
+            );
             problem(file, line, what)
         })
         .collect()

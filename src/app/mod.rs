@@ -13,7 +13,6 @@ mod discovery;
 mod gateways;
 mod guessing;
 pub mod handlers;
-pub mod keys;
 mod request_attributes;
 mod visit;
 
@@ -67,6 +66,8 @@ pub struct App {
     pub handlers: HandlerEngines,
     /// The threads that hash passwords.
     pub hasher: Hasher,
+    /// How old a signing key may become.
+    pub key_rules: KeyRules,
     /// The keys under the master key.
     pub keyring: Keyring,
     /// The counters.
@@ -78,8 +79,6 @@ pub struct App {
     directory: ArcSwap<Directory>,
     /// Whether the directory could not be read again when it was last due.
     is_stale: AtomicBool,
-    /// How old a signing key may become.
-    key_rules: KeyRules,
 }
 
 /// What checks a request before its story begins.

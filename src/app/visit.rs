@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::SiteEntry;
 use crate::admission::prefix_of;
-use crate::moment::Moment;
+use crate::moment::{Entropy, Moment};
 use crate::store::audit::AuditEvent;
 use crate::verification::Origin;
 
@@ -47,18 +47,13 @@ impl Visit {
         }
     }
 
-    /// An audit row of this request.
-    pub fn event(&self, id: String, event: &'static str) -> AuditEvent {
+    /// An audit event of this visit.
+    pub fn event(&self, entropy: &Entropy, event: &'static str) -> AuditEvent {
         AuditEvent {
-            id,
-            at: self.at,
-            event,
-            user_id: None,
-            client_id: None,
             site_id: Some(self.site.site.id.clone()),
             ip: Some(self.ip.to_string()),
             request_id: Some(self.request_id.clone()),
-            detail: String::from("{}"),
+            ..AuditEvent::new(event, self.at, entropy.bytes())
         }
     }
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::place::{Exit, Place};
 
-/// Copies the SQLite database as of one instant, while the server goes on. The master key is not in
-/// it: keep that elsewhere. To restore, stop the server and put the file in the database's place.
+/// Copy the SQLite database as of one instant, while the server runs. The copy does not contain the master
+/// key: keep that elsewhere. To restore, stop the server and replace the database with the file.
 #[derive(Args)]
 pub struct Arguments {
     /// The file to write; it must not exist
@@ -34,8 +34,8 @@ pub async fn run(place: &Place, arguments: &Arguments) -> Result<(), Exit> {
     )
 }
 
-/// Makes the empty file, which only its owner can read: it will hold everybody's data. Of whatever is
-/// there already nothing is touched.
+/// Makes the empty file, which only its owner can read: it will contain the data of all users. An existing file
+/// is not touched.
 fn make_private(file: &Path) -> Result<(), Exit> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -103,9 +103,11 @@ fn check(place: &Place) -> Result<(), Exit> {
     email_gateway(&config.smtp)?;
     sms_gateway(&config.sms)?;
     if !place.has_config() {
-        output::tell("note: no config file is named: these are the defaults of `vestibule dev`\n");
+        output::report(
+            "note: no config file is named: these are the defaults of `vestibule dev`\n",
+        );
     } else if let Some(note) = lacks_relay(&config) {
-        output::tell(format_args!("note: {note}\n"));
+        output::report(format_args!("note: {note}\n"));
     }
     place.print(&json!({"valid": true}), "the config is valid")
 }

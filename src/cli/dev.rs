@@ -9,21 +9,19 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::actor;
 use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_keyring};
 use super::process;
-use super::ready::{ENV_FILE, READY_FILE, Ready, echo_of, write_private, write_private_once};
-use super::seed::{self, Source};
+use super::ready::{ENV_FILE, READY_FILE, Ready, write_private, write_private_once};
+use crate::admin::installation::Installation;
+use crate::admin::{Admin, seed, site};
 use crate::app::{App, World};
 use crate::config::Config;
 use crate::delivery::Inbox;
 use crate::emulator::{self, Emulator};
 use crate::endpoint::Listeners;
-use crate::metrics::Metrics;
-use crate::moment::{Clock, Entropy, Moment};
-use crate::refusal::Fault;
+use crate::moment::Entropy;
 use crate::sealing::Keyring;
-use crate::settings::Site;
-use crate::store::{self, Store, Transaction};
 use crate::telemetry;
 use crate::token::mint_client_secret;
 
@@ -69,18 +67,11 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let keyring = own_keyring(&config)?;
     telemetry::start(&config.log).map_err(Exit::refused)?;
 
-    let clock = Clock::System;
-    let metrics = Arc::new(Metrics::new());
-    let location = config.location().map_err(Exit::refused)?;
-    let store = Store::open(&location, Arc::clone(&metrics))?;
     let (public, management) = listeners.addresses()?;
-    let source = Source {
-        store: &store,
-        keyring: &keyring,
-        entropy: &entropy,
-        at: clock.now(),
-    };
-    prepare(source, &format!("http://{public}"), arguments.no_demo).await?;
+    let mut installation = Installation::open(&config, keyring, actor::current())?;
+    installation.entropy = entropy;
+    let origin = format!("http://{public}");
+    prepare(&installation.admin(), &origin, arguments.no_demo).await?;
 
     let inbox = Arc::new(Inbox::new());
     let admin_token = mint_client_secret(&Entropy::Os);
@@ -89,9 +80,8 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         admin_token_hash: admin_token.hash,
     };
     let world = World {
-        entropy,
         inbox: Some(inbox),
-        ..World::of_server(keyring, metrics, store)
+        ..installation.into_world()
     };
     let app = Arc::new(App::assemble(&config, world).await?);
     let management_url = format!("http://{management}");
@@ -184,67 +174,18 @@ fn own_keyring(config: &Config) -> Result<Keyring, Exit> {
 }
 
 /// Prepares schema, installation and demo. The demo is created if there is no site at all, so that the
-/// start after an interrupted one completes it. A demo that was created under another port is moved to this one.
-async fn prepare(source: Source<'_>, origin: &str, is_bare: bool) -> Result<(), Exit> {
-    source.store.migrate(source.at).await?;
-    seed::installation(source).await?;
-    let sites = source
-        .store
-        .read("site.list", &(), |tx, ()| Box::pin(store::site::list(tx)))
-        .await?;
-    match sites.is_empty() {
-        true if is_bare => Ok(()),
-        true => Ok(seed::demo(source, origin).await?),
-        false => move_demo(source, origin).await,
-    }
-}
-
-async fn move_demo(source: Source<'_>, origin: &str) -> Result<(), Exit> {
-    for (name, path) in [(seed::PRIVATE, seed::PRIVATE_PATH), (seed::PUBLIC, "")] {
-        let input = (name, format!("{origin}{path}"), source.at);
-        source
-            .store
-            .write("demo.move", input, |tx, (name, base_url, at)| {
-                Box::pin(move_site(tx, name, base_url, *at))
-            })
-            .await?;
+/// start after an interrupted one completes it. A demo that was created under another port is moved to
+/// this one.
+async fn prepare(admin: &Admin<'_>, origin: &str, is_bare: bool) -> Result<(), Exit> {
+    admin.store.migrate(admin.at).await?;
+    seed::installation(admin).await?;
+    let is_new = site::list(admin).await?.is_empty();
+    match (is_new, is_bare) {
+        (true, true) => {}
+        (true, false) => seed::demo(admin, origin).await?,
+        (false, _) => seed::move_demo(admin, origin).await?,
     }
     Ok(())
-}
-
-/// Moves a site of the demo, and the callback of its app with it.
-async fn move_site(
-    tx: &mut Transaction<'_>,
-    name: &str,
-    base_url: &str,
-    at: Moment,
-) -> Result<(), Fault> {
-    if moved(store::site::list(tx).await?, name, base_url).is_none() {
-        return Ok(());
-    }
-    // Raised before anything is read that will be written, as every command does it.
-    store::installation::bump(tx).await?;
-    let Some((old, site)) = moved(store::site::list(tx).await?, name, base_url) else {
-        return Ok(());
-    };
-    let (old, new) = (echo_of(&old), echo_of(base_url));
-    store::site::update(tx, &site).await?;
-    for client in store::client::list(tx).await? {
-        let mut policies = client.policies.clone();
-        let callback = policies.callback_url.iter_mut().find(|url| **url == old);
-        if let Some(callback) = callback {
-            callback.clone_from(&new);
-            store::client::update_policies(tx, &client.id, &policies, at).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A site of the demo with a new base URL, after the old one; `None` if it has it already.
-fn moved(sites: Vec<Site>, name: &str, base_url: &str) -> Option<(String, Site)> {
-    let mut site = sites.into_iter().find(|site| site.name == name)?;
-    let old = std::mem::replace(&mut site.base_url, base_url.to_owned());
-    (old != base_url).then_some((old, site))
 }
 
 fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {

@@ -56,7 +56,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         Action::Wait { to, seconds, new } => {
             let watch = if new {
                 let watch = Watch::start(&wire, &ready, &to).await?;
-                output::tell("waiting\n");
+                output::report("waiting\n");
                 watch
             } else {
                 Watch::from_the_beginning(&wire, &ready, &to)

@@ -1,7 +1,7 @@
 //! `vestibule key list|rotate|retire|remove`: the signing keys of an installation and their life.
 //!
-//! A server makes and exchanges keys by itself, by their age. These commands are for who wants another
-//! key earlier, and for the day on which one got into wrong hands.
+//! A server makes and replaces keys by itself, by their age. These commands are for replacing a key earlier,
+//! and for a key that has been stolen.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::output;
-use super::place::{Exit, Installation, Place};
+use super::place::{Exit, Place};
+use crate::admin::installation::Installation;
+use crate::admin::key;
 use crate::algorithm::Algorithm;
-use crate::app::keys::KeyKeeper;
 use crate::moment::Moment;
-use crate::token::{KeyRecord, KeyRules, KeyState, KeyStep, key_life};
+use crate::token::{KeyRecord, KeyRules, KeyState, key_life};
 
-/// How long a key is published before it signs when that is asked for at once: a running node looks for
-/// changes twice a second.
-const HEARD_SECONDS: i64 = 2;
+/// How long a key is published before it signs with `--now`: a running node looks for changes twice a second.
+const PUBLISHED_SECONDS: i64 = 2;
 
-/// Shows and exchanges signing keys.
+/// Show and replace signing keys.
 #[derive(Args)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -28,23 +28,23 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// All keys and where they are in their life
+    /// List all keys with their states
     List,
-    /// Publish a next key, which signs once verifiers have had time to meet it
+    /// Publish a next key; it signs once verifiers have had time to fetch it
     Rotate {
         /// The algorithm; all of them unless named
         #[arg(long, value_enum)]
         algorithm: Option<Named>,
-        /// Let it sign in two seconds
+        /// Sign with it in two seconds
         #[arg(long)]
         now: bool,
     },
-    /// Let a key sign no more; what it signed still verifies
+    /// Stop signing with this key now; tokens already signed stay valid
     Retire {
         /// Its id
         kid: String,
     },
-    /// Emergency: delete a key; what it signed is refused within a second
+    /// Emergency: delete a key; tokens that it signed are refused within a second
     Remove {
         /// Its id
         kid: String,
@@ -82,103 +82,51 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
                 Some(named) => vec![named.algorithm()],
                 None => Algorithm::ALL.to_vec(),
             };
-            for algorithm in &algorithms {
-                let algorithm = *algorithm;
-                keeper(&installation)
-                    .take(&KeyStep::Publish { algorithm }, None)
-                    .await?;
-            }
+            let next = key::publish(&installation.admin(), &algorithms).await?;
             if now {
-                activate(place, &installation, &algorithms).await?;
+                activate(place, &installation, &next).await?;
             }
         }
-        Action::Retire { kid } => retire(place, &installation, &kid).await?,
-        Action::Remove { kid } => remove(place, &installation, &kid).await?,
+        Action::Retire { kid } => {
+            let admin = installation.admin();
+            if let Some(current) = key::load_retiring(&admin, &kid).await? {
+                let next = key::publish(&admin, &[current.algorithm]).await?;
+                activate(place, &installation, &next).await?;
+            }
+        }
+        Action::Remove { kid } => {
+            let admin = installation.admin();
+            let removed = key::load(&admin, &kid).await?;
+            if removed.state == KeyState::Current {
+                let next = key::publish(&admin, &[removed.algorithm]).await?;
+                wait_for_nodes(place, &installation, &next).await;
+            }
+            key::remove(&installation.admin(), &kid).await?;
+        }
     }
-    print(place, &keeper(&installation).records().await?, rules)
+    print(place, &key::list(&installation.admin()).await?, rules)
 }
 
-fn keeper(installation: &Installation) -> KeyKeeper<'_> {
-    KeyKeeper {
-        store: &installation.store,
-        keyring: &installation.keyring,
-        entropy: &installation.entropy,
-        at: installation.clock.now(),
-    }
-}
-
-/// Lets the next keys sign, once every node has heard of them.
+/// Lets the next keys sign, once every node publishes them.
 async fn activate(
     place: &Place,
     installation: &Installation,
-    algorithms: &[Algorithm],
+    next: &[KeyRecord],
 ) -> Result<(), Exit> {
-    let keys = keeper(installation).records().await?;
-    let next: Vec<&KeyRecord> = algorithms
-        .iter()
-        .filter_map(|algorithm| key_life::next(&keys, *algorithm))
-        .collect();
-    be_heard(place, installation, &next).await;
-    for key in next {
-        let id = key.id.clone();
-        keeper(installation)
-            .take(&KeyStep::Activate { id }, None)
-            .await?;
-    }
-    Ok(())
+    wait_for_nodes(place, installation, next).await;
+    Ok(key::activate(&installation.admin(), next).await?)
 }
 
 /// Waits until every running node publishes these keys.
-async fn be_heard(place: &Place, installation: &Installation, keys: &[&KeyRecord]) {
+async fn wait_for_nodes(place: &Place, installation: &Installation, keys: &[KeyRecord]) {
     let now = installation.clock.now();
-    let is_new = |key: &&KeyRecord| key.created_at.plus_seconds(HEARD_SECONDS) > now;
+    let is_new = |key: &KeyRecord| key.created_at.plus_seconds(PUBLISHED_SECONDS) > now;
     if keys.iter().any(is_new) {
         if !place.is_json() {
-            output::tell("published; waiting until every node has heard of it\n");
+            output::report("published; waiting until every node publishes the key\n");
         }
-        tokio::time::sleep(Duration::from_secs(HEARD_SECONDS.unsigned_abs())).await;
+        tokio::time::sleep(Duration::from_secs(PUBLISHED_SECONDS.unsigned_abs())).await;
     }
-}
-
-async fn retire(place: &Place, installation: &Installation, kid: &str) -> Result<(), Exit> {
-    let key = find(installation, kid).await?;
-    let algorithm = key.algorithm;
-    match key.state {
-        KeyState::Retired => Ok(()),
-        KeyState::Next => Err(Exit::refused(
-            "this key has never signed: `vestibule key remove` takes it back",
-        )),
-        KeyState::Current => {
-            let publish = KeyStep::Publish { algorithm };
-            keeper(installation).take(&publish, None).await?;
-            activate(place, installation, &[algorithm]).await
-        }
-    }
-}
-
-async fn remove(place: &Place, installation: &Installation, kid: &str) -> Result<(), Exit> {
-    let key = find(installation, kid).await?;
-    if key.state == KeyState::Current {
-        let algorithm = key.algorithm;
-        let publish = KeyStep::Publish { algorithm };
-        keeper(installation).take(&publish, None).await?;
-        let keys = keeper(installation).records().await?;
-        let next: Vec<&KeyRecord> = key_life::next(&keys, algorithm).into_iter().collect();
-        be_heard(place, installation, &next).await;
-    }
-    let step = KeyStep::Remove { id: key.id };
-    match keeper(installation).take(&step, None).await? {
-        true => Ok(()),
-        false => Err(Exit::refused(
-            "somebody else has changed the keys meanwhile: look again",
-        )),
-    }
-}
-
-async fn find(installation: &Installation, kid: &str) -> Result<KeyRecord, Exit> {
-    let keys = keeper(installation).records().await?;
-    let found = keys.into_iter().find(|key| key.id == kid);
-    found.ok_or_else(|| Exit::missing(format!("there is no signing key {kid:?}")))
 }
 
 fn print(place: &Place, keys: &[KeyRecord], rules: KeyRules) -> Result<(), Exit> {
@@ -206,10 +154,7 @@ fn line(key: &KeyRecord, until: Option<Moment>) -> String {
         KeyState::Current => "signs until",
         KeyState::Retired => "published until",
     };
-    let until = until.map_or_else(
-        || String::from("somebody rotates it"),
-        |at| at.iso_seconds(),
-    );
+    let until = until.map_or_else(|| String::from("it is rotated"), |at| at.iso_seconds());
     let (algorithm, state) = (key.algorithm.as_str(), key.state.as_str());
     format!("{}  {algorithm:<5}  {state:<7}  {what} {until}", key.id)
 }

@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::{Exit, Installation, Place};
-use super::seed::{self, Source};
+use super::place::{Exit, Place, open};
+use crate::admin::installation::Installation;
+use crate::admin::seed;
 
 /// Shows or applies the migrations of the schema
 #[derive(Args)]
@@ -25,7 +26,7 @@ enum Action {
 
 /// Runs it.
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
-    let installation = Installation::open(&place.load_config()?)?;
+    let installation = open(&place.load_config()?)?;
     match arguments.action {
         Action::Status => status(place, &installation).await,
         Action::Plan => plan(place, &installation).await,
@@ -89,13 +90,7 @@ async fn plan(place: &Place, installation: &Installation) -> Result<(), Exit> {
 async fn up(place: &Place, installation: &Installation) -> Result<(), Exit> {
     let at = installation.clock.now();
     let applied = installation.store.migrate(at).await?;
-    let is_new = seed::installation(Source {
-        store: &installation.store,
-        keyring: &installation.keyring,
-        entropy: &installation.entropy,
-        at,
-    })
-    .await?;
+    let is_new = seed::installation(&installation.admin()).await?;
     let mut text = match applied.as_slice() {
         [] => "nothing to apply".to_owned(),
         names => format!("applied: {}", names.join(", ")),

@@ -6,9 +6,10 @@
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "this room talks to a terminal"
+    reason = "this module writes to the terminal"
 )]
 
+mod actor;
 mod backup;
 mod client;
 mod config;
@@ -18,14 +19,13 @@ mod inbox;
 mod isready;
 mod key;
 mod migrate;
+mod noun;
 mod output;
 mod perform;
 mod place;
 mod process;
 mod profile;
 mod ready;
-mod resolve;
-pub mod seed;
 mod serve;
 mod site;
 mod template;
@@ -58,13 +58,13 @@ Exit codes:
   4  what was named does not exist
   5  the server is not ready, or nothing came in time
 
-`vestibule dev` needs nothing and tells you what to try next.";
+`vestibule dev` needs no setup and prints what to try next.";
 
 #[derive(Subcommand)]
 enum Command {
     /// Run everything on this machine: database, inbox, a demo site and its clients
     Dev(dev::Arguments),
-    /// Run a server by its config
+    /// Run a server with a config file
     Serve(serve::Arguments),
     /// Show or apply the schema's migrations
     Migrate(migrate::Arguments),
@@ -72,17 +72,17 @@ enum Command {
     Config(config::Arguments),
     /// Show and change sites
     Site(site::Arguments),
-    /// Create and show client apps
+    /// Create, show and change client apps
     Client(client::Arguments),
-    /// Your own code: registration, user discovery, delivery of codes
+    /// Custom code for registration, user discovery and delivery of codes
     Handler(handler::Arguments),
-    /// Mail templates of your own: make, preview, try out
+    /// Custom mail templates: create, preview, send a sample
     Template(template::Arguments),
-    /// Kinds of users, and what their passwords must meet
+    /// Kinds of users and their password policies
     Profile(profile::Arguments),
-    /// Signing keys: see, rotate, retire, remove
+    /// Signing keys: list, rotate, retire, remove
     Key(key::Arguments),
-    /// Create and show users
+    /// Create, show and change users
     User(user::Arguments),
     /// Run a flow from the terminal
     Perform(perform::Arguments),
@@ -99,6 +99,11 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+/// The command tree, with every option and its help text.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Runs the command line of this process.
@@ -146,13 +151,13 @@ fn read() -> Result<(Arguments, bool), ExitCode> {
     }
 }
 
-/// Tells why the command ended otherwise than well: under `--json` as one line of JSON.
+/// Reports why the command failed: under `--json` as one line of JSON.
 fn end(exit: &Exit, is_json: bool) -> ExitCode {
     if is_json {
-        let told = serde_json::json!({ "error": exit.message, "code": exit.code });
-        output::tell(format_args!("{told}\n"));
+        let report = serde_json::json!({ "error": exit.message, "code": exit.code });
+        output::report(format_args!("{report}\n"));
     } else {
-        output::tell(format_args!("vestibule: {}\n", exit.message));
+        output::report(format_args!("vestibule: {}\n", exit.message));
     }
     ExitCode::from(exit.code)
 }

@@ -1,7 +1,7 @@
 //! Standard output and standard error: the one place of the commands that writes to them.
 //!
-//! A reader that has seen enough (`vestibule user list | head -1`) is no fault of anybody; an output
-//! that cannot take what was printed, such as a full disk, is one that the exit code tells.
+//! A reader that stops early (`vestibule user list | head -1`) is no error; an output that cannot be written, such
+//! as one on a full disk, is an error with an exit code.
 
 use std::io::{ErrorKind, Write};
 
@@ -18,9 +18,9 @@ pub fn print(text: impl std::fmt::Display) -> Result<(), Exit> {
     }
 }
 
-/// Tells the person at the terminal something that is no result: progress, a question, a refusal.
-pub fn tell(text: impl std::fmt::Display) {
-    // Where nobody can hear, there is nobody to tell of that either.
+/// Writes to standard error what is no result: progress, a question, a refusal.
+pub fn report(text: impl std::fmt::Display) {
+    // An output that cannot be written cannot be reported there either.
     let mut stderr = std::io::stderr().lock();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }

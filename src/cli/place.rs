@@ -2,23 +2,20 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
 use serde_json::Value;
 use vestibule_protocol::secret::Secret;
 
-use super::output;
-use super::resolve::Unresolved;
+use super::{actor, output};
+use crate::admin::installation::{Installation, KeyCheck, database_file};
+use crate::admin::{AdminFailure, AdminRefusal};
 use crate::app::AssemblyProblem;
 use crate::changes::Invalid;
 use crate::config::{self, Config, ConfigProblem};
-use crate::metrics::Metrics;
-use crate::moment::{Clock, Entropy};
 use crate::refusal::{Failure, Fault};
 use crate::sealing::Keyring;
-use crate::store::{self, Location, Store};
 
 /// The data directory when none is named.
 pub const DEFAULT_DATA_DIR: &str = ".vestibule";
@@ -29,12 +26,11 @@ pub const MASTER_KEY: &str = "master.key";
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Place {
-    /// The directory of a `vestibule dev` installation [default: .vestibule]. Only `dev` itself takes
-    /// it together with --config; with any other command the option set here stands over the other
-    /// one's variable
+    /// The directory of a `vestibule dev` installation [default: .vestibule]. Use --data-dir or
+    /// --config, not both (only `dev` accepts both). An option overrides the environment variable
     #[arg(long, global = true, value_name = "DIR", env = "VESTIBULE_DATA_DIR")]
     data_dir: Option<PathBuf>,
-    /// The config file of a server; not together with --data-dir, except for `dev`
+    /// The config file of a server
     #[arg(long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG")]
     config: Option<PathBuf>,
     /// Print JSON
@@ -42,18 +38,9 @@ pub struct Place {
     json: bool,
 }
 
-/// An installation that a command works on.
-pub struct Installation {
-    pub store: Store,
-    pub keyring: Keyring,
-    pub entropy: Entropy,
-    pub clock: Clock,
-}
-
 impl Place {
-    /// Lets the command line stand over the environment. `dev` runs by a config in a data directory;
-    /// to every other command one of the two says where the installation is, and the other one would
-    /// be ignored in part.
+    /// Lets the command line override the environment. `dev` runs by a config in a data directory; for every
+    /// other command one of the two names the installation, and the other one would be ignored in part.
     ///
     /// # Errors
     /// Both were named on the command line.
@@ -65,8 +52,8 @@ impl Place {
         match (is_typed("data_dir"), is_typed("config")) {
             (true, true) => {
                 return Err(Exit::misused(
-                    "--data-dir and --config name two installations: give one of them \
-                     (only `vestibule dev` takes both)",
+                    "--data-dir and --config name two installations: use one of them \
+                     (only `vestibule dev` accepts both)",
                 ));
             }
             (true, false) => self.config = None,
@@ -114,7 +101,7 @@ impl Place {
     /// Opens the installation that is there.
     pub async fn open(&self) -> Result<Installation, Exit> {
         let config = self.load_config()?;
-        if let Ok(Location::Sqlite(path, _)) = config.location()
+        if let Ok(Some(path)) = database_file(&config)
             && !path.exists()
         {
             return Err(Exit::missing(format!(
@@ -123,9 +110,16 @@ impl Place {
                 path.display()
             )));
         }
-        let installation = Installation::open(&config)?;
-        installation.check_master_key().await?;
-        Ok(installation)
+        let installation = open(&config)?;
+        match installation.check_key().await? {
+            KeyCheck::SameKey => Ok(installation),
+            KeyCheck::OtherKey => Err(Exit::refused(
+                "this database was sealed under another master key",
+            )),
+            KeyCheck::Empty => Err(Exit::missing(
+                "the database holds no installation: run `vestibule migrate up` first",
+            )),
+        }
     }
 
     /// Prints a result: as JSON, or as text for people.
@@ -143,38 +137,10 @@ impl Place {
     }
 }
 
-impl Installation {
-    /// Opens an installation by its config.
-    pub fn open(config: &Config) -> Result<Installation, Exit> {
-        let keyring = read_keyring(config)?;
-        let location = config.location().map_err(Exit::refused)?;
-        let store = Store::open(&location, Arc::new(Metrics::new()))?;
-        Ok(Installation {
-            store,
-            keyring,
-            entropy: Entropy::Os,
-            clock: Clock::System,
-        })
-    }
-
-    /// What a command would seal under another master key, no server could open again.
-    async fn check_master_key(&self) -> Result<(), Exit> {
-        let found = self
-            .store
-            .read("installation.find", &(), |tx, ()| {
-                Box::pin(store::installation::find(tx))
-            })
-            .await?;
-        match found {
-            Some(found) if found.key_check == self.keyring.check_value() => Ok(()),
-            Some(_) => Err(Exit::refused(
-                "this database was sealed under another master key",
-            )),
-            None => Err(Exit::missing(
-                "the database holds no installation: run `vestibule migrate up` first",
-            )),
-        }
-    }
+/// Opens the database of a config, whatever it holds.
+pub fn open(config: &Config) -> Result<Installation, Exit> {
+    let keyring = read_keyring(config)?;
+    Ok(Installation::open(config, keyring, actor::current())?)
 }
 
 /// Reads the master key that the config names.
@@ -287,11 +253,14 @@ impl From<Invalid> for Exit {
     }
 }
 
-impl From<Unresolved> for Exit {
-    fn from(unresolved: Unresolved) -> Self {
-        match unresolved {
-            Unresolved::Invalid(invalid) => Exit::from(invalid),
-            Unresolved::Broken(fault) => Exit::from(fault),
+impl From<AdminFailure> for Exit {
+    fn from(failure: AdminFailure) -> Self {
+        match failure {
+            AdminFailure::Refused(refusal @ AdminRefusal::Missing { .. }) => {
+                Exit::missing(refusal.to_string())
+            }
+            AdminFailure::Refused(refusal) => Exit::refused(refusal.to_string()),
+            AdminFailure::Broken(fault) => Exit::from(fault),
         }
     }
 }

@@ -8,17 +8,17 @@ use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::place::Exit;
+use crate::admin::installation::database_file;
 use crate::app::App;
 use crate::config::Config;
 use crate::endpoint::{self, Gate, Listeners, RequestIds, Started};
-use crate::store::Location;
 use crate::worker::{self, Workers};
 
 /// Locks an SQLite database for one server: a second one would move its sites and send its mail again.
 /// Other commands run beside the server and take no lock. PostgreSQL is made for many servers and is not
 /// locked. The operating system releases the lock when the process ends, in whatever way it ends.
 pub fn lock_database(config: &Config) -> Result<Option<File>, Exit> {
-    let Location::Sqlite(path, _) = config.location().map_err(Exit::refused)? else {
+    let Some(path) = database_file(config)? else {
         return Ok(None);
     };
     let lock = path.with_added_extension("lock");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::place::Exit;
-use super::seed;
+use crate::admin::seed::{self, echo_of};
 use crate::app::App;
 
 /// The file of the ready object inside the data directory.
@@ -163,11 +163,6 @@ impl Ready {
         serde_json::from_str(&text)
             .map_err(|error| Exit::broken(format!("{}: {error}", path.display())))
     }
-}
-
-/// The ready-made callback of a site.
-pub fn echo_of(base_url: &str) -> String {
-    format!("{base_url}/services/oauth2/echo")
 }
 
 /// Writes a file with secrets in it: readable by its owner only, and never half-written, because it

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::place::{Exit, Place, read_keyring};
+use super::place::{Exit, Place, open};
 use super::process;
-use crate::app::{App, World};
+use crate::app::App;
 use crate::config::Config;
 use crate::endpoint::Listeners;
-use crate::metrics::Metrics;
-use crate::store::Store;
 use crate::telemetry;
 
 /// Runs until SIGTERM or SIGINT, then ends running requests and stops. The schema must be up to date
@@ -30,19 +28,14 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     let config = place.load_config()?;
     telemetry::start(&config.log).map_err(Exit::refused)?;
     let _lock = process::lock_database(&config)?;
-    let keyring = read_keyring(&config)?;
-    let metrics = Arc::new(Metrics::new());
-    let location = config.location().map_err(Exit::refused)?;
-    let store = Store::open(&location, Arc::clone(&metrics))?;
-    let migrations = store.migrations().await?;
-    let waiting = migrations.iter().filter(|m| m.applied_at.is_none()).count();
+    let installation = open(&config)?;
+    let waiting = installation.waiting_migrations().await?;
     if waiting > 0 {
         return Err(Exit::refused(format!(
             "{waiting} migration(s) are not applied: run `vestibule migrate up` with the same config first"
         )));
     }
-    let world = World::of_server(keyring, metrics, store);
-    let app = Arc::new(App::assemble(&config, world).await?);
+    let app = Arc::new(App::assemble(&config, installation.into_world()).await?);
     let is_exposed = |ip: IpAddr| !ip.is_loopback();
     let is_bare = config.listen.tls_certificate_file.is_none() && config.proxies.trusted.is_empty();
     if is_bare {

@@ -150,7 +150,7 @@ pub async fn complete(
         code: code.row,
         event: AuditEvent {
             client_id: Some(checked.client.id.clone()),
-            ..visit.event(app.record_id("0AE"), "user.logged_in")
+            ..visit.event(&app.entropy, "user.logged_in")
         },
     };
     let completed = app

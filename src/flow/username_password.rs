@@ -281,7 +281,7 @@ async fn enter(
             user_id: Some(entry.user.id.clone()),
             client_id: Some(checked.client.id.clone()),
             detail: json!({"by": AMR}).to_string(),
-            ..visit.event(app.record_id("0AE"), "user.logged_in")
+            ..visit.event(&app.entropy, "user.logged_in")
         },
         entry,
         code: code.row,
@@ -354,7 +354,7 @@ async fn fail(
             user_id: user.map(|user| user.id.clone()),
             client_id: Some(checked.client.id.clone()),
             detail: json!({"by": AMR}).to_string(),
-            ..visit.event(app.record_id("0AE"), "login.failed")
+            ..visit.event(&app.entropy, "login.failed")
         },
     };
     let spray = failing.spray;

@@ -82,7 +82,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
         refresh_token_hash: refresh_token.hash,
         event: AuditEvent {
             client_id: Some(client.id.clone()),
-            ..visit.event(app.record_id("0AE"), "code.replayed")
+            ..visit.event(&app.entropy, "code.replayed")
         },
     };
     let code = app

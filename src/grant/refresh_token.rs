@@ -76,7 +76,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
         token: token.planned(visit, client),
         event: AuditEvent {
             client_id: Some(client.id.clone()),
-            ..visit.event(app.record_id("0AE"), "refresh_token.reused")
+            ..visit.event(&app.entropy, "refresh_token.reused")
         },
     };
     let done = app.store.write("token.refresh", refresh, |tx, refresh| {

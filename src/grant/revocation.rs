@@ -48,7 +48,7 @@ pub async fn revoke(
         client,
         site_id: visit.site.site.id.clone(),
         guest_user_id: visit.site.guest_user_id.clone(),
-        event: visit.event(app.record_id("0AE"), "token.revoked"),
+        event: visit.event(&app.entropy, "token.revoked"),
     };
     let revoked = app
         .store

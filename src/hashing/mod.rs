@@ -47,6 +47,23 @@ pub struct Hasher {
 #[error("the password-hashing queue is full")]
 pub struct Busy;
 
+/// Why a new password has no hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NewHashProblem {
+    /// The queue is full.
+    #[error("the server is too busy to hash passwords")]
+    Busy,
+    /// It is one of the passwords that the policy remembers.
+    #[error("the password was used before")]
+    UsedBefore,
+}
+
+impl From<Busy> for NewHashProblem {
+    fn from(Busy: Busy) -> Self {
+        NewHashProblem::Busy
+    }
+}
+
 /// What a comparison against a stored hash found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verification {
@@ -128,6 +145,22 @@ impl Hasher {
             }
         }
         Ok(false)
+    }
+
+    /// Hashes a new password, unless it is that of one of the PHC strings that the policy remembers.
+    ///
+    /// # Refusals
+    /// It was used before, or the queue is full.
+    pub async fn hash_unless_used(
+        &self,
+        password: Secret,
+        remembered: impl Iterator<Item = &String>,
+        salt: [u8; SALT_BYTES],
+    ) -> Result<String, NewHashProblem> {
+        if self.matches_any(&password, remembered).await? {
+            return Err(NewHashProblem::UsedBefore);
+        }
+        Ok(self.hash(password, salt).await?)
     }
 
     /// Does the work of [`Hasher::verify`] for a user who does not exist or has no password, and never matches.

@@ -1,14 +1,22 @@
 //! The audit log: one row per security event, in the same write as the event.
 
+use serde_json::Value;
+use vestibule_protocol::identifier::RecordId;
+
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
+/// Record id prefix of an audit event.
+const PREFIX: &str = "0AE";
+
 statements! {
     INSERT = "INSERT INTO audit_event (id, at, event, user_id, client_id, site_id, ip, request_id, detail)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    LIST = "SELECT id, at, event, user_id, client_id, site_id, ip, request_id, detail
+        FROM audit_event ORDER BY at DESC, id DESC LIMIT $1";
     LIST_OF_USER = "SELECT id, at, event, user_id, client_id, site_id, ip, request_id, detail
         FROM audit_event WHERE user_id = $1 ORDER BY at, id";
 }
@@ -36,17 +44,44 @@ pub struct AuditEvent {
     pub detail: String,
 }
 
-/// An event as loaded.
+impl AuditEvent {
+    /// An event that concerns no user, client or site yet and has no detail.
+    pub fn new(event: &'static str, at: Moment, random: [u8; 16]) -> AuditEvent {
+        AuditEvent {
+            id: RecordId::from_random(PREFIX, random).to_string(),
+            at,
+            event,
+            user_id: None,
+            client_id: None,
+            site_id: None,
+            ip: None,
+            request_id: None,
+            detail: String::from("{}"),
+        }
+    }
+}
+
+/// An event as read back.
 #[derive(Clone, Debug)]
 pub struct RecordedEvent {
-    /// When it happened.
+    /// Record id.
+    pub id: String,
+    /// When.
     pub at: Moment,
     /// What happened.
     pub event: String,
-    /// The client that was used.
+    /// Which user it concerns.
+    pub user_id: Option<String>,
+    /// By way of which client.
     pub client_id: Option<String>,
-    /// Details, as JSON.
-    pub detail: String,
+    /// At which site.
+    pub site_id: Option<String>,
+    /// From which network address.
+    pub ip: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
+    /// More.
+    pub detail: Value,
 }
 
 /// Inserts an event.
@@ -66,6 +101,11 @@ pub async fn insert(tx: &mut Transaction<'_>, event: &AuditEvent) -> Result<(), 
     Ok(())
 }
 
+/// The latest events, newest first: at most `limit`.
+pub async fn list(tx: &mut Transaction<'_>, limit: i64) -> Result<Vec<RecordedEvent>, Fault> {
+    tx.list(&LIST, bind![limit]).await
+}
+
 /// The events of a user, oldest first.
 pub async fn list_of_user(
     tx: &mut Transaction<'_>,
@@ -76,19 +116,16 @@ pub async fn list_of_user(
 
 impl Record for RecordedEvent {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        let _id: String = row.next()?;
-        let at = row.next()?;
-        let event = row.next()?;
-        let _user_id: Option<String> = row.next()?;
-        let client_id = row.next()?;
-        let _site_id: Option<String> = row.next()?;
-        let _ip: Option<String> = row.next()?;
-        let _request_id: Option<String> = row.next()?;
         Ok(RecordedEvent {
-            at,
-            event,
-            client_id,
-            detail: row.next()?,
+            id: row.next()?,
+            at: row.next()?,
+            event: row.next()?,
+            user_id: row.next()?,
+            client_id: row.next()?,
+            site_id: row.next()?,
+            ip: row.next()?,
+            request_id: row.next()?,
+            detail: row.next_json()?,
         })
     }
 }

@@ -2,10 +2,10 @@
 
 use vestibule_protocol::secret::Secret;
 
-use super::Transaction;
 use super::challenge::hash;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::client::{Client, Policies};
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -62,7 +62,10 @@ impl SealedClient {
 }
 
 /// Inserts a new client; false when the id or the name is taken.
-pub async fn insert(tx: &mut Transaction<'_>, client: &SealedClient) -> Result<bool, Fault> {
+pub async fn insert(
+    tx: &mut AdminTransaction<'_, '_>,
+    client: &SealedClient,
+) -> Result<bool, Fault> {
     let policies = policies_text(&client.policies)?;
     let values = bind![
         &client.id,
@@ -83,7 +86,7 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<SealedClient>, Fault> 
 
 /// Replaces the policies of a client.
 pub async fn update_policies(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     id: &str,
     policies: &Policies,
     at: Moment,
@@ -97,7 +100,7 @@ pub async fn update_policies(
 
 /// Replaces the secret of a client; the old one ends at once.
 pub async fn update_secret(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     id: &str,
     secret_hash: &[u8; 32],
     secret_sealed: &[u8],

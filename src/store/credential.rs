@@ -1,9 +1,10 @@
 //! Credentials: the current password, and the hashes of earlier ones.
 
-use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{Transaction, login, outbox, user};
 use crate::moment::Moment;
+use crate::outgoing::QueuedMessage;
 use crate::refusal::Fault;
 
 /// The maximum number of earlier passwords that any policy remembers.
@@ -61,12 +62,7 @@ pub async fn insert(
 }
 
 /// Sets the password of a user, who may have had none; the previous one is added to the history.
-pub async fn set(
-    tx: &mut Transaction<'_>,
-    user_id: &str,
-    phc: &str,
-    at: Moment,
-) -> Result<(), Fault> {
+async fn set(tx: &mut Transaction<'_>, user_id: &str, phc: &str, at: Moment) -> Result<(), Fault> {
     let Some(before) = find(tx, user_id).await? else {
         return insert(tx, user_id, phc, at).await;
     };
@@ -77,6 +73,26 @@ pub async fn set(
         .map_err(|error| Fault::new("writing a password history", error))?;
     tx.execute(&UPDATE, bind![user_id, phc, &history, at])
         .await?;
+    Ok(())
+}
+
+/// Sets a new password as a reset and an administrator do: a lockout ends, the password before goes into the
+/// history, all sessions end, and the owner's notice is queued if there is one.
+///
+/// The rows are changed in the order in which a login locks them.
+pub async fn replace(
+    tx: &mut Transaction<'_>,
+    user_id: &str,
+    phc: &str,
+    notice: Option<&QueuedMessage>,
+    at: Moment,
+) -> Result<(), Fault> {
+    login::end_lockout(tx, user_id).await?;
+    set(tx, user_id, phc, at).await?;
+    user::end_sessions(tx, user_id, at).await?;
+    if let Some(notice) = notice {
+        outbox::insert(tx, notice).await?;
+    }
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! External identifiers: a kind and value belong to one user, enforced by a constraint and not by a look-up first.
 
-use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::user_row::user_columns;
+use super::{AdminTransaction, Transaction};
 use crate::identity::User;
 use crate::identity::external_identifier::ExternalIdentifier;
 use crate::refusal::Fault;
@@ -22,7 +22,7 @@ statements! {
 /// Inserts an identifier; false when its kind and value belong to a user already. `key` is the compared form of the
 /// value.
 pub async fn insert(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     identifier: &ExternalIdentifier,
     key: &str,
 ) -> Result<bool, Fault> {
@@ -51,7 +51,7 @@ pub async fn list(
 
 /// Deletes an identifier of a user; false when the user does not have it.
 pub async fn delete(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     kind: &str,
     key: &str,
     user_id: &str,

@@ -1,8 +1,8 @@
 //! Handlers and their versions. A version never changes; the handler's row has the number of the current one.
 
-use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -63,7 +63,7 @@ pub struct HandlerVersion {
 
 /// Inserts a new handler with its first version; false when the name is taken.
 pub async fn insert(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     handler: &Handler,
     version: &HandlerVersion,
 ) -> Result<bool, Fault> {
@@ -86,7 +86,7 @@ pub async fn insert(
 
 /// Inserts a version, without making it the current one.
 pub async fn insert_version(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     version: &HandlerVersion,
 ) -> Result<(), Fault> {
     let values = bind![
@@ -101,7 +101,7 @@ pub async fn insert_version(
 
 /// Makes an existing version the current one.
 pub async fn set_current(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     id: &str,
     version: i64,
     at: Moment,
@@ -112,7 +112,7 @@ pub async fn set_current(
 
 /// Replaces the sealed secret of a webhook.
 pub async fn set_secret(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     id: &str,
     secret_sealed: &[u8],
     at: Moment,
@@ -123,7 +123,7 @@ pub async fn set_secret(
 }
 
 /// Deletes a handler with all its versions; false when it does not exist. Its calls are kept until they are swept.
-pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+pub async fn delete(tx: &mut AdminTransaction<'_, '_>, id: &str) -> Result<bool, Fault> {
     tx.execute(&DELETE_VERSIONS, bind![id]).await?;
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }

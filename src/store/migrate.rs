@@ -236,11 +236,15 @@ async fn up_on_sqlite(
         Ok(true)
     };
     database
-        .write((migration, at), move |transaction, input| {
-            let outcome = body(transaction, input)
-                .map_err(|error: rusqlite::Error| fault::sqlite("migrating", error));
-            Box::pin(async move { outcome })
-        })
+        .write(
+            (migration, at),
+            |_| true,
+            move |transaction, input| {
+                let outcome = body(transaction, input)
+                    .map_err(|error: rusqlite::Error| fault::sqlite("migrating", error));
+                Box::pin(async move { outcome })
+            },
+        )
         .await
 }
 

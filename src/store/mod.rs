@@ -8,6 +8,7 @@
 //! Column types are TEXT, BIGINT and BYTEA/BLOB; time is always a bind in epoch milliseconds; flags are nullable
 //! instants or 0/1; bags are JSON in TEXT. The differences between the databases are in `dialect.rs`.
 
+mod administration;
 mod dialect;
 mod fault;
 mod migrate;
@@ -56,6 +57,7 @@ use tracing::{Instrument, debug_span};
 use crate::metrics::Metrics;
 use crate::moment::Stopwatch;
 use crate::refusal::Fault;
+pub use administration::{Act, AdminBody, AdminTransaction, Change, ChangeFailure};
 pub use migrate::{Migration, MigrationState};
 use row::Record;
 use statement::{Statement, Value};
@@ -167,11 +169,27 @@ impl Store {
         T: Send + 'static,
         F: TransactionBody<I, T>,
     {
+        self.write_if(name, input, |_| true, body).await
+    }
+
+    /// The same, if the result is to be kept; with any other result everything is rolled back.
+    async fn write_if<I, T, F>(
+        &self,
+        name: &'static str,
+        input: I,
+        is_kept: fn(&T) -> bool,
+        body: F,
+    ) -> Result<T, Fault>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: TransactionBody<I, T>,
+    {
         let stopwatch = Stopwatch::start();
         let written = async {
             match &self.backend {
-                Backend::Sqlite(database) => database.write(input, body).await,
-                Backend::Postgres(database) => database.write(input, body).await,
+                Backend::Sqlite(database) => database.write(input, is_kept, body).await,
+                Backend::Postgres(database) => database.write(input, is_kept, body).await,
             }
         };
         let outcome = written.instrument(debug_span!("write", name)).await;

@@ -90,12 +90,18 @@ impl Postgres {
         Ok(Postgres { pool, outbox_wake })
     }
 
-    /// Runs a body in a transaction and returns after its commit.
+    /// Runs a body in a transaction and returns after its commit. A result that is not to be kept rolls back the
+    /// changes of the body.
     ///
     /// # Faults
     /// Of the body or the commit; in both cases no change of the body is kept, except that a connection lost during
     /// COMMIT leaves the outcome unknown.
-    pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
+    pub async fn write<I, T, F>(
+        &self,
+        input: I,
+        is_kept: fn(&T) -> bool,
+        body: F,
+    ) -> Result<T, Fault>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
@@ -107,7 +113,7 @@ impl Postgres {
             let mut tries = 0;
             loop {
                 tries += 1;
-                match within_limit(database.write_once(&*input, &body)).await {
+                match within_limit(database.write_once(&*input, is_kept, &body)).await {
                     Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
                         pause(tries).await;
                     }
@@ -119,7 +125,12 @@ impl Postgres {
             .map_err(|error| Fault::new("running a body", error))?
     }
 
-    async fn write_once<I, T, F>(&self, input: &I, body: &F) -> Result<T, Fault>
+    async fn write_once<I, T, F>(
+        &self,
+        input: &I,
+        is_kept: fn(&T) -> bool,
+        body: &F,
+    ) -> Result<T, Fault>
     where
         I: Send + Sync,
         T: Send,
@@ -137,6 +148,10 @@ impl Postgres {
             unreachable!("a body cannot change the kind of its transaction")
         };
         match result {
+            Ok(value) if !is_kept(&value) => {
+                let _ = transaction.rollback().await;
+                Ok(value)
+            }
             Ok(value) => match transaction.commit().await {
                 Ok(()) => {
                     if has_queued {

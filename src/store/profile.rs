@@ -1,9 +1,9 @@
 //! Profiles, with their password policies.
 
-use super::Transaction;
 use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::identity::password::PasswordPolicy;
 use crate::identity::{Profile, UserType};
 use crate::refusal::Fault;
@@ -16,7 +16,7 @@ statements! {
 }
 
 /// Inserts a new profile; false when the name is taken.
-pub async fn insert(tx: &mut Transaction<'_>, profile: &Profile) -> Result<bool, Fault> {
+pub async fn insert(tx: &mut AdminTransaction<'_, '_>, profile: &Profile) -> Result<bool, Fault> {
     let policy = serde_json::to_string(&profile.password_policy)
         .map_err(|error| Fault::new("writing a password policy", error))?;
     let values = bind![
@@ -31,7 +31,7 @@ pub async fn insert(tx: &mut Transaction<'_>, profile: &Profile) -> Result<bool,
 
 /// Replaces the password policy of a profile.
 pub async fn update_policy(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     id: &str,
     policy: &PasswordPolicy,
 ) -> Result<bool, Fault> {

@@ -1,10 +1,10 @@
 //! Signing keys, sealed under the master key. Each algorithm has at most one current and one next key, which an
 //! index enforces for concurrent writes.
 
-use super::Transaction;
 use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::algorithm::Algorithm;
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -46,7 +46,7 @@ impl SealedKey {
 }
 
 /// Inserts a key; false when its algorithm already has one in that state.
-pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<bool, Fault> {
+pub async fn insert(tx: &mut AdminTransaction<'_, '_>, key: &SealedKey) -> Result<bool, Fault> {
     let record = &key.record;
     let values = bind![
         &record.id,
@@ -66,7 +66,7 @@ pub async fn insert(tx: &mut Transaction<'_>, key: &SealedKey) -> Result<bool, F
 /// # Faults
 /// The database is unreachable.
 pub async fn activate(
-    tx: &mut Transaction<'_>,
+    tx: &mut AdminTransaction<'_, '_>,
     algorithm: Algorithm,
     id: &str,
     at: Moment,
@@ -76,7 +76,7 @@ pub async fn activate(
 }
 
 /// Deletes a key permanently; false when it does not exist.
-pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+pub async fn delete(tx: &mut AdminTransaction<'_, '_>, id: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 

@@ -1,8 +1,8 @@
 //! Sites and their settings.
 
-use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::refusal::Fault;
 use crate::settings::{Settings, Site};
 
@@ -15,7 +15,7 @@ statements! {
 }
 
 /// Inserts a new site; false when the name or the base URL is taken.
-pub async fn insert(tx: &mut Transaction<'_>, site: &Site) -> Result<bool, Fault> {
+pub async fn insert(tx: &mut AdminTransaction<'_, '_>, site: &Site) -> Result<bool, Fault> {
     let settings = settings_text(&site.settings)?;
     let values = bind![
         &site.id,
@@ -34,7 +34,7 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Site>, Fault> {
 }
 
 /// Updates the base URL, the settings and the activation of a site.
-pub async fn update(tx: &mut Transaction<'_>, site: &Site) -> Result<bool, Fault> {
+pub async fn update(tx: &mut AdminTransaction<'_, '_>, site: &Site) -> Result<bool, Fault> {
     let settings = settings_text(&site.settings)?;
     let values = bind![&site.id, &site.base_url, &settings, site.activated_at];
     Ok(tx.execute(&UPDATE, values).await? == 1)

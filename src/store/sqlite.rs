@@ -77,11 +77,17 @@ impl Sqlite {
         })
     }
 
-    /// Runs a body in the writer thread and returns after its commit.
+    /// Runs a body in the writer thread and returns after its commit. A result that is not to be kept rolls back
+    /// the changes of the body.
     ///
     /// # Faults
     /// Of the body, or of the commit; in both cases no change of the body is kept.
-    pub async fn write<I, T, F>(&self, input: I, body: F) -> Result<T, Fault>
+    pub async fn write<I, T, F>(
+        &self,
+        input: I,
+        is_kept: fn(&T) -> bool,
+        body: F,
+    ) -> Result<T, Fault>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
@@ -90,6 +96,7 @@ impl Sqlite {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(WriteJob {
             input,
+            is_kept,
             body,
             result: None,
             has_queued: false,
@@ -236,6 +243,7 @@ trait Job: Send {
 
 struct WriteJob<I, T, F> {
     input: I,
+    is_kept: fn(&T) -> bool,
     body: F,
     result: Option<Result<T, Fault>>,
     has_queued: bool,
@@ -256,7 +264,7 @@ where
             outcome
         }))
         .unwrap_or_else(|_| Err(Fault::described("writing", "the body panicked".into())));
-        let is_kept = outcome.is_ok();
+        let is_kept = outcome.as_ref().is_ok_and(self.is_kept);
         self.result = Some(outcome);
         is_kept
     }

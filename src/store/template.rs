@@ -1,9 +1,9 @@
 //! The mail templates of administrators.
 
-use super::Transaction;
 use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use super::{AdminTransaction, Transaction};
 use crate::refusal::Fault;
 use crate::settings::{Template, TemplateFlow};
 
@@ -18,7 +18,7 @@ statements! {
 }
 
 /// Inserts a new template; false when the name is taken.
-pub async fn insert(tx: &mut Transaction<'_>, template: &Template) -> Result<bool, Fault> {
+pub async fn insert(tx: &mut AdminTransaction<'_, '_>, template: &Template) -> Result<bool, Fault> {
     let values = bind![
         &template.name,
         template.flow.as_str(),
@@ -33,7 +33,7 @@ pub async fn insert(tx: &mut Transaction<'_>, template: &Template) -> Result<boo
 }
 
 /// Updates language and sources of a template; false when none has that name.
-pub async fn update(tx: &mut Transaction<'_>, template: &Template) -> Result<bool, Fault> {
+pub async fn update(tx: &mut AdminTransaction<'_, '_>, template: &Template) -> Result<bool, Fault> {
     let values = bind![
         &template.name,
         &template.language,
@@ -46,7 +46,7 @@ pub async fn update(tx: &mut Transaction<'_>, template: &Template) -> Result<boo
 }
 
 /// Deletes a template; false when none has that name.
-pub async fn delete(tx: &mut Transaction<'_>, name: &str) -> Result<bool, Fault> {
+pub async fn delete(tx: &mut AdminTransaction<'_, '_>, name: &str) -> Result<bool, Fault> {
     Ok(tx.execute(&DELETE, bind![name]).await? == 1)
 }
 

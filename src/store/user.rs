@@ -1,8 +1,8 @@
 //! Users. A username is unique by constraint, not by a look-up first.
 
-use super::Transaction;
 use super::statement::{bind, statements};
 use super::user_row::user_columns;
+use super::{AdminTransaction, Transaction};
 use crate::identity::User;
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -103,7 +103,7 @@ async fn end_families(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<
 
 /// Locks a user and ends their sessions; false when they were locked already. Unlocking does not restore the
 /// sessions.
-pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+pub async fn lock(tx: &mut AdminTransaction<'_, '_>, id: &str, at: Moment) -> Result<bool, Fault> {
     let is_new = tx.execute(&LOCK, bind![id, at]).await? == 1;
     end_families(tx, id, at).await?;
     Ok(is_new)
@@ -111,7 +111,11 @@ pub async fn lock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool
 
 /// Unlocks a user: removes the administrator's lock and the lockouts by wrong passwords and wrong codes; false when
 /// there was none.
-pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+pub async fn unlock(
+    tx: &mut AdminTransaction<'_, '_>,
+    id: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
     let was_locked_out = super::login::end_lockout(tx, id).await?;
     let was_guessed_at = super::tally::forget_failures(tx, id).await?;
     let was_locked = tx.execute(&UNLOCK, bind![id, at]).await? == 1;
@@ -119,20 +123,28 @@ pub async fn unlock(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bo
 }
 
 /// Disables a user and ends their sessions; false when they were disabled already.
-pub async fn disable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+pub async fn disable(
+    tx: &mut AdminTransaction<'_, '_>,
+    id: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
     let is_new = tx.execute(&DISABLE, bind![id, at]).await? == 1;
     end_families(tx, id, at).await?;
     Ok(is_new)
 }
 
 /// Enables a user again; false when they were not disabled.
-pub async fn enable(tx: &mut Transaction<'_>, id: &str, at: Moment) -> Result<bool, Fault> {
+pub async fn enable(
+    tx: &mut AdminTransaction<'_, '_>,
+    id: &str,
+    at: Moment,
+) -> Result<bool, Fault> {
     Ok(tx.execute(&ENABLE, bind![id, at]).await? == 1)
 }
 
 /// Deletes a user with password, lockout and token families; false when the user does not exist. Their access
 /// tokens and codes are loaded with the user, so they become invalid, and are swept later.
-pub async fn delete(tx: &mut Transaction<'_>, id: &str) -> Result<bool, Fault> {
+pub async fn delete(tx: &mut AdminTransaction<'_, '_>, id: &str) -> Result<bool, Fault> {
     super::login::end_lockout(tx, id).await?;
     tx.execute(&DELETE_CREDENTIAL, bind![id]).await?;
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;

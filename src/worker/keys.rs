@@ -14,5 +14,7 @@ pub const TASK: Task = Task {
 };
 
 async fn tick(app: &App) -> Result<Progress, Fault> {
-    app.tend_keys(app.now()).await.map(|_| Progress::Done)
+    crate::admin::key::take_due(app, app.now())
+        .await
+        .map(|_| Progress::Done)
 }

@@ -111,6 +111,15 @@ fn a_story_that_calls_another_is_found() {
 }
 
 #[test]
+fn a_command_that_names_the_store_is_found() {
+    let text = "use crate::store::{self, Store};\nfn f() { crate::store::site::list() }";
+    assert_eq!(store_in_commands(&source("src/cli/site.rs", text)).len(), 3);
+    assert!(store_in_commands(&source("src/admin/site.rs", text)).is_empty());
+    let text = "use crate::admin::site;\n// crate::store";
+    assert!(store_in_commands(&source("src/cli/site.rs", text)).is_empty());
+}
+
+#[test]
 fn a_file_that_does_not_say_what_it_is_is_found() {
     for text in [
         "",

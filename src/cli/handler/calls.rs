@@ -3,34 +3,32 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::{chosen, find, input};
-use crate::app::handlers::open_record;
-use crate::cli::place::{Exit, Installation, Place};
-use crate::cli::resolve;
+use super::input;
+use crate::admin::handler::{self, Filter, Handler, HandlerCall};
+use crate::admin::{Admin, site};
+use crate::cli::place::{Exit, Place};
 use crate::handler::body::Body;
 use crate::handler::contract::Contract;
 use crate::handler::record::{CallRecord, Outcome};
 use crate::handler::replay::{self, Replayed};
-use crate::store;
-use crate::store::handler::Handler;
-use crate::store::handler_call::{Filter, HandlerCall};
+use crate::settings::Site;
 
 /// Lists calls, or shows one.
 #[derive(Args)]
 pub struct Calls {
-    /// A call's id, as the list and the log have it; all without ("show" may stand before it)
+    /// A call's id, as in the list and the log [default: list all]; the word "show" may come before it
     #[arg(value_name = "CALL", num_args = 0..=2)]
     call: Vec<String>,
-    /// Of this handler only
+    /// Only calls of this handler
     #[arg(long, value_name = "NAME")]
     handler: Option<String>,
-    /// At this site only: name or record id
+    /// Only calls at this site: name or record id
     #[arg(long)]
     site: Option<String>,
-    /// With this outcome only
+    /// Only calls with this outcome
     #[arg(long, value_enum)]
     outcome: Option<OutcomeWord>,
-    /// At most so many
+    /// How many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]
     limit: i64,
 }
@@ -43,31 +41,26 @@ enum OutcomeWord {
 
 impl Calls {
     /// Runs it.
-    pub async fn run(self, place: &Place, installation: &Installation) -> Result<(), Exit> {
+    pub async fn run(self, place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {
         let words: Vec<&str> = self.call.iter().map(String::as_str).collect();
         match words[..] {
-            [] | ["list"] => self.list(place, installation).await,
-            [id] if id != "show" => show(place, installation, id).await,
-            ["show", id] => show(place, installation, id).await,
+            [] | ["list"] => self.list(place, admin).await,
+            [id] if id != "show" => show(place, admin, id).await,
+            ["show", id] => show(place, admin, id).await,
             _ => Err(Exit::misused("name one call, or none for a list")),
         }
     }
 
-    async fn list(&self, place: &Place, installation: &Installation) -> Result<(), Exit> {
-        let handlers = resolve::handlers(installation).await?;
-        let sites = sites(installation).await?;
+    async fn list(&self, place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {
+        let handlers = handler::list(admin).await?;
+        let sites = site::list(admin).await?;
         let handler_id = match &self.handler {
-            Some(name) => Some(find(installation, name).await?.id),
+            Some(name) => Some(handler::load(admin, name).await?.id),
             None => None,
         };
         let site_id = match &self.site {
+            Some(name) => Some(site::load(admin, name).await?.id),
             None => None,
-            Some(name) => {
-                let found = sites.iter().find(|(id, known)| id == name || known == name);
-                let found =
-                    found.ok_or_else(|| Exit::missing(format!("there is no site {name:?}")))?;
-                Some(found.0.clone())
-            }
         };
         let outcome = self.outcome.map(|outcome| match outcome {
             OutcomeWord::Ok => String::from("ok"),
@@ -79,12 +72,7 @@ impl Calls {
             outcome,
             limit: self.limit,
         };
-        let calls = installation
-            .store
-            .read("handler.calls", &filter, |tx, filter| {
-                Box::pin(store::handler_call::list(tx, filter))
-            })
-            .await?;
+        let calls = handler::calls(admin, &filter).await?;
         let rows: Vec<Value> = calls
             .iter()
             .map(|call| row(call, &handlers, &sites))
@@ -109,51 +97,36 @@ impl Calls {
     }
 }
 
-/// Record ids and names of the sites.
-async fn sites(installation: &Installation) -> Result<Vec<(String, String)>, Exit> {
-    let sites = installation
-        .store
-        .read("site.list", &(), |tx, ()| Box::pin(store::site::list(tx)))
-        .await?;
-    Ok(sites.into_iter().map(|site| (site.id, site.name)).collect())
-}
-
-fn row(call: &HandlerCall, handlers: &[Handler], sites: &[(String, String)]) -> Value {
+fn row(call: &HandlerCall, handlers: &[Handler], sites: &[Site]) -> Value {
     let handler = handlers
         .iter()
         .find(|handler| handler.id == call.handler_id);
-    let site = sites.iter().find(|(id, _)| *id == call.site_id);
+    let site = sites.iter().find(|site| site.id == call.site_id);
     json!({
         "id": call.id, "at": call.at.iso_seconds(),
-        // What is gone is called by its record id.
+        // What was deleted is named by its record id.
         "handler": handler.map_or(&call.handler_id, |handler| &handler.name),
         "version": call.version, "contract": call.contract,
-        "site": site.map_or(&call.site_id, |(_, name)| name),
+        "site": site.map_or(&call.site_id, |site| &site.name),
         "request_id": call.request_id, "outcome": call.outcome,
         "cpu_micros": call.cpu_micros, "wall_micros": call.wall_micros,
     })
 }
 
-async fn load(installation: &Installation, id: &str) -> Result<(HandlerCall, CallRecord), Exit> {
-    let call = installation
-        .store
-        .read("handler.call", &id.to_owned(), |tx, id| {
-            Box::pin(store::handler_call::find(tx, id))
-        })
-        .await?
-        .ok_or_else(|| {
-            Exit::missing(format!(
-                "there is no call {id:?} (calls are kept as many days as [handlers] calls_kept_days says)"
-            ))
-        })?;
-    let record = open_record(&installation.keyring, &call)?;
-    Ok((call, record))
+async fn load(admin: &Admin<'_>, id: &str) -> Result<(HandlerCall, CallRecord), Exit> {
+    let loaded = handler::load_call(admin, id).await;
+    loaded.map_err(|failure| match Exit::from(failure) {
+        Exit { code: 4, message } => Exit::missing(format!(
+            "{message} (calls are kept as many days as [handlers] calls_kept_days says)"
+        )),
+        exit => exit,
+    })
 }
 
-async fn show(place: &Place, installation: &Installation, id: &str) -> Result<(), Exit> {
-    let (call, record) = load(installation, id).await?;
-    let handlers = resolve::handlers(installation).await?;
-    let mut json = row(&call, &handlers, &sites(installation).await?);
+async fn show(place: &Place, admin: &Admin<'_>, id: &str) -> Result<(), Exit> {
+    let (call, record) = load(admin, id).await?;
+    let handlers = handler::list(admin).await?;
+    let mut json = row(&call, &handlers, &site::list(admin).await?);
     let mut lines = vec![
         format!(
             "{} · {} · {} version {} at {}",
@@ -177,11 +150,11 @@ async fn show(place: &Place, installation: &Installation, id: &str) -> Result<()
             question.name,
             pretty(&question.argument)
         ));
-        lines.push(format!("  → {}", told(&question.answer)));
+        lines.push(format!("  → {}", shown(&question.answer)));
     }
     let log = record.log.iter();
     lines.extend(log.map(|line| format!("log: {}", line.as_str().unwrap_or_default())));
-    lines.push(format!("→ {}", told(&record.outcome)));
+    lines.push(format!("→ {}", shown(&record.outcome)));
     if !record.removed.is_empty() {
         lines.push(format!("removed: {}", record.removed.join(", ")));
     }
@@ -196,7 +169,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-fn told(outcome: &Outcome) -> String {
+fn shown(outcome: &Outcome) -> String {
     match outcome {
         Outcome::Result(value) => pretty(value),
         Outcome::Error { exception, message } => format!("{exception}: {message}"),
@@ -206,40 +179,32 @@ fn told(outcome: &Outcome) -> String {
 /// Runs a recorded call again, on its version or on another one.
 pub async fn replay(
     place: &Place,
-    installation: &Installation,
+    admin: &Admin<'_>,
     id: &str,
     version: Option<i64>,
 ) -> Result<(), Exit> {
-    let (call, record) = load(installation, id).await?;
-    let handlers = resolve::handlers(installation).await?;
+    let (call, record) = load(admin, id).await?;
+    let handlers = handler::list(admin).await?;
     let handler = handlers
         .iter()
         .find(|handler| handler.id == call.handler_id);
-    let handler = handler.ok_or_else(|| Exit::missing("the handler of this call is gone"))?;
-    let versions = installation
-        .store
-        .read("handler.versions", &handler.id, |tx, id| {
-            Box::pin(store::handler::list_versions(tx, id))
-        })
-        .await?;
+    let handler = handler.ok_or_else(|| Exit::missing("the handler of this call was deleted"))?;
     let number = version.unwrap_or(call.version);
-    let body =
-        Body::parse(&chosen(&versions, &handler.name, number)?.body).map_err(Exit::broken)?;
-    let Body::Script { source, .. } = body else {
+    let Body::Script { source, .. } = handler::load_body(admin, handler, number).await? else {
         return Err(Exit::refused(
-            "this was a call of a webhook, and nobody is called for a replay",
+            "this was a call of a webhook, and no webhook is called for a replay",
         ));
     };
     let contract = Contract::parse(&call.contract)
         .ok_or_else(|| Exit::broken("this call has an unknown contract"))?;
     let engine = input::engine(place)?;
-    let program = input::compile_version(&engine, &handler.name, number, &source).await?;
+    let program = handler::compile_version(&engine, &handler.name, number, source).await?;
     let replayed = replay::replay(&engine, &program, contract, &record).await;
     let replayed = replayed.map_err(Exit::refused)?;
-    tell_replay(place, &call, &handler.name, number, &replayed)
+    report_replay(place, &call, &handler.name, number, &replayed)
 }
 
-fn tell_replay(
+fn report_replay(
     place: &Place,
     call: &HandlerCall,
     name: &str,
@@ -266,11 +231,9 @@ fn tell_replay(
         lines.extend(replayed.questions.iter().cloned());
     }
     place.print(&json, lines.join("\n"))?;
-    match replayed.is_same() {
-        true => Ok(()),
-        false => Err(Exit::broken(format!(
-            "the output of call {} differs",
-            call.id
-        ))),
+    if replayed.is_same() {
+        return Ok(());
     }
+    let message = format!("the output of call {} differs", call.id);
+    Err(Exit::broken(message))
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ContractWord, chosen, find, input};
+use super::{ContractWord, input};
+use crate::admin::handler::{self, ScriptSource};
+use crate::app::handlers::script_name;
 use crate::cli::place::{Exit, Place};
 use crate::handler::body::Body;
 use crate::handler::contract::Contract;
@@ -15,7 +17,6 @@ use crate::handler::record::Outcome;
 use crate::handler::replay;
 use crate::handler::script::{Program, Ran, ScriptCall, ScriptEngine};
 use crate::moment::{Clock, Entropy};
-use crate::store;
 
 /// Compiles a script and tries it out.
 #[derive(Args)]
@@ -30,13 +31,6 @@ pub struct Check {
     fixtures: Vec<PathBuf>,
 }
 
-/// A script that is tried out.
-struct Subject {
-    file: String,
-    source: String,
-    contract: Option<Contract>,
-}
-
 /// What came of one fixture.
 struct Trial {
     name: String,
@@ -48,51 +42,43 @@ struct Trial {
 impl Check {
     /// Runs it.
     pub async fn run(self, place: &Place) -> Result<(), Exit> {
-        let subject = self.subject(place).await?;
+        let (script, named) = self.script(place).await?;
         let engine = input::engine(place)?;
-        let program = input::compile(&engine, &subject.file, &subject.source).await?;
-        let contract = input::contract_of(&program, subject.contract)?;
+        let program = handler::compile(&engine, &script).await?;
+        let contract = handler::contract_of(&program, named)?;
         let fixtures = self.fixtures(contract)?;
         let mut trials = Vec::with_capacity(fixtures.len());
         for fixture in fixtures {
             trials.push(tried(&engine, &program, contract, fixture).await);
         }
-        tell(place, &subject.file, contract, &trials)
+        report(place, &script.label, contract, &trials)
     }
 
-    async fn subject(&self, place: &Place) -> Result<Subject, Exit> {
+    /// The script that is tried out, of a file or a handler, and its contract if that is known.
+    async fn script(&self, place: &Place) -> Result<(ScriptSource, Option<Contract>), Exit> {
         let path = Path::new(&self.script);
-        let named = self.contract.map(ContractWord::contract);
         if path.is_file() {
-            let source = input::read_script(path)?;
-            return Ok(Subject {
-                file: self.script.clone(),
-                source,
-                contract: named,
-            });
+            let named = self.contract.map(ContractWord::contract);
+            return Ok((input::read_script(path)?, named));
         }
         if self.script.contains(['/', '.']) {
             return Err(Exit::missing(format!("there is no file {}", self.script)));
         }
         let installation = place.open().await?;
-        let handler = find(&installation, &self.script).await?;
-        let versions = installation
-            .store
-            .read("handler.versions", &handler.id, |tx, id| {
-                Box::pin(store::handler::list_versions(tx, id))
-            })
-            .await?;
-        let version = chosen(&versions, &handler.name, handler.version)?;
-        match Body::parse(&version.body).map_err(Exit::broken)? {
+        let admin = installation.admin();
+        let handler = handler::load(&admin, &self.script).await?;
+        match handler::load_body(&admin, &handler, handler.version).await? {
             Body::Webhook { .. } => Err(Exit::refused(format!(
                 "{:?} is a webhook: only scripts are tried out",
                 handler.name
             ))),
-            Body::Script { source, .. } => Ok(Subject {
-                file: crate::app::handlers::script_name(&handler.name, handler.version),
-                source,
-                contract: Contract::parse(&handler.contract),
-            }),
+            Body::Script { source, .. } => {
+                let script = ScriptSource {
+                    label: script_name(&handler.name, handler.version),
+                    text: source,
+                };
+                Ok((script, Contract::parse(&handler.contract)))
+            }
         }
     }
 
@@ -110,25 +96,26 @@ impl Check {
         }
         let mut fixtures = Vec::new();
         for path in files {
-            let text = input::read_script(&path)?;
+            let text = input::read_text(&path)?;
             let shown = path.display();
             let read = Fixture::parse(&text)
                 .map_err(|problem| Exit::refused(format!("{shown}: {problem}")))?;
             let is_one = read.len() == 1;
             for (number, mut fixture) in (1..).zip(read) {
                 if fixture.name.is_empty() {
-                    fixture.name = match is_one {
-                        true => shown.to_string(),
-                        false => format!("{shown} ({number})"),
+                    fixture.name = if is_one {
+                        shown.to_string()
+                    } else {
+                        format!("{shown} ({number})")
                     };
                 }
                 fixtures.push(fixture);
             }
         }
-        match fixtures.is_empty() {
-            true => Err(Exit::refused("there are no fixtures")),
-            false => Ok(fixtures),
+        if fixtures.is_empty() {
+            return Err(Exit::refused("there are no fixtures"));
         }
+        Ok(fixtures)
     }
 }
 
@@ -173,7 +160,7 @@ async fn tried(
     }
 }
 
-fn tell(place: &Place, file: &str, contract: Contract, trials: &[Trial]) -> Result<(), Exit> {
+fn report(place: &Place, file: &str, contract: Contract, trials: &[Trial]) -> Result<(), Exit> {
     let failed = trials
         .iter()
         .filter(|trial| !trial.problems.is_empty())

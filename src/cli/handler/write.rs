@@ -5,54 +5,49 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{ContractWord, input, missing, of_version};
+use super::{ContractWord, input};
+use crate::admin::Admin;
+use crate::admin::handler::{
+    self, CreateHandler, HandlerCode, HandlerWithSecret, ScriptSource, SetHandler,
+};
+use crate::app::handlers::script_name;
 use crate::cli::output;
-use crate::cli::place::{Exit, Installation, Place};
-use crate::handler::HANDLER_PREFIX;
-use crate::handler::body::Body;
+use crate::cli::place::{Exit, Place, read_secret};
 use crate::handler::contract::Contract;
 use crate::handler::types;
-use crate::moment::{BASE62, Entropy, Moment};
-use crate::refusal::Fault;
-use crate::sealing::{Keyring, Purpose};
-use crate::store::audit::AuditEvent;
-use crate::store::handler::{Handler, HandlerVersion};
-use crate::store::{self, Transaction};
-use vestibule_protocol::identifier::RecordId;
-use vestibule_protocol::secret::Secret;
 
-/// Makes a handler.
+/// Create a handler.
 #[derive(Args)]
 pub struct Create {
-    /// Its name, which a setting of a site will hold
+    /// Its name, by which a setting of a site names it
     name: String,
-    /// What it is for; a template and most scripts say so themselves
+    /// Its contract [default: that of the template, or of the function that the script exports]
     #[arg(long, value_enum)]
     contract: Option<ContractWord>,
-    /// Begin with a commented script
+    /// Start with a commented script
     #[arg(long, value_enum)]
     template: Option<Template>,
-    /// Begin with a script of your own
+    /// Start with this script
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Call this URL instead of running a script
     #[arg(long, value_name = "URL", requires = "contract")]
     webhook: Option<String>,
-    /// The key of a webhook's signatures, from a file or standard input (-); one is made without
+    /// The key of a webhook's signatures, from a file or standard input (-) [default: a new one]
     #[arg(long, value_name = "FILE", requires = "webhook")]
     secret_file: Option<PathBuf>,
     /// A host that the script may call: api.example.com, *.example.com, either with :port
     #[arg(long, value_name = "HOST", conflicts_with = "webhook")]
     allow_host: Vec<String>,
-    /// Print the template and make nothing
+    /// Print the template and create nothing
     #[arg(long, requires = "template", conflicts_with = "out")]
     print: bool,
-    /// Write the template into this new file, too
+    /// Also write the template into this new file
     #[arg(long, value_name = "FILE", requires = "template")]
     out: Option<PathBuf>,
 }
 
-/// Makes a version.
+/// Make the next version of a handler.
 #[derive(Args)]
 pub struct Set {
     /// The handler's name
@@ -66,10 +61,10 @@ pub struct Set {
     /// The new key of a webhook's signatures, from a file or standard input (-)
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
-    /// A host that the script may call; without any the hosts stay as they are
+    /// A host that the script may call [default: the hosts of the current version]
     #[arg(long, value_name = "HOST")]
     allow_host: Vec<String>,
-    /// The script may call no host any more
+    /// Allow the script no hosts
     #[arg(long, conflicts_with = "allow_host")]
     no_hosts: bool,
 }
@@ -94,91 +89,74 @@ impl Template {
 impl Create {
     /// Runs it.
     pub async fn run(self, place: &Place) -> Result<(), Exit> {
-        input::check_name(&self.name)?;
+        handler::check_name(&self.name)?;
         let template = self
             .template
             .map(|template| types::template(template.contract()).1);
         if self.print {
             let text = template.unwrap_or_default();
-            return match place.is_json() {
-                true => output::print(json!({ "source": text })),
-                false => output::print(text.trim_end()),
+            return if place.is_json() {
+                output::print(json!({ "source": text }))
+            } else {
+                output::print(text.trim_end())
             };
         }
         let installation = place.open().await?;
-        let (contract, body) = self.body(place).await?;
-        let (entropy, at) = (&installation.entropy, installation.clock.now());
-        let id = RecordId::from_random(HANDLER_PREFIX, entropy.bytes()).to_string();
-        let given = self.secret_file.as_deref().map(input::secret).transpose()?;
-        let is_made = given.is_none();
-        let secret = matches!(body, Body::Webhook { .. })
-            .then(|| given.unwrap_or_else(|| Secret::from(entropy.text(BASE62, 43))));
-        let sealed = secret
-            .as_ref()
-            .map(|secret| seal(&installation.keyring, &id, secret, entropy));
-        let handler = Handler {
-            name: self.name.clone(),
-            contract: contract.as_str().to_owned(),
-            kind: body.kind().to_owned(),
-            version: 1,
-            secret_sealed: sealed,
-            created_at: at,
-            updated_at: at,
-            id,
-        };
+        let request = self.request()?;
         // The file first: a handler whose text did not reach its author is of less use than none.
         if let (Some(path), Some(text)) = (&self.out, template) {
             write_new(path, text)?;
         }
-        let inserted = insert(&installation, handler.clone(), &body, at).await;
-        if let (Err(_), Some(path), Some(_)) = (&inserted, &self.out, template) {
-            // Nothing was made, so nothing is left; the file is ours, for it was not there before.
+        let engine = input::engine(place)?;
+        let created = handler::create(&installation.admin(), &engine, request).await;
+        if let (Err(_), Some(path), Some(_)) = (&created, &self.out, template) {
+            // No handler was created, so no file is left. It is ours: it did not exist before.
             let _ = std::fs::remove_file(path);
         }
-        inserted?;
-        self.tell(place, &handler, secret.filter(|_| is_made))
+        self.report(place, created?)
     }
 
-    /// What the first version consists of. A script must compile.
-    async fn body(&self, place: &Place) -> Result<(Contract, Body), Exit> {
+    fn request(&self) -> Result<CreateHandler, Exit> {
         let named = self.contract.map(ContractWord::contract);
-        if let Some(url) = &self.webhook {
-            let contract = named.ok_or_else(|| Exit::misused("a webhook needs --contract"))?;
-            let url = input::webhook_url(url)?;
-            return Ok((contract, Body::Webhook { url }));
-        }
-        let (own, source) = match (&self.template, &self.file) {
-            (Some(template), _) => {
-                let contract = template.contract();
-                (Some(contract), types::template(contract).1.to_owned())
-            }
-            (None, Some(path)) => (None, input::read_script(path)?),
-            (None, None) => return Err(Exit::misused("give --template, --file or --webhook")),
-        };
-        if own.is_some() && named.is_some() && own != named {
+        let of_template = self.template.map(Template::contract);
+        if of_template.is_some() && named.is_some() && of_template != named {
             return Err(Exit::misused("this template is for another contract"));
         }
-        let engine = input::engine(place)?;
-        let program = input::compile_version(&engine, &self.name, 1, &source).await?;
-        let contract = input::contract_of(&program, own.or(named))?;
-        let allowed_hosts = input::hosts(&self.allow_host)?;
-        Ok((
+        let contract = of_template.or(named);
+        let hosts = self.allow_host.clone();
+        let code = match (&self.webhook, of_template, &self.file) {
+            (Some(url), _, _) => {
+                let secret = self.secret_file.as_deref().map(read_secret).transpose()?;
+                HandlerCode::Webhook(url.clone(), secret)
+            }
+            (None, Some(contract), _) => {
+                let script = ScriptSource {
+                    label: script_name(&self.name, 1),
+                    text: types::template(contract).1.to_owned(),
+                };
+                HandlerCode::Script(script, hosts)
+            }
+            (None, None, Some(path)) => HandlerCode::Script(input::read_script(path)?, hosts),
+            (None, None, None) => {
+                return Err(Exit::misused("give --template, --file or --webhook"));
+            }
+        };
+        Ok(CreateHandler {
+            name: self.name.clone(),
             contract,
-            Body::Script {
-                source,
-                allowed_hosts,
-            },
-        ))
+            code,
+        })
     }
 
-    fn tell(&self, place: &Place, handler: &Handler, made: Option<Secret>) -> Result<(), Exit> {
+    fn report(&self, place: &Place, created: HandlerWithSecret) -> Result<(), Exit> {
+        let handler = &created.handler;
         let mut json = super::row(handler);
         let name = &self.name;
         let mut text = format!(
             "{name} is a {} for {}, version 1",
             handler.kind, handler.contract
         );
-        if let Some(secret) = made {
+        if let Some(secret) = created.secret {
             json["secret"] = json!(secret.expose());
             text.push_str(&format!(
                 "\nits secret, shown this once: {}",
@@ -208,204 +186,22 @@ fn write_new(path: &std::path::Path, text: &str) -> Result<(), Exit> {
     written.map_err(|error| Exit::refused(format!("{}: {error}", path.display())))
 }
 
-fn seal(keyring: &Keyring, id: &str, secret: &Secret, entropy: &Entropy) -> Vec<u8> {
-    keyring.seal(
-        Purpose::HandlerSecret,
-        id,
-        secret.expose().as_bytes(),
-        entropy,
-    )
-}
-
-async fn insert(
-    installation: &Installation,
-    handler: Handler,
-    body: &Body,
-    at: Moment,
-) -> Result<(), Exit> {
-    let name = handler.name.clone();
-    let version = HandlerVersion {
-        handler_id: handler.id.clone(),
-        version: 1,
-        body: body.to_text(),
-        created_at: at,
-    };
-    let event = super::event(installation, "handler.created", at);
-    let is_new = installation
-        .store
-        .write(
-            "handler.create",
-            (handler, version, event),
-            |tx, (handler, version, event)| {
-                Box::pin(async move {
-                    store::installation::bump(tx).await?;
-                    let is_new = store::handler::insert(tx, handler, version).await?;
-                    if is_new {
-                        store::audit::insert(tx, &of_version(event, &handler.name, 1)).await?;
-                    }
-                    Ok(is_new)
-                })
-            },
-        )
-        .await?;
-    match is_new {
-        true => Ok(()),
-        false => Err(Exit::refused(format!(
-            "a handler named {name:?} exists already"
-        ))),
-    }
-}
-
-/// A new version that waits to be written.
-struct Change {
-    name: String,
-    /// The script, the URL, or what the current version has.
-    body: NewBody,
-    hosts: Option<Vec<String>>,
-    /// The new secret, sealed for the handler of this record id.
-    secret: Option<(String, Vec<u8>)>,
-    event: AuditEvent,
-}
-
-/// What a new version begins with.
-enum NewBody {
-    AsBefore,
-    Script(String),
-    Webhook(String),
-}
-
-/// Why no version was made.
-enum Refused {
-    Missing,
-    Other(String),
-}
-
 impl Set {
     /// Runs it.
-    pub async fn run(self, place: &Place, installation: &Installation) -> Result<(), Exit> {
-        let hosts = match (self.no_hosts, self.allow_host.as_slice()) {
-            (true, _) => Some(Vec::new()),
-            (false, []) => None,
-            (false, given) => Some(input::hosts(given)?),
+    pub async fn run(self, place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {
+        let name = self.name.clone();
+        let request = SetHandler {
+            script: self.file.as_deref().map(input::read_script).transpose()?,
+            hosts: match (self.no_hosts, self.allow_host) {
+                (true, _) => Some(Vec::new()),
+                (false, given) => Some(given).filter(|given| !given.is_empty()),
+            },
+            url: self.webhook,
+            secret: self.secret_file.as_deref().map(read_secret).transpose()?,
+            name: self.name,
         };
-        let body = match (&self.file, &self.webhook) {
-            (Some(path), _) => {
-                let source = input::read_script(path)?;
-                let file = path.display().to_string();
-                let program = input::compile(&input::engine(place)?, &file, &source).await?;
-                let handler = super::find(installation, &self.name).await?;
-                input::contract_of(&program, Contract::parse(&handler.contract))?;
-                NewBody::Script(source)
-            }
-            (None, Some(url)) => NewBody::Webhook(input::webhook_url(url)?),
-            (None, None) => NewBody::AsBefore,
-        };
-        let secret = match &self.secret_file {
-            None => None,
-            Some(path) => {
-                let id = super::find(installation, &self.name).await?.id;
-                let (keyring, entropy) = (&installation.keyring, &installation.entropy);
-                let sealed = seal(keyring, &id, &input::secret(path)?, entropy);
-                Some((id, sealed))
-            }
-        };
-        let change = Change {
-            name: self.name.clone(),
-            body,
-            hosts,
-            secret,
-            event: super::event(installation, "handler.set", installation.clock.now()),
-        };
-        let outcome = installation
-            .store
-            .write("handler.set", change, |tx, change| {
-                Box::pin(write_change(tx, change))
-            })
-            .await?;
-        let name = &self.name;
-        let version = outcome.map_err(|refused| match refused {
-            Refused::Missing => missing(name),
-            Refused::Other(reason) => Exit::refused(reason),
-        })?;
+        let version = handler::set(admin, &input::engine(place)?, request).await?;
         let json = json!({"name": name, "version": version});
         place.print(&json, format!("{name} is at version {version}"))
-    }
-}
-
-/// Adds a version to what there is now and makes it the current one. The bump locks the installation's
-/// row, so that two versions never get one number.
-async fn write_change(
-    tx: &mut Transaction<'_>,
-    change: &Change,
-) -> Result<Result<i64, Refused>, Fault> {
-    store::installation::bump(tx).await?;
-    let Some(handler) = store::handler::find(tx, &change.name).await? else {
-        return Ok(Err(Refused::Missing));
-    };
-    let versions = store::handler::list_versions(tx, &handler.id).await?;
-    let current = versions.iter().find(|one| one.version == handler.version);
-    let current = current.and_then(|current| Body::parse(&current.body).ok());
-    let body = match change.body_after(&handler, current) {
-        Ok(body) => body,
-        Err(reason) => return Ok(Err(Refused::Other(reason))),
-    };
-    if let Some((id, sealed)) = &change.secret {
-        // One that was removed and made again meanwhile is another.
-        if *id != handler.id {
-            return Ok(Err(Refused::Missing));
-        }
-        store::handler::set_secret(tx, id, sealed, change.event.at).await?;
-    }
-    let number = versions.last().map_or(0, |last| last.version) + 1;
-    let version = HandlerVersion {
-        handler_id: handler.id.clone(),
-        version: number,
-        body: body.to_text(),
-        created_at: change.event.at,
-    };
-    store::handler::insert_version(tx, &version).await?;
-    store::handler::set_current(tx, &handler.id, number, change.event.at).await?;
-    store::audit::insert(tx, &of_version(&change.event, &handler.name, number)).await?;
-    Ok(Ok(number))
-}
-
-impl Change {
-    fn body_after(&self, handler: &Handler, current: Option<Body>) -> Result<Body, String> {
-        let is_script = handler.kind == "script";
-        let other_kind = || {
-            format!(
-                "{:?} is a {}: make another handler for the other kind",
-                handler.name, handler.kind
-            )
-        };
-        if is_script && self.secret.is_some() || !is_script && self.hosts.is_some() {
-            return Err(other_kind());
-        }
-        let no_current = || format!("the current version of {:?} cannot be read", handler.name);
-        match (&self.body, current) {
-            (NewBody::Script(source), current) if is_script => {
-                let before = match current {
-                    Some(Body::Script { allowed_hosts, .. }) => allowed_hosts,
-                    _ => Vec::new(),
-                };
-                Ok(Body::Script {
-                    source: source.clone(),
-                    allowed_hosts: self.hosts.clone().unwrap_or(before),
-                })
-            }
-            (NewBody::Webhook(url), _) if !is_script => Ok(Body::Webhook { url: url.clone() }),
-            (
-                NewBody::AsBefore,
-                Some(Body::Script {
-                    source,
-                    allowed_hosts,
-                }),
-            ) => Ok(Body::Script {
-                source,
-                allowed_hosts: self.hosts.clone().unwrap_or(allowed_hosts),
-            }),
-            (NewBody::AsBefore, current) => current.ok_or_else(no_current),
-            _ => Err(other_kind()),
-        }
     }
 }

@@ -28,7 +28,7 @@ impl Performance<'_> {
     /// Says how far it is; nothing under `--json`.
     pub fn say(&self, line: &str) {
         if !self.place.is_json() {
-            output::tell(format_args!("{line}\n"));
+            output::report(format_args!("{line}\n"));
         }
     }
 
@@ -43,7 +43,7 @@ impl Performance<'_> {
         }
     }
 
-    /// The code, from the inbox or from whoever sits at the terminal.
+    /// The code, from the inbox or from the user at the terminal.
     pub async fn code(
         &self,
         watch: Option<inbox::Watch<'_>>,
@@ -67,7 +67,7 @@ impl Performance<'_> {
     fn ask(&self, what: &str) -> Result<String, Exit> {
         // Under --json a line of its own, so that the line of an error is one, too.
         let end = if self.place.is_json() { "\n" } else { "" };
-        output::tell(format_args!("{what}: {end}"));
+        output::report(format_args!("{what}: {end}"));
         let mut line = String::new();
         std::io::stdin()
             .lock()
@@ -111,7 +111,7 @@ impl Performance<'_> {
         answer.json(what)
     }
 
-    /// Authorize, with what stands left and right of the colon of the Basic header; the
+    /// Authorize, with the two sides of the colon of the Basic header; the
     /// authorization code.
     pub async fn authorize(
         &self,

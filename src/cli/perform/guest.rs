@@ -21,13 +21,13 @@ use crate::sealing::sha256;
 
 #[derive(Args)]
 pub(super) struct Arguments {
-    /// What the app calls the visitor: a UUID of version 4 [default: a fresh one]
+    /// The visitor's identifier in the app: a UUID of version 4 [default: a new one]
     #[arg(long, value_name = "UUID")]
     uvid: Option<String>,
     /// A file with the access token of the same visitor's earlier visit; - is standard input
     #[arg(long, value_name = "FILE", conflicts_with = "uvid")]
     token_file: Option<PathBuf>,
-    /// A scope, if fewer than all of the guests' scopes
+    /// Scopes [default: all of the guests' scopes]
     #[arg(long)]
     scope: Option<String>,
     /// The site of any server, with the two options below, in place of a `vestibule dev`
@@ -72,7 +72,7 @@ pub(super) async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit>
     parameters.extend(arguments.scope.as_deref().map(|scope| ("scope", scope)));
     let say = |line: &str| {
         if !place.is_json() {
-            output::tell(format_args!("{line}\n"));
+            output::report(format_args!("{line}\n"));
         }
     };
     let url = |path: &str| format!("{}/services/oauth2/{path}", target.base_url);

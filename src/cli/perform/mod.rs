@@ -29,13 +29,13 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Flow {
-    /// Come as a guest, up to the token
+    /// Log in as a guest, up to the token
     Guest(guest::Arguments),
     /// Log in with username and password, up to the tokens
     Login(Login),
     /// Log in with a one-time password, up to the tokens
     Passwordless(Passwordless),
-    /// Register somebody, up to the tokens
+    /// Register a user, up to the tokens
     Register(Register),
     /// Choose a new password with a one-time password
     Reset(Reset),
@@ -69,7 +69,7 @@ struct Passwordless {
 
 #[derive(Args)]
 struct Register {
-    /// The username [default: a fresh one]
+    /// The username [default: a new one]
     #[arg(long)]
     username: Option<String>,
     /// The address [default: the username]
@@ -83,7 +83,7 @@ struct Register {
     last_name: String,
     #[command(flatten)]
     by: By,
-    /// A file with the password; - is standard input [default: a fresh one]
+    /// A file with the password; - is standard input [default: a new one]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     #[command(flatten)]
@@ -113,10 +113,10 @@ struct Token {
     server: Server,
 }
 
-/// How a code travels, and where it is read.
+/// How a code is sent, and where it is read.
 #[derive(Args)]
 struct By {
-    /// How the code travels
+    /// How the code is sent
     #[arg(long, value_enum, default_value_t = Channel::Email)]
     method: Channel,
     /// Phone number, for --method sms
@@ -128,8 +128,8 @@ struct By {
 }
 
 impl By {
-    /// Where the code goes, as the server writes it: that is how the inbox knows it. What is wrong
-    /// the server will refuse.
+    /// The recipient of the code, as the server writes it, so that the inbox finds it. The server refuses what is
+    /// wrong.
     fn recipient(&self, email: &str) -> String {
         match self.method {
             Channel::Email => address(email),
@@ -166,7 +166,7 @@ impl Channel {
 enum CodeFrom {
     /// The inbox of `vestibule dev`
     Inbox,
-    /// You: it is asked for on the terminal
+    /// Ask for it on the terminal
     Ask,
 }
 
@@ -203,8 +203,8 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     }
 }
 
-/// A performance that is about to begin. `code_from` is there for a flow with a code, and `files` are
-/// those that it reads besides the secrets.
+/// Prepares a performance. `code_from` is given for a flow with a code, and `files` are those that it reads in
+/// addition to the secrets.
 fn prepare<'p>(
     place: &'p Place,
     server: &Server,
@@ -281,9 +281,9 @@ impl Performance<'_> {
         let path = "/services/auth/headless/init/registration";
         let answer = self.headless(path, &body, "the registration").await?;
         let identifier = text_member(&answer, "identifier")?;
-        self.say(&format!("1  registration taken in: {identifier}"));
+        self.say(&format!("1  registration started: {identifier}"));
         let code = self.code(watch, &recipient).await?;
-        self.say("2  the code came");
+        self.say("2  the code arrived");
         let code = self
             .authorize("user-registration", Some(method), &identifier, code.trim())
             .await?;
@@ -310,9 +310,9 @@ impl Performance<'_> {
         let body = json!({"username": username, "verificationmethod": method});
         let answer = self.headless(path, &body, "the login").await?;
         let identifier = text_member(&answer, "identifier")?;
-        self.say(&format!("1  login begun: {identifier}"));
+        self.say(&format!("1  login started: {identifier}"));
         let code = self.code(watch, &recipient).await?;
-        self.say("2  the code came");
+        self.say("2  the code arrived");
         let code = self
             .authorize("passwordless-login", Some(method), &identifier, code.trim())
             .await?;
@@ -328,9 +328,9 @@ impl Performance<'_> {
         let path = "/services/auth/headless/forgot_password";
         let body = json!({ "username": username });
         self.headless(path, &body, "the first phase").await?;
-        self.say("1  a code was asked for");
+        self.say("1  a code was requested");
         let code = self.code(watch, &recipient).await?;
-        self.say("2  the code came");
+        self.say("2  the code arrived");
         let body =
             json!({"username": username, "otp": code.trim(), "newpassword": new_password.expose()});
         let answer = self.headless(path, &body, "the second phase").await?;

@@ -1,4 +1,4 @@
-//! Whom a performance talks to: a `vestibule dev` of this machine, or the server that the command line
+//! The server of a performance: a `vestibule dev` on this machine, or the server that the command line
 //! names.
 
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use clap::Args;
 use crate::cli::place::{Exit, Place, read_secret};
 use crate::cli::ready::{Ready, ReadyClient, ReadyIntegration};
 
-/// A server that is no `vestibule dev` of this machine. All of it is named, or nothing.
+/// A server that is no `vestibule dev` on this machine. Either all options are given, or none.
 #[derive(Args)]
 #[group(multiple = true, requires_all = [
     "base_url", "client_id", "client_secret_file", "redirect_uri", "integration_id",
@@ -36,7 +36,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Who is talked to, if the command line says so.
+    /// The server, if the command line names one.
     pub fn target(&self) -> Result<Option<Target>, Exit> {
         let (
             Some(base_url),
@@ -73,7 +73,7 @@ impl Server {
     }
 }
 
-/// The site that is talked to, and the apps that talk to it.
+/// The site, and the apps that send requests to it.
 pub(super) struct Target {
     pub base_url: String,
     pub client: ReadyClient,

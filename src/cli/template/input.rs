@@ -6,9 +6,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::flow_word;
+use crate::admin::template::TemplateParts;
 use crate::cli::place::Exit;
-use crate::delivery::template::Templates;
-use crate::moment::Moment;
 use crate::settings::{Template, TemplateFlow};
 
 /// Where the parts of a template are read from.
@@ -26,7 +25,7 @@ pub struct Sources {
     /// The HTML part; a mail needs none
     #[arg(long, value_name = "FILE")]
     html_file: Option<PathBuf>,
-    /// A TOML file with flow, language, subject, text and html; what is on the command line stands over it
+    /// A TOML file with flow, language, subject, text and html; options override it
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
@@ -62,14 +61,14 @@ impl Sources {
                 *part = Some(read(path)?);
             }
         }
-        // The line break that editors put at the end of a file is none of the subject's.
+        // The line break that editors put at the end of a file does not belong to the subject.
         given.subject = given.subject.map(|subject| subject.trim().to_owned());
         Ok(given)
     }
 }
 
 impl Given {
-    /// The parts of a template that there is.
+    /// The parts of an existing template.
     pub fn of(template: &Template) -> Given {
         Given {
             flow: Some(flow_word(template.flow)),
@@ -90,54 +89,41 @@ impl Given {
         let parts = [&self.language, &self.subject, &self.text, &self.html];
         if parts.into_iter().all(Option::is_none) {
             return Err(Exit::misused(
-                "nothing is to be changed: give --language, --subject-file, --text-file, --html-file or --from",
+                "there is nothing to change: give --language, --subject-file, --text-file, --html-file or --from",
             ));
         }
         Ok(())
     }
 
-    /// A new template, checked.
-    pub fn new_template(
-        self,
-        name: String,
-        flow: Option<TemplateFlow>,
-        at: Moment,
-    ) -> Result<Template, Exit> {
-        let flow = match flow {
-            Some(flow) => Some(flow),
-            None => self.flow()?,
+    /// The parts of a new template, of the flow of the command line if it names one.
+    pub fn new_parts(&self, flow: Option<TemplateFlow>) -> Result<TemplateParts, Exit> {
+        let parts = self.parts()?;
+        let parts = TemplateParts {
+            flow: flow.or(parts.flow),
+            ..parts
         };
-        let lacking = |part: &str| Exit::misused(format!("a new template needs {part}"));
-        let template = Template {
-            name,
-            flow: flow.ok_or_else(|| lacking("--flow"))?,
-            language: self.language.ok_or_else(|| lacking("--language"))?,
-            subject: self.subject.ok_or_else(|| lacking("--subject-file"))?,
-            text: self.text.ok_or_else(|| lacking("--text-file"))?,
-            html: self.html,
-            created_at: at,
-            updated_at: at,
-        };
-        checked(template)
+        for (option, is_given) in [
+            ("--flow", parts.flow.is_some()),
+            ("--language", parts.language.is_some()),
+            ("--subject-file", parts.subject.is_some()),
+            ("--text-file", parts.text.is_some()),
+        ] {
+            if !is_given {
+                return Err(Exit::misused(format!("a new template needs {option}")));
+            }
+        }
+        Ok(parts)
     }
 
-    /// A template that there is, with the parts that were given, checked.
-    pub fn applied_to(&self, template: Template, at: Moment) -> Result<Template, Exit> {
-        if self.flow()?.is_some_and(|flow| flow != template.flow) {
-            return Err(Exit::refused(format!(
-                "{:?} belongs to {}, and that cannot be changed",
-                template.name,
-                flow_word(template.flow)
-            )));
-        }
+    /// The parts that were given.
+    pub fn parts(&self) -> Result<TemplateParts, Exit> {
         let given = self.clone();
-        checked(Template {
-            language: given.language.unwrap_or(template.language),
-            subject: given.subject.unwrap_or(template.subject),
-            text: given.text.unwrap_or(template.text),
-            html: given.html.or(template.html),
-            updated_at: at,
-            ..template
+        Ok(TemplateParts {
+            flow: self.flow()?,
+            language: given.language,
+            subject: given.subject,
+            text: given.text,
+            html: given.html,
         })
     }
 
@@ -155,14 +141,6 @@ impl Given {
             ))
         })
     }
-}
-
-fn checked(template: Template) -> Result<Template, Exit> {
-    template.check_names().map_err(Exit::refused)?;
-    let (subject, text) = (&template.subject, &template.text);
-    Templates::compile_custom(&template.language, subject, text, template.html.as_deref())
-        .map_err(|problem| Exit::refused(problem.to_string()))?;
-    Ok(template)
 }
 
 fn read(path: &Path) -> Result<String, Exit> {

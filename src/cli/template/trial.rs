@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::json;
 use vestibule_protocol::headless::VerificationMethod;
 
-use super::find;
+use crate::admin::{Admin, site, template};
 use crate::app::email_gateway;
-use crate::cli::place::{Exit, Installation, Place};
+use crate::cli::place::{Exit, Place};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::{SendOutcome, SmtpRelay};
 use crate::delivery::template::{OtpContext, TemplateName, Templates};
@@ -17,7 +17,6 @@ use crate::identity::email::EmailAddress;
 use crate::moment::Stopwatch;
 use crate::outgoing::QueuedMessage;
 use crate::settings::{Site, Template, TemplateFlow};
-use crate::store;
 
 /// A mail of a template, built in or not.
 pub struct Mail {
@@ -29,14 +28,10 @@ pub struct Mail {
 
 impl Mail {
     /// The template of a developer name.
-    pub async fn find(
-        installation: &Installation,
-        name: &str,
-        language: &str,
-    ) -> Result<Mail, Exit> {
+    pub async fn find(admin: &Admin<'_>, name: &str, language: &str) -> Result<Mail, Exit> {
         let own = match TemplateFlow::of_built_in(name) {
             Some(_) => None,
-            None => Some(find(installation, name).await?),
+            None => Some(template::load(admin, name).await?),
         };
         let flow = own.as_ref().map(|own| own.flow);
         let flow = flow.or_else(|| TemplateFlow::of_built_in(name));
@@ -58,10 +53,10 @@ impl Mail {
     pub async fn preview(
         &self,
         place: &Place,
-        installation: &Installation,
+        admin: &Admin<'_>,
         html: Option<&Path>,
     ) -> Result<(), Exit> {
-        let site = first_site(installation).await?;
+        let site = first_site(admin).await?;
         let mail = self.rendered(&values(site.as_ref()))?;
         if let Some(path) = html {
             let page = mail
@@ -81,34 +76,34 @@ impl Mail {
     pub async fn send(
         &self,
         place: &Place,
-        installation: &Installation,
+        admin: &Admin<'_>,
         to: &str,
         seconds: u64,
     ) -> Result<(), Exit> {
         let to = EmailAddress::parse(to)
-            .map_err(|_| Exit::refused(format!("{to:?} is no address of a mail")))?;
+            .map_err(|_| Exit::refused(format!("{to:?} is no email address")))?;
         let config = place.load_config()?;
-        let site = first_site(installation).await?;
-        let row = self.row(installation, site.as_ref(), to.as_str())?;
-        let told = match email_gateway(&config.smtp)? {
+        let site = first_site(admin).await?;
+        let row = self.row(admin, site.as_ref(), to.as_str())?;
+        let outcome = match email_gateway(&config.smtp)? {
             Some(Gateway::Smtp { relay, from }) => {
                 let mail = OutgoingMail {
                     message_id: row.message_id,
                     to: row.recipient,
                     from,
                     rendered: self.rendered(&values(site.as_ref()))?,
-                    date_at_ms: installation.clock.now().millis(),
+                    date_at_ms: admin.at.millis(),
                 };
                 by_relay(&relay, &mail).await?
             }
-            _ if place.data_dir().is_some() => by_server(installation, row, seconds).await?,
+            _ if place.data_dir().is_some() => by_server(admin, row, seconds).await?,
             _ => {
                 let reason = "no mail relay is configured: set [smtp] url and from";
                 return Err(Exit::refused(reason));
             }
         };
-        let json = json!({"name": self.name, "to": to.as_str(), "outcome": told});
-        place.print(&json, format!("{to}: {told}"))
+        let json = json!({"name": self.name, "to": to.as_str(), "outcome": outcome});
+        place.print(&json, format!("{to}: {outcome}"))
     }
 
     fn rendered(&self, values: &OtpContext) -> Result<Rendered, Exit> {
@@ -124,16 +119,11 @@ impl Mail {
     }
 
     /// The outbox row of the mail.
-    fn row(
-        &self,
-        installation: &Installation,
-        site: Option<&Site>,
-        to: &str,
-    ) -> Result<QueuedMessage, Exit> {
+    fn row(&self, admin: &Admin<'_>, site: Option<&Site>, to: &str) -> Result<QueuedMessage, Exit> {
         let values = values(site);
         let host = site.map_or("localhost", Site::authority);
         // A server knows a template that was just made after a second; before, it would send the built-in one.
-        let at = installation.clock.now().plus_seconds(1);
+        let at = admin.at.plus_seconds(1);
         let letter = Letter {
             channel: VerificationMethod::Email,
             user_id: None,
@@ -154,40 +144,27 @@ impl Mail {
             challenge: None,
             expires_at: at.plus_seconds(LIFETIME_SECONDS),
         };
-        let (entropy, keyring) = (&installation.entropy, &installation.keyring);
+        let (entropy, keyring) = (admin.entropy, admin.keyring);
         Ok(delivery::queue(&letter, at, entropy, keyring)?)
     }
 }
 
 async fn by_relay(relay: &SmtpRelay, mail: &OutgoingMail) -> Result<String, Exit> {
     match relay.send(mail).await {
-        SendOutcome::Sent { response } => Ok(format!("the relay took it over: {response}")),
-        SendOutcome::Retry { reason } | SendOutcome::Reject { reason } => {
-            Err(Exit::broken(format!("the relay did not take it: {reason}")))
-        }
+        SendOutcome::Sent { response } => Ok(format!("the relay accepted it: {response}")),
+        SendOutcome::Retry { reason } | SendOutcome::Reject { reason } => Err(Exit::broken(
+            format!("the relay did not accept it: {reason}"),
+        )),
     }
 }
 
 /// Queues the mail and waits for a running server to settle it.
-async fn by_server(
-    installation: &Installation,
-    row: QueuedMessage,
-    seconds: u64,
-) -> Result<String, Exit> {
+async fn by_server(admin: &Admin<'_>, row: QueuedMessage, seconds: u64) -> Result<String, Exit> {
     let (id, recipient) = (row.id.clone(), row.recipient.clone());
-    let insert = installation.store.write("outbox.insert", row, |tx, row| {
-        Box::pin(store::outbox::insert(tx, row))
-    });
-    insert.await?;
+    template::queue_sample(admin, row).await?;
     let stopwatch = Stopwatch::start();
     loop {
-        let messages = installation
-            .store
-            .read("outbox.list", &recipient, |tx, recipient| {
-                Box::pin(store::outbox::list_recent(tx, recipient))
-            })
-            .await?;
-        let message = messages.into_iter().find(|message| message.id == id);
+        let message = template::find_sample(admin, &recipient, &id).await?;
         match message.map(|message| (message.status, message.last_reason)) {
             Some((status, _)) if status == "sent" => {
                 return Ok(String::from("the running server sent it"));
@@ -200,7 +177,7 @@ async fn by_server(
         }
         if stopwatch.seconds() > seconds as f64 {
             return Err(Exit::late(format!(
-                "no server took it in {seconds} seconds: it waits in the outbox, and a server that starts within \
+                "no server sent it within {seconds} seconds: it waits in the outbox, and a server that starts within \
                  ten minutes sends it"
             )));
         }
@@ -208,12 +185,8 @@ async fn by_server(
     }
 }
 
-async fn first_site(installation: &Installation) -> Result<Option<Site>, Exit> {
-    let sites = installation
-        .store
-        .read("site.list", &(), |tx, ()| Box::pin(store::site::list(tx)))
-        .await?;
-    Ok(sites.into_iter().next())
+async fn first_site(admin: &Admin<'_>) -> Result<Option<Site>, Exit> {
+    Ok(site::list(admin).await?.into_iter().next())
 }
 
 /// Sample values, under the name of the first site.

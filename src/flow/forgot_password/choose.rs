@@ -13,7 +13,7 @@ use crate::delivery;
 use crate::flow::Visit;
 use crate::flow::addressee::{self, Addressee, Named};
 use crate::flow::one_time_password::{self, Comparison};
-use crate::hashing::SALT_BYTES;
+use crate::hashing::{NewHashProblem, SALT_BYTES};
 use crate::identity::User;
 use crate::identity::password::{Owner, PasswordPolicy};
 use crate::moment::Moment;
@@ -123,13 +123,27 @@ async fn new_hash(
         .await?;
     if let Some(credential) = &credential {
         check_age(&policy, credential, visit.at)?;
-        check_history(app, &policy, credential, &prepared).await?;
     }
+    let remembered = credential
+        .iter()
+        .flat_map(|before| before.remembered(policy.history));
     let salt = app.entropy.bytes::<SALT_BYTES>();
-    let hashed = app.hasher.hash(prepared, salt).await;
-    app.metrics
-        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
-    Ok(hashed.map_err(|_| Refusal::TooBusy)?)
+    let hashed = app
+        .hasher
+        .hash_unless_used(prepared, remembered, salt)
+        .await;
+    match &hashed {
+        Ok(_) => app.metrics.hash_done("done"),
+        Err(NewHashProblem::Busy) => app.metrics.hash_done("busy"),
+        Err(NewHashProblem::UsedBefore) => {}
+    }
+    hashed.map_err(|problem| match problem {
+        NewHashProblem::Busy => Refusal::TooBusy.into(),
+        NewHashProblem::UsedBefore => Refusal::PasswordPolicy {
+            reason: problem.to_string(),
+        }
+        .into(),
+    })
 }
 
 /// "Require a minimum 1 day password lifetime".
@@ -137,23 +151,6 @@ fn check_age(policy: &PasswordPolicy, credential: &Credential, at: Moment) -> Re
     if policy.has_minimum_lifetime && credential.set_at.plus_seconds(DAY_SECONDS) > at {
         return Err(Refusal::PasswordPolicy {
             reason: String::from("the password was changed less than a day ago"),
-        });
-    }
-    Ok(())
-}
-
-/// None of those that the policy remembers.
-async fn check_history(
-    app: &App,
-    policy: &PasswordPolicy,
-    credential: &Credential,
-    prepared: &Secret,
-) -> Result<(), Refusal> {
-    let remembered = credential.remembered(policy.history);
-    let was_used = app.hasher.matches_any(prepared, remembered).await;
-    if was_used.map_err(|_| Refusal::TooBusy)? {
-        return Err(Refusal::PasswordPolicy {
-            reason: String::from("the password was used before"),
         });
     }
     Ok(())
@@ -185,7 +182,7 @@ async fn reset(
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             detail: json!({"by": "otp", "channel": CHANNEL.as_str()}).to_string(),
-            ..visit.event(app.record_id("0AE"), "password.reset")
+            ..visit.event(&app.entropy, "password.reset")
         },
         site: Arc::clone(&visit.site),
         user,
@@ -226,11 +223,7 @@ async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refu
     }
     // Only a reset that takes place is one of the day's.
     store::tally::add(tx, &subject, at).await?;
-    // A login locks these rows in this order, too.
-    store::login::end_lockout(tx, &user.id).await?;
-    credential::set(tx, &user.id, &reset.phc, at).await?;
-    store::user::end_sessions(tx, &user.id, at).await?;
-    store::outbox::insert(tx, &reset.notice).await?;
+    credential::replace(tx, &user.id, &reset.phc, Some(&reset.notice), at).await?;
     store::audit::insert(tx, event).await?;
     Ok(Ok(()))
 }

@@ -71,7 +71,7 @@ pub(super) async fn attach(
             user_id: Some(user.id.clone()),
             client_id: Some(checked.client.id.clone()),
             detail: serde_json::json!({"channel": proven.channel.as_str()}).to_string(),
-            ..visit.event(app.record_id("0AE"), "registration.attached")
+            ..visit.event(&app.entropy, "registration.attached")
         },
         user,
     };

@@ -57,7 +57,7 @@ pub async fn complete(
         identifier_hash: proven.identifier_hash,
         account: account(app, visit, created.account, &reach),
         phc: proven.draft.phc,
-        failure: visit.event(app.record_id("0AE"), "registration.failed"),
+        failure: visit.event(&app.entropy, "registration.failed"),
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             client_id: Some(checked.client.id.clone()),
@@ -66,7 +66,7 @@ pub async fn complete(
                 "run_as": settings.registration_execution_user,
             })
             .to_string(),
-            ..visit.event(app.record_id("0AE"), "user.registered")
+            ..visit.event(&app.entropy, "user.registered")
         },
         code: code.row.of(&user),
         user,
@@ -184,7 +184,7 @@ pub(super) async fn give_up<T>(
     proven: &Proven,
     error: &HandlerError,
 ) -> Result<T, Failure> {
-    let event = visit.event(app.record_id("0AE"), "registration.failed");
+    let event = visit.event(&app.entropy, "registration.failed");
     app.store
         .write(
             "registration.fail",

@@ -412,7 +412,7 @@ on_sqlite! {
 on_both_databases! {
     async fn att_13_a_stranger_hears_the_same_of_somebody_and_of_nobody(site: Site) {
         site.register(JANICE).await;
-        site.update_settings_of(vestibule::cli::seed::PUBLIC, json!({
+        site.update_settings_of(vestibule::admin::seed::PUBLIC, json!({
             "headlessDiscoveryHandler": "builtin", "isUserDisambiguationAllowedUsernamePwd": true,
             "isUserDisambiguationAllowedForgotPwd": true,
         })).await;

@@ -285,7 +285,7 @@ pub async fn challenge(site: &Site) -> String {
 /// Lets the public client in at the standard endpoint, without captchas.
 pub async fn enable_public(site: &Site) {
     site.update_settings_of(
-        vestibule::cli::seed::PUBLIC,
+        vestibule::admin::seed::PUBLIC,
         json!({
             "isFirstPartyAppsAllowed": true, "isRecaptchaRequiredRgstr": false,
             "isRecaptchaRequiredPwdlessLogin": false, "isRecaptchaRequiredForgotPwd": false,

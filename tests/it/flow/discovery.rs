@@ -65,7 +65,7 @@ on_both_databases! {
         let id = user(&site, "janice@example.com", "last_name = 'Edwards'").await;
         let mut saved = site.user("janice@example.com").await.unwrap();
         // Registered with a card, as `userdata` or `customdata` would bring it.
-        site.app.store.write("user.delete", id, |tx, id| Box::pin(store::user::delete(tx, id))).await.unwrap();
+        vestibule::admin::user::delete(&site.admin(), &id).await.unwrap();
         saved.attributes = Attributes::from_iter([("card".to_owned(), json!("C-77"))]);
         site.app.store.write("user.insert", saved, |tx, user| Box::pin(store::user::insert(tx, user))).await.unwrap();
         built_in(&site, json!(["attribute:card"])).await;

@@ -7,7 +7,7 @@ use vestibule::delivery::InboxMessage;
 use vestibule::settings::{Template, TemplateFlow};
 use vestibule::store;
 
-use crate::fixture::{Call, START, Site, on_both_databases, on_sqlite, registration};
+use crate::fixture::{Call, START, Site, changed, on_both_databases, on_sqlite, registration};
 
 const GERMAN: &str = "shop/WelcomeDe";
 const ENGLISH: &str = "shop/WelcomeEn";
@@ -27,34 +27,23 @@ fn template(name: &str, language: &str, flow: TemplateFlow) -> Template {
 
 /// Saves a template as `vestibule template create` and `update` do, and lets the app see it.
 async fn save(site: &Site, template: Template) {
-    let written = site
-        .app
-        .store
-        .write("template.create", template, |tx, template| {
-            Box::pin(async move {
-                store::installation::bump(tx).await?;
-                if !store::template::insert(tx, template).await? {
-                    assert!(store::template::update(tx, template).await?);
-                }
-                Ok(())
-            })
-        });
-    written.await.expect("it is saved");
-    site.app.refresh().await.expect("it is read again");
+    site.change(template, |tx, template| {
+        Box::pin(async move {
+            if !store::template::insert(tx, template).await? {
+                assert!(store::template::update(tx, template).await?);
+            }
+            changed(())
+        })
+    })
+    .await;
 }
 
+/// Deletes a template although a site may name it: another node has read the settings before.
 async fn delete(site: &Site, name: &str) {
-    let written = site
-        .app
-        .store
-        .write("template.delete", name.to_owned(), |tx, name| {
-            Box::pin(async move {
-                store::installation::bump(tx).await?;
-                store::template::delete(tx, name).await
-            })
-        });
-    assert!(written.await.expect("it is deleted"));
-    site.app.refresh().await.expect("it is read again");
+    let deleted = site.change(name.to_owned(), |tx, name| {
+        Box::pin(async move { changed(store::template::delete(tx, name).await?) })
+    });
+    assert!(deleted.await);
 }
 
 /// The mail of a registration in a locale, which may name a template.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use vestibule::admin::seed;
 use vestibule::app::Visit;
 use vestibule::app::handlers::open_record;
-use vestibule::cli::seed;
 use vestibule::handler::HandlerError;
 use vestibule::handler::body::Body;
 use vestibule::handler::contract::Contract;
@@ -21,51 +21,43 @@ use vestibule::store;
 use vestibule::store::handler::{Handler, HandlerVersion};
 use vestibule::store::handler_call::{self, Filter, HandlerCall};
 
-use crate::fixture::{START, Site, on_both_databases, on_sqlite};
+use crate::fixture::{START, Site, changed, on_both_databases, on_sqlite};
 
 const ID: &str = "01p000000000001AAA";
 
 /// Makes the next version of the handler `mine`, as `vestibule handler create` and `set` do.
 async fn put(site: &Site, contract: Contract, body: Body) {
     let input = (contract, body);
-    site.app
-        .store
-        .write("handler.set", input, |tx, (contract, body)| {
-            Box::pin(async move {
-                store::installation::bump(tx).await?;
-                let versions = store::handler::list_versions(tx, ID).await?;
-                let number = versions.last().map_or(1, |last| last.version + 1);
-                let version = HandlerVersion {
-                    handler_id: ID.to_owned(),
-                    version: number,
-                    body: body.to_text(),
-                    created_at: START,
-                };
-                if number > 1 {
-                    store::handler::insert_version(tx, &version).await?;
-                    return store::handler::set_current(tx, ID, number, START).await;
-                }
-                let handler = Handler {
-                    id: ID.to_owned(),
-                    name: String::from("mine"),
-                    contract: contract.as_str().to_owned(),
-                    kind: body.kind().to_owned(),
-                    version: 1,
-                    secret_sealed: None,
-                    created_at: START,
-                    updated_at: START,
-                };
-                store::handler::insert(tx, &handler, &version)
-                    .await
-                    .map(drop)
-            })
+    site.change(input, |tx, (contract, body)| {
+        Box::pin(async move {
+            let versions = store::handler::list_versions(tx, ID).await?;
+            let number = versions.last().map_or(1, |last| last.version + 1);
+            let version = HandlerVersion {
+                handler_id: ID.to_owned(),
+                version: number,
+                body: body.to_text(),
+                created_at: START,
+            };
+            if number > 1 {
+                store::handler::insert_version(tx, &version).await?;
+                store::handler::set_current(tx, ID, number, START).await?;
+                return changed(());
+            }
+            let handler = Handler {
+                id: ID.to_owned(),
+                name: String::from("mine"),
+                contract: contract.as_str().to_owned(),
+                kind: body.kind().to_owned(),
+                version: 1,
+                secret_sealed: None,
+                created_at: START,
+                updated_at: START,
+            };
+            store::handler::insert(tx, &handler, &version).await?;
+            changed(())
         })
-        .await
-        .expect("the version is saved");
-    site.app
-        .refresh()
-        .await
-        .expect("the directory is read again");
+    })
+    .await;
 }
 
 async fn put_script(site: &Site, contract: Contract, source: &str) {
@@ -166,10 +158,10 @@ on_both_databases! {
         let identifier = ExternalIdentifier {
             kind: String::from("order"), value: String::from("ORD-1"), user_id: janice.id.clone(), created_at: START,
         };
-        site.app.store.write("test.write", (account, identifier), |tx, (account, identifier)| Box::pin(async move {
+        site.change((account, identifier), |tx, (account, identifier)| Box::pin(async move {
             store::account::insert(tx, account).await?;
-            store::external_identifier::insert(tx, identifier, "ord-1").await
-        })).await.unwrap();
+            changed(store::external_identifier::insert(tx, identifier, "ord-1").await?)
+        })).await;
         put_script(&site, Contract::DiscoverUser, FIND).await;
         for (question, found) in [
             (json!({"users": {"username": "JANICE@example.com"}}), json!([janice.id])),

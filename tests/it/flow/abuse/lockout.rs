@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use vestibule::store;
+use vestibule::admin::user::{self, StateChange};
 
 use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases, registration};
 use crate::flow::races::{all_at_once, two_nodes};
@@ -58,19 +58,15 @@ async fn reset(site: &Site, otp: &str, password: &str) -> Answer {
     answer
 }
 
-/// What an administrator's commands write.
+/// Locks or unlocks the user, as an administrator does.
 async fn administer(site: &Site, is_lock: bool) {
-    let id = site.user(JANICE).await.unwrap().id;
-    let at = site.app.now();
-    let written = site.app.store.write("test.lock", id, move |tx, id| {
-        Box::pin(async move {
-            match is_lock {
-                true => store::user::lock(tx, id, at).await,
-                false => store::user::unlock(tx, id, at).await,
-            }
-        })
-    });
-    assert!(written.await.unwrap());
+    let change = if is_lock {
+        StateChange::Lock
+    } else {
+        StateChange::Unlock
+    };
+    let changed = user::change_state(&site.admin(), JANICE, change).await;
+    changed.expect("the state changes");
 }
 
 on_both_databases! {

@@ -1,6 +1,8 @@
 //! A person with an account, and the requests by which they come to the doors.
 
 use serde_json::{Value, json};
+use vestibule::admin::Admin;
+use vestibule::admin::user::{self, StateChange};
 use vestibule::identity::User;
 use vestibule::moment::Moment;
 use vestibule::store;
@@ -139,22 +141,23 @@ impl<'s> Person<'s> {
         }
     }
 
-    /// By the same statements as the commands of an administrator.
+    /// As an administrator does.
     pub async fn administered(&self, state: State, at: Moment) {
-        let written = self
-            .site
-            .app
-            .store
-            .write("test.state", self.id.clone(), move |tx, id| {
-                Box::pin(async move {
-                    match state {
-                        State::Locked => store::user::lock(tx, id, at).await,
-                        State::Disabled => store::user::disable(tx, id, at).await,
-                        _ => store::user::delete(tx, id).await,
-                    }
-                })
-            });
-        assert!(written.await.expect("the state changes"));
+        let admin = Admin {
+            at,
+            ..self.site.admin()
+        };
+        let change = match state {
+            State::Locked => StateChange::Lock,
+            State::Disabled => StateChange::Disable,
+            _ => {
+                let deleted = user::delete(&admin, &self.id).await;
+                deleted.expect("the user is deleted");
+                return;
+            }
+        };
+        let changed = user::change_state(&admin, &self.id, change).await;
+        changed.expect("the state changes");
     }
 
     pub fn is_behind(&self) -> bool {

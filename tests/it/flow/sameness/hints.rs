@@ -7,7 +7,7 @@ use vestibule::store;
 
 use super::flows::{everybody, prepare, read_mail};
 use super::{assert_alike, look};
-use crate::fixture::{CHALLENGE, Call, PASSWORD, START, Site, on_both_databases};
+use crate::fixture::{CHALLENGE, Call, PASSWORD, START, Site, changed, on_both_databases};
 
 /// What names each of everybody: an order, and a case. Nobody has the last ones.
 fn hints(kind: &str) -> Vec<String> {
@@ -29,17 +29,12 @@ async fn prepare_hints(site: &Site) {
                 user_id: user_id.clone(),
                 created_at: START,
             };
-            site.app
-                .store
-                .write(
-                    "identifier.add",
-                    (identifier, value),
-                    |tx, (identifier, key)| {
-                        Box::pin(store::external_identifier::insert(tx, identifier, key))
-                    },
-                )
-                .await
-                .expect("it is saved");
+            let saved = site.change((identifier, value), |tx, (identifier, key)| {
+                Box::pin(async move {
+                    changed(store::external_identifier::insert(tx, identifier, key).await?)
+                })
+            });
+            assert!(saved.await);
         }
     }
     let settings = json!({

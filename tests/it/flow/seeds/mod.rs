@@ -23,7 +23,7 @@ use vestibule::settings::{Template, TemplateFlow};
 use vestibule::store;
 
 use super::tokens::execute_and_refresh;
-use crate::fixture::{Answer, Call, PASSWORD, START, Site};
+use crate::fixture::{Answer, Call, PASSWORD, START, Site, changed};
 
 /// The site of a client with a backend, as the pages write it.
 const PRIVATE_HOST: &str = "MyDomainName.my.site.com";
@@ -69,16 +69,10 @@ async fn template(site: &Site, flow: TemplateFlow) {
         created_at: START,
         updated_at: START,
     };
-    let written = site
-        .app
-        .store
-        .write("template.create", template, |tx, template| {
-            Box::pin(async move {
-                store::installation::bump(tx).await?;
-                store::template::insert(tx, template).await
-            })
-        });
-    assert!(written.await.expect("it is saved"));
+    let saved = site.change(template, |tx, template| {
+        Box::pin(async move { changed(store::template::insert(tx, template).await?) })
+    });
+    assert!(saved.await);
     for name in ["private", "public"] {
         let listed = json!({
             "isEmailTemplateAllowlistingEnabled": true,

@@ -6,9 +6,7 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use vestibule::cli::seed::{self, Source};
-use vestibule::sealing::sha256;
-use vestibule::store;
+use vestibule::admin;
 
 use super::{USERINFO, access_token, code_with, userinfo_status};
 use crate::fixture::{BASE_URL, Call, START, on_both_databases, on_sqlite};
@@ -61,19 +59,8 @@ on_both_databases! {
         assert_ne!(tokens["signature"], signature(&site.client.secret, &json!({"id": id, "issued_at": "0"})));
 
         let code = site.registered_code("other@example.com").await;
-        let secret = "a-new-secret";
-        let source = Source {
-            store: &site.app.store, keyring: &site.app.keyring, entropy: &site.app.entropy, at: START,
-        };
-        let sealed = seed::seal_secret(source, &site.client.id, &secret.to_owned().into());
-        let rotated = (site.client.id.clone(), sha256(secret.as_bytes()), sealed);
-        let written = site.app.store.write("client.rotate", rotated, |tx, (id, hash, sealed)| {
-            Box::pin(async move {
-                store::client::update_secret(tx, id, hash, sealed, START).await?;
-                store::installation::bump(tx).await
-            })
-        });
-        written.await.unwrap();
+        let rotated = admin::client::rotate_secret(&site.admin(), &site.client.id).await.unwrap();
+        let secret = rotated.secret.expose();
         site.app.refresh().await.unwrap();
 
         let answer = site.send(site.token_call(&code)).await.expect_status(400);

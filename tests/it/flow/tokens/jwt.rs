@@ -5,8 +5,9 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vestibule::admin::seed;
+use vestibule::admin::user::{self, StateChange};
 use vestibule::algorithm::Algorithm;
-use vestibule::store;
 use vestibule::token::{SigningKey, encode};
 
 use super::{
@@ -202,20 +203,13 @@ on_both_databases! {
         }
         // A lock, as an administrator brings it about, ends what was issued before it for good.
         assert_eq!(part(&token, 1)["gen"], 0);
-        let changed = async |is_locked: bool| {
-            let written = site.app.store.write("test.lock", is_locked, |tx, is_locked| Box::pin(async move {
-                let users = store::user::list(tx, None, 200).await?;
-                let user = users.into_iter().find(|user| user.is_integration).expect("the service's user");
-                match is_locked {
-                    true => store::user::lock(tx, &user.id, START).await,
-                    false => store::user::unlock(tx, &user.id, START).await,
-                }
-            }));
-            assert!(written.await.unwrap());
+        let changed = async |change: StateChange| {
+            let changed = user::change_state(&site.admin(), seed::INTEGRATION_USERNAME, change).await;
+            changed.expect("the state changes");
         };
-        changed(true).await;
+        changed(StateChange::Lock).await;
         site.send(init(&token)).await.expect_status(401);
-        changed(false).await;
+        changed(StateChange::Unlock).await;
         site.send(init(&token)).await.expect_status(401);
         let token = site.integration_token(None).await;
         assert_eq!(part(&token, 1)["gen"], 1);

@@ -16,8 +16,8 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use vestibule::admin::key;
 use vestibule::algorithm::Algorithm;
-use vestibule::app::keys::KeyKeeper;
 use vestibule::sealing::Keyring;
 use vestibule::store;
 use vestibule::token::{KeyRecord, KeyState, KeyStep, key_life};
@@ -30,23 +30,14 @@ use crate::flow::races::two_nodes;
 
 const DAY: u64 = 86_400;
 
-fn keeper(site: &Site) -> KeyKeeper<'_> {
-    KeyKeeper {
-        store: &site.app.store,
-        keyring: &site.app.keyring,
-        entropy: &site.app.entropy,
-        at: site.app.now(),
-    }
-}
-
 /// Takes a step as a command does: if it can be taken.
 async fn take(site: &Site, step: KeyStep) -> bool {
-    let taken = keeper(site).take(&step, None).await;
+    let taken = key::take(&site.admin(), &step, None).await;
     taken.expect("the database answers")
 }
 
 async fn tend(site: &Site) -> usize {
-    let taken = site.app.tend_keys(site.app.now()).await;
+    let taken = key::take_due(&site.app, site.app.now()).await;
     taken.expect("the database answers")
 }
 
@@ -56,7 +47,9 @@ async fn refresh(site: &Site) {
 
 /// The keys of an algorithm, oldest first.
 async fn keys_of(site: &Site, algorithm: Algorithm) -> Vec<KeyRecord> {
-    let records = keeper(site).records().await.expect("the database answers");
+    let records = key::list(&site.admin())
+        .await
+        .expect("the database answers");
     let of_it = records.into_iter();
     of_it.filter(|key| key.algorithm == algorithm).collect()
 }
@@ -71,7 +64,7 @@ async fn rotate(nodes: &[&Site], algorithm: Algorithm) {
     for node in nodes {
         refresh(node).await;
     }
-    let records = keeper(nodes[0]).records().await.unwrap();
+    let records = key::list(&nodes[0].admin()).await.unwrap();
     let id = key_life::next(&records, algorithm).unwrap().id.clone();
     assert!(take(nodes[0], KeyStep::Activate { id }).await);
 }

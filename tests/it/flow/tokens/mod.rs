@@ -16,11 +16,11 @@ mod refresh;
 mod revoke;
 
 use serde_json::{Value, json};
-use vestibule::cli::seed::{self, Source};
-use vestibule::settings;
-use vestibule::store;
+use vestibule::admin;
+use vestibule::admin::client::CreateClient;
+use vestibule::admin::site::CreateSite;
 
-use crate::fixture::{Answer, Call, START, Site, TestClient};
+use crate::fixture::{Answer, Call, Site, TestClient, members};
 
 pub const USERINFO: &str = "/services/oauth2/userinfo";
 
@@ -42,57 +42,38 @@ pub fn access_token(tokens: &Value) -> &str {
 
 /// A second app of the same installation, with the policies of the demo's private one.
 pub async fn add_client(site: &Site, name: &str, changes: Value) -> TestClient {
-    let source = Source {
-        store: &site.app.store,
-        keyring: &site.app.keyring,
-        entropy: &site.app.entropy,
-        at: START,
-    };
-    let policies = {
+    let mut policies = {
         let directory = site.app.directory();
-        let model = directory
-            .client(&site.client.id)
-            .expect("the private client");
-        vestibule::changes::apply(&model.policies, changes.as_object().expect("a map"))
-            .expect("known policies")
+        let model = directory.client(&site.client.id);
+        let model = model.expect("the private client");
+        members(serde_json::to_value(&model.policies).expect("policies are JSON"))
     };
-    let (client, sealed) = seed::new_client(source, name, policies);
-    let written = site.app.store.write("client.create", sealed, |tx, sealed| {
-        Box::pin(async move {
-            store::client::insert(tx, sealed).await?;
-            store::installation::bump(tx).await
-        })
-    });
-    written.await.expect("the client is saved");
-    site.app
-        .refresh()
-        .await
-        .expect("the directory is read again");
+    policies.extend(members(changes));
+    let request = CreateClient {
+        name: name.to_owned(),
+        changes: policies,
+    };
+    let created = admin::client::create(&site.admin(), request).await;
+    let created = created.expect("the client is created");
+    site.refresh().await;
     TestClient {
-        id: client.id,
-        secret: client.secret.expose().to_owned(),
+        id: created.client.id,
+        secret: created.secret.expose().to_owned(),
     }
 }
 
 /// A second site of the same installation, with the settings of the demo's.
 pub async fn add_site(site: &Site, name: &str, base_url: &str) {
-    let other = settings::Site {
-        id: site.app.record_id("0DB"),
+    let settings = &site.entry("private").site.settings;
+    let settings = serde_json::to_value(settings).expect("settings are JSON");
+    let request = CreateSite {
         name: name.to_owned(),
         base_url: base_url.to_owned(),
-        ..site.entry("private").site.clone()
+        changes: members(settings),
     };
-    let written = site.app.store.write("site.create", other, |tx, other| {
-        Box::pin(async move {
-            store::site::insert(tx, other).await?;
-            store::installation::bump(tx).await
-        })
-    });
-    written.await.expect("the site is saved");
-    site.app
-        .refresh()
-        .await
-        .expect("the directory is read again");
+    let created = admin::site::create(&site.admin(), request).await;
+    created.expect("the site is created");
+    site.refresh().await;
 }
 
 /// Runs statements and lets the app see what they changed in the directory.

@@ -143,7 +143,7 @@ async fn a_certificate_is_registered_listed_and_removed_and_a_bad_one_is_refused
         expect_refused(installation.run(&add), 3, &["is registered already"]);
         let remove = ["client", "certificate", "remove", "shop", "--fingerprint"];
         let other = [&remove[..], &["abcd"]].concat();
-        expect_refused(installation.run(&other), 4, &["has no certificate"]);
+        expect_refused(installation.run(&other), 4, &["no certificate"]);
         let own = [&remove[..], &[fingerprint, "--json"]].concat();
         assert_eq!(installation.run(&own).json()["certificates"], json!([]));
         installation.run(&add).expect_code(0);

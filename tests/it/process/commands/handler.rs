@@ -128,7 +128,7 @@ fn expect_audited(directory: &Path) {
     }
     let database = rusqlite::Connection::open(file).unwrap();
     let count = |event: &str| -> i64 {
-        let sql = "SELECT COUNT(*) FROM audit_event WHERE event = ?1 AND detail LIKE '%\"handler\":\"orders\"%'";
+        let sql = "SELECT COUNT(*) FROM audit_event WHERE event = ?1 AND detail LIKE '%\"name\":\"orders\"%'";
         database.query_row(sql, [event], |row| row.get(0)).unwrap()
     };
     assert_eq!((count("handler.created"), count("handler.deleted")), (1, 1));

@@ -36,7 +36,7 @@ async fn an_identifier_is_given_listed_and_taken_away() {
         expect_refused(
             installation.run(&words("add", "jo@shop.example", "ord-1")),
             3,
-            &["another user's"],
+            &["exists already"],
         );
         expect_refused(
             installation.run(&words("add", "nobody@shop.example", "ORD-2")),
@@ -55,7 +55,7 @@ async fn an_identifier_is_given_listed_and_taken_away() {
         expect_refused(
             installation.run(&words("remove", "jo@shop.example", "ORD-1")),
             4,
-            &["has no order"],
+            &["no identifier", "order ORD-1"],
         );
         installation
             .run(&words("remove", "kim@shop.example", "ord-1"))

@@ -4,6 +4,7 @@
 //! Commands that need a running server are in `running.rs`.
 
 mod at_once;
+mod audit;
 mod client;
 mod config;
 mod database;

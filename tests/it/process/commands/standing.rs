@@ -199,7 +199,8 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
     }
     // A hold after wrong passwords is shown, and opened by `unlock` and by another password.
     const THIRD: &str = "Third-Lantern-42";
-    let held = || user(&["show", "jo@example.com", "--json"], "").json()["held_until"].clone();
+    let held =
+        || user(&["show", "jo@example.com", "--json"], "").json()["locked_out_until"].clone();
     for (arguments, before, after) in [
         (&["unlock", "jo@example.com"][..], PASSWORD, PASSWORD),
         (
@@ -216,13 +217,13 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
         assert_ne!(held(), Value::Null);
         let listed = user(&["list"], "").stdout;
         let line = listed.lines().find(|line| line.contains("jo@example.com"));
-        assert!(line.unwrap().contains("held until 20"), "{listed}");
+        assert!(line.unwrap().contains("locked out until 20"), "{listed}");
         let shown = user(&["list", "--json"], "").json();
         let held = shown["users"]
             .as_array()
             .unwrap()
             .iter()
-            .map(|user| &user["held"]);
+            .map(|user| &user["locked_out"]);
         assert_eq!(held.filter(|held| **held == json!(true)).count(), 1);
         user(arguments, after);
         assert_eq!(log_in(after).status, 302, "{arguments:?}");

@@ -310,14 +310,14 @@ async fn a_test_mail_goes_through_the_relay_of_the_config() {
     ];
     let told = installation.run(&send).json();
     assert!(
-        told["outcome"].as_str().unwrap().contains("took it over"),
+        told["outcome"].as_str().unwrap().contains("accepted it"),
         "{told}"
     );
     let mail = sink.mail_to("ada@example.com").await;
     assert_eq!(mail.subject(), "Willkommen bei shop");
     assert_eq!(mail.text().trim_end(), "Hallo Ada: 123456");
     sink.stop();
-    expect_refused(installation.run(&send[..5]), 1, &["did not take it"]);
+    expect_refused(installation.run(&send[..5]), 1, &["did not accept it"]);
     expect_refused(
         installation.run(&["template", "send", NAME, "--to", "x"]),
         3,
@@ -376,7 +376,7 @@ fn a_template_is_in_effect_within_a_second_and_a_test_of_it_lands_in_the_inbox()
         "1",
     ]);
     let late = late.expect_code(5);
-    assert!(late.stderr.contains("no server took it"), "{}", late.stderr);
+    assert!(late.stderr.contains("no server sent it"), "{}", late.stderr);
     // The next server finds it.
     let mut server = Launch::dev(directory.path()).until_ready();
     assert_eq!(newest("late@example.com")["template"], NAME);

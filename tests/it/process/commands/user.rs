@@ -228,7 +228,7 @@ async fn a_number_that_has_proven_itself_elsewhere_is_said_to_be_verified() {
         assert_ne!(made["phone_verified_at"], Value::Null);
         assert_eq!(made["email_verified_at"], Value::Null);
         assert_eq!(
-            (&made["held"], &made["held_until"]),
+            (&made["locked_out"], &made["locked_out_until"]),
             (&Value::Bool(false), &Value::Null)
         );
     }

@@ -9,7 +9,7 @@ use vestibule::store::token::AccessToken;
 use vestibule::token::Replaced;
 
 use super::people::user;
-use super::{in_read, in_write};
+use super::{in_change, in_read, in_write};
 use crate::fixture::{START, Site, on_both_databases};
 
 const SITE_ID: &str = "0DB000000000001AAA";
@@ -193,7 +193,7 @@ on_both_databases! {
                 ..user(&site, &user_id, &format!("user{name}@example.com")).await
             };
             let families = [name, name + 10].map(|name| NewFamily { user_id: user_id.clone(), ..family(name) });
-            in_write!(site, (user, families, ends), |tx, input| {
+            in_change!(site, (user, families, ends), |tx, input| {
                 store::user::insert(tx, &input.0).await?;
                 for family in &input.1 {
                     store::family::insert(tx, family).await?;

@@ -4,8 +4,9 @@ use vestibule::moment::Moment;
 use vestibule::store::handler::{self, Handler, HandlerVersion};
 use vestibule::store::handler_call::{self, Filter, HandlerCall};
 use vestibule::store::sweep::{self, Horizon};
+use vestibule::store::{Change, ChangeFailure};
 
-use super::{in_read, in_write};
+use super::{act, entry, in_change, in_read, in_write};
 use crate::fixture::{START, Site, on_both_databases};
 
 const ID: &str = "01p000000000001AAA";
@@ -33,7 +34,7 @@ fn version(number: i64) -> HandlerVersion {
 }
 
 async fn insert(site: &Site, handler: Handler, first: HandlerVersion) -> bool {
-    in_write!(site, (handler, first), |tx, new| handler::insert(
+    in_change!(site, (handler, first), |tx, new| handler::insert(
         tx, &new.0, &new.1
     )
     .await)
@@ -50,11 +51,11 @@ on_both_databases! {
         assert_eq!(found, welcome());
         assert!(in_read!(site, |tx| handler::find(tx, "Welcome").await).is_none());
 
-        in_write!(site, version(2), |tx, version| handler::insert_version(tx, version).await);
+        in_change!(site, version(2), |tx, version| handler::insert_version(tx, version).await);
         assert_eq!(in_read!(site, |tx| handler::list_current(tx).await), [version(1)]);
         let at = START.plus_seconds(9);
-        in_write!(site, at, |tx, at| handler::set_current(tx, ID, 2, *at).await);
-        in_write!(site, at, |tx, at| handler::set_secret(tx, ID, &[9], *at).await);
+        in_change!(site, at, |tx, at| handler::set_current(tx, ID, 2, *at).await);
+        in_change!(site, at, |tx, at| handler::set_secret(tx, ID, &[9], *at).await);
         assert_eq!(in_read!(site, |tx| handler::list_current(tx).await), [version(2)]);
         assert_eq!(in_read!(site, |tx| handler::list_versions(tx, ID).await), [version(1), version(2)]);
         assert_eq!(in_read!(site, |tx| handler::find_version(tx, ID, 1).await), Some(version(1)));
@@ -62,8 +63,8 @@ on_both_databases! {
         let changed = Handler { version: 2, secret_sealed: Some(vec![9]), updated_at: at, ..welcome() };
         assert_eq!(in_read!(site, |tx| handler::list(tx).await), [changed]);
 
-        assert!(in_write!(site, (), |tx, _unit| handler::delete(tx, ID).await));
-        assert!(!in_write!(site, (), |tx, _unit| handler::delete(tx, ID).await));
+        assert!(in_change!(site, (), |tx, _unit| handler::delete(tx, ID).await));
+        assert!(!in_change!(site, (), |tx, _unit| handler::delete(tx, ID).await));
         assert_eq!(site.count("SELECT COUNT(*) FROM handler_version").await, 0);
     }
 }
@@ -71,9 +72,10 @@ on_both_databases! {
 on_both_databases! {
     async fn a_version_has_its_number_once(site: Site) {
         insert(&site, welcome(), version(1)).await;
-        let twice = site.app.store.write("test.write", version(1), |tx, version| {
-            Box::pin(handler::insert_version(tx, version))
-        });
+        let twice = site.app.store.administer("test.change", act(), version(1), |tx, version| Box::pin(async move {
+            handler::insert_version(tx, version).await?;
+            Ok::<_, ChangeFailure<()>>(Change::made((), entry()))
+        }));
         twice.await.expect_err("a primary key holds");
     }
 }

@@ -6,7 +6,7 @@ use vestibule::identity::external_identifier::ExternalIdentifier;
 use vestibule::store;
 
 use super::people::user;
-use super::{in_read, in_write};
+use super::{in_change, in_read, in_write};
 use crate::fixture::{START, Site, on_both_databases};
 
 fn identifier(user_id: &str, kind: &str, value: &str) -> ExternalIdentifier {
@@ -20,7 +20,7 @@ fn identifier(user_id: &str, kind: &str, value: &str) -> ExternalIdentifier {
 
 async fn insert(site: &Site, identifier: &ExternalIdentifier) -> bool {
     let saved = (identifier.clone(), identifier.value.to_lowercase());
-    in_write!(site, saved, |tx, saved| {
+    in_change!(site, saved, |tx, saved| {
         store::external_identifier::insert(tx, &saved.0, &saved.1).await
     })
 }
@@ -51,7 +51,7 @@ on_both_databases! {
 
         // Another user's is not removed, one's own is.
         for (id, is_removed) in [("005000000000008AAA", false), ("005000000000009AAA", true)] {
-            let removed = in_write!(site, id.to_owned(), |tx, id| {
+            let removed = in_change!(site, id.to_owned(), |tx, id| {
                 store::external_identifier::delete(tx, "order", "ord-1", id).await
             });
             assert_eq!(removed, is_removed, "{id}");
@@ -93,7 +93,7 @@ on_both_databases! {
         // A user who goes takes all of it along.
         let order = identifier("005000000000009AAA", "order", "ORD-1");
         assert!(insert(&site, &order).await);
-        assert!(in_write!(site, order.user_id.clone(), |tx, id| store::user::delete(tx, id).await));
+        assert!(in_change!(site, order.user_id.clone(), |tx, id| store::user::delete(tx, id).await));
         assert_eq!(by_card("c-7").await, ["005000000000008AAA"]);
         assert_eq!(whose(&site, "order", "ord-1").await, None);
     }

@@ -1,6 +1,7 @@
 //! Every store function, on both databases: what is saved comes back, constraints hold, and the row
 //! counts of conditional statements are what the flows rely on.
 
+mod administration;
 mod ending;
 mod families;
 mod handlers;
@@ -10,6 +11,13 @@ mod people;
 mod settings;
 mod tallies;
 mod writes;
+
+use serde_json::Value;
+use vestibule::audit::{Actor, AuditEntry, AuditObject, AuditSource, ObjectKind};
+use vestibule::moment::Entropy;
+use vestibule::store::Act;
+
+use crate::fixture::START;
 
 /// Runs one body as a write and expects it to be kept.
 macro_rules! in_write {
@@ -23,6 +31,48 @@ macro_rules! in_write {
             .await
             .expect("the write is kept")
     };
+}
+
+/// Runs one body as an administrative change and expects it to be kept.
+macro_rules! in_change {
+    ($site:expr, $input:expr, |$tx:ident, $in:ident| $body:expr) => {
+        $site
+            .app
+            .store
+            .administer(
+                "test.change",
+                $crate::store::conformance::act(),
+                $input,
+                |$tx, $in| {
+                    Box::pin(async move {
+                        let outcome: Result<_, vestibule::refusal::Fault> = $body;
+                        let entry = $crate::store::conformance::entry();
+                        Ok::<_, vestibule::store::ChangeFailure<()>>(
+                            vestibule::store::Change::made(outcome?, entry),
+                        )
+                    })
+                },
+            )
+            .await
+            .expect("the change is kept")
+    };
+}
+
+/// Who makes the changes of these tests.
+fn act() -> Act {
+    Act {
+        actor: Actor::Server,
+        source: AuditSource::Server,
+        kind: ObjectKind::Site,
+        at: START,
+        random: Entropy::Os.bytes(),
+    }
+}
+
+/// What the audit log says of them.
+fn entry() -> AuditEntry {
+    let object = AuditObject::new(ObjectKind::Site, "0DB", "test");
+    AuditEntry::new("test.changed", object, &Value::Null, &Value::Null)
 }
 
 /// Runs one body as a read and expects an answer.
@@ -46,4 +96,4 @@ macro_rules! in_read {
             .expect("the database answers")
     };
 }
-use {in_read, in_write};
+use {in_change, in_read, in_write};

@@ -12,7 +12,7 @@ use vestibule::store::client::SealedClient;
 use vestibule::store::signing_key::SealedKey;
 use vestibule::token::{KeyRecord, KeyState};
 
-use super::{in_read, in_write};
+use super::{in_change, in_read, in_write};
 use crate::fixture::{MASTER_KEY, START, on_both_databases};
 
 fn profile(id: &str, name: &str) -> Profile {
@@ -87,7 +87,7 @@ on_both_databases! {
 on_both_databases! {
     async fn a_profile_comes_back_whole_and_its_name_is_unique(site: Site) {
         let saved = profile("00e000000000009AAA", "Partner");
-        assert!(in_write!(site, saved.clone(), |tx, p| store::profile::insert(tx, p).await));
+        assert!(in_change!(site, saved.clone(), |tx, p| store::profile::insert(tx, p).await));
         let found = in_read!(site, |tx| store::profile::list(tx).await);
         let found = found.iter().find(|p| p.id == saved.id).expect("it is listed");
         assert_eq!(found.name, "Partner");
@@ -98,7 +98,7 @@ on_both_databases! {
             serde_json::to_value(&saved.password_policy).unwrap()
         );
         let namesake = profile("00e000000000010AAA", "Partner");
-        assert!(!in_write!(site, namesake, |tx, p| store::profile::insert(tx, p).await));
+        assert!(!in_change!(site, namesake, |tx, p| store::profile::insert(tx, p).await));
         assert_eq!(in_read!(site, |tx| store::profile::list(tx).await).len(), 3);
     }
 }
@@ -115,7 +115,7 @@ on_both_databases! {
             retired_at: Some(START.plus_seconds(-40)),
         };
         let saved = SealedKey { record: record.clone(), sealed: vec![0, 1, 255] };
-        assert!(in_write!(site, saved, |tx, key| store::signing_key::insert(tx, key).await));
+        assert!(in_change!(site, saved, |tx, key| store::signing_key::insert(tx, key).await));
         let found = in_read!(site, |tx| store::signing_key::list(tx).await);
         assert_eq!(found.len(), seeded + 1);
         assert_eq!(found[0].record, record, "the oldest comes first");
@@ -142,10 +142,10 @@ on_both_databases! {
             ("a", KeyState::Current, false), ("b", KeyState::Next, true), ("c", KeyState::Next, false),
             ("d", KeyState::Retired, true), ("e", KeyState::Retired, true),
         ] {
-            let inserted = in_write!(site, key(id, state), |tx, key| store::signing_key::insert(tx, key).await);
+            let inserted = in_change!(site, key(id, state), |tx, key| store::signing_key::insert(tx, key).await);
             assert_eq!(inserted, is_taken, "{id}");
         }
-        let activate = async |id: &'static str| in_write!(site, id, |tx, id| {
+        let activate = async |id: &'static str| in_change!(site, id, |tx, id| {
             store::signing_key::activate(tx, Algorithm::RS256, id, START.plus_seconds(1)).await
         });
         assert!(activate("b").await);
@@ -156,18 +156,18 @@ on_both_databases! {
         assert_eq!(current[0].activated_at, Some(START.plus_seconds(1)));
         let retired = records.iter().filter(|key| key.retired_at == Some(START.plus_seconds(1)));
         assert_eq!(retired.count(), 1, "its predecessor");
-        assert!(in_write!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
-        assert!(!in_write!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
+        assert!(in_change!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
+        assert!(!in_change!(site, "e", |tx, id| store::signing_key::delete(tx, id).await));
     }
 }
 
 on_both_databases! {
     async fn a_site_comes_back_whole_and_neither_its_name_nor_its_url_is_given_twice(site: Site) {
         let saved = site_row("0DB000000000009AAA", "shop", "https://shop.example");
-        assert!(in_write!(site, saved.clone(), |tx, row| store::site::insert(tx, row).await));
+        assert!(in_change!(site, saved.clone(), |tx, row| store::site::insert(tx, row).await));
         for (name, base_url) in [("shop", "https://other.example"), ("other", "https://shop.example")] {
             let twin = site_row("0DB000000000010AAA", name, base_url);
-            assert!(!in_write!(site, twin, |tx, row| store::site::insert(tx, row).await), "{name}");
+            assert!(!in_change!(site, twin, |tx, row| store::site::insert(tx, row).await), "{name}");
         }
         let found = in_read!(site, |tx| store::site::list(tx).await);
         assert_eq!(found.len(), 3, "with the two of the demo");
@@ -183,27 +183,27 @@ on_both_databases! {
 on_both_databases! {
     async fn a_site_is_updated_by_its_id_and_an_unknown_one_is_not(site: Site) {
         let mut row = site_row("0DB000000000009AAA", "shop", "https://shop.example");
-        in_write!(site, row.clone(), |tx, row| store::site::insert(tx, row).await);
+        in_change!(site, row.clone(), |tx, row| store::site::insert(tx, row).await);
         row.base_url = String::from("https://shop2.example");
         row.settings.default_locale = String::from("fr_FR");
         row.activated_at = Some(Moment::from_millis(1_234_567_890_123));
-        assert!(in_write!(site, row.clone(), |tx, row| store::site::update(tx, row).await));
+        assert!(in_change!(site, row.clone(), |tx, row| store::site::update(tx, row).await));
         let found = in_read!(site, |tx| store::site::list(tx).await).pop().expect("two sites");
         assert_eq!(found.base_url, "https://shop2.example");
         assert_eq!(found.settings.default_locale, "fr_FR");
         assert_eq!(found.activated_at, row.activated_at);
         assert_eq!(found.name, "shop");
         row.id = String::from("0DB000000000099AAA");
-        assert!(!in_write!(site, row, |tx, row| store::site::update(tx, row).await));
+        assert!(!in_change!(site, row, |tx, row| store::site::update(tx, row).await));
     }
 }
 
 on_both_databases! {
     async fn a_client_comes_back_whole_and_neither_its_id_nor_its_name_is_given_twice(site: Site) {
         let saved = client("3MVGsaved", "shop");
-        assert!(in_write!(site, saved.clone(), |tx, row| store::client::insert(tx, row).await));
+        assert!(in_change!(site, saved.clone(), |tx, row| store::client::insert(tx, row).await));
         for (id, name) in [("3MVGsaved", "other"), ("3MVGother", "shop")] {
-            assert!(!in_write!(site, client(id, name), |tx, row| store::client::insert(tx, row).await), "{id}");
+            assert!(!in_change!(site, client(id, name), |tx, row| store::client::insert(tx, row).await), "{id}");
         }
         let found = in_read!(site, |tx| store::client::list(tx).await);
         assert_eq!(found.len(), 4, "with the three of the demo");
@@ -221,24 +221,24 @@ on_both_databases! {
 on_both_databases! {
     async fn a_clients_policies_and_secret_are_replaced_each_alone(site: Site) {
         let mut row = client("3MVGsaved", "shop");
-        in_write!(site, row.clone(), |tx, row| store::client::insert(tx, row).await);
+        in_change!(site, row.clone(), |tx, row| store::client::insert(tx, row).await);
         row.policies.id_token_lifetime_seconds = 88;
-        assert!(in_write!(site, row.clone(), |tx, row| {
+        assert!(in_change!(site, row.clone(), |tx, row| {
             store::client::update_policies(tx, &row.id, &row.policies, START.plus_seconds(2)).await
         }));
         let find = |rows: Vec<SealedClient>| rows.into_iter().find(|row| row.name == "shop").expect("it is listed");
         let found = find(in_read!(site, |tx| store::client::list(tx).await));
         assert_eq!((found.policies.id_token_lifetime_seconds, found.secret_hash), (88, [7; 32]));
-        assert!(in_write!(site, row.id.clone(), |tx, id| {
+        assert!(in_change!(site, row.id.clone(), |tx, id| {
             store::client::update_secret(tx, id, &[8; 32], b"sealed", START.plus_seconds(3)).await
         }));
         let found = find(in_read!(site, |tx| store::client::list(tx).await));
         assert_eq!((found.policies.id_token_lifetime_seconds, found.secret_hash), (88, [8; 32]));
         assert_eq!(found.secret_sealed, b"sealed");
-        assert!(!in_write!(site, row, |tx, row| {
+        assert!(!in_change!(site, row, |tx, row| {
             store::client::update_policies(tx, "3MVGnone", &row.policies, START).await
         }));
-        assert!(!in_write!(site, (), |tx, _in| {
+        assert!(!in_change!(site, (), |tx, _in| {
             store::client::update_secret(tx, "3MVGnone", &[8; 32], b"", START).await
         }));
     }

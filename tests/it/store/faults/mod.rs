@@ -7,15 +7,16 @@ mod on_sqlite;
 use std::sync::Arc;
 
 use serde_json::Value;
+use vestibule::admin::{Admin, seed};
 use vestibule::app::{App, World};
-use vestibule::cli::seed::{self, Source};
+use vestibule::audit::AuditSource;
 use vestibule::metrics::Metrics;
 use vestibule::moment::Entropy;
 use vestibule::refusal::FaultKind;
 use vestibule::sealing::Keyring;
 use vestibule::store::{Location, Store, Synchronous};
 
-use crate::fixture::{Answer, Call, START, Site, on_both_databases, registration};
+use crate::fixture::{Answer, Call, START, Site, on_both_databases, registration, test_actor};
 
 /// An init call, by a token that was had before anything broke.
 async fn init(site: &Site, token: &str, username: &str) -> Answer {
@@ -57,8 +58,11 @@ on_both_databases! {
         let metrics = Arc::new(Metrics::new());
         let store = Store::open(&site.location, Arc::clone(&metrics)).expect("the database opens");
         let (keyring, entropy) = (Keyring::new(&[43; 32]), Entropy::Os);
-        let source = Source { store: &store, keyring: &keyring, entropy: &entropy, at: START };
-        let fault = seed::installation(source).await.expect_err("the key is another");
+        let admin = Admin {
+            store: &store, keyring: &keyring, entropy: &entropy, at: START, actor: test_actor(),
+            source: AuditSource::CommandLine,
+        };
+        let fault = seed::installation(&admin).await.expect_err("the key is another");
         assert!(fault.to_string().contains("another master key"), "{fault}");
         let world = World::of_server(keyring, metrics, store);
         let assembled = App::assemble(&site.config, world);

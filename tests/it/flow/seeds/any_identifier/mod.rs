@@ -10,7 +10,7 @@ use vestibule::identity::external_identifier::ExternalIdentifier;
 use vestibule::store;
 
 use crate::fixture::remote::{Behaviour, Remote};
-use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, START, Site, on_both_databases};
+use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, START, Site, changed, on_both_databases};
 
 /// The user of the stories.
 const USERNAME: &str = "janice@example.com";
@@ -127,12 +127,12 @@ async fn identifier(site: &Site, user_id: &str, kind: &str, value: &str) {
         created_at: START,
     };
     let key = value.to_lowercase();
-    let saved = site.app.store.write(
-        "identifier.add",
-        (identifier, key),
-        |tx, (identifier, key)| Box::pin(store::external_identifier::insert(tx, identifier, key)),
-    );
-    assert!(saved.await.expect("it is saved"));
+    let saved = site.change((identifier, key), |tx, (identifier, key)| {
+        Box::pin(
+            async move { changed(store::external_identifier::insert(tx, identifier, key).await?) },
+        )
+    });
+    assert!(saved.await);
 }
 
 /// "Log in with Any Identifier and a Password": `login_hint` and `customdata` in the body of

@@ -1,0 +1,124 @@
+//! An installation as the commands open it: its database and the keys under its master key.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Admin;
+use crate::app::{AssemblyProblem, World};
+use crate::audit::{Actor, AuditSource};
+use crate::config::{Config, ConfigProblem};
+use crate::metrics::Metrics;
+use crate::moment::{Clock, Entropy};
+use crate::refusal::Fault;
+use crate::sealing::Keyring;
+use crate::store::{self, Location, Store};
+
+/// An open installation.
+pub struct Installation {
+    /// The database.
+    pub store: Store,
+    /// The keys under the master key.
+    pub keyring: Keyring,
+    /// Where randomness comes from.
+    pub entropy: Entropy,
+    /// What time it is.
+    pub clock: Clock,
+    /// The counters, which the store has too.
+    pub metrics: Arc<Metrics>,
+    /// Who opened it, and performs the operations on it.
+    pub actor: Actor,
+}
+
+/// What a database holds, for a master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCheck {
+    /// No installation.
+    Empty,
+    /// An installation under another master key. Nothing may be sealed for it: no server could open it.
+    OtherKey,
+    /// An installation under this master key.
+    SameKey,
+}
+
+impl Installation {
+    /// Opens the database that a config names; a missing SQLite file is made. The schema is not touched.
+    ///
+    /// # Errors
+    /// The config names no database, or it cannot be opened.
+    pub fn open(
+        config: &Config,
+        keyring: Keyring,
+        actor: Actor,
+    ) -> Result<Installation, AssemblyProblem> {
+        let location = config.location().map_err(ConfigProblem::Rule)?;
+        let metrics = Arc::new(Metrics::new());
+        Ok(Installation {
+            store: Store::open(&location, Arc::clone(&metrics))?,
+            keyring,
+            entropy: Entropy::Os,
+            clock: Clock::System,
+            metrics,
+            actor,
+        })
+    }
+
+    /// The context of an administrative operation on it, by a command.
+    pub fn admin(&self) -> Admin<'_> {
+        Admin {
+            store: &self.store,
+            keyring: &self.keyring,
+            entropy: &self.entropy,
+            at: self.clock.now(),
+            actor: self.actor.clone(),
+            source: AuditSource::CommandLine,
+        }
+    }
+
+    /// Whether the database holds an installation, and under which master key.
+    ///
+    /// # Faults
+    /// The database is away, or has no schema.
+    pub async fn check_key(&self) -> Result<KeyCheck, Fault> {
+        let found = self
+            .store
+            .read("installation.find", &(), |tx, ()| {
+                Box::pin(store::installation::find(tx))
+            })
+            .await?;
+        Ok(match found {
+            None => KeyCheck::Empty,
+            Some(found) if found.key_check == self.keyring.check_value() => KeyCheck::SameKey,
+            Some(_) => KeyCheck::OtherKey,
+        })
+    }
+
+    /// How many migrations the database lacks.
+    ///
+    /// # Faults
+    /// As those of [`Store::migrations`].
+    pub async fn waiting_migrations(&self) -> Result<usize, Fault> {
+        let migrations = self.store.migrations().await?;
+        let waiting = migrations.iter().filter(|m| m.applied_at.is_none());
+        Ok(waiting.count())
+    }
+
+    /// What an app of this installation is assembled from, with the randomness of the installation.
+    pub fn into_world(self) -> World {
+        World {
+            clock: self.clock,
+            entropy: self.entropy,
+            ..World::of_server(self.keyring, self.metrics, self.store)
+        }
+    }
+}
+
+/// The file of an embedded database; none where the database is a server.
+///
+/// # Errors
+/// The config names no database.
+pub fn database_file(config: &Config) -> Result<Option<PathBuf>, ConfigProblem> {
+    Ok(match config.location().map_err(ConfigProblem::Rule)? {
+        Location::Sqlite(path, _) => Some(path),
+        Location::Postgres(..) => None,
+    })
+}
