@@ -60,7 +60,7 @@ impl Args {
         self.passed_on.clone()
     }
 
-    /// Refuses words that nobody asked for: a mistyped option must not be ignored.
+    /// Refuses unknown words: a mistyped option must not be ignored.
     pub fn finish(self) -> Outcome {
         match self.words.first() {
             Some(word) => {

@@ -14,7 +14,7 @@ pub const CHROMIUM_VARIABLE: &str = "VESTIBULE_TEST_CHROMIUM";
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_BROWSER";
 
 /// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
-/// skipped, and that the person was told so.
+/// skipped, and that this was reported.
 pub fn find_or_install(may_install: bool) -> Outcome<bool> {
     let missing: Vec<&str> = NEEDED
         .iter()

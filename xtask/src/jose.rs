@@ -10,7 +10,7 @@ use crate::{packages, step};
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_JOSE";
 
 /// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
-/// skipped, and that the person was told so.
+/// skipped, and that this was reported.
 pub fn find_or_install(may_install: bool) -> Outcome<bool> {
     let missing: Vec<&str> = [("node", "nodejs"), ("npm", "npm")]
         .into_iter()

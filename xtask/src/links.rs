@@ -1,5 +1,5 @@
 //! Links between the Markdown files: each relative one must lead to a file that exists and, with `#…`, to a heading in it.
-//! Links to other sites are not followed, because a check must not fail when somebody else's server does.
+//! Links to other sites are not followed, because a check must not fail when another site's server does.
 
 use std::path::{Path, PathBuf};
 

@@ -37,20 +37,20 @@ use crate::args::Args;
 use crate::outcome::Outcome;
 
 const HELP: &str = "\
-The chores of a Vestibule developer.
+Development tasks of Vestibule.
 
 Usage: cargo xtask <command> [options]
 
 Commands:
-  test   Run every test, on SQLite and on PostgreSQL; this is the one test command
-  ci     Run what continuous integration runs: format, links, lints, docs, licences, tests
+  test   Run every test, on SQLite and on PostgreSQL
+  ci     Run the checks of continuous integration: format, links, lints, docs, licences, tests
   load   Start a release build of the server and measure it under load
   timing Compare how long the server takes for users that exist and for users that do not
   fuzz   Run each fuzz target of the protocol crate for a long time
-  script Measure what a call of a script costs, and what hostile ones cost others
+  script Measure the cost of a script call, and the effect of hostile scripts on other work
   help   Show this text
 
-`cargo xtask <command> --help` says more about one of them.";
+`cargo xtask <command> --help` describes a command.";
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);

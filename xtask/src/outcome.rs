@@ -7,7 +7,7 @@ use std::fmt::Display;
 /// The result of a chore or of a part of one.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Puts in front of an error what was being tried, because "No such file or directory" alone helps nobody.
+/// Puts in front of an error what was being tried, because "No such file or directory" alone does not help.
 pub trait Context<T> {
     /// Adds `what`, which is a sentence without a full stop.
     fn context(self, what: impl Display) -> Outcome<T>;

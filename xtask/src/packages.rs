@@ -1,4 +1,4 @@
-//! Packages of the system: installed when they are missing and nobody has to be asked, that is as root, with apt-get. And
+//! Packages of the system: installed when they are missing and no confirmation is needed, that is as root, with apt-get. And
 //! whether the packages of npm that a folder pins are there.
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::outcome::{Context, Outcome};
 use crate::step;
 
-/// Installs packages; false when that cannot be done here without asking anybody.
+/// Installs packages; false when that would need a confirmation.
 pub fn install(what: &str, names: &[&str]) -> Outcome<bool> {
     if !is_root() || !is_in_path("apt-get") {
         return Ok(false);

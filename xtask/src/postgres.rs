@@ -12,9 +12,9 @@ pub const BIN_VARIABLE: &str = "VESTIBULE_TEST_POSTGRES_BIN";
 /// Set for the tests when the binaries are there, so that no test can skip its PostgreSQL half in silence.
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_POSTGRES";
 
-/// Finds the binaries; installs them when that can be done without asking anybody.
+/// Finds the binaries; installs them when no confirmation is needed.
 ///
-/// `None` means that the tests will run on SQLite alone, and that the person was told so.
+/// `None` means that the tests will run on SQLite alone, and that this was reported.
 pub fn find_or_install(may_install: bool) -> Outcome<Option<PathBuf>> {
     if let Some(bin) = find()? {
         return Ok(Some(bin));

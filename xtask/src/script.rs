@@ -11,8 +11,8 @@ use crate::step;
 
 /// What `--help` shows.
 pub const HELP: &str = "\
-Measure what a call of a script costs: processor time of a warm and a cold call, of preparing and of freeing a sandbox,
-and how long other work takes beside scripts that never stop.
+Measure the cost of a script call: processor time of a warm and a cold call, of preparing and of freeing a sandbox,
+and the duration of other work while scripts run that do not end.
 
 Usage: cargo xtask script
 

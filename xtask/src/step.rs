@@ -104,6 +104,6 @@ pub fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Outcome<ExitS
 }
 
 fn flush() {
-    // Nobody is left to be told when the terminal is gone.
+    // If the terminal is closed, there is no place to report an error.
     let _ = std::io::stdout().flush();
 }

@@ -24,13 +24,13 @@ Usage: cargo xtask test [--no-install] [--repeat N [--seed S]] [-- arguments for
                  repeated with --repeat 1 and the seed that it printed
 
 What it does:
-  1. finds the PostgreSQL server binaries, or installs them, or says loudly that their tests are skipped;
-  2. the same for what the browser test and the test with another JOSE library need;
+  1. finds the PostgreSQL server binaries, or installs them, or reports that their tests are skipped;
+  2. does the same for the programs that the browser test and the test with another JOSE library need;
   3. runs `cargo test --workspace --locked --no-fail-fast`, with VESTIBULE_TEST_REQUIRE_POSTGRES=1,
-     VESTIBULE_TEST_REQUIRE_BROWSER=1 and VESTIBULE_TEST_REQUIRE_JOSE=1 so that no test can skip in silence;
+     VESTIBULE_TEST_REQUIRE_BROWSER=1 and VESTIBULE_TEST_REQUIRE_JOSE=1 so that no test can be skipped silently;
   4. adds up the results: the last line is `N passed, N failed, N skipped`.
 
-The exit code is that of `cargo test`. Example, one room only: cargo xtask test -- --test it flow::registration";
+The exit code is that of `cargo test`. Example, the tests of one module: cargo xtask test -- --test it flow::registration";
 
 /// Runs the tests.
 pub fn run(mut args: Args) -> Outcome<ExitCode> {

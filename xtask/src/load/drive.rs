@@ -97,7 +97,7 @@ pub fn drive(
             .map(|worker| scope.spawn(|| work(worker, scenario, &phase)))
             .collect();
         let observed = observe(server, plan, &phase);
-        // Whatever was met, the workers must be told to stop, or the scope would wait for ever.
+        // The workers must be stopped in any case, or the scope would wait forever.
         phase.store(STOP, Ordering::Relaxed);
         let mut all = Seen::default();
         for handle in handles {

@@ -63,8 +63,8 @@ impl Scenario {
         }
     }
 
-    /// How many users of its own a worker registers beforehand. Logins go round among them: nobody begins thousands
-    /// of logins in an hour.
+    /// How many users of its own a worker registers beforehand. Logins rotate among them, because a real user does not start
+    /// thousands of logins in an hour.
     fn users(self) -> u64 {
         match self {
             Self::ClientCredentials | Self::ClientCredentialsOpaque | Self::Jwks => 0,

@@ -1,9 +1,9 @@
-//! `cargo xtask timing`: whether the time of an answer tells if an account exists.
+//! `cargo xtask timing`: whether the response time discloses that an account exists.
 //!
 //! A release build is started, and for each flow the same request is sent for a user who exists and for one who does not (or
-//! is locked, or not verified), in turns that nobody can foresee. What is compared is the time from the first byte sent to the
-//! last byte read. [`stranger`] speaks as an app without a token does, [`pairs`] says what is compared, [`stats`] with what
-//! result, [`page`] prints it.
+//! is locked, or not verified), in random order. The compared time is that from the first byte sent to the last byte read.
+//! [`stranger`] sends the requests of an app without a token, [`pairs`] lists the comparisons, [`stats`] computes the
+//! results, [`page`] prints them.
 
 mod page;
 mod pairs;

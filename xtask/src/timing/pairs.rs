@@ -1,12 +1,12 @@
-//! What is compared: for each flow, a request about somebody with an account and the same about somebody whom a stranger
-//! must not be able to tell from them.
+//! The comparisons: for each flow, a request about a user with an account, and the same request about a user that an
+//! unauthenticated caller must not be able to distinguish from the first.
 
 use std::time::Duration;
 
 use super::stranger::{Stranger, Who};
 use crate::outcome::Outcome;
 
-/// Sends the request about somebody for the nth time, and says how long the answer took.
+/// Sends the request about a user for the nth time, and returns the response time.
 type Send = fn(&mut Stranger, Who, usize) -> Outcome<Duration>;
 
 /// One comparison.

@@ -1,4 +1,4 @@
-//! A stranger: an app without a token, at the public site. It knows names and guesses the rest.
+//! The unauthenticated caller: an app without a token, at the public site. It knows usernames and guesses the rest.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
