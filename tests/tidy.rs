@@ -153,7 +153,7 @@ const SQL_ALLOWED: &str = "src/store/";
 const SHAPE_ALLOWED: &[&str] = &[
     "src/endpoint/answer.rs",
     "src/endpoint/mod.rs",
-    "src/refusal.rs",
+    "src/refusal/mod.rs",
 ];
 
 /// A paragraph that is shorter says nothing.
