@@ -1,14 +1,14 @@
 //! Vestibule: a headless customer-identity server.
 //!
-//! The rooms stand in rows, and a file imports only from lower ones (`ARCHITECTURE.md` draws the
-//! map, `tests/tidy.rs` keeps it):
+//! The modules are in layers, and a file imports only from lower layers (`ARCHITECTURE.md` has the
+//! table, `tests/tidy.rs` checks it):
 //!
-//! * doors: [`endpoint`], [`emulator`], [`cli`], and the outbox worker in [`delivery::worker`];
+//! * entry points: [`endpoint`], [`emulator`], [`cli`], and the background tasks in [`worker`];
 //! * stories: [`flow`], [`grant`], [`admin`];
 //! * between them and the effects: [`app`];
 //! * effects: [`store`], [`delivery`], [`handler`], [`admission`], [`hashing`];
 //! * rules: [`identity`], [`client`], [`verification`], [`token`], [`settings`], [`outgoing`], [`audit`];
-//! * words: the `vestibule-protocol` crate, [`moment`], [`refusal`] and a few more.
+//! * vocabulary: the `vestibule-protocol` crate, [`moment`], [`refusal`] and a few more.
 
 pub mod admin;
 pub mod admission;

@@ -1,4 +1,4 @@
-//! Sites and their settings.
+//! Sites and their settings, which are one JSON column.
 
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
