@@ -9,8 +9,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use vestibule_protocol::format::{Format, Layout};
 
-use crate::app::{App, ClientLocation, SiteEntry};
-use crate::flow::Visit;
+use crate::app::{App, ClientLocation, SiteEntry, Visit};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 

@@ -6,8 +6,7 @@
 use serde_json::{Map, Value};
 use vestibule_protocol::headless::VerificationMethod;
 
-use super::Visit;
-use crate::app::{App, Hint};
+use crate::app::{App, Hint, Visit};
 use crate::handler::contract::VerificationAction;
 use crate::identity::User;
 use crate::identity::email::EmailAddress;

@@ -12,8 +12,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
-use super::Visit;
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::client::Client;
 use crate::identity::User;
 use crate::refusal::Refusal;

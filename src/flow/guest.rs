@@ -8,9 +8,8 @@
 
 use vestibule_protocol::authorization::AuthorizationAnswer;
 
-use super::Visit;
 use super::authorization::{self, Checked};
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::refusal::{Failure, Refusal};
 use crate::store;
 

@@ -17,5 +17,3 @@ pub mod passwordless_login;
 pub mod registration;
 pub mod user_credentials;
 pub mod username_password;
-
-pub use crate::app::Visit;

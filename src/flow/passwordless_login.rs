@@ -1,9 +1,9 @@
 //! Headless passwordless login.
 //!
-//! ① The app names a user, by username or by any identifier, and a channel. If the user's address or number there has proven itself, a
-//! code is sent to it; if not, or if there is no such user, the same happens without anybody being
-//! sent anything. ② The worker sends the message. ③ The app returns the code at authorize: in one
-//! write a try is spent, the code compared, the challenge closed and the authorization code saved.
+//! ① The app names a user, by username or by any identifier, and a channel. If the user's address or number is
+//! verified, a code is sent to it; if not, or if there is no such user, the same happens and nothing is sent.
+//! ② The worker sends the message. ③ The app returns the code at authorize: in one write a try is spent, the
+//! code compared, the challenge closed and the authorization code saved.
 //!
 //! Source: Headless Passwordless Login Flow for Public Clients.
 
@@ -13,12 +13,11 @@ use serde::{Deserialize, Serialize};
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::{InitPasswordlessLogin, PasswordlessAnswer, VerificationMethod};
 
-use super::Visit;
 use super::addressee::{self, Addressee, Named};
 use super::authorization::{self, Checked, UnownedCode};
 use super::one_time_password::{self, Compared, Comparison, Order};
 use crate::admission::Trust;
-use crate::app::{Admitted, App, SiteEntry};
+use crate::app::{Admitted, App, SiteEntry, Visit};
 use crate::client::Client;
 use crate::delivery::template::TemplateName;
 use crate::identity::User;
@@ -34,8 +33,8 @@ const AMR: &str = "otp";
 
 const PURPOSE: Purpose = Purpose::PasswordlessLogin;
 
-/// What waits in the challenge: who logs in, under which generation of their sessions, and the
-/// address or number that the code went to. It is empty in a decoy.
+/// The payload of the challenge: the user, the generation of their sessions, and the address or number that
+/// the code was sent to. A decoy's is empty.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     user_id: String,
@@ -166,7 +165,7 @@ pub async fn complete(
             app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
             Ok(authorization::answer(visit, checked, code.text))
         }
-        Err(NotIn { refusal, is_spray }) => {
+        Err(LoginRefused { refusal, is_spray }) => {
             one_time_password::report_failure(app, visit, PURPOSE, is_spray);
             Err(refusal.into())
         }
@@ -182,32 +181,32 @@ struct Completion {
     event: AuditEvent,
 }
 
-/// Why nobody was logged in. It is a value: the try that was spent stays spent.
-struct NotIn {
+/// Why the login was refused. It is a value, so that the write commits and the try stays spent.
+struct LoginRefused {
     refusal: Refusal,
     is_spray: bool,
 }
 
-/// Compares, closes, and saves the authorization code. A right code is spent even when its user may
-/// not come in any more: it has been shown.
+/// Compares, closes, and saves the authorization code. A right code is spent even when its user may not log
+/// in any more, because it has been disclosed.
 async fn log_in(
     tx: &mut Transaction<'_>,
     completion: &Completion,
-) -> Result<Result<(), NotIn>, Fault> {
-    let not_in = |refusal, is_spray| Ok(Err(NotIn { refusal, is_spray }));
+) -> Result<Result<(), LoginRefused>, Fault> {
+    let refused = |refusal, is_spray| Ok(Err(LoginRefused { refusal, is_spray }));
     let challenge = match completion.comparison.make(tx).await? {
         Compared::Right(challenge) => challenge,
-        Compared::Wrong { refusal, is_spray } => return not_in(refusal, is_spray),
+        Compared::Wrong { refusal, is_spray } => return refused(refusal, is_spray),
     };
     let at = completion.event.at;
     if !store::challenge::close(tx, &challenge.identifier_hash, at).await? {
-        return not_in(Refusal::ChallengeFailed, false);
+        return refused(Refusal::ChallengeFailed, false);
     }
     let Some(user) = whose(tx, completion, &challenge).await? else {
-        return not_in(Refusal::ChallengeFailed, false);
+        return refused(Refusal::ChallengeFailed, false);
     };
     if let Err(refusal) = completion.client.check_permitted(&user.profile_id) {
-        return not_in(refusal, false);
+        return refused(refusal, false);
     }
     store::code::insert(tx, &completion.code.of(&user)).await?;
     let event = AuditEvent {
@@ -219,9 +218,9 @@ async fn log_in(
     Ok(Ok(()))
 }
 
-/// The user that a challenge was opened for, if they may still come in, by the same address or
-/// number as then, and if nothing has ended their sessions since: a code that was asked for before a
-/// lock is no good after it (threat LOCK-04).
+/// The user that a challenge was opened for, if they may still log in, have the same address or number, and
+/// their sessions have not been ended since: a code that was requested before a lock is refused after it
+/// (threat LOCK-04).
 async fn whose(
     tx: &mut Transaction<'_>,
     completion: &Completion,

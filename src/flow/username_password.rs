@@ -12,10 +12,9 @@ use serde_json::json;
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::secret::Secret;
 
-use super::Visit;
 use super::addressee::{self, Named};
 use super::authorization::{self, Checked, UnownedCode};
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::handler::contract::VerificationAction;
 use crate::hashing::{SALT_BYTES, Verification};
 use crate::identity::User;

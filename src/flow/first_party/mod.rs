@@ -18,9 +18,8 @@ use std::sync::Arc;
 use vestibule_protocol::headless::{AnswerWords, ChallengeAnswer, ChallengeRequest};
 use vestibule_protocol::uvid::UvidHint;
 
-use super::Visit;
 use super::authorization::{self, Checked};
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, AccessTokenFormat, Client, OneUse, PresentedAttestation};
 use crate::refusal::{Failure, Refusal};
 use session::{Parameters, Session};

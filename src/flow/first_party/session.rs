@@ -14,8 +14,7 @@ use vestibule_protocol::uvid::Uvid;
 
 use super::Proven;
 use super::steps::{Next, Step};
-use crate::app::App;
-use crate::flow::Visit;
+use crate::app::{App, Visit};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::sealing::sha256;
 use crate::store;

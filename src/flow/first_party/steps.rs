@@ -1,5 +1,5 @@
-//! The steps of a first-party login, each told by the story that its flow has anywhere else: the same
-//! decoys, the same work for nobody, the same tries, budgets and lockouts (threat ATT-13).
+//! The steps of a first-party login. Each calls the flow that it belongs to, so the decoys, the work for an
+//! unknown user, the tries, the budgets and the lockouts are the same (threat ATT-13).
 
 use vestibule_protocol::headless::{
     CaptchaProof, ChallengeStep, CodeFor, InitPasswordlessLogin, InitRegistration,
@@ -9,43 +9,43 @@ use vestibule_protocol::secret::Secret;
 
 use super::session::{Awaits, Person, Session};
 use crate::admission::{self, Caller, Trust};
-use crate::app::{Admitted, App};
+use crate::app::{Admitted, App, Visit};
 use crate::captcha;
 use crate::flow::addressee::Named;
 use crate::flow::authorization::Checked;
 use crate::flow::username_password::Credentials;
-use crate::flow::{Visit, forgot_password, passwordless_login, registration, username_password};
+use crate::flow::{forgot_password, passwordless_login, registration, username_password};
 use crate::refusal::{Failure, Refusal};
 use crate::sealing::sha256;
 use crate::settings::{Api, Settings};
 use crate::store;
 use crate::verification::{Attempt, normalised_code};
 
-/// What became of a step.
+/// The outcome of a step.
 pub(super) enum Step {
-    /// The login is over, with this code.
+    /// The login is complete, with this code.
     Done(Secret),
-    /// More is wanted.
+    /// Another step is needed.
     Next(Next, Awaits),
 }
 
-/// What is told when more is wanted.
+/// The answer when another step is needed.
 pub(super) enum Next {
-    /// A code was sent, or it looks so.
+    /// A code was sent, or for an unknown user the answer says so.
     CodeSent {
         purpose: CodeFor,
         method: VerificationMethod,
     },
-    /// What was presented is wrong.
+    /// The credentials are wrong.
     Failed,
     /// The new password is set.
     PasswordChanged,
-    /// The policy does not take the new password.
+    /// The policy refuses the new password.
     PasswordRefused,
 }
 
 impl Next {
-    /// Whether it costs a try.
+    /// Whether it uses up a try.
     pub fn is_wrong(&self) -> bool {
         matches!(self, Next::Failed | Next::PasswordRefused)
     }
@@ -186,7 +186,7 @@ async fn register(app: &App, visit: &Visit, request: &InitRegistration) -> Resul
     ))
 }
 
-/// A code for somebody who forgot their password.
+/// A code for a user who forgot their password.
 async fn send_reset_code(
     app: &App,
     visit: &Visit,
@@ -206,7 +206,7 @@ async fn send_reset_code(
 }
 
 impl Person {
-    /// The same person at the second step as at the first: a hint is read again.
+    /// The user that both steps name: a hint is read again at the second.
     fn named(&self, settings: &Settings) -> Result<Named<'_>, Refusal> {
         Named::read(
             self.username.as_deref(),
@@ -221,10 +221,10 @@ fn sent(purpose: CodeFor, method: VerificationMethod, awaits: Awaits) -> Step {
     Step::Next(Next::CodeSent { purpose, method }, awaits)
 }
 
-/// A code comes back: what it is for stands in the session.
+/// Redeems a code for the purpose that is in the session.
 ///
 /// # Refusals
-/// `AuthSessionInvalid` when none is awaited, and those of the story.
+/// `AuthSessionInvalid` when no code is awaited, and those of the flow.
 async fn redeem(
     app: &App,
     visit: &Visit,

@@ -1,11 +1,10 @@
-//! ① A code for somebody who forgot their password.
+//! ① A code for a user who forgot their password.
 
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 
 use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
-use crate::app::{Admitted, App};
+use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
-use crate::flow::Visit;
 use crate::flow::addressee::{Addressee, Named};
 use crate::flow::one_time_password::{self, Order};
 use crate::outgoing::Suppression;
@@ -14,7 +13,7 @@ use crate::settings::TemplateFlow;
 use crate::store;
 use crate::verification::OtpRules;
 
-/// Sends a code, or does the same work for nobody.
+/// Sends a code. For an unknown user, the same work is done and nothing is sent.
 pub(in crate::flow) async fn ask(
     app: &App,
     visit: &Visit,
@@ -36,7 +35,7 @@ pub(in crate::flow) async fn ask(
     if may_know {
         addressee.check_unlocked()?;
     }
-    if has_had_enough(app, visit, &addressee).await? {
+    if has_used_up_resets(app, visit, &addressee).await? {
         if may_know {
             return Err(Refusal::RateLimited {
                 retry_after_seconds: DAY_SECONDS,
@@ -81,8 +80,12 @@ fn rules(app: &App, visit: &Visit) -> OtpRules {
     }
 }
 
-/// Whether as many passwords were chosen today as may be. It is asked for nobody, too.
-async fn has_had_enough(app: &App, visit: &Visit, addressee: &Addressee) -> Result<bool, Fault> {
+/// Whether the user has used up the resets of a day. It is read for an unknown user as well.
+async fn has_used_up_resets(
+    app: &App,
+    visit: &Visit,
+    addressee: &Addressee,
+) -> Result<bool, Fault> {
     let sought = (
         resets_of(&addressee.target.key),
         visit.at.plus_seconds(-DAY_SECONDS),

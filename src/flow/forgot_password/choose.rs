@@ -8,9 +8,8 @@ use vestibule_protocol::secret::Secret;
 
 use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
-use crate::app::{App, SiteEntry};
+use crate::app::{App, SiteEntry, Visit};
 use crate::delivery;
-use crate::flow::Visit;
 use crate::flow::addressee::{self, Addressee, Named};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::hashing::{NewHashProblem, SALT_BYTES};
@@ -42,8 +41,8 @@ pub(in crate::flow) async fn choose(
         addressee.check_unlocked()?;
     }
     let challenge = compare(app, visit, &addressee, otp).await?;
-    // Locked, disabled or unverified since the code was sent, or locked and unlocked in between: the
-    // code opens nothing any more (threat LOCK-04).
+    // The code is not accepted if the user was locked, disabled or unverified since it was sent, or was locked
+    // and unlocked in between (threat LOCK-04).
     let payload = challenge.payload.as_deref().unwrap_or_default();
     let pending: Pending = serde_json::from_str(payload)
         .map_err(|error| Fault::new("reading a password reset", error))?;
@@ -59,7 +58,7 @@ pub(in crate::flow) async fn choose(
     Ok(ForgotPasswordAnswer::Success)
 }
 
-/// Finds the challenge of whom the request names, spends a try and compares.
+/// Finds the newest challenge of the user that the request names, spends a try and compares.
 async fn compare(
     app: &App,
     visit: &Visit,
@@ -96,7 +95,7 @@ async fn compare(
     one_time_password::attempt(app, visit, comparison).await
 }
 
-/// The hash of a password that the policy takes and that is none of the last ones.
+/// Hashes a password that the policy accepts and that is none of the remembered ones.
 async fn new_hash(
     app: &App,
     visit: &Visit,
@@ -197,8 +196,8 @@ async fn reset(
     Ok(())
 }
 
-/// The closed challenge, the password, the end of all sessions and of a hold, the notice: all of it
-/// or nothing. Of many that come with the right code, one closes and the others have lost.
+/// Closes the challenge, sets the password, ends all sessions and a lockout, and queues the notice: all of it
+/// or nothing. Of several requests with the right code, one closes the challenge and the others are refused.
 async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refusal>, Fault> {
     let (user, event) = (&reset.user, &reset.event);
     let at = event.at;

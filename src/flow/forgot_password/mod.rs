@@ -1,11 +1,11 @@
 //! Headless forgot password.
 //!
-//! ① The app names a user, by username or by any identifier. If their address has proven itself, a code is sent to it; if not, or if
-//! there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns
+//! ① The app names a user, by username or by any identifier. If their address is verified, a code is sent to it; if not, or
+//! if there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns
 //! the code with a new password: a try is spent and the code compared; then the password is checked
 //! against the policy and the history and hashed; then one write closes the challenge, sets the
-//! password, ends every session and queues the notice. A password that the policy refuses costs a
-//! try, and the code stays.
+//! password, ends every session and queues the notice. A password that the policy refuses uses up a
+//! try, and the code stays valid.
 //!
 //! Source: Headless Forgot Password Flow; Set Password Policies.
 
@@ -15,9 +15,8 @@ mod choose;
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 
-use super::Visit;
 use super::addressee::Named;
-use crate::app::{Admitted, App};
+use crate::app::{Admitted, App, Visit};
 use crate::refusal::Failure;
 use crate::settings::Api;
 use crate::verification::Purpose;
@@ -32,7 +31,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// Self-service resets of one user in 24 hours.
 const RESETS_PER_DAY: i64 = 5;
 
-/// What waits in the challenge: under which generation of the user's sessions the code was asked for.
+/// The payload of the challenge: the generation of the user's sessions when the code was requested.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     session_generation: i64,

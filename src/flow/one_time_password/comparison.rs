@@ -1,8 +1,7 @@
 //! The comparison of a code that comes back: a try is spent, the failures of the day and of the site
 //! are looked at, the code is compared, and a failure is counted, all in one write.
 
-use crate::app::App;
-use crate::flow::Visit;
+use crate::app::{App, Visit};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::store::{self, Transaction};

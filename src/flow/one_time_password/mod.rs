@@ -9,8 +9,7 @@ mod comparison;
 
 use vestibule_protocol::headless::VerificationMethod;
 
-use super::Visit;
-use crate::app::App;
+use crate::app::{App, Visit};
 use crate::captcha::{self, Verified};
 use crate::delivery::template::TemplateName;
 use crate::delivery::{self, Letter, Variables};

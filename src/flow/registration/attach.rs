@@ -10,10 +10,9 @@ use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
 
 use super::complete::{AMR, Proven, failed, give_up};
-use crate::app::App;
 use crate::app::handlers::Reach;
+use crate::app::{App, Visit};
 use crate::client::Client;
-use crate::flow::Visit;
 use crate::flow::authorization::{self, Checked, UnownedCode};
 use crate::flow::one_time_password;
 use crate::handler::HandlerError;

@@ -5,9 +5,8 @@ use vestibule_protocol::headless::VerificationMethod;
 
 use super::attach::attach;
 use super::draft::{Draft, default_profile};
-use crate::app::App;
 use crate::app::handlers::{Reach, shown_exception};
-use crate::flow::Visit;
+use crate::app::{App, Visit};
 use crate::flow::authorization::{self, Checked};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::handler::contract::Contract;

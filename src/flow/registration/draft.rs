@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::{InitRegistration, VerificationMethod};
 
-use crate::app::App;
-use crate::flow::Visit;
+use crate::app::{App, Visit};
 use crate::identity::email::EmailAddress;
 use crate::identity::password::Owner;
 use crate::identity::phone::PhoneNumber;

@@ -4,9 +4,8 @@ use vestibule_protocol::headless::{InitAnswer, InitRegistration, VerificationMet
 
 use super::draft::Draft;
 use crate::admission::Trust;
-use crate::app::{Admitted, App};
+use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
-use crate::flow::Visit;
 use crate::flow::one_time_password::{self, Order};
 use crate::hashing::SALT_BYTES;
 use crate::identity::password::Prepared;
