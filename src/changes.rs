@@ -59,23 +59,92 @@ pub fn apply<T: Serialize + DeserializeOwned>(
     serde_json::from_value(Value::Object(all)).map_err(written)
 }
 
+/// Checks a number.
+///
+/// # Errors
+/// It is out of range.
+pub fn check_range(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    let reason = format!("{value} is not between {low} and {high}");
+    Err(Invalid::new(key, reason))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<String>),
+    One(String),
+}
+
 /// Reads a list as a JSON array, or as text with one value per word.
 ///
 /// # Errors
-/// The value is neither.
-pub fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        Many(Vec<String>),
-        One(String),
-    }
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::Many(values) => values,
+/// The value is neither, or an item is not a `T`.
+pub fn words_or_list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: TryFrom<String, Error: std::fmt::Display>,
+    D: Deserializer<'de>,
+{
+    let items = match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(items) => items,
         OneOrMany::One(text) => text
             .split(|c: char| c.is_whitespace() || c == ',')
             .filter(|word| !word.is_empty())
             .map(str::to_owned)
             .collect(),
+    };
+    let parsed = items.into_iter().map(T::try_from);
+    parsed
+        .map(|item| item.map_err(serde::de::Error::custom))
+        .collect()
+}
+
+/// Reads a list as a JSON array, or as a text that is its only item.
+///
+/// # Errors
+/// The value is neither.
+pub fn text_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(items) => items,
+        OneOrMany::One(item) => vec![item],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_range_holds_its_two_ends_and_nothing_beyond() {
+        for (value, is_within) in [
+            (0, false),
+            (1, true),
+            (10, true),
+            (11, false),
+            (i64::MIN, false),
+        ] {
+            let checked = check_range("tries", value, 1, 10);
+            assert_eq!(checked.is_ok(), is_within, "{value}");
+        }
+        let refused = check_range("tries", 11, 1, 10).unwrap_err();
+        assert_eq!(refused.to_string(), "tries: 11 is not between 1 and 10");
+    }
+
+    #[test]
+    fn a_list_is_an_array_or_a_text_of_words_or_of_one_item() {
+        for (value, words, items) in [
+            (json!(["a b", "c"]), vec!["a b", "c"], vec!["a b", "c"]),
+            (json!("a b,c"), vec!["a", "b", "c"], vec!["a b,c"]),
+            (json!([]), vec![], vec![]),
+        ] {
+            assert_eq!(words_or_list::<String, _>(&value).unwrap(), words);
+            assert_eq!(text_or_list(&value).unwrap(), items);
+        }
+        assert!(words_or_list::<String, _>(&json!(7)).is_err());
+        assert!(text_or_list(&json!({"a": 1})).is_err());
+    }
 }

@@ -2,6 +2,8 @@
 //! them, `delivery` makes and sends them.
 
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::words;
 
 use crate::moment::Moment;
 
@@ -65,8 +67,8 @@ impl Suppression {
 pub struct QueuedMessage {
     /// Unique.
     pub id: String,
-    /// `email` or `sms`.
-    pub channel: &'static str,
+    /// By mail or by text message.
+    pub channel: VerificationMethod,
     /// Developer name of the template.
     pub template: String,
     /// `en` or `de`.
@@ -90,8 +92,8 @@ pub struct QueuedMessage {
 pub struct ClaimedMessage {
     /// Unique.
     pub id: String,
-    /// `email` or `sms`.
-    pub channel: String,
+    /// By mail or by text message.
+    pub channel: VerificationMethod,
     /// Developer name of the template.
     pub template: String,
     /// `en` or `de`.
@@ -138,6 +140,24 @@ pub enum Settlement {
     },
 }
 
+words! {
+    /// The status of a message.
+    pub enum MessageStatus {
+        /// No further try is made.
+        Abandoned = "abandoned",
+        /// Its code ended before it could be sent.
+        Expired = "expired",
+        /// It waits for a worker.
+        Queued = "queued",
+        /// A worker has claimed it.
+        Sending = "sending",
+        /// The relay or the gateway has accepted it.
+        Sent = "sent",
+        /// It was never to be sent.
+        Suppressed = "suppressed",
+    }
+}
+
 /// A message as an administrator sees it.
 #[derive(Clone, Debug)]
 pub struct MessageState {
@@ -147,8 +167,8 @@ pub struct MessageState {
     pub recipient: String,
     /// Developer name of the template.
     pub template: String,
-    /// `queued`, `sending`, `sent`, `abandoned`, `expired` or `suppressed`.
-    pub status: String,
+    /// Its status.
+    pub status: MessageStatus,
     /// Tries so far.
     pub attempts: i64,
     /// Why the last try failed.

@@ -34,9 +34,9 @@ pub fn is_sealed_text(text: &str) -> bool {
     text.starts_with(SEALED_PREFIX)
 }
 
-/// What a value is sealed for. The name enters the key derivation.
+/// Kinds of sealed values. The name of a kind is an input of the key derivation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum SealedKind {
     /// The secret key of a site's captcha verifier.
     CaptchaSecret,
     /// A consumer secret.
@@ -128,13 +128,13 @@ impl Keyring {
         &self.keys.check
     }
 
-    /// Seals `plain` for a purpose. `owner` (a row id) is bound to the result: it opens only there.
-    pub fn seal(&self, purpose: Purpose, owner: &str, plain: &[u8], entropy: &Entropy) -> Vec<u8> {
+    /// Seals `plain`, which is of `kind`. `owner` (a row id) is bound to the result: it opens only there.
+    pub fn seal(&self, kind: SealedKind, owner: &str, plain: &[u8], entropy: &Entropy) -> Vec<u8> {
         let nonce = entropy.bytes::<NONCE_LEN>();
         let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         let mut body = plain.to_vec();
-        self.key(purpose)
+        self.key(kind)
             .seal_in_place_append_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(owner.as_bytes()),
@@ -145,23 +145,22 @@ impl Keyring {
         sealed
     }
 
-    /// Opens what [`Keyring::seal`] made for the same purpose and owner.
+    /// Opens what [`Keyring::seal`] made for the same kind and owner.
     ///
     /// # Faults
     /// The bytes were changed, belong to another row, or were sealed under another master key.
     pub fn open(
         &self,
-        purpose: Purpose,
+        kind: SealedKind,
         owner: &str,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let fault =
-            || Fault::described("opening a sealed value", format!("{purpose:?} of {owner}"));
+        let fault = || Fault::described("opening a sealed value", format!("{kind:?} of {owner}"));
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN).ok_or_else(fault)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| fault())?;
         let mut body = Zeroizing::new(body.to_vec());
         let plain_length = self
-            .key(purpose)
+            .key(kind)
             .open_in_place(nonce, Aad::from(owner.as_bytes()), &mut body)
             .map_err(|_| fault())?
             .len();
@@ -172,12 +171,12 @@ impl Keyring {
     /// [`Keyring::seal`] as text, for a bag of settings; it says of itself that it is sealed.
     pub fn seal_text(
         &self,
-        purpose: Purpose,
+        kind: SealedKind,
         owner: &str,
         plain: &str,
         entropy: &Entropy,
     ) -> String {
-        let sealed = self.seal(purpose, owner, plain.as_bytes(), entropy);
+        let sealed = self.seal(kind, owner, plain.as_bytes(), entropy);
         format!("{SEALED_PREFIX}{}", STANDARD.encode(sealed))
     }
 
@@ -185,11 +184,11 @@ impl Keyring {
     ///
     /// # Faults
     /// As of [`Keyring::open`].
-    pub fn open_text(&self, purpose: Purpose, owner: &str, text: &str) -> Result<Secret, Fault> {
+    pub fn open_text(&self, kind: SealedKind, owner: &str, text: &str) -> Result<Secret, Fault> {
         let sealed = text.strip_prefix(SEALED_PREFIX).unwrap_or_default();
-        let plain = self.open(purpose, owner, &STANDARD.decode(sealed).unwrap_or_default())?;
+        let plain = self.open(kind, owner, &STANDARD.decode(sealed).unwrap_or_default())?;
         let text = std::str::from_utf8(&plain)
-            .map_err(|_| Fault::described("opening a sealed value", format!("{purpose:?}")))?;
+            .map_err(|_| Fault::described("opening a sealed value", format!("{kind:?}")))?;
         Ok(Secret::from(text.to_owned()))
     }
 
@@ -266,14 +265,14 @@ impl Keyring {
         format!("?{hex}")
     }
 
-    fn key(&self, purpose: Purpose) -> &LessSafeKey {
-        match purpose {
-            Purpose::CaptchaSecret => &self.keys.captcha_secret,
-            Purpose::ClientSecret => &self.keys.client_secret,
-            Purpose::HandlerCall => &self.keys.handler_call,
-            Purpose::HandlerSecret => &self.keys.handler_secret,
-            Purpose::OutboxMessage => &self.keys.outbox_message,
-            Purpose::SigningKey => &self.keys.signing_key,
+    fn key(&self, kind: SealedKind) -> &LessSafeKey {
+        match kind {
+            SealedKind::CaptchaSecret => &self.keys.captcha_secret,
+            SealedKind::ClientSecret => &self.keys.client_secret,
+            SealedKind::HandlerCall => &self.keys.handler_call,
+            SealedKind::HandlerSecret => &self.keys.handler_secret,
+            SealedKind::OutboxMessage => &self.keys.outbox_message,
+            SealedKind::SigningKey => &self.keys.signing_key,
         }
     }
 }
@@ -308,38 +307,38 @@ mod tests {
     }
 
     #[test]
-    fn a_sealed_value_opens_for_its_purpose_owner_and_key_only() {
-        let sealed = keyring(1).seal(Purpose::ClientSecret, "row1", b"secret", &Entropy::Os);
+    fn a_sealed_value_opens_for_its_kind_owner_and_key_only() {
+        let sealed = keyring(1).seal(SealedKind::ClientSecret, "row1", b"secret", &Entropy::Os);
         assert!(!sealed.windows(6).any(|window| window == b"secret"));
         let opened = keyring(1)
-            .open(Purpose::ClientSecret, "row1", &sealed)
+            .open(SealedKind::ClientSecret, "row1", &sealed)
             .unwrap();
         assert_eq!(opened.as_slice(), b"secret");
         assert!(
             keyring(1)
-                .open(Purpose::SigningKey, "row1", &sealed)
+                .open(SealedKind::SigningKey, "row1", &sealed)
                 .is_err()
         );
         assert!(
             keyring(1)
-                .open(Purpose::ClientSecret, "row2", &sealed)
+                .open(SealedKind::ClientSecret, "row2", &sealed)
                 .is_err()
         );
         assert!(
             keyring(2)
-                .open(Purpose::ClientSecret, "row1", &sealed)
+                .open(SealedKind::ClientSecret, "row1", &sealed)
                 .is_err()
         );
         let mut flipped = sealed.clone();
         flipped[20] ^= 1;
         assert!(
             keyring(1)
-                .open(Purpose::ClientSecret, "row1", &flipped)
+                .open(SealedKind::ClientSecret, "row1", &flipped)
                 .is_err()
         );
         assert!(
             keyring(1)
-                .open(Purpose::ClientSecret, "row1", &sealed[..5])
+                .open(SealedKind::ClientSecret, "row1", &sealed[..5])
                 .is_err()
         );
     }

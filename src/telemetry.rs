@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-use crate::config::LogConfig;
+use crate::config::{LogConfig, LogFormat};
 
 /// Starts the log on standard error.
 ///
@@ -19,12 +19,12 @@ pub fn start(log: &LogConfig) -> Result<(), String> {
         filter = filter.add_directive(directive.parse().expect("a directive of ours parses"));
     }
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match log.format.as_str() {
-        "pretty" => {
+    let started = match log.format {
+        LogFormat::Pretty => {
             let is_terminal = std::io::stderr().is_terminal();
             builder.with_target(false).with_ansi(is_terminal).try_init()
         }
-        _ => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     started.map_err(|error| error.to_string())
 }

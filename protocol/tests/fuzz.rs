@@ -82,12 +82,12 @@ fn the_body_of_a_login_or_a_reset_is_read_whole_or_refused() {
                 })
             };
             if let Ok(login) = InitPasswordlessLogin::parse(input) {
-                assert!(is_named(&login.username, &login.login_hint));
+                assert!(is_named(&login.user.username, &login.user.login_hint));
             }
             let is_second = ForgotPassword::is_second_phase(input);
             match ForgotPassword::parse(input) {
                 Ok(reset) => {
-                    assert!(is_named(&reset.username, &reset.login_hint));
+                    assert!(is_named(&reset.user.username, &reset.user.login_hint));
                     let chooses = matches!(reset.phase, ForgotPasswordPhase::Choose { .. });
                     assert_eq!(chooses, is_second, "both ways to determine the phase agree");
                 }

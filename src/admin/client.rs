@@ -11,7 +11,7 @@ use crate::changes::Invalid;
 use crate::client::Policies;
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::sealing::Purpose;
+use crate::sealing::SealedKind;
 pub use crate::store::client::SealedClient;
 use crate::store::{self, AdminTransaction, Change, Transaction};
 use crate::token::{mint_client_id, mint_client_secret};
@@ -130,7 +130,7 @@ impl NewSecret {
     fn mint(admin: &Admin<'_>, client_id: &str) -> (NewSecret, Secret) {
         let minted = mint_client_secret(admin.entropy);
         let plain = minted.text.expose().as_bytes();
-        let purpose = Purpose::ClientSecret;
+        let purpose = SealedKind::ClientSecret;
         let sealed = admin.keyring.seal(purpose, client_id, plain, admin.entropy);
         let secret = NewSecret {
             hash: minted.hash,

@@ -10,6 +10,7 @@ use super::{Admin, AdminFailure, AdminRefusal, find as find_named, form};
 use crate::app::handlers::{open_record, script_name};
 use crate::audit::{AuditEntry, AuditObject, ObjectKind};
 use crate::changes::Invalid;
+use crate::contract::HandlerKind;
 use crate::handler::HANDLER_PREFIX;
 use crate::handler::body::Body;
 use crate::handler::contract::Contract;
@@ -18,8 +19,8 @@ use crate::handler::script::{Program, ScriptEngine};
 use crate::moment::{BASE62, Moment};
 use crate::outbound::{check_allowed_host, check_url};
 use crate::refusal::Fault;
-use crate::sealing::Purpose;
-use crate::settings::BUILT_IN;
+use crate::sealing::SealedKind;
+use crate::settings::HandlerChoice;
 pub use crate::store::handler::{Handler, HandlerVersion};
 pub use crate::store::handler_call::{Filter, HandlerCall};
 use crate::store::{self, AdminTransaction, Change, Transaction};
@@ -177,8 +178,8 @@ pub async fn create(
     };
     let handler = Handler {
         name: request.name,
-        contract: contract.as_str().to_owned(),
-        kind: body.kind().to_owned(),
+        contract,
+        kind: body.kind(),
         version: 1,
         secret_sealed: secret.as_ref().map(|secret| seal(admin, &id, secret)),
         created_at: admin.at,
@@ -222,7 +223,7 @@ pub async fn set(
     let handler = load(admin, &request.name).await?;
     if let Some(script) = &request.script {
         let program = compile(engine, script).await?;
-        contract_of(&program, Contract::parse(&handler.contract))?;
+        contract_of(&program, Some(handler.contract))?;
     }
     let secret = request.secret.map(checked_secret).transpose()?;
     let next = NextVersion {
@@ -289,7 +290,7 @@ async fn write_next(
 impl NextVersion {
     /// The next body of a handler, after its current one, which may be unreadable.
     fn body(&self, handler: &Handler, current: Option<Body>) -> Result<Body, AdminRefusal> {
-        let is_script = handler.kind == "script";
+        let is_script = handler.kind == HandlerKind::Script;
         let is_for_other_kind = if is_script {
             self.url.is_some() || self.sealed.is_some()
         } else {
@@ -505,7 +506,7 @@ pub async fn compile_version(
 pub fn check_name(name: &str) -> Result<(), Invalid> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if name == BUILT_IN {
+    if HandlerChoice::is_reserved(name) {
         let reason = format!("{name:?} is the name of the built-in handlers");
         return Err(Invalid::new("name", reason));
     }
@@ -555,7 +556,7 @@ fn seal(admin: &Admin<'_>, id: &str, secret: &Secret) -> Vec<u8> {
     let plain = secret.expose().as_bytes();
     admin
         .keyring
-        .seal(Purpose::HandlerSecret, id, plain, admin.entropy)
+        .seal(SealedKind::HandlerSecret, id, plain, admin.entropy)
 }
 
 fn new_version(handler: &Handler, number: i64, body: &Body, at: Moment) -> HandlerVersion {

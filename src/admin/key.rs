@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::audit::{Actor, AuditEntry, AuditObject, AuditSource, ObjectKind};
 use crate::moment::Moment;
 use crate::refusal::{Fault, FaultKind};
-use crate::sealing::Purpose;
+use crate::sealing::SealedKind;
 use crate::store::signing_key::SealedKey;
 use crate::store::{self, AdminTransaction, Change};
 use crate::token::{KeyRecord, KeyRules, KeyState, KeyStep, SigningKey, key_life};
@@ -168,7 +168,9 @@ async fn make(admin: &Admin<'_>, algorithm: Algorithm) -> Result<SealedKey, Faul
         .await
         .map_err(|error| Fault::new("making a signing key", error))??;
     let (id, entropy) = (&key.record.id, admin.entropy);
-    let sealed = admin.keyring.seal(Purpose::SigningKey, id, &pkcs8, entropy);
+    let sealed = admin
+        .keyring
+        .seal(SealedKind::SigningKey, id, &pkcs8, entropy);
     let record = KeyRecord {
         state: KeyState::Next,
         activated_at: None,

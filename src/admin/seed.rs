@@ -13,12 +13,13 @@ use super::site::{self, CreateSite, NewSite, UpdateSite};
 use super::{Admin, AdminFailure, form, key, profile, user};
 use crate::algorithm::Algorithm;
 use crate::audit::{AuditEntry, AuditObject, ObjectKind};
+use crate::captcha_provider::CaptchaProvider;
 use crate::client::Policies;
 use crate::identity::password::PasswordPolicy;
 use crate::identity::{Attributes, Profile, User, UserType, prefix};
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::sealing::Purpose;
+use crate::sealing::SealedKind;
 use crate::settings::Settings;
 use crate::store::signing_key::SealedKey;
 use crate::store::{self, AdminTransaction, Change};
@@ -126,7 +127,9 @@ fn signing_keys(admin: &Admin<'_>) -> Result<Vec<SealedKey>, Fault> {
         let (key, pkcs8) = SigningKey::generate(algorithm, admin.at)?;
         let (id, entropy) = (&key.record.id, admin.entropy);
         Ok(SealedKey {
-            sealed: admin.keyring.seal(Purpose::SigningKey, id, &pkcs8, entropy),
+            sealed: admin
+                .keyring
+                .seal(SealedKind::SigningKey, id, &pkcs8, entropy),
             record: key.record,
         })
     };
@@ -306,7 +309,7 @@ fn public_settings(every_flow: Settings) -> Settings {
         is_recaptcha_required_rgstr: true,
         is_recaptcha_required_pwdless_login: true,
         is_recaptcha_required_forgot_pwd: true,
-        recaptcha_provider: String::from("test"),
+        recaptcha_provider: CaptchaProvider::Test,
         cors_allowed_origins: ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]
             .map(String::from)
             .to_vec(),

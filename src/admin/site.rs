@@ -10,7 +10,7 @@ use crate::changes::Invalid;
 use crate::identity::prefix;
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::sealing::{Purpose, is_sealed_text};
+use crate::sealing::{SealedKind, is_sealed_text};
 use crate::settings::{Settings, Site, check_base_url};
 use crate::store::{self, AdminTransaction, Change, Transaction};
 
@@ -250,16 +250,15 @@ async fn changed(
     settings.check_handlers(|name| {
         let mut all = handlers.iter();
         let found = all.find(|handler| handler.name == name);
-        found.map(|handler| handler.contract.clone())
+        found.map(|handler| handler.contract)
     })?;
     check_default_profile(&settings)?;
     Ok(settings)
 }
 
 fn check_default_profile(settings: &Settings) -> Result<(), Invalid> {
-    let members = &settings.member_profiles;
     match &settings.registration_user_default_profile {
-        Some(default) if !members.is_empty() && !members.contains(default) => Err(Invalid::new(
+        Some(default) if !settings.admits(default) => Err(Invalid::new(
             "memberProfiles",
             "the default profile of registrations must be a member of the site",
         )),
@@ -274,11 +273,9 @@ fn sealed(admin: &Admin<'_>, changes: Map<String, Value>) -> Result<Map<String, 
     let Some(Value::String(secret)) = changes.get_mut(CAPTCHA_SECRET_OWNER) else {
         return Ok(changes);
     };
-    let purpose = Purpose::CaptchaSecret;
+    let kind = SealedKind::CaptchaSecret;
     if is_sealed_text(secret) {
-        let opened = admin
-            .keyring
-            .open_text(purpose, CAPTCHA_SECRET_OWNER, secret);
+        let opened = admin.keyring.open_text(kind, CAPTCHA_SECRET_OWNER, secret);
         opened.map_err(|_| {
             let reason = "this sealed value does not open under this installation's master key; \
                           give the secret itself";
@@ -288,7 +285,7 @@ fn sealed(admin: &Admin<'_>, changes: Map<String, Value>) -> Result<Map<String, 
         let entropy = admin.entropy;
         *secret = admin
             .keyring
-            .seal_text(purpose, CAPTCHA_SECRET_OWNER, secret, entropy);
+            .seal_text(kind, CAPTCHA_SECRET_OWNER, secret, entropy);
     }
     Ok(changes)
 }

@@ -1,6 +1,7 @@
 //! Mail templates of administrators. Built-in templates cannot be changed.
 
 use serde_json::{Value, json};
+use vestibule_protocol::purpose::Purpose;
 
 use super::{Admin, AdminFailure, AdminRefusal, find as find_named};
 use crate::audit::{AuditEntry, AuditObject, ObjectKind};
@@ -9,7 +10,7 @@ use crate::delivery::template::Templates;
 use crate::moment::Moment;
 use crate::outgoing::{MessageState, QueuedMessage};
 use crate::refusal::Fault;
-use crate::settings::{Template, TemplateFlow};
+use crate::settings::Template;
 use crate::store::{self, AdminTransaction, Change, Transaction};
 
 const KIND: ObjectKind = ObjectKind::Template;
@@ -18,7 +19,7 @@ const KIND: ObjectKind = ObjectKind::Template;
 #[derive(Clone, Debug, Default)]
 pub struct TemplateParts {
     /// The flow that its words belong to; it never changes.
-    pub flow: Option<TemplateFlow>,
+    pub flow: Option<Purpose>,
     /// The language of its words.
     pub language: Option<String>,
     /// Source of the subject.
@@ -203,7 +204,7 @@ fn check(template: &Template) -> Result<(), Invalid> {
 }
 
 fn named(templates: Vec<Template>, name: &str) -> Result<Template, AdminRefusal> {
-    if TemplateFlow::of_built_in(name).is_some() {
+    if Purpose::of_built_in_template(name).is_some() {
         let reason = format!("{name:?} is built in: it can only be previewed and sent");
         return Err(AdminRefusal::invalid("name", reason));
     }

@@ -21,7 +21,7 @@ use crate::identity::{Attributes, Profile, User, prefix};
 use crate::moment::Moment;
 use crate::outgoing::QueuedMessage;
 use crate::refusal::{Fault, FaultKind};
-use crate::settings::is_name;
+use crate::settings::{Site, is_name};
 use crate::store::audit::RecordedEvent;
 use crate::store::credential::Credential;
 use crate::store::{self, AdminTransaction, Change, Transaction};
@@ -447,10 +447,9 @@ async fn hash(
 /// are a member of. A running server sends it.
 async fn notice(admin: &Admin<'_>, user: &User) -> Result<Option<QueuedMessage>, Fault> {
     let sites = site::list(admin).await?;
-    let site = sites.iter().find(|site| {
-        let members = &site.settings.member_profiles;
-        site.activated_at.is_some() && (members.is_empty() || members.contains(&user.profile_id))
-    });
+    let is_theirs =
+        |site: &&Site| site.activated_at.is_some() && site.settings.admits(&user.profile_id);
+    let site = sites.iter().find(is_theirs);
     let (Some(site), Some(_)) = (site, user.email_verified_at) else {
         return Ok(None);
     };

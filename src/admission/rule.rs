@@ -1,39 +1,25 @@
 //! The rules of the rate limiter as data: which requests are limited, by which key, and to what rate.
 
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::words;
 
-/// What a request asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Surface {
-    /// In a rule: all of the others, in one bucket.
-    Any,
-    /// A guest's login.
-    Guest,
-    /// A one-time password: the init endpoints, and the first phase of a password reset.
-    Init,
-    /// A login with a username and a password.
-    Login,
-    /// A login with a one-time password, at authorize.
-    Redeem,
-    /// The second phase of a password reset: a one-time password with a new password.
-    Reset,
-    /// Tokens.
-    Token,
-}
-
-impl Surface {
-    /// Its name in the config and in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Surface::Any => "any",
-            Surface::Guest => "guest",
-            Surface::Init => "init",
-            Surface::Login => "login",
-            Surface::Redeem => "redeem",
-            Surface::Reset => "reset",
-            Surface::Token => "token",
-        }
+words! {
+    /// What a request is about to do; the word stands in the config and in metrics.
+    pub enum Surface {
+        /// In a rule: each of the others, in one bucket.
+        Any = "any",
+        /// It comes as a guest.
+        Guest = "guest",
+        /// It asks for a code: the init endpoints, and the first step of a forgotten password.
+        Init = "init",
+        /// It presents a username and a password.
+        Login = "login",
+        /// It presents a code at authorize.
+        Redeem = "redeem",
+        /// It presents a code with a new password.
+        Reset = "reset",
+        /// It asks for tokens.
+        Token = "token",
     }
 }
 

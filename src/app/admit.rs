@@ -5,8 +5,8 @@ use vestibule_protocol::secret::Secret;
 
 use super::{App, Visit};
 use crate::admission::{CheckedCaller, Trust};
-use crate::captcha::{CaptchaCheck, Provider, Verified};
-use crate::refusal::{Failure, Fault};
+use crate::captcha::{CaptchaCheck, Verified};
+use crate::refusal::Failure;
 
 /// A caller that may use an API.
 #[derive(Debug)]
@@ -49,12 +49,9 @@ impl App {
 
     async fn verify(&self, visit: &Visit, proof: &CaptchaProof) -> Result<Verified, Failure> {
         let settings = &visit.site.site.settings;
-        let provider = Provider::parse(&settings.recaptcha_provider).ok_or_else(|| {
-            Fault::described("verifying a captcha", "the site names no verifier".into())
-        })?;
         let none = Secret::from(String::new());
         let check = CaptchaCheck {
-            provider,
+            provider: settings.recaptcha_provider,
             secret: visit.site.recaptcha_secret.as_ref().unwrap_or(&none),
             score_threshold: settings.recaptcha_score_threshold,
             hostnames: &settings.recaptcha_hostnames,

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use vestibule_protocol::auth_configuration::AuthConfiguration;
 use vestibule_protocol::identifier::RecordId;
 use vestibule_protocol::metadata::{Offer, ProviderMetadata};
+use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
 use super::handlers::{self, LoadedHandler, LoadedHandlers};
@@ -21,8 +22,8 @@ use crate::delivery::template::{CustomTemplate, Templates};
 use crate::handler::script::ScriptEngine;
 use crate::identity::{Profile, prefix};
 use crate::refusal::{Fault, Refusal};
-use crate::sealing::{Keyring, Purpose, sha256};
-use crate::settings::{self, Choice, Settings, Site, Template, TemplateFlow};
+use crate::sealing::{Keyring, SealedKind, sha256};
+use crate::settings::{self, Choice, Settings, Site, Template};
 use crate::store::{self, Store};
 use crate::token::KeySet;
 
@@ -118,7 +119,7 @@ pub struct Directory {
 
 /// A mail template of an administrator's own, ready to use.
 struct OwnTemplate {
-    flow: TemplateFlow,
+    flow: Purpose,
     /// None when this version refuses what another one has saved.
     compiled: Option<Arc<CustomTemplate>>,
 }
@@ -260,7 +261,7 @@ impl Directory {
     pub fn choose_template(
         &self,
         settings: &Settings,
-        flow: TemplateFlow,
+        flow: Purpose,
         named: Option<&str>,
     ) -> Result<Choice, Refusal> {
         settings::choose(settings, flow, named, |name| {
@@ -269,7 +270,7 @@ impl Directory {
     }
 
     /// An administrator's own template for the mails of a flow; none if there is no usable one of this name.
-    pub fn template(&self, name: &str, flow: TemplateFlow) -> Option<Arc<CustomTemplate>> {
+    pub fn template(&self, name: &str, flow: Purpose) -> Option<Arc<CustomTemplate>> {
         let template = self.templates.get(name);
         template
             .filter(|template| template.flow == flow)
@@ -328,7 +329,7 @@ impl OwnTemplate {
 impl SiteEntry {
     /// A secret that does not open is this site's trouble and no other's (threat CAP-14).
     fn open(site: Site, org_id: &str, keyring: &Keyring) -> SiteEntry {
-        let open = |text| keyring.open_text(Purpose::CaptchaSecret, CAPTCHA_SECRET_OWNER, text);
+        let open = |text| keyring.open_text(SealedKind::CaptchaSecret, CAPTCHA_SECRET_OWNER, text);
         let recaptcha_secret = match site.settings.recaptcha_secret_key.as_deref().map(open) {
             None => None,
             Some(Ok(secret)) => Some(secret),

@@ -1,9 +1,9 @@
 //! User discovery: which user a `login_hint` means.
 //!
-//! The site's settings say who reads it: the built-in discovery, by strategies in their order, or a
-//! handler of the customer's own. Exactly one user goes on; none or several are nobody. What a
-//! handler answers is looked up again here, and whether the user may come in, by a channel that has
-//! proven itself, is asked by the flow as of any other (design: a handler answers, the flow acts).
+//! The settings of the site decide who resolves it: the built-in discovery, by strategies in their order, or a custom
+//! handler. Exactly one user is accepted; none or several count as none. The user that a handler returns is looked up
+//! again here. Whether the user may log in, by a verified channel, is checked by the flow (design: a handler answers,
+//! the flow acts).
 //!
 //! Source: HeadlessUserDiscoveryHandler Interface.
 
@@ -22,16 +22,16 @@ use crate::identity::external_identifier::value_key;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::refusal::Fault;
-use crate::settings::{BUILT_IN, Settings, Strategy};
+use crate::settings::{HandlerChoice, Settings, Strategy};
 use crate::store::{self, Transaction};
 
 /// As many users as are looked at to find out that a hint means more than one of them.
 const USERS_MAX: i64 = 20;
 
-/// As much of a handler's message as an app is told, in characters.
+/// Longest part of the message of a handler that an app gets, in characters.
 const MESSAGE_LENGTH_MAX: usize = 500;
 
-/// An identifier that the business knows, and what came along with it.
+/// The value of a `login_hint`, with the custom data of the request.
 #[derive(Clone, Copy)]
 pub struct Hint<'h> {
     /// `login_hint`, as sent.
@@ -40,20 +40,20 @@ pub struct Hint<'h> {
     pub customdata: Option<&'h Map<String, Value>>,
 }
 
-/// What came of a discovery.
+/// The result of a discovery.
 #[derive(Default)]
 pub struct Discovered {
-    /// The one user who is meant.
+    /// The one user that the hint names.
     pub user: Option<User>,
-    /// What the handler would have the app told; for sites that show it.
+    /// The message of the handler for the app; for sites that show it.
     pub message: Option<String>,
 }
 
 impl App {
-    /// Finds the user whom a hint means. Whoever is found is a person's user; all else about them is
-    /// still to be asked.
+    /// Finds the user that a hint names. The result is never an integration user; everything else is checked by the
+    /// flow.
     ///
-    /// A handler that fails has found nobody: the failure is in its record and in the log.
+    /// A handler that fails finds no user: the failure is in its record and in the log.
     ///
     /// # Faults
     /// The database is away.
@@ -64,9 +64,13 @@ impl App {
         action: VerificationAction,
     ) -> Result<Discovered, Fault> {
         let settings = &visit.site.site.settings;
-        let discovered = match settings.headless_discovery_handler.as_deref() {
-            Some(BUILT_IN) => self.discover_built_in(settings, hint.login_hint).await?,
-            Some(handler) => self.ask_discovery(visit, handler, hint, action).await?,
+        let discovered = match &settings.headless_discovery_handler {
+            Some(HandlerChoice::BuiltIn) => {
+                self.discover_built_in(settings, hint.login_hint).await?
+            }
+            Some(HandlerChoice::Named(handler)) => {
+                self.ask_discovery(visit, handler, hint, action).await?
+            }
             None => Discovered::default(),
         };
         Ok(Discovered {
@@ -75,7 +79,7 @@ impl App {
         })
     }
 
-    /// Asks a handler of the customer's own. The user whom it names is one that its *Run As* user may see.
+    /// Calls a custom handler. The user that it names must be one that its *Run As* user may see.
     async fn ask_discovery(
         &self,
         visit: &Visit,
@@ -137,7 +141,7 @@ impl App {
         settings: &Settings,
         login_hint: &str,
     ) -> Result<Discovered, Fault> {
-        for strategy in settings.discovery_strategies() {
+        for strategy in &settings.headless_discovery_strategies {
             let Some(sought) = Sought::new(strategy, settings, login_hint) else {
                 continue;
             };
@@ -170,7 +174,7 @@ impl App {
     }
 }
 
-/// A handler's words as they may stand in an answer.
+/// The message of a handler as it may appear in a response.
 fn shown(message: String) -> String {
     let is_printable = |c: &char| !c.is_control();
     message
@@ -191,10 +195,10 @@ enum Sought {
 
 impl Sought {
     /// Nothing when the hint cannot be what the strategy looks for.
-    fn new(strategy: Strategy, settings: &Settings, login_hint: &str) -> Option<Sought> {
+    fn new(strategy: &Strategy, settings: &Settings, login_hint: &str) -> Option<Sought> {
         Some(match strategy {
-            Strategy::Attribute(name) => Sought::Attribute(name, value_key(login_hint)?),
-            Strategy::Identifier(kind) => Sought::Identifier(kind, value_key(login_hint)?),
+            Strategy::Attribute(name) => Sought::Attribute(name.clone(), value_key(login_hint)?),
+            Strategy::Identifier(kind) => Sought::Identifier(kind.clone(), value_key(login_hint)?),
             Strategy::Username => {
                 Sought::Username(Username::parse(login_hint.trim()).ok()?.key().to_owned())
             }
@@ -208,11 +212,9 @@ impl Sought {
         })
     }
 
-    /// Whether a user who was found is one who may be meant: somebody at this site who is in use.
+    /// Whether a user that was found can be the one: a person, a member of the site, and not disabled.
     fn is_meant(user: &User, settings: &Settings) -> bool {
-        let is_member = settings.member_profiles.is_empty()
-            || settings.member_profiles.contains(&user.profile_id);
-        is_member && !user.is_integration && user.disabled_at.is_none()
+        settings.admits(&user.profile_id) && !user.is_integration && user.disabled_at.is_none()
     }
 }
 

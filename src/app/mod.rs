@@ -13,6 +13,7 @@ mod discovery;
 mod gateways;
 mod guessing;
 pub mod handlers;
+mod passwords;
 mod request_attributes;
 mod visit;
 
@@ -22,9 +23,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::identifier::RecordId;
+use vestibule_protocol::purpose::Purpose;
 
 use crate::admission::RateLimiter;
-use crate::captcha::Provider;
+use crate::captcha::CaptchaProvider;
 use crate::captcha::verifier::Captcha;
 use crate::config::OtpConfig;
 use crate::delivery::Channels;
@@ -40,7 +42,7 @@ use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::{self, Store};
 use crate::token::KeyRules;
-use crate::verification::{OtpRules, Purpose};
+use crate::verification::OtpRules;
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, Holder};
 pub use admit::Admitted;
@@ -164,11 +166,7 @@ impl App {
 
     /// The numbers of the codes of a purpose.
     pub fn otp_rules(&self, purpose: Purpose) -> &OtpRules {
-        match purpose {
-            Purpose::ForgotPassword => &self.otp.forgot_password,
-            Purpose::PasswordlessLogin => &self.otp.passwordless_login,
-            Purpose::Registration => &self.otp.registration,
-        }
+        self.otp.rules(purpose)
     }
 
     /// Whether a site's messages can be sent that way at all: there is a gateway or, for the text messages of a site that
@@ -193,8 +191,7 @@ impl App {
 fn warn_of_test_captcha(captcha: &Captcha, directory: &Directory) {
     for entry in directory.sites() {
         let site = &entry.site;
-        let provider = Provider::parse(&site.settings.recaptcha_provider);
-        if provider == Some(Provider::Test) && !captcha.is_test_allowed() {
+        if site.settings.recaptcha_provider == CaptchaProvider::Test && !captcha.is_test_allowed() {
             tracing::warn!(
                 site = site.name,
                 "recaptchaProvider is test, which only `vestibule dev` answers: every captcha is refused"

@@ -1,4 +1,4 @@
-//! The provider `test`: tokens that say themselves what comes of them, for work without a browser.
+//! The provider `test`: tokens that name their outcome, for work without a browser.
 //!
 //! | token | outcome |
 //! |---|---|

@@ -1,9 +1,8 @@
-//! Captcha: whether a person is there, as reCAPTCHA and its like can tell.
+//! Captcha: whether the caller is a person, as reCAPTCHA and similar services judge it.
 //!
-//! Owns what a site asks of a proof ([`CaptchaCheck`]), which verifiers there are ([`Provider`]) and how
-//! their answers are judged. [`verifier`] makes the call. When a proof is wanted at all is `admission`'s
-//! to say, and that no token passes twice is the store's: a flow spends what [`Verified`] names in its
-//! own write.
+//! Owns what a site requires of a captcha token ([`CaptchaCheck`]), which verifiers there are ([`CaptchaProvider`])
+//! and how their responses are judged. [`verifier`] makes the call. `admission` decides when a token is required, and
+//! the store that none is accepted twice: a flow spends what [`Verified`] names in its last write.
 //!
 //! Follows Headless Forgot Password Flow (`recaptcha`, `recaptchaevent`, `recaptcha_response`), and the
 //! verifiers' own pages: reCAPTCHA "Verifying the user's response" and "Create an assessment", hCaptcha
@@ -19,79 +18,34 @@ use serde_json::json;
 use vestibule_protocol::headless::CaptchaProof;
 use vestibule_protocol::secret::Secret;
 
+pub use crate::captcha_provider::CaptchaProvider;
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 
-/// Who verifies: the setting `recaptchaProvider`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Provider {
-    /// `google_enterprise`: the assessments API.
-    GoogleEnterprise,
-    /// `google_v2`: success alone decides.
-    GoogleV2,
-    /// `google_v3`: success and a score.
-    GoogleV3,
-    /// `hcaptcha`: siteverify; its enterprise plan adds a score.
-    Hcaptcha,
-    /// `test`: nobody, by fixed tokens; in `vestibule dev` only.
-    Test,
-    /// `turnstile`: siteverify; success alone decides.
-    Turnstile,
-}
-
-impl Provider {
-    /// All of them.
-    pub const ALL: [Provider; 6] = [
-        Provider::GoogleEnterprise,
-        Provider::GoogleV2,
-        Provider::GoogleV3,
-        Provider::Hcaptcha,
-        Provider::Test,
-        Provider::Turnstile,
-    ];
-
-    /// Reads the setting's value.
-    pub fn parse(text: &str) -> Option<Provider> {
-        Provider::ALL
-            .into_iter()
-            .find(|provider| provider.as_str() == text)
-    }
-
-    /// The setting's value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Provider::GoogleEnterprise => "google_enterprise",
-            Provider::GoogleV2 => "google_v2",
-            Provider::GoogleV3 => "google_v3",
-            Provider::Hcaptcha => "hcaptcha",
-            Provider::Test => "test",
-            Provider::Turnstile => "turnstile",
-        }
-    }
-
+impl CaptchaProvider {
     /// Whether its answers say which action the user took.
     fn tells_action(self) -> bool {
         match self {
-            Provider::GoogleEnterprise | Provider::GoogleV3 => true,
-            Provider::Test | Provider::Turnstile => true,
-            Provider::GoogleV2 | Provider::Hcaptcha => false,
+            CaptchaProvider::GoogleEnterprise | CaptchaProvider::GoogleV3 => true,
+            CaptchaProvider::Test | CaptchaProvider::Turnstile => true,
+            CaptchaProvider::GoogleV2 | CaptchaProvider::Hcaptcha => false,
         }
     }
 
     /// How old a solved challenge may be. It is the verifiers' own limit, kept here as well.
     fn age_seconds_max(self) -> i64 {
         match self {
-            Provider::Turnstile => 300,
+            CaptchaProvider::Turnstile => 300,
             _ => 120,
         }
     }
 }
 
-/// A proof, and what the site asks of it.
+/// A captcha token or event, and what the site requires of it.
 #[derive(Debug)]
 pub struct CaptchaCheck<'a> {
     /// Who verifies.
-    pub provider: Provider,
+    pub provider: CaptchaProvider,
     /// The secret key of siteverify, or the API key of the assessments API.
     pub secret: &'a Secret,
     /// The lowest score that passes, between 0.5 and 1; of interest where answers hold a score.
@@ -112,7 +66,7 @@ pub struct CaptchaCheck<'a> {
 }
 
 impl CaptchaCheck<'_> {
-    /// The server's word about the action wins over the caller's.
+    /// The action that the site expects; without one, the action that the caller expects.
     fn wanted_action(&self) -> Option<&str> {
         self.expected_action.or(match self.proof {
             CaptchaProof::Event(event) => event.expected_action.as_deref(),
@@ -120,8 +74,7 @@ impl CaptchaCheck<'_> {
         })
     }
 
-    /// Refuses an event that was made for another key or project than the site's, before anybody is
-    /// asked.
+    /// Refuses an event for another key or project than those of the site, before the verifier is called.
     ///
     /// # Refusals
     /// `RecaptchaInvalid`.
@@ -137,7 +90,7 @@ impl CaptchaCheck<'_> {
     }
 }
 
-/// A proof that was believed. It is worth nothing until the flow's own write has spent it.
+/// A token that the verifier has accepted. The last write of the flow spends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// SHA-256 of the token, which may be spent once in the installation; none for a fixed token of

@@ -1,9 +1,9 @@
-//! The verifier: asks whoever a site trusts about a proof, and fails closed.
+//! The call of the verifier that a site has chosen; without its response nothing is accepted.
 //!
-//! Whatever keeps the verifier from answering in time and in its documented form (an outage, a redirect,
-//! junk, a full queue) is a fault, and the request is not served: the documents have `unknown_error`
-//! for it. A call is bounded in time and in number, so that a verifier that hangs holds up nobody who
-//! does not need it. It stands before any transaction.
+//! Whatever prevents the verifier from answering in time and in its documented form (an outage, a redirect, an
+//! unreadable response, a full queue) is a fault, and the request is not served: the documents have `unknown_error`
+//! for it. A call is bounded in time and in number, so that a verifier that hangs delays only the requests that need
+//! it. It is made before any transaction.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 use url::Url;
 
 use super::answer::Answer;
-use super::{CaptchaCheck, Provider, Verified, fixed};
+use super::{CaptchaCheck, CaptchaProvider, Verified, fixed};
 use crate::moment::Moment;
 use crate::outbound::{Bounds, Outbound, Post};
 use crate::refusal::{Failure, Fault, FaultKind};
@@ -75,8 +75,8 @@ impl Captcha {
         self.verifiers.is_test_allowed
     }
 
-    /// Verifies a proof. What it returns is to be spent in the flow's own write, which decides when
-    /// two requests bring the same token.
+    /// Verifies a token. The result is to be spent in the last write of the flow, which decides between two requests
+    /// with the same token.
     ///
     /// # Refusals
     /// `RecaptchaInvalid`.
@@ -85,17 +85,17 @@ impl Captcha {
     /// The verifier is away, slow or answers junk; or the site's settings lack what it needs.
     pub async fn verify(&self, check: &CaptchaCheck<'_>, at: Moment) -> Result<Verified, Failure> {
         check.check_event()?;
-        if check.secret.is_empty() && check.provider != Provider::Test {
+        if check.secret.is_empty() && check.provider != CaptchaProvider::Test {
             return Err(unset("the site has no usable recaptchaSecretKey").into());
         }
         let mut is_once = true;
         let answer = match check.provider {
-            Provider::Test => {
+            CaptchaProvider::Test => {
                 let (answer, is_for_once) = self.by_fixed_token(check, at)?;
                 is_once = is_for_once;
                 answer
             }
-            Provider::GoogleEnterprise => self.by_assessment(check).await?,
+            CaptchaProvider::GoogleEnterprise => self.by_assessment(check).await?,
             _ => self.by_siteverify(check).await?,
         };
         if answer.blames_our_secret() {
@@ -132,8 +132,8 @@ impl Captcha {
     async fn by_siteverify(&self, check: &CaptchaCheck<'_>) -> Result<Answer, Failure> {
         let url = match (&self.verifiers.siteverify_url, check.provider) {
             (Some(url), _) => url.clone(),
-            (None, Provider::Hcaptcha) => address(HCAPTCHA),
-            (None, Provider::Turnstile) => address(TURNSTILE),
+            (None, CaptchaProvider::Hcaptcha) => address(HCAPTCHA),
+            (None, CaptchaProvider::Turnstile) => address(TURNSTILE),
             (None, _) => address(GOOGLE),
         };
         let body = url::form_urlencoded::Serializer::new(String::new())
@@ -150,8 +150,7 @@ impl Captcha {
         self.ask(post, Answer::parse_siteverify).await
     }
 
-    /// Source: reCAPTCHA Enterprise, "Create an assessment". The key travels in a header, for a URL
-    /// is written into logs.
+    /// Source: reCAPTCHA Enterprise, "Create an assessment". The key is sent in a header, because URLs are logged.
     async fn by_assessment(&self, check: &CaptchaCheck<'_>) -> Result<Answer, Failure> {
         let (Some(project_id), Some(site_key)) = (check.project_id, check.site_key) else {
             return Err(unset("the site has no recaptchaProjectId or recaptchaSiteKey").into());

@@ -16,7 +16,7 @@ use super::ready::{ENV_FILE, READY_FILE, Ready, write_private, write_private_onc
 use crate::admin::installation::Installation;
 use crate::admin::{Admin, seed, site};
 use crate::app::{App, World};
-use crate::config::Config;
+use crate::config::{Config, LogFormat};
 use crate::delivery::Inbox;
 use crate::emulator::{self, Emulator};
 use crate::endpoint::Listeners;
@@ -101,7 +101,7 @@ fn config_of(place: &Place, arguments: &Arguments, data_dir: &Path) -> Result<Co
     config.limits = config.limits.without_addresses();
     config.handlers = config.handlers.on_this_machine();
     if std::env::var_os("VESTIBULE_LOG__FORMAT").is_none() {
-        config.log.format = String::from("pretty");
+        config.log.format = LogFormat::Pretty;
     }
     Ok(config)
 }

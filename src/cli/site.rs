@@ -10,7 +10,7 @@ use super::output;
 use super::place::{Exit, Place};
 use crate::admin::site::{self, CreateSite, UpdateSite};
 use crate::admin::{Admin, AdminFailure, AdminRefusal};
-use crate::captcha::Provider;
+use crate::captcha::CaptchaProvider;
 use crate::changes::Invalid;
 use crate::settings::{self, Site, line_of_key};
 
@@ -131,7 +131,7 @@ async fn report(
 
 /// The test verifier accepts every caller that knows its tokens, so only `vestibule dev` has it.
 fn warn_of_test_captcha(site: &Site) {
-    if site.settings.recaptcha_provider == Provider::Test.as_str() {
+    if site.settings.recaptcha_provider == CaptchaProvider::Test {
         output::report(format_args!(
             "warning: {}: only `vestibule dev` answers recaptchaProvider=test; `vestibule serve` refuses \
              every captcha of this site\n",

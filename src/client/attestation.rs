@@ -1,9 +1,9 @@
-//! What a client shows of itself with a key: an assertion signed with a registered certificate, or a
-//! client attestation together with a proof that its key is held.
+//! How a client authenticates itself with a key: an assertion signed with a registered certificate, or a client
+//! attestation with a proof of possession of its key.
 //!
-//! Everything here is decided over values: the certificates of the policies, the present instant, and
-//! the keyring for the challenges that we gave out. A proof names itself (`jti`) where it may be used
-//! once; that it was used before is found out by whoever saves that.
+//! Everything here depends on values only: the certificates of the policies, the present instant, and the keyring for
+//! the challenges that the server issued. A proof that may be used once has an id (`jti`); the caller, which saves
+//! it, finds out whether it was used before.
 //!
 //! Source: RFC 7523 section 3; draft-ietf-oauth-attestation-based-client-auth; RFC 9449 section 4.3.
 
@@ -16,8 +16,8 @@ use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::sealing::{ATTESTATION_CHALLENGE_SECONDS, Keyring, sha256};
 
-/// What logins and codes of a client are bound to that proved itself by an assertion: whoever can prove
-/// to be the client may go on, while one of its certificates replaces another.
+/// What logins and codes are bound to when the client authenticated itself by an assertion: any key of the client may
+/// continue them, so that one certificate can replace another.
 pub const ASSERTION_KEY: &str = "client_assertion";
 
 /// How far the clocks of others may be from ours, in seconds.
@@ -33,7 +33,7 @@ const ATTESTATION_SECONDS_MAX: i64 = 86_400;
 /// How old a proof of possession may be, in seconds.
 const PROOF_SECONDS_MAX: i64 = 300;
 
-/// What came to attest a client: one header of each kind.
+/// The attestation of a client in a request: one header of each kind.
 #[derive(Clone, Debug)]
 pub struct PresentedAttestation {
     /// `OAuth-Client-Attestation`.
@@ -58,10 +58,10 @@ pub enum Possession {
     Pop(Secret),
 }
 
-/// A proof that holds once.
+/// A proof that may be used once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OneUse {
-    /// SHA-256 over whose proof it is and how it names itself.
+    /// SHA-256 of the owner of the proof and its id.
     pub hash: [u8; 32],
     /// When it would be refused for its age anyway.
     pub expires_at: Moment,
@@ -72,14 +72,14 @@ pub struct OneUse {
 pub struct Attested {
     /// The thumbprint of its key (RFC 7638).
     pub thumbprint: String,
-    /// The proof, which holds once.
+    /// The proof, which may be used once.
     pub one_use: OneUse,
 }
 
-/// Why a client is not believed: what it is told, and what the operator is.
+/// Why a client is not authenticated: the refusal for the client, and the reason for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unproven {
-    /// For the answer.
+    /// For the response.
     pub refusal: Refusal,
     /// For the log: no value of the request.
     pub reason: String,
@@ -157,9 +157,9 @@ impl Client {
         Ok(one_use)
     }
 
-    /// Checks a client attestation by the key of one of the client's certificates (RS256 or ES256, as
-    /// the certificate's key is), and the proof that the key it names is held, over a fresh challenge
-    /// of the site.
+    /// Checks a client attestation by the key of one of the certificates of the client (RS256 or ES256, according to
+    /// the key of the certificate), and the proof of possession of the key that it names, with a fresh challenge of
+    /// the site.
     ///
     /// # Errors
     /// `AttestationExpired`, `AttestationChallengeMissing`, and `ClientAttestationInvalid` for the rest.
@@ -300,10 +300,10 @@ fn pop_claims(proof: &str, key: &PublicKey, issuer: &str) -> Result<Claims, JwsP
         return Err(JwsProblem::Type);
     }
     let claims = jws.verify(key)?;
-    match claims.only_audience()? == issuer {
-        true => Ok(claims),
-        false => Err(JwsProblem::Claim("aud")),
+    if claims.only_audience()? != issuer {
+        return Err(JwsProblem::Claim("aud"));
     }
+    Ok(claims)
 }
 
 fn dpop_claims(
@@ -328,10 +328,10 @@ fn dpop_claims(
     }
     // RFC 9449 section 4.3: the target URI without query and fragment.
     let target = claims.required_text("htu")?;
-    match target.split(['?', '#']).next() == Some(url) {
-        true => Ok(claims),
-        false => Err(JwsProblem::Claim("htu")),
+    if target.split(['?', '#']).next() != Some(url) {
+        return Err(JwsProblem::Claim("htu"));
     }
+    Ok(claims)
 }
 
 /// Neither issued nor valid from later on.

@@ -1,8 +1,8 @@
 //! Clients: external client apps, with their secret and their policies.
 //!
-//! A client is an OAuth 2.0 client (RFC 6749 section 2); its policies carry the names of the
-//! external client app settings. The checks that need nothing but the client stand here: its
-//! secret, its callbacks, its scopes, its permitted profiles.
+//! A client is an OAuth 2.0 client (RFC 6749 section 2); its policies have the names of the external client app
+//! settings. This module has the checks that need only the client: its secret, its callbacks, its scopes, its
+//! permitted profiles.
 
 mod attestation;
 mod callback;
@@ -44,7 +44,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Proves the client by its secret, in constant time.
+    /// Authenticates the client by its secret, in constant time.
     ///
     /// A client whose secret is optional may leave it out; one that is sent is always checked.
     ///
@@ -88,8 +88,8 @@ impl Client {
         }
     }
 
-    /// The scopes of a request: all of the client's when it has no such parameter, else exactly what
-    /// it names, which must be something: a token without scopes is of no use to anybody.
+    /// The scopes of a request: all of the client when there is no such parameter, otherwise exactly those it names,
+    /// at least one: a token without scopes is of no use.
     ///
     /// # Refusals
     /// `ScopeNotAllowed`.

@@ -6,7 +6,7 @@ use vestibule_protocol::scope::ScopeSet;
 
 use super::callback::check_callback;
 use crate::algorithm::Algorithm;
-use crate::changes::{self, Invalid, one_or_many};
+use crate::changes::{self, Invalid, check_range, text_or_list, words_or_list};
 use crate::jose::Certificate;
 use crate::moment::Moment;
 
@@ -15,7 +15,7 @@ use crate::moment::Moment;
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policies {
     /// Callbacks. In a request the redirect URI must equal one of them.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(deserialize_with = "words_or_list")]
     pub callback_url: Vec<String>,
     /// The most that the client's tokens may carry.
     #[serde(serialize_with = "write_scopes", deserialize_with = "read_scopes")]
@@ -42,12 +42,12 @@ pub struct Policies {
     pub is_first_party_app_enabled: bool,
     /// The X.509 certificates, in PEM, with whose keys the app signs its client assertions and
     /// attestations; several while one replaces another.
-    #[serde(deserialize_with = "certificates")]
+    #[serde(deserialize_with = "text_or_list")]
     pub client_assertion_certificate: Vec<String>,
     /// "Permitted Users".
     pub permitted_users: PermittedUsers,
     /// The profiles that are pre-authorised: names or record ids.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(deserialize_with = "words_or_list")]
     pub permitted_profiles: Vec<String>,
     /// Lifetime of an authorization code: 1 to 600 seconds.
     pub authorization_code_lifetime_seconds: i64,
@@ -168,7 +168,7 @@ impl Policies {
         })
     }
 
-    /// Whether the client must prove itself to refresh.
+    /// Whether the client must authenticate itself to refresh.
     pub fn needs_secret_to_refresh(&self) -> bool {
         self.is_secret_required_for_refresh_token
             .unwrap_or(!self.is_consumer_secret_optional)
@@ -244,25 +244,25 @@ impl Policies {
             return Err(Invalid::new("isPkceRequired", reason));
         }
         self.validate_first_party()?;
-        within(
+        check_range(
             "authorizationCodeLifetimeSeconds",
             self.authorization_code_lifetime_seconds,
             1,
             600,
         )?;
-        within(
+        check_range(
             "accessTokenLifetimeSeconds",
             self.access_token_lifetime(self.access_token_format),
             60,
             86_400,
         )?;
-        within(
+        check_range(
             "idTokenLifetimeSeconds",
             self.id_token_lifetime_seconds,
             60,
             43_200,
         )?;
-        within(
+        check_range(
             "refreshTokenValidityPeriod",
             self.refresh_token_validity_period,
             1,
@@ -272,8 +272,8 @@ impl Policies {
 }
 
 impl Policies {
-    /// Nobody has logged in: so there is no login to tell of or to prolong, and nothing of a user's own
-    /// or of a service's to be reached.
+    /// A guest has not logged in: there is no login to report or to prolong, and no data of a user or of a service to
+    /// reach.
     fn validate_guests(&self) -> Result<(), Invalid> {
         let wrong = |reason: String| Err(Invalid::new("guestScopes", reason));
         let outside = |scope: &&str| !self.scopes.contains(scope);
@@ -297,8 +297,8 @@ impl Policies {
         Ok(())
     }
 
-    /// Certificates that are fit, and PKCE for an app whose codes come without a redirect. Whether a
-    /// certificate is over is asked when it is registered and when it is used.
+    /// Certificates that can be used, and PKCE for an app whose codes come without a redirect. The expiry of a
+    /// certificate is checked when it is registered and when it is used.
     fn validate_first_party(&self) -> Result<(), Invalid> {
         const KEY: &str = "clientAssertionCertificate";
         if self.client_assertion_certificate.len() > CERTIFICATES_MAX {
@@ -330,36 +330,12 @@ const NEVER_A_GUESTS: [&str; 8] = [
 /// Certificates of one app: one that is used, one that replaces it, and as many to spare.
 pub const CERTIFICATES_MAX: usize = 4;
 
-/// One PEM text, or a list of them.
-fn certificates<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        Many(Vec<String>),
-        One(String),
-    }
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::Many(certificates) => certificates,
-        OneOrMany::One(certificate) => vec![certificate],
-    })
-}
-
-fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    Err(Invalid::new(
-        key,
-        format!("{value} is not between {low} and {high}"),
-    ))
-}
-
 fn write_scopes<S: Serializer>(scopes: &ScopeSet, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(scopes)
 }
 
 fn read_scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ScopeSet, D::Error> {
-    let text = one_or_many(deserializer)?.join(" ");
+    let text = words_or_list::<String, _>(deserializer)?.join(" ");
     ScopeSet::parse(&text).map_err(|_| serde::de::Error::custom("a scope is not well formed"))
 }
 

@@ -1,7 +1,9 @@
 //! The keys of the config and what each takes, in words of our own: what a parser says about a wrong
 //! value repeats the value, and that may be a secret that was put in the wrong place.
 
-/// Section, key, what it takes.
+use vestibule_protocol::purpose::Purpose;
+
+/// Section, key, what it takes; without the sections of the purposes.
 const KEYS: &[(&str, &str, &str)] = &[
     ("captcha", "enterprise_url", TEXT),
     ("captcha", "max_in_flight", WHOLE),
@@ -39,21 +41,6 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("log", "format", "\"json\" or \"pretty\""),
     ("log", "level", TEXT),
     ("otp", "failures_per_day", WHOLE),
-    ("otp.forgot_password", "alphabet", ALPHABET),
-    ("otp.forgot_password", "codes_per_hour", WHOLE),
-    ("otp.forgot_password", "length", WHOLE),
-    ("otp.forgot_password", "lifetime_seconds", WHOLE),
-    ("otp.forgot_password", "tries", WHOLE),
-    ("otp.passwordless_login", "alphabet", ALPHABET),
-    ("otp.passwordless_login", "codes_per_hour", WHOLE),
-    ("otp.passwordless_login", "length", WHOLE),
-    ("otp.passwordless_login", "lifetime_seconds", WHOLE),
-    ("otp.passwordless_login", "tries", WHOLE),
-    ("otp.registration", "alphabet", ALPHABET),
-    ("otp.registration", "codes_per_hour", WHOLE),
-    ("otp.registration", "length", WHOLE),
-    ("otp.registration", "lifetime_seconds", WHOLE),
-    ("otp.registration", "tries", WHOLE),
     ("proxies", "city_header", TEXT),
     ("proxies", "country_header", TEXT),
     ("proxies", "subdivision_header", TEXT),
@@ -80,6 +67,15 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("smtp", "url", TEXT),
 ];
 
+/// The keys of the section `otp.PURPOSE`.
+const OTP_KEYS: &[(&str, &str)] = &[
+    ("alphabet", ALPHABET),
+    ("codes_per_hour", WHOLE),
+    ("length", WHOLE),
+    ("lifetime_seconds", WHOLE),
+    ("tries", WHOLE),
+];
+
 const ALPHABET: &str = "\"digits\" or \"alphanumeric\"";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 const BY_COUNTRY: &str = "whole numbers by country, such as { DE = 500 }";
@@ -89,6 +85,20 @@ const PLACES: &str = "a list of countries and calling codes, such as [\"DE\", \"
 const TEXT: &str = "text";
 const WHOLE: &str = "a whole number";
 
+/// Section, key and what it takes, in order.
+fn keys() -> Vec<(String, &'static str, &'static str)> {
+    let fixed = KEYS
+        .iter()
+        .map(|(section, key, takes)| ((*section).to_owned(), *key, *takes));
+    let of_purposes = Purpose::ALL.into_iter().flat_map(|purpose| {
+        let keys = OTP_KEYS.iter();
+        keys.map(move |(key, takes)| (format!("otp.{purpose}"), *key, *takes))
+    });
+    let mut keys: Vec<_> = fixed.chain(of_purposes).collect();
+    keys.sort_unstable();
+    keys
+}
+
 /// What is wrong with the value at a path of names, or with the path.
 pub fn reason(path: &[String]) -> String {
     let shown = match path {
@@ -97,18 +107,19 @@ pub fn reason(path: &[String]) -> String {
         [sections @ .., last] => format!("[{}] {last}", sections.join(".")),
     };
     let whole = path.join(".");
+    let keys = keys();
     // A key that takes a table has names of the user's own below it.
     let is_key = |section: &str, key: &str| {
         let below = whole.strip_prefix(&format!("{section}.{key}"));
         below.is_some_and(|below| below.is_empty() || below.starts_with('.'))
     };
-    if let Some((_, _, takes)) = KEYS.iter().find(|(section, key, _)| is_key(section, key)) {
+    if let Some((_, _, takes)) = keys.iter().find(|(section, key, _)| is_key(section, key)) {
         return format!("{shown} takes {takes}");
     }
     // The nearest section that exists says what there is.
     let under = |section: &str| -> Vec<&str> {
-        let keys = KEYS.iter().filter(|(name, _, _)| *name == section);
-        keys.map(|(_, key, _)| *key).collect()
+        let found = keys.iter().filter(|(name, _, _)| *name == section);
+        found.map(|(_, key, _)| *key).collect()
     };
     let depth = (1..=path.len())
         .rev()
@@ -119,7 +130,10 @@ pub fn reason(path: &[String]) -> String {
             format!("{shown} is no key; that section has {keys}")
         }
         None => {
-            let mut sections: Vec<&str> = KEYS.iter().map(|(section, _, _)| *section).collect();
+            let mut sections: Vec<&str> = keys
+                .iter()
+                .map(|(section, _, _)| section.as_str())
+                .collect();
             sections.dedup();
             format!(
                 "{shown} is no key; the sections are {}",
@@ -152,9 +166,9 @@ mod tests {
             }
         }
         shown.sort();
-        let listed: Vec<_> = KEYS
-            .iter()
-            .map(|(section, key, _)| ((*section).to_owned(), (*key).to_owned()))
+        let listed: Vec<_> = keys()
+            .into_iter()
+            .map(|(section, key, _)| (section, key.to_owned()))
             .collect();
         assert_eq!(listed, shown);
     }

@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::purpose::Purpose;
+use vestibule_protocol::words;
 
 use crate::admission::{DEFAULT_RULES, Rule};
 use crate::captcha::verifier::Verifiers;
@@ -84,7 +86,7 @@ pub struct DatabaseConfig {
     /// The same from a file, for a URL that holds a password.
     pub url_file: Option<PathBuf>,
     /// SQLite: `full` (every commit survives a power cut) or `normal`.
-    pub synchronous: String,
+    pub synchronous: Synchronous,
     /// PostgreSQL: most connections of this node.
     pub connections: usize,
 }
@@ -138,12 +140,22 @@ pub struct ListenConfig {
     pub tls_key_file: Option<PathBuf>,
 }
 
+words! {
+    /// How a log line is written.
+    pub enum LogFormat {
+        /// One JSON object a line.
+        Json = "json",
+        /// For people.
+        Pretty = "pretty",
+    }
+}
+
 /// Logs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogConfig {
     /// `json` or `pretty`.
-    pub format: String,
+    pub format: LogFormat,
     /// A filter: `info`, `debug`, `vestibule=trace`.
     pub level: String,
 }
@@ -160,6 +172,17 @@ pub struct OtpConfig {
     pub passwordless_login: OtpRules,
     /// Headless registration.
     pub registration: OtpRules,
+}
+
+impl OtpConfig {
+    /// The rules of the codes of a purpose.
+    pub fn rules(&self, purpose: Purpose) -> &OtpRules {
+        match purpose {
+            Purpose::ForgotPassword => &self.forgot_password,
+            Purpose::PasswordlessLogin => &self.passwordless_login,
+            Purpose::Registration => &self.registration,
+        }
+    }
 }
 
 /// Proxies in front of the public listener.
@@ -210,7 +233,7 @@ impl Default for DatabaseConfig {
         DatabaseConfig {
             url: String::from("sqlite:vestibule.db"),
             url_file: None,
-            synchronous: String::from("full"),
+            synchronous: Synchronous::Full,
             connections: 16,
         }
     }
@@ -307,7 +330,7 @@ impl Default for ListenConfig {
 impl Default for LogConfig {
     fn default() -> Self {
         LogConfig {
-            format: String::from("json"),
+            format: LogFormat::Json,
             level: String::from("info"),
         }
     }
@@ -331,17 +354,11 @@ impl Config {
     /// A sentence that names the key.
     pub fn validate(&self) -> Result<(), String> {
         self.location()?;
-        for (section, rules) in [
-            ("otp.forgot_password", &self.otp.forgot_password),
-            ("otp.passwordless_login", &self.otp.passwordless_login),
-            ("otp.registration", &self.otp.registration),
-        ] {
-            rules
+        for purpose in Purpose::ALL {
+            self.otp
+                .rules(purpose)
                 .validate()
-                .map_err(|reason| format!("[{section}] {reason}"))?;
-        }
-        if !matches!(self.log.format.as_str(), "json" | "pretty") {
-            return Err("[log] format takes \"json\" or \"pretty\"".into());
+                .map_err(|reason| format!("[otp.{purpose}] {reason}"))?;
         }
         if !is_log_filter(&self.log.level) {
             return Err(
@@ -413,11 +430,7 @@ impl Config {
     /// # Errors
     /// The URL is of neither kind; the message does not repeat it.
     pub fn location(&self) -> Result<Location, String> {
-        let synchronous = match self.database.synchronous.as_str() {
-            "full" => Synchronous::Full,
-            "normal" => Synchronous::Normal,
-            _ => return Err("[database] synchronous takes \"full\" or \"normal\"".into()),
-        };
+        let synchronous = self.database.synchronous;
         let url = &self.database.url;
         if let Some(path) = url.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);

@@ -2,14 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::VerificationMethod;
-use vestibule_protocol::secret::Secret;
 
-use super::template::{Language, TemplateName};
+use super::template::{Language, TemplateName, Variables};
 use crate::identity::User;
 use crate::moment::{Entropy, Moment};
 use crate::outgoing::{QueuedMessage, Suppression};
 use crate::refusal::Fault;
-use crate::sealing::{Keyring, Purpose};
+use crate::sealing::{Keyring, SealedKind};
 use crate::settings::Site;
 
 /// What a story wants to say.
@@ -40,22 +39,6 @@ pub struct Letter {
     pub challenge: Option<[u8; 32]>,
     /// After which the message is of no use.
     pub expires_at: Moment,
-}
-
-/// What a template fills in. It rests sealed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Variables {
-    /// The site's name as people know it.
-    pub site_name: String,
-    /// The host that a text message binds its code to.
-    pub host: String,
-    /// The code, if the message carries one.
-    #[serde(serialize_with = "write_code", deserialize_with = "read_code")]
-    pub code: Option<Secret>,
-    /// How long the code lives.
-    pub valid_minutes: u32,
-    /// The recipient's given name.
-    pub first_name: Option<String>,
 }
 
 /// The sealed part of a letter's row.
@@ -104,8 +87,8 @@ pub fn queue(
         .map(zeroize::Zeroizing::new)
         .map_err(|error| Fault::new("writing a message's variables", error))?;
     Ok(QueuedMessage {
-        sealed: keyring.seal(Purpose::OutboxMessage, &id, &contents, entropy),
-        channel: letter.channel.as_str(),
+        sealed: keyring.seal(SealedKind::OutboxMessage, &id, &contents, entropy),
+        channel: letter.channel,
         template: letter.template.as_str().to_owned(),
         language: Language::from_locale(&letter.locale).tag().to_owned(),
         recipient: letter.recipient.clone(),
@@ -169,27 +152,15 @@ pub fn password_changed(
 /// # Faults
 /// It was sealed under another key or for another row, or cannot be read.
 pub fn open_contents(keyring: &Keyring, id: &str, sealed: &[u8]) -> Result<Contents, Fault> {
-    let plain = keyring.open(Purpose::OutboxMessage, id, sealed)?;
+    let plain = keyring.open(SealedKind::OutboxMessage, id, sealed)?;
     serde_json::from_slice(&plain)
         .map_err(|_| Fault::described("reading a message's variables", id.to_owned()))
 }
 
-// A secret does not serialise by itself; here it must, because what is written is sealed at once.
-fn write_code<S: serde::Serializer>(
-    code: &Option<Secret>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    code.as_ref().map(Secret::expose).serialize(serializer)
-}
-
-fn read_code<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Secret>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
-}
-
 #[cfg(test)]
 mod tests {
+    use vestibule_protocol::secret::Secret;
+
     use super::*;
 
     #[test]

@@ -15,4 +15,5 @@ pub mod template;
 
 pub use channel::{Channels, Gateway};
 pub use inbox::{Inbox, InboxMessage};
-pub use letter::{Contents, Letter, Variables, open_contents, password_changed, queue};
+pub use letter::{Contents, Letter, open_contents, password_changed, queue};
+pub use template::Variables;

@@ -137,7 +137,7 @@ async fn log_in(
             charge.refund();
             Ok(answer)
         }
-        Some(AuthRequestType::Guest) => guest::enter(app, visit, checked).await,
+        Some(AuthRequestType::Guest) => guest::log_in(app, visit, checked).await,
         None => Err(Refusal::AuthRequestTypeUnknown.into()),
     }
 }

@@ -27,10 +27,10 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
         },
         Err(_) => CaptchaProof::of_body(&content.body),
     };
-    let target = request.as_ref().ok().and_then(|request| {
-        let username = request.username.as_deref();
-        username.or(request.login_hint.as_deref())
-    });
+    let target = request
+        .as_ref()
+        .ok()
+        .and_then(|request| request.user.text());
     let target = target.map(addressee::compared);
     // A second phase that cannot be parsed compares no code, so it is limited like a first one.
     let charge = if is_second && request.is_ok() {

@@ -19,10 +19,10 @@ use crate::settings::Api;
 pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Response, Failure> {
     let caller = bearer::caller(arrival).await?;
     let request = InitPasswordlessLogin::parse(&content.body);
-    let target = request.as_ref().ok().and_then(|request| {
-        let username = request.username.as_deref();
-        username.or(request.login_hint.as_deref())
-    });
+    let target = request
+        .as_ref()
+        .ok()
+        .and_then(|request| request.user.text());
     let target = target.map(addressee::compared);
     rate_limits::charge_init(arrival, &caller, target.as_deref())?;
     let captcha = match &request {

@@ -1,10 +1,9 @@
-//! The addressee: whom a username or a `login_hint` names, and whether a code may be sent to them.
+//! The addressee of a one-time password: the user that a request names, and whether a code may be sent to them.
 //!
-//! There is always one: of a name that nobody has, of a hint that means nobody or several, of a locked, a disabled or an unverified user it
-//! is somebody to whom nothing is sent, and the flow goes on in the same way.
+//! [`Addressee::find`] always returns one. For an unknown, ambiguous, locked, disabled or unverified user it is a
+//! decoy: no message is sent, and the flow continues in the same way.
 
-use serde_json::{Map, Value};
-use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::headless::{UserReference, VerificationMethod};
 
 use crate::app::{App, Hint, Visit};
 use crate::handler::contract::VerificationAction;
@@ -17,34 +16,22 @@ use crate::settings::Settings;
 use crate::store;
 use crate::verification::Target;
 
-/// How a request names a user.
+/// A reference to a user that the flow accepts: a username, or a `login_hint` where the flow reads hints.
 #[derive(Clone, Copy)]
-pub enum Named<'r> {
-    /// By whatever the discovery handler recognises a user by.
-    Hint(Hint<'r>),
-    /// By the exact username.
-    Username(&'r str),
-}
+pub struct CheckedReference<'r>(&'r UserReference);
 
-impl<'r> Named<'r> {
-    /// Reads the members that name a user. Where both come, the username says it more exactly.
+impl<'r> CheckedReference<'r> {
+    /// Checks a reference. Where both members are present the username counts, because it is the more exact one.
     ///
     /// # Refusals
-    /// `ParametersInvalid` when neither came, and when there is a hint that nobody reads in this flow.
-    pub fn read(
-        username: Option<&'r str>,
-        login_hint: Option<&'r str>,
-        customdata: Option<&'r Map<String, Value>>,
+    /// `ParametersInvalid` when there is neither, and when there is only a hint and this flow reads none.
+    pub fn new(
+        user: &'r UserReference,
         is_discovery_on: bool,
-    ) -> Result<Named<'r>, Refusal> {
-        let (field, reason) = match (username, login_hint) {
-            (Some(username), _) => return Ok(Named::Username(username)),
-            (None, Some(login_hint)) if is_discovery_on => {
-                return Ok(Named::Hint(Hint {
-                    login_hint,
-                    customdata,
-                }));
-            }
+    ) -> Result<CheckedReference<'r>, Refusal> {
+        let (field, reason) = match (&user.username, &user.login_hint) {
+            (Some(_), _) => return Ok(CheckedReference(user)),
+            (None, Some(_)) if is_discovery_on => return Ok(CheckedReference(user)),
             (None, Some(_)) => (
                 "login_hint",
                 "needs user discovery to be on for this flow; send username",
@@ -59,47 +46,56 @@ impl<'r> Named<'r> {
 
     /// What was sent.
     pub fn text(&self) -> &'r str {
-        match self {
-            Named::Hint(hint) => hint.login_hint,
-            Named::Username(username) => username,
+        self.0.text().unwrap_or_default()
+    }
+
+    /// The hint, if the user is named by one.
+    pub fn hint(&self) -> Option<Hint<'r>> {
+        if self.0.username.is_some() {
+            return None;
         }
+        let login_hint = self.0.login_hint.as_deref()?;
+        Some(Hint {
+            login_hint,
+            customdata: self.0.customdata.as_ref(),
+        })
     }
 }
 
-/// Whom a request names.
+/// The user that a request names, or a decoy.
 pub struct Addressee {
     /// The user, if there is one.
     pub user: Option<User>,
-    /// What the discovery handler would have the app told.
+    /// The message of a discovery handler for the app.
     message: Option<String>,
-    /// Whether a hint named them, and not a username.
+    /// Whether a hint named the user, and not a username.
     pub is_by_hint: bool,
-    /// Whom the code is about.
+    /// What the code is about.
     pub target: Target,
-    /// Why nothing is sent to them, if nothing is.
+    /// Why no message is sent, if none is.
     pub suppressed: Option<Suppression>,
-    /// Address or number; empty when there is nobody.
+    /// Address or number; empty for a decoy without a user.
     pub recipient: String,
-    /// Their locale, or the site's.
+    /// Locale of the user, or of the site.
     pub locale: String,
-    /// Their given name.
+    /// Given name of the user.
     pub first_name: Option<String>,
 }
 
 impl Addressee {
-    /// Finds whom a request names, for a code that travels by a channel.
+    /// Finds the user that a request names, for a code that is sent by a channel.
     ///
     /// # Faults
     /// The database is away.
     pub async fn find(
         app: &App,
         visit: &Visit,
-        named: Named<'_>,
+        named: CheckedReference<'_>,
         channel: VerificationMethod,
     ) -> Result<Addressee, Fault> {
         let key = compared(named.text());
-        let (user, message) = match named {
-            Named::Username(_) => {
+        let (user, message) = match named.hint() {
+            None => {
                 let user = app
                     .store
                     .read("user.find", &key, |tx, key| {
@@ -108,24 +104,24 @@ impl Addressee {
                     .await?;
                 (user, None)
             }
-            Named::Hint(hint) => {
+            Some(hint) => {
                 let found = app.discover(visit, hint, action(channel)).await?;
                 (found.user, found.message)
             }
         };
         let settings = &visit.site.site.settings;
         let addressee = match user {
-            Some(user) => Addressee::somebody(user, settings, channel),
-            None => Addressee::nobody(app.keyring.subject_of_unknown(&key), settings),
+            Some(user) => Addressee::of_user(user, settings, channel),
+            None => Addressee::decoy(app.keyring.subject_of_unknown(&key), settings),
         };
         Ok(Addressee {
             message: message.filter(|_| addressee.user.is_none()),
-            is_by_hint: matches!(named, Named::Hint(_)),
+            is_by_hint: named.hint().is_some(),
             ..addressee
         })
     }
 
-    /// What a discovery that found nobody would have the app told, at a site that shows it.
+    /// Reports the message of a discovery that found no user, at a site that shows it.
     ///
     /// # Refusals
     /// `DiscoveryFailed`.
@@ -133,8 +129,8 @@ impl Addressee {
         discovery_message(settings, self.message.as_deref())
     }
 
-    fn somebody(user: User, settings: &Settings, channel: VerificationMethod) -> Addressee {
-        let suppressed = why_not(&user, settings, channel);
+    fn of_user(user: User, settings: &Settings, channel: VerificationMethod) -> Addressee {
+        let suppressed = suppression_of(&user, settings, channel);
         let (recipient, budget_key) = match channel {
             VerificationMethod::Email => {
                 let budget_key = EmailAddress::parse(&user.email)
@@ -161,7 +157,7 @@ impl Addressee {
         }
     }
 
-    fn nobody(subject: String, settings: &Settings) -> Addressee {
+    fn decoy(subject: String, settings: &Settings) -> Addressee {
         Addressee {
             user: None,
             message: None,
@@ -177,12 +173,12 @@ impl Addressee {
         }
     }
 
-    /// How often their sessions were ended. What was begun before the last time is over, too.
+    /// How often all sessions of the user were ended. What was begun before the last time is not valid.
     pub fn session_generation(&self) -> i64 {
         self.user.as_ref().map_or(0, |user| user.session_generation)
     }
 
-    /// What a caller who may know is told of a user who may not come in.
+    /// Checks that the user is not locked, for a caller that may know of the account.
     ///
     /// # Refusals
     /// `UserLocked`.
@@ -194,7 +190,7 @@ impl Addressee {
     }
 }
 
-/// What a handler says of a discovery that failed, at a site that shows it.
+/// Reports the message of a discovery that failed, at a site that shows it.
 ///
 /// # Refusals
 /// `DiscoveryFailed`.
@@ -215,7 +211,7 @@ fn action(channel: VerificationMethod) -> VerificationAction {
     }
 }
 
-/// The compared form of a username; what cannot be one is nobody's.
+/// The compared form of a username, also for a text that cannot be one.
 pub fn compared(username: &str) -> String {
     match Username::parse(username) {
         Ok(username) => username.key().to_owned(),
@@ -223,13 +219,8 @@ pub fn compared(username: &str) -> String {
     }
 }
 
-/// Whether a user's profile is a member of the site; a site that lists none takes all.
-pub fn is_member(settings: &Settings, user: &User) -> bool {
-    settings.member_profiles.is_empty() || settings.member_profiles.contains(&user.profile_id)
-}
-
-/// Why a user is not sent a code by a channel; nothing if they are.
-pub fn why_not(
+/// Why no code is sent to a user by a channel; `None` when one is.
+pub fn suppression_of(
     user: &User,
     settings: &Settings,
     channel: VerificationMethod,
@@ -240,7 +231,7 @@ pub fn why_not(
     if user.locked_at.is_some() {
         return Some(Suppression::UserLocked);
     }
-    if !is_member(settings, user) {
+    if !settings.admits(&user.profile_id) {
         return Some(Suppression::NotAMember);
     }
     match channel {

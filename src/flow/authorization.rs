@@ -1,5 +1,5 @@
 //! What every flow that ends at authorize has in common: the ordered checks of the request before
-//! anybody is asked who they are, and the code at the end.
+//! a user is authenticated, and the code at the end.
 //!
 //! RFC 6749 section 4.1, RFC 7636, and the Authorization Code and Credentials Flow.
 
@@ -19,7 +19,7 @@ use crate::refusal::Refusal;
 use crate::store::code::AuthorizationCode;
 use crate::token::mint_authorization_code;
 
-/// The redirect URI of a code that travels in the answer itself.
+/// The redirect URI of a code that is sent in the response itself.
 pub const NO_REDIRECT: &str = "";
 
 /// The `response_type` of every headless flow.
@@ -40,16 +40,16 @@ pub struct Checked {
     pub state: Option<String>,
     /// To be carried into the id_token.
     pub nonce: Option<String>,
-    /// The visitor who logs in or comes as a guest, to be carried into a JWT access token. The door sets
-    /// it: a hint may have to be looked up.
+    /// The visitor who logs in or asks as a guest, to be carried into a JWT access token. The endpoint sets it: a hint
+    /// may have to be looked up.
     pub uvid: Option<Uvid>,
-    /// What the client must prove again to redeem the code, where it has attested what it is.
+    /// The key that the client must show again to redeem the code, if it has attested itself.
     pub client_key: Option<String>,
 }
 
-/// Who is about to come in.
+/// What a request asks a code for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comer {
+enum CodeSubject {
     Guest,
     User,
 }
@@ -62,7 +62,7 @@ enum Comer {
 /// `ResponseTypeUnsupported`, `SiteFlowDisabled`, `ClientFlowDisabled`, `CodeChallengeMissing`,
 /// `CodeChallengeInvalid`, `ScopeNotAllowed`.
 pub fn check(app: &App, visit: &Visit, request: &AuthorizationRequest) -> Result<Checked, Refusal> {
-    check_for(app, visit, request, Comer::User)
+    check_for(app, visit, request, CodeSubject::User)
 }
 
 /// The same for a guest, who gets a guest's scopes.
@@ -74,24 +74,24 @@ pub fn check_guest(
     visit: &Visit,
     request: &AuthorizationRequest,
 ) -> Result<Checked, Refusal> {
-    check_for(app, visit, request, Comer::Guest)
+    check_for(app, visit, request, CodeSubject::Guest)
 }
 
 fn check_for(
     app: &App,
     visit: &Visit,
     request: &AuthorizationRequest,
-    comer: Comer,
+    subject: CodeSubject,
 ) -> Result<Checked, Refusal> {
     let client = known_client(app, request)?;
     let redirect_uri = registered_redirect_uri(&client, request)?;
     headless_response_type(request)?;
-    allowed_flow(visit, &client, comer)?;
+    allowed_flow(visit, &client, subject)?;
     let code_challenge = sufficient_pkce(&client, request.code_challenge.as_deref())?;
     let requested = request.scope.as_deref();
-    let scope = match comer {
-        Comer::Guest => client.check_guest_scope(requested)?,
-        Comer::User => client.check_scope(requested)?,
+    let scope = match subject {
+        CodeSubject::Guest => client.check_guest_scope(requested)?,
+        CodeSubject::User => client.check_scope(requested)?,
     };
     Ok(Checked {
         client,
@@ -138,20 +138,20 @@ fn headless_response_type(request: &AuthorizationRequest) -> Result<(), Refusal>
     }
 }
 
-fn allowed_flow(visit: &Visit, client: &Client, comer: Comer) -> Result<(), Refusal> {
+fn allowed_flow(visit: &Visit, client: &Client, subject: CodeSubject) -> Result<(), Refusal> {
     if !visit.site.site.settings.o_auth_cd_crdt_flow_enable {
         return Err(Refusal::SiteFlowDisabled);
     }
     if !client.policies.is_code_cred_flow_enabled {
         return Err(Refusal::ClientFlowDisabled);
     }
-    if comer == Comer::Guest && !client.policies.is_guest_flow_enabled {
+    if subject == CodeSubject::Guest && !client.policies.is_guest_flow_enabled {
         return Err(Refusal::GuestFlowDisabled);
     }
     Ok(())
 }
 
-/// The challenge of a request, which a client that needs one must bring.
+/// The PKCE challenge of a request; required from a client that needs one.
 ///
 /// # Refusals
 /// `CodeChallengeInvalid`, `CodeChallengeMissing`.
@@ -175,16 +175,16 @@ pub(super) fn sufficient_pkce(
 pub struct IssuedCode {
     /// The text.
     pub text: Secret,
-    /// The row, which nobody's name stands in yet.
+    /// The row, still without a user.
     pub row: UnownedCode,
 }
 
-/// A code's row before it is known whom it speaks for; some flows learn that inside their write.
+/// The row of a code before its user is known; some flows learn it inside their write.
 #[derive(Clone, Debug)]
 pub struct UnownedCode(AuthorizationCode);
 
 impl UnownedCode {
-    /// The row for a user who has proven who they are.
+    /// The row for an authenticated user.
     pub fn of(&self, user: &User) -> AuthorizationCode {
         AuthorizationCode {
             user_id: user.id.clone(),
@@ -193,7 +193,7 @@ impl UnownedCode {
         }
     }
 
-    /// The row for a site's guest user, who has proven nothing.
+    /// The row for a site's guest user, who is not authenticated.
     pub fn of_guest(&self, guest_user_id: &str) -> AuthorizationCode {
         AuthorizationCode {
             user_id: guest_user_id.to_owned(),
@@ -202,8 +202,8 @@ impl UnownedCode {
     }
 }
 
-/// Mints the code of a checked request. The caller saves the row in the same write that spends the
-/// proof. `amr` says how the user proves who they are (RFC 8176).
+/// Mints the code of a checked request. The caller saves the row in the same write that spends the credential. `amr`
+/// is how the user was authenticated (RFC 8176).
 pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> IssuedCode {
     let minted = mint_authorization_code(&app.entropy);
     let lifetime = checked.client.policies.authorization_code_lifetime_seconds;

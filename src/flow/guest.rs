@@ -1,8 +1,8 @@
 //! Guests: `Auth-Request-Type: guest` at authorize.
 //!
-//! Somebody who has not said who they are gets a code that is bound to the UVID that the app has given
-//! them. Nobody is looked up and nothing is proven: the code speaks for the site's guest user, whom no
-//! row stands for, and the token that comes of it is a JWT with the UVID in it.
+//! An unauthenticated user gets a code that is bound to the UVID that the app assigned. No user is looked up and
+//! nothing is verified: the code belongs to the guest user of the site, which has no row, and its token is a JWT with
+//! the UVID.
 //!
 //! Source: Headless Guest Flow.
 
@@ -13,14 +13,14 @@ use crate::app::{App, Visit};
 use crate::refusal::{Failure, Refusal};
 use crate::store;
 
-/// How a guest proves who they are: not at all.
+/// The `amr` of a guest (RFC 8176): none.
 const AMR: &str = "";
 
-/// Lets a guest in.
+/// Issues the code of a guest.
 ///
 /// # Refusals
 /// `ParameterMissing` when no visitor is named.
-pub async fn enter(
+pub async fn log_in(
     app: &App,
     visit: &Visit,
     checked: &Checked,

@@ -1,8 +1,8 @@
 //! Headless passwordless login.
 //!
-//! ① The app names a user, by username or by any identifier, and a channel. If the user's address or number is
-//! verified, a code is sent to it; if not, or if there is no such user, the same happens and nothing is sent.
-//! ② The worker sends the message. ③ The app returns the code at authorize: in one write a try is spent, the
+//! ① The app names a user, by username or by any identifier, and a channel. If the address or number of that channel
+//! is verified, a code is sent to it; if not, or if there is no such user, the same work is done and no message is
+//! sent. ② The worker sends the message. ③ The app returns the code at authorize: in one write a try is spent, the
 //! code compared, the challenge closed and the authorization code saved.
 //!
 //! Source: Headless Passwordless Login Flow for Public Clients.
@@ -12,29 +12,30 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::{InitPasswordlessLogin, PasswordlessAnswer, VerificationMethod};
+use vestibule_protocol::purpose::Purpose;
 
-use super::addressee::{self, Addressee, Named};
+use super::addressee::{self, Addressee, CheckedReference};
 use super::authorization::{self, Checked, UnownedCode};
-use super::one_time_password::{self, Compared, Comparison, Order};
+use super::one_time_password::{self, CodeRequest, Comparison, WrongCode};
 use crate::admission::Trust;
 use crate::app::{Admitted, App, SiteEntry, Visit};
 use crate::client::Client;
 use crate::delivery::template::TemplateName;
-use crate::identity::User;
 use crate::identity::email::EmailAddress;
+use crate::identity::{User, UserSnapshot};
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::{Api, TemplateFlow};
+use crate::settings::Api;
 use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
-use crate::verification::{Attempt, Challenge, Purpose};
+use crate::verification::{Attempt, Challenge};
 
 /// How the user proved who they are (RFC 8176): by a one-time password.
 const AMR: &str = "otp";
 
 const PURPOSE: Purpose = Purpose::PasswordlessLogin;
 
-/// The payload of the challenge: the user, the generation of their sessions, and the address or number that
-/// the code was sent to. A decoy's is empty.
+/// The payload of the challenge: the user, the session generation when the code was requested, and the address or
+/// number that the code was sent to. Empty in a decoy.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     user_id: String,
@@ -55,17 +56,11 @@ pub async fn init(
 ) -> Result<PasswordlessAnswer, Failure> {
     let Admitted { trust, captcha } = admitted;
     let settings = &visit.site.site.settings;
-    let named = Named::read(
-        request.username.as_deref(),
-        request.login_hint.as_deref(),
-        request.customdata.as_ref(),
-        settings.api(Api::PasswordlessLogin).reads_login_hint,
-    )?;
-    let choice = app.directory().choose_template(
-        settings,
-        TemplateFlow::PasswordlessLogin,
-        request.email_template.as_deref(),
-    )?;
+    let reads_hint = settings.api(Api::PasswordlessLogin).reads_login_hint;
+    let named = CheckedReference::new(&request.user, reads_hint)?;
+    let choice =
+        app.directory()
+            .choose_template(settings, PURPOSE, request.email_template.as_deref())?;
     let channel = request.verification_method;
     if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
@@ -77,9 +72,9 @@ pub async fn init(
         addressee.check_unlocked()?;
     }
     let email = email_in_answer(trust, named.text(), &addressee);
-    let order = Order {
+    let code = CodeRequest {
         purpose: PURPOSE,
-        rules: &app.otp.passwordless_login,
+        rules: app.otp_rules(PURPOSE),
         method: Some(channel),
         payload: pending(&addressee, channel)?,
         target: addressee.target,
@@ -88,13 +83,13 @@ pub async fn init(
         recipient: addressee.recipient,
         locale: addressee.locale,
         first_name: addressee.first_name,
-        template: TemplateName::LoginOtp,
+        template: TemplateName::of(PURPOSE),
         choice: &choice,
         captcha,
-        is_block_told: may_know,
-        is_target_told: may_know || !addressee.is_by_hint,
+        is_block_disclosed: may_know,
+        is_limit_disclosed: may_know || !addressee.is_by_hint,
     };
-    let identifier = one_time_password::open(app, visit, "passwordless_login.init", order).await?;
+    let identifier = one_time_password::open(app, visit, "passwordless_login.init", code).await?;
     Ok(PasswordlessAnswer { email, identifier })
 }
 
@@ -115,17 +110,10 @@ fn pending(addressee: &Addressee, channel: VerificationMethod) -> Result<String,
         contact: addressee
             .user
             .as_ref()
-            .map_or_else(String::new, |user| contact(user, channel)),
+            .map_or_else(String::new, |user| user.contact(channel).to_owned()),
         session_generation: addressee.session_generation(),
     };
     serde_json::to_string(&pending).map_err(|error| Fault::new("writing a login", error))
-}
-
-fn contact(user: &User, channel: VerificationMethod) -> String {
-    match channel {
-        VerificationMethod::Email => user.email_key.clone(),
-        VerificationMethod::Sms => user.phone.clone().unwrap_or_default(),
-    }
 }
 
 /// Completes a login: `Auth-Request-Type: passwordless-login` at authorize.
@@ -142,7 +130,7 @@ pub async fn complete(
     settings.api(Api::PasswordlessLogin).check_allowed()?;
     let presented = proof.present(&app.keyring);
     let code = authorization::issue_code(app, visit, checked, AMR);
-    let completion = Completion {
+    let write = PasswordlessLoginWrite {
         comparison: Comparison::new(app, visit, PURPOSE, presented),
         site: Arc::clone(&visit.site),
         client: Arc::clone(&checked.client),
@@ -152,28 +140,22 @@ pub async fn complete(
             ..visit.event(&app.entropy, "user.logged_in")
         },
     };
-    let completed = app
+    let logged_in = app
         .store
-        .write(
-            "passwordless_login.complete",
-            completion,
-            |tx, completion| Box::pin(log_in(tx, completion)),
-        )
+        .write("passwordless_login.complete", write, |tx, write| {
+            Box::pin(write.run(tx))
+        })
         .await?;
-    match completed {
-        Ok(()) => {
-            app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
-            Ok(authorization::answer(visit, checked, code.text))
-        }
-        Err(LoginRefused { refusal, is_spray }) => {
-            one_time_password::report_failure(app, visit, PURPOSE, is_spray);
-            Err(refusal.into())
-        }
-    }
+    logged_in.map_err(|wrong| {
+        one_time_password::report_failure(app, visit, PURPOSE, wrong.is_spray);
+        wrong.refusal
+    })?;
+    app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
+    Ok(authorization::answer(visit, checked, code.text))
 }
 
-/// Everything that the write needs.
-struct Completion {
+/// The last write of a login.
+struct PasswordlessLoginWrite {
     comparison: Comparison,
     site: Arc<SiteEntry>,
     client: Arc<Client>,
@@ -181,59 +163,55 @@ struct Completion {
     event: AuditEvent,
 }
 
-/// Why the login was refused. It is a value, so that the write commits and the try stays spent.
-struct LoginRefused {
-    refusal: Refusal,
-    is_spray: bool,
-}
-
-/// Compares, closes, and saves the authorization code. A right code is spent even when its user may not log
-/// in any more, because it has been disclosed.
-async fn log_in(
-    tx: &mut Transaction<'_>,
-    completion: &Completion,
-) -> Result<Result<(), LoginRefused>, Fault> {
-    let refused = |refusal, is_spray| Ok(Err(LoginRefused { refusal, is_spray }));
-    let challenge = match completion.comparison.make(tx).await? {
-        Compared::Right(challenge) => challenge,
-        Compared::Wrong { refusal, is_spray } => return refused(refusal, is_spray),
-    };
-    let at = completion.event.at;
-    if !store::challenge::close(tx, &challenge.identifier_hash, at).await? {
-        return refused(Refusal::ChallengeFailed, false);
+impl PasswordlessLoginWrite {
+    /// Compares, closes, and saves the authorization code. A right code is spent even when its user may not log in any
+    /// more: it has been presented.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), WrongCode>, Fault> {
+        let refused = |refusal| Ok(Err(WrongCode::refused(refusal)));
+        let challenge = match self.comparison.run(tx).await? {
+            Ok(challenge) => challenge,
+            Err(wrong) => return Ok(Err(wrong)),
+        };
+        let at = self.event.at;
+        if !store::challenge::close(tx, &challenge.identifier_hash, at).await? {
+            return refused(Refusal::ChallengeFailed);
+        }
+        let Some(user) = self.find_user(tx, &challenge).await? else {
+            return refused(Refusal::ChallengeFailed);
+        };
+        if let Err(refusal) = self.client.check_permitted(&user.profile_id) {
+            return refused(refusal);
+        }
+        store::code::insert(tx, &self.code.of(&user)).await?;
+        let event = AuditEvent {
+            detail: serde_json::json!({"by": AMR, "channel": challenge.channel.as_str()})
+                .to_string(),
+            user_id: Some(user.id),
+            ..self.event.clone()
+        };
+        store::audit::insert(tx, &event).await?;
+        Ok(Ok(()))
     }
-    let Some(user) = whose(tx, completion, &challenge).await? else {
-        return refused(Refusal::ChallengeFailed, false);
-    };
-    if let Err(refusal) = completion.client.check_permitted(&user.profile_id) {
-        return refused(refusal, false);
-    }
-    store::code::insert(tx, &completion.code.of(&user)).await?;
-    let event = AuditEvent {
-        detail: serde_json::json!({"by": AMR, "channel": challenge.channel.as_str()}).to_string(),
-        user_id: Some(user.id),
-        ..completion.event.clone()
-    };
-    store::audit::insert(tx, &event).await?;
-    Ok(Ok(()))
-}
 
-/// The user that a challenge was opened for, if they may still log in, have the same address or number, and
-/// their sessions have not been ended since: a code that was requested before a lock is refused after it
-/// (threat LOCK-04).
-async fn whose(
-    tx: &mut Transaction<'_>,
-    completion: &Completion,
-    challenge: &Challenge,
-) -> Result<Option<User>, Fault> {
-    let payload = challenge.payload.as_deref().unwrap_or_default();
-    let pending: Pending =
-        serde_json::from_str(payload).map_err(|error| Fault::new("reading a login", error))?;
-    let user = store::user::find_by_id(tx, &pending.user_id).await?;
-    let settings = &completion.site.site.settings;
-    Ok(user.filter(|user| {
-        addressee::why_not(user, settings, challenge.channel).is_none()
-            && contact(user, challenge.channel) == pending.contact
-            && user.session_generation == pending.session_generation
-    }))
+    /// The user that the challenge was opened for, if a code may still be sent to them, and if they are still the user
+    /// that the code was sent to: a code from before a lock is not valid after it (threat LOCK-04).
+    async fn find_user(
+        &self,
+        tx: &mut Transaction<'_>,
+        challenge: &Challenge,
+    ) -> Result<Option<User>, Fault> {
+        let payload = challenge.payload.as_deref().unwrap_or_default();
+        let pending: Pending =
+            serde_json::from_str(payload).map_err(|error| Fault::new("reading a login", error))?;
+        let user = store::user::find_by_id(tx, &pending.user_id).await?;
+        let settings = &self.site.site.settings;
+        let seen = UserSnapshot {
+            session_generation: pending.session_generation,
+            contacts: vec![(challenge.channel, pending.contact)],
+        };
+        Ok(user.filter(|user| {
+            addressee::suppression_of(user, settings, challenge.channel).is_none()
+                && user.is_still(&seen)
+        }))
+    }
 }

@@ -9,18 +9,16 @@
 use serde_json::{Map, Value};
 use vestibule_protocol::authorization::AuthorizationRequest;
 use vestibule_protocol::basic::{BasicCredentials, parse_user};
-use vestibule_protocol::headless::{HINT_LENGTH_MAX, parse_customdata};
+use vestibule_protocol::headless::{HINT_LENGTH_MAX, UserReference, parse_customdata};
 use vestibule_protocol::secret::Secret;
 
-use super::addressee::Named;
+use super::addressee::CheckedReference;
 use crate::client::Client;
 use crate::refusal::Refusal;
 
 /// A password, and what names its user.
 pub struct PasswordCredentials {
-    username: Option<String>,
-    login_hint: Option<String>,
-    customdata: Option<Map<String, Value>>,
+    user: UserReference,
     /// The password, as sent.
     pub password: Secret,
 }
@@ -56,9 +54,7 @@ impl PasswordCredentials {
         }
         let BasicCredentials { left, right } = basic(header)?;
         Ok(PasswordCredentials {
-            username: Some(left),
-            login_hint: None,
-            customdata: None,
+            user: UserReference::of_username(left),
             password: right,
         })
     }
@@ -69,9 +65,11 @@ impl PasswordCredentials {
             return Err(missing("username"));
         }
         Ok(PasswordCredentials {
-            username: request.username,
-            login_hint: checked_hint(request.login_hint)?,
-            customdata: customdata(request.customdata.as_deref())?,
+            user: UserReference {
+                username: request.username,
+                login_hint: checked_hint(request.login_hint)?,
+                customdata: customdata(request.customdata.as_deref())?,
+            },
             password: request.password.ok_or(missing("password"))?,
         })
     }
@@ -80,9 +78,8 @@ impl PasswordCredentials {
     ///
     /// # Refusals
     /// `ParameterMissing` when only a hint is sent and this flow does not read hints.
-    pub fn named(&self, reads_login_hint: bool) -> Result<Named<'_>, Refusal> {
-        let (username, hint) = (self.username.as_deref(), self.login_hint.as_deref());
-        Named::read(username, hint, self.customdata.as_ref(), reads_login_hint)
+    pub fn named(&self, reads_login_hint: bool) -> Result<CheckedReference<'_>, Refusal> {
+        CheckedReference::new(&self.user, reads_login_hint)
             .map_err(|_| Refusal::ParameterMissing { name: "username" })
     }
 }

@@ -1,10 +1,9 @@
 //! Login by username, or by any identifier, and password: `Auth-Request-Type: Named-User` at authorize.
 //!
-//! ① The user, the password's hash and the client's permission are looked up. ② The password is
-//! compared, against a dummy of equal cost where there is none. ③ One write decides: a failure is
-//! counted and may close the password door for a while, a success forgets the failures and saves
-//! the authorization code, unless the door was closed meanwhile. Whoever fails is told the same,
-//! whatever the reason.
+//! ① The user, the hash of the password and the permission of the client are looked up. ② The password is compared;
+//! without a user, with a dummy of equal cost. ③ One write decides: a failure is counted and may lock the user out of
+//! this login method for a while; a success clears the failures and saves the authorization code, unless a lockout
+//! began in between. Every failure gets the same response, whatever the reason.
 //!
 //! Source: Authorization Code and Credentials Flow; Set Password Policies.
 
@@ -12,11 +11,11 @@ use serde_json::json;
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::secret::Secret;
 
-use super::addressee::{self, Named};
+use super::addressee::{self, CheckedReference};
 use super::authorization::{self, Checked, UnownedCode};
 use crate::app::{App, Visit};
 use crate::handler::contract::VerificationAction;
-use crate::hashing::{SALT_BYTES, Verification};
+use crate::hashing::Verification;
 use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
 use crate::moment::Moment;
@@ -26,16 +25,16 @@ use crate::store::login::{Lockout, PasswordLogin};
 use crate::store::{self, Transaction};
 use crate::verification::{Origin, SprayLimit};
 
-/// How the user proved who they are (RFC 8176): by a password.
+/// The `amr` of a password (RFC 8176).
 const AMR: &str = "pwd";
 
-/// The end of the year 9999: a door that only an administrator opens.
-const UNTIL_OPENED: i64 = 253_402_300_799_000;
+/// The end of the year 9999: a lockout that only an administrator ends.
+const UNTIL_UNLOCKED: i64 = 253_402_300_799_000;
 
-/// What somebody presents.
+/// What the request presents.
 pub struct Credentials<'r> {
-    /// Whom the request names.
-    pub named: Named<'r>,
+    /// The user that the request names.
+    pub named: CheckedReference<'r>,
     /// Password, as sent.
     pub password: Secret,
 }
@@ -54,7 +53,7 @@ pub async fn log_in(
     let key = addressee::compared(credentials.named.text());
     let (login, message) = find(app, visit, credentials.named, &key).await?;
     let prepared = password::prepare(credentials.password.expose());
-    // A password that cannot be anybody's is compared all the same.
+    // A password that no user can have is compared all the same.
     let is_possible = prepared.is_ok();
     let presented = prepared.map_or_else(|_| Secret::from(String::new()), |p| p.into_secret());
     let found = compare(app, login.as_ref(), presented.clone()).await?;
@@ -69,7 +68,7 @@ pub async fn log_in(
         }),
     };
     match admitted {
-        Ok(entry) => enter(app, visit, checked, entry).await,
+        Ok(accepted) => complete(app, visit, checked, accepted).await,
         Err(refused) => {
             let failed = fail(app, visit, checked, &key, refused).await;
             addressee::discovery_message(&visit.site.site.settings, message.as_deref())?;
@@ -78,22 +77,22 @@ pub async fn log_in(
     }
 }
 
-/// Whom the request names, with their password; and what a discovery that found nobody says. Found by a
-/// hint, a user has an address or a number that has proven itself.
+/// The user that the request names, with the password, and the message of a discovery that found no user. A user
+/// found by a hint must have a verified address or number.
 async fn find(
     app: &App,
     visit: &Visit,
-    named: Named<'_>,
+    named: CheckedReference<'_>,
     key: &str,
 ) -> Result<(Option<PasswordLogin>, Option<String>), Fault> {
-    let (key, message) = match named {
-        Named::Username(_) => (key.to_owned(), None),
-        Named::Hint(hint) => {
+    let (key, message) = match named.hint() {
+        None => (key.to_owned(), None),
+        Some(hint) => {
             let found = app.discover(visit, hint, VerificationAction::Email).await?;
             let user = found.user.filter(|user| {
                 user.email_verified_at.is_some() || user.phone_verified_at.is_some()
             });
-            // Nobody's username is empty. A hint that means nobody is looked up all the same.
+            // No username is empty. A hint that finds no user is looked up all the same.
             let key = user.map_or_else(String::new, |user| user.username_key);
             (key, found.message)
         }
@@ -119,19 +118,18 @@ async fn compare(
         Some((phc, _)) => app.hasher.verify(password, phc.clone()).await,
         None => app.hasher.verify_dummy(password).await,
     };
-    app.metrics
-        .hash_done(if compared.is_ok() { "done" } else { "busy" });
+    app.count_hash(compared.is_ok());
     compared.map_err(|_| Refusal::TooBusy)
 }
 
-/// A user who is about to come in.
-struct Entry {
+/// A user with the right password, who is about to be logged in.
+struct AcceptedLogin {
     user: User,
     /// The hash that was compared with, and the one to put in its place.
     rehash: Option<(String, String)>,
 }
 
-/// A failure that is to be counted, and what is said of it.
+/// A failure to be counted, and the refusal to answer with.
 struct Refused {
     refusal: Refusal,
     user: Option<User>,
@@ -146,8 +144,8 @@ impl Refused {
     }
 }
 
-/// Whether a user with the right password may come in. What stands in the way of a member whose
-/// password is right is told; what would tell an account apart is not.
+/// Whether a user with the right password may log in. What prevents a member with the right password from it is
+/// disclosed; what would reveal that an account exists is not.
 async fn admit(
     app: &App,
     visit: &Visit,
@@ -155,32 +153,35 @@ async fn admit(
     login: PasswordLogin,
     found: Verification,
     password: Secret,
-) -> Result<Result<Entry, Refused>, Failure> {
+) -> Result<Result<AcceptedLogin, Refused>, Failure> {
     let is_locked_out = login.locked_out_until.is_some_and(|until| until > visit.at);
     let (Some((phc, set_at)), false) = (login.credential, is_locked_out) else {
         return Ok(Err(Refused::wrong(login.user)));
     };
     let user = login.user;
     if let Err(refusal) = check(app, visit, checked, &user, set_at) {
-        // What is told anyway may cost a look more; what is not told must not.
-        let is_told = refusal != Refusal::CredentialsWrong && is_open(app, visit, &user.id).await?;
+        // An extra read only where the outcome is disclosed anyway; elsewhere its time would reveal the right
+        // password.
+        let is_disclosed =
+            refusal != Refusal::CredentialsWrong && is_open(app, visit, &user.id).await?;
         return match refusal {
-            Refusal::UserInactive if is_told => Ok(Err(Refused {
+            Refusal::UserInactive if is_disclosed => Ok(Err(Refused {
                 refusal,
                 user: Some(user),
             })),
-            told if is_told => Err(told.into()),
+            refusal if is_disclosed => Err(refusal.into()),
             _ => Ok(Err(Refused::wrong(user))),
         };
     }
-    let rehash = match found.needs_rehash {
-        true => Some((phc, hash_again(app, password).await?)),
-        false => None,
+    let rehash = if found.needs_rehash {
+        Some((phc, app.hash_password(password).await?))
+    } else {
+        None
     };
-    Ok(Ok(Entry { user, rehash }))
+    Ok(Ok(AcceptedLogin { user, rehash }))
 }
 
-/// What stands in the way of a user whose password is right.
+/// What prevents a user with the right password from logging in.
 fn check(
     app: &App,
     visit: &Visit,
@@ -189,11 +190,12 @@ fn check(
     set_at: Moment,
 ) -> Result<(), Refusal> {
     let settings = &visit.site.site.settings;
-    if user.check_active().is_err() || !addressee::is_member(settings, user) {
-        let is_told = settings.disclose_account_state && user.disabled_at.is_some();
-        return Err(match is_told {
-            true => Refusal::UserInactive,
-            false => Refusal::CredentialsWrong,
+    if user.check_active().is_err() || !settings.admits(&user.profile_id) {
+        let is_disclosed = settings.disclose_account_state && user.disabled_at.is_some();
+        return Err(if is_disclosed {
+            Refusal::UserInactive
+        } else {
+            Refusal::CredentialsWrong
         });
     }
     checked.client.check_permitted(&user.profile_id)?;
@@ -203,9 +205,8 @@ fn check(
     Ok(())
 }
 
-/// Whether the password door is open now. Through one that is closed, or for a network that has a part in a
-/// spray of the site, nothing is said that would tell a right password from a wrong one (threats LOCK-01,
-/// LOCK-08).
+/// Whether the user is not locked out now. During a lockout, or for a network that takes part in a spray of the site,
+/// nothing is disclosed that would distinguish a right password from a wrong one (threats LOCK-01, LOCK-08).
 async fn is_open(app: &App, visit: &Visit, user_id: &str) -> Result<bool, Fault> {
     let sought = (
         user_id.to_owned(),
@@ -234,97 +235,77 @@ fn is_expired(policy: &PasswordPolicy, set_at: Moment, at: Moment) -> bool {
     days > 0 && set_at.plus_seconds(days * 86_400) <= at
 }
 
-/// Hashes with the parameters of today, while the password is at hand.
-async fn hash_again(app: &App, password: Secret) -> Result<String, Refusal> {
-    let salt = app.entropy.bytes::<SALT_BYTES>();
-    let hashed = app.hasher.hash(password, salt).await;
-    hashed.map_err(|_| Refusal::TooBusy)
-}
-
-/// The policy of a user's profile; of the site's default profile for a name that nobody has.
+/// The policy of the profile of the user; for an unknown username, of the default profile of the site.
 fn policy_of(app: &App, user: Option<&User>, visit: &Visit) -> PasswordPolicy {
+    if let Some(user) = user {
+        return app.password_policy(&user.profile_id);
+    }
+    let settings = &visit.site.site.settings;
+    let default = settings.registration_user_default_profile.as_deref();
     let directory = app.directory();
-    let default = visit
-        .site
-        .site
-        .settings
-        .registration_user_default_profile
-        .as_deref();
-    let profile = match user {
-        Some(user) => directory.profile(&user.profile_id),
-        None => default.and_then(|name| directory.find_profile(name)),
-    };
+    let profile = default.and_then(|name| directory.find_profile(name));
     profile.map_or_else(PasswordPolicy::default, |profile| {
         profile.password_policy.clone()
     })
 }
 
-/// What the write of a success needs.
-struct Entering {
-    entry: Entry,
+/// The last write of a login that succeeds.
+struct LoginWrite {
+    accepted: AcceptedLogin,
     code: UnownedCode,
     origin: Origin,
     spray: SprayLimit,
     event: AuditEvent,
 }
 
-async fn enter(
+async fn complete(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    entry: Entry,
+    accepted: AcceptedLogin,
 ) -> Result<AuthorizationAnswer, Failure> {
     let code = authorization::issue_code(app, visit, checked, AMR);
-    let entering = Entering {
+    let write = LoginWrite {
         event: AuditEvent {
-            user_id: Some(entry.user.id.clone()),
+            user_id: Some(accepted.user.id.clone()),
             client_id: Some(checked.client.id.clone()),
             detail: json!({"by": AMR}).to_string(),
             ..visit.event(&app.entropy, "user.logged_in")
         },
-        entry,
+        accepted,
         code: code.row,
         origin: visit.origin(),
         spray: app.password_spray(&visit.site),
     };
-    let is_in = app
-        .store
-        .write("login.complete", entering, |tx, entering| {
-            Box::pin(save(tx, entering))
-        })
-        .await?;
-    match is_in {
-        true => Ok(authorization::answer(visit, checked, code.text)),
-        false => Err(Refusal::CredentialsWrong.into()),
+    app.store
+        .write("login.complete", write, |tx, write| Box::pin(write.run(tx)))
+        .await??;
+    Ok(authorization::answer(visit, checked, code.text))
+}
+
+impl LoginWrite {
+    /// Saves the code of a user who is still the one that was looked up and is not locked out. The lockout is checked
+    /// here again, so that many guesses at once are stopped like guesses one after the other.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), Refusal>, Fault> {
+        let (seen, event) = (&self.accepted.user, &self.event);
+        let is_open = store::login::clear_failures(tx, &seen.id, event.at).await?
+            && !store::tally::is_sprayed(tx, &self.origin, &self.spray, event.at).await?;
+        let now = store::user::find_by_id(tx, &seen.id).await?;
+        let user = now.filter(|now| is_open && now.is_still(&seen.snapshot(&[])));
+        let Some(user) = user else {
+            return Ok(Err(Refusal::CredentialsWrong));
+        };
+        if let Some((old, new)) = &self.accepted.rehash {
+            store::credential::replace_hash(tx, &user.id, old, new).await?;
+        }
+        store::code::insert(tx, &self.code.of(&user)).await?;
+        store::audit::insert(tx, event).await?;
+        Ok(Ok(()))
     }
 }
 
-/// Saves the code of a user who is still the one that was looked up, and whose door is open. It is
-/// here that the door is found closed, so that many guesses at once are stopped like one after the
-/// other.
-async fn save(tx: &mut Transaction<'_>, entering: &Entering) -> Result<bool, Fault> {
-    let (entry, event) = (&entering.entry, &entering.event);
-    let seen = &entry.user;
-    let (origin, spray) = (&entering.origin, &entering.spray);
-    let is_open = store::login::clear_failures(tx, &seen.id, event.at).await?
-        && !store::tally::is_sprayed(tx, origin, spray, event.at).await?;
-    let now = store::user::find_by_id(tx, &seen.id).await?;
-    let user = now.filter(|now| {
-        now.check_active().is_ok() && now.session_generation == seen.session_generation
-    });
-    let Some(user) = user.filter(|_| is_open) else {
-        return Ok(false);
-    };
-    if let Some((old, new)) = &entry.rehash {
-        store::credential::replace_hash(tx, &user.id, old, new).await?;
-    }
-    store::code::insert(tx, &entering.code.of(&user)).await?;
-    store::audit::insert(tx, event).await?;
-    Ok(true)
-}
-
-/// What the write of a failure needs.
-struct Failing {
+/// The last write of a login that fails.
+struct FailedLoginWrite {
     subject: String,
     lockout: Option<Lockout>,
     origin: Origin,
@@ -332,7 +313,7 @@ struct Failing {
     event: AuditEvent,
 }
 
-/// Counts a failure, for a name that nobody has as for one that somebody has.
+/// Counts a failure, for an unknown username as for a known one.
 async fn fail(
     app: &App,
     visit: &Visit,
@@ -341,7 +322,7 @@ async fn fail(
     refused: Refused,
 ) -> Result<AuthorizationAnswer, Failure> {
     let user = refused.user.as_ref();
-    let failing = Failing {
+    let write = FailedLoginWrite {
         subject: user.map_or_else(
             || app.keyring.subject_of_unknown(key),
             |user| user.id.clone(),
@@ -356,12 +337,10 @@ async fn fail(
             ..visit.event(&app.entropy, "login.failed")
         },
     };
-    let spray = failing.spray;
+    let spray = write.spray;
     let is_spray = app
         .store
-        .write("login.fail", failing, |tx, failing| {
-            Box::pin(count(tx, failing))
-        })
+        .write("login.fail", write, |tx, write| Box::pin(write.run(tx)))
         .await?;
     if is_spray {
         app.report_spray(&visit.site, &spray);
@@ -369,19 +348,22 @@ async fn fail(
     Err(refused.refusal.into())
 }
 
-async fn count(tx: &mut Transaction<'_>, failing: &Failing) -> Result<bool, Fault> {
-    let (event, at) = (&failing.event, failing.event.at);
-    if let Some(lockout) = &failing.lockout {
-        store::login::fail(tx, &failing.subject, lockout, at).await?;
+impl FailedLoginWrite {
+    /// Counts the failure; whether with it the site came under a spray.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<bool, Fault> {
+        let (event, at) = (&self.event, self.event.at);
+        if let Some(lockout) = &self.lockout {
+            store::login::fail(tx, &self.subject, lockout, at).await?;
+        }
+        store::audit::insert(tx, event).await?;
+        store::tally::count_failure(tx, &self.origin, &self.spray, at).await
     }
-    store::audit::insert(tx, event).await?;
-    store::tally::count_failure(tx, &failing.origin, &failing.spray, at).await
 }
 
-/// When a policy closes the door, and until when; never, if it has no limit.
+/// The lockout that a policy prescribes; `None` when it has no limit.
 fn lockout(policy: &PasswordPolicy, at: Moment) -> Option<Lockout> {
     let locked_out_until = match i64::from(policy.lockout_minutes) {
-        0 => Moment::from_millis(UNTIL_OPENED),
+        0 => Moment::from_millis(UNTIL_UNLOCKED),
         minutes => at.plus_seconds(minutes * 60),
     };
     (policy.failed_attempts_max > 0).then_some(Lockout {

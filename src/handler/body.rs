@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::HandlerKind;
+
 /// A version's body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
@@ -26,11 +28,11 @@ pub enum Body {
 }
 
 impl Body {
-    /// `script` or `webhook`.
-    pub fn kind(&self) -> &'static str {
+    /// Where it runs.
+    pub fn kind(&self) -> HandlerKind {
         match self {
-            Body::Script { .. } => "script",
-            Body::Webhook { .. } => "webhook",
+            Body::Script { .. } => HandlerKind::Script,
+            Body::Webhook { .. } => HandlerKind::Webhook,
         }
     }
 
@@ -64,7 +66,7 @@ mod tests {
             },
         ] {
             assert_eq!(Body::parse(&body.to_text()).unwrap(), body);
-            assert!(body.to_text().contains(body.kind()));
+            assert!(body.to_text().contains(body.kind().as_str()));
         }
         assert!(Body::parse("{}").is_err());
     }

@@ -11,47 +11,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HandlerError;
+pub use crate::contract::Contract;
 use crate::identity::Attributes;
 use crate::identity::text_message::SmsStatus;
 
 /// As much of a wrong answer as the operator is told, in characters.
 const DETAIL_LENGTH_MAX: usize = 1_000;
-
-/// What a handler is asked to do; the word is also the name of the function that a script exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Contract {
-    /// Decides what a new user is to be.
-    CreateUser,
-    /// Finds the user whom an identifier means.
-    DiscoverUser,
-    /// Sends a one-time password by text message.
-    SendOneTimePassword,
-}
-
-impl Contract {
-    /// All of them.
-    pub const ALL: [Contract; 3] = [
-        Contract::CreateUser,
-        Contract::DiscoverUser,
-        Contract::SendOneTimePassword,
-    ];
-
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Contract::CreateUser => "createUser",
-            Contract::DiscoverUser => "discoverUser",
-            Contract::SendOneTimePassword => "sendOneTimePassword",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(word: &str) -> Option<Contract> {
-        Contract::ALL
-            .into_iter()
-            .find(|contract| contract.as_str() == word)
-    }
-}
 
 impl Contract {
     /// Checks that an answer has the shape of the contract's result (threat HND-04).

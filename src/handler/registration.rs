@@ -138,10 +138,7 @@ pub fn create_user(
         user.keep(&path, name, value)?;
     }
     for (member, value) in registrant.customdata {
-        let target = settings
-            .registration_field_mapping
-            .get(member)
-            .and_then(|target| FieldTarget::parse(target));
+        let target = settings.registration_field_mapping.get(member);
         put(&mut user, member, value, target)?;
     }
     Ok(user)
@@ -151,7 +148,7 @@ fn put(
     user: &mut NewUser,
     member: &str,
     value: &Value,
-    target: Option<FieldTarget>,
+    target: Option<&FieldTarget>,
 ) -> Result<(), HandlerError> {
     let path = format!("customdata.{}", public_name(member));
     let text = || {
@@ -161,7 +158,7 @@ fn put(
     };
     match target {
         None => user.keep(&path, member, value)?,
-        Some(FieldTarget::Attribute(name)) => user.keep(&path, &name, value)?,
+        Some(FieldTarget::Attribute(name)) => user.keep(&path, name, value)?,
         Some(FieldTarget::FirstName) => user.set_first_name(&path, text()?)?,
         Some(FieldTarget::Locale) => user.set_locale(&path, text()?)?,
         Some(FieldTarget::Phone) => user.set_phone(&path, text()?)?,

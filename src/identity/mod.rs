@@ -18,7 +18,7 @@ mod user;
 
 pub use account::Account;
 pub use profile::{Profile, UserType};
-pub use user::{Attributes, User, utc_offset_millis};
+pub use user::{Attributes, User, UserSnapshot, utc_offset_millis};
 
 /// Record id prefixes of the types in this module.
 pub mod prefix {

@@ -1,6 +1,6 @@
 //! A profile: the kind of user, with its password policy.
 
-use serde::{Deserialize, Serialize};
+use vestibule_protocol::words;
 
 use super::password::PasswordPolicy;
 use crate::moment::Moment;
@@ -20,29 +20,12 @@ pub struct Profile {
     pub created_at: Moment,
 }
 
-/// The `user_type` of the identity URL and of userinfo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum UserType {
-    /// An external user of a site; the kind that registers.
-    CspLitePortal,
-    /// An internal user, such as the integration user of a private client.
-    Standard,
-}
-
-impl UserType {
-    /// The value on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            UserType::CspLitePortal => "CSP_LITE_PORTAL",
-            UserType::Standard => "STANDARD",
-        }
-    }
-
-    /// Parses the value.
-    pub fn parse(word: &str) -> Option<UserType> {
-        [UserType::CspLitePortal, UserType::Standard]
-            .into_iter()
-            .find(|t| t.as_str() == word)
+words! {
+    /// The `user_type` of the identity URL and of userinfo.
+    pub enum UserType {
+        /// An external user of a site; the kind that registers.
+        CspLitePortal = "CSP_LITE_PORTAL",
+        /// An internal user, such as the integration user of a private client.
+        Standard = "STANDARD",
     }
 }

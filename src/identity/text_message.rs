@@ -9,55 +9,27 @@
 
 use std::collections::BTreeMap;
 
+use vestibule_protocol::words;
+
 use super::country::Country;
 use super::phone::PhoneNumber;
 use crate::moment::Moment;
 
-/// The result of a text message, with the names of the delivery handler.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SmsStatus {
-    /// `COUNTRY_BLOCK`: nothing is sent to that country.
-    CountryBlock,
-    /// `EXCEPTION`: the provider could not be reached, or did not answer in time.
-    Exception,
-    /// `INVALID_PHONE_NUMBER`
-    InvalidPhoneNumber,
-    /// `MESSAGE_LIMIT_EXCEEDED`: the server's limit or the provider's.
-    MessageLimitExceeded,
-    /// `PROVIDER_ERROR`
-    ProviderError,
-    /// `SUCCESS`: the provider has accepted it.
-    Success,
-}
-
-impl SmsStatus {
-    /// All of them.
-    pub const ALL: [SmsStatus; 6] = [
-        SmsStatus::CountryBlock,
-        SmsStatus::Exception,
-        SmsStatus::InvalidPhoneNumber,
-        SmsStatus::MessageLimitExceeded,
-        SmsStatus::ProviderError,
-        SmsStatus::Success,
-    ];
-
-    /// The documented value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SmsStatus::CountryBlock => "COUNTRY_BLOCK",
-            SmsStatus::Exception => "EXCEPTION",
-            SmsStatus::InvalidPhoneNumber => "INVALID_PHONE_NUMBER",
-            SmsStatus::MessageLimitExceeded => "MESSAGE_LIMIT_EXCEEDED",
-            SmsStatus::ProviderError => "PROVIDER_ERROR",
-            SmsStatus::Success => "SUCCESS",
-        }
-    }
-
-    /// Parses the documented value.
-    pub fn parse(text: &str) -> Option<SmsStatus> {
-        SmsStatus::ALL
-            .into_iter()
-            .find(|status| status.as_str() == text)
+words! {
+    /// What became of a text message, in the words of the delivery handler.
+    pub enum SmsStatus {
+        /// Nothing is sent to that country.
+        CountryBlock = "COUNTRY_BLOCK",
+        /// The provider could not be reached, or did not answer in time.
+        Exception = "EXCEPTION",
+        /// The number is not one that text messages can be sent to.
+        InvalidPhoneNumber = "INVALID_PHONE_NUMBER",
+        /// The limit of this server or of the provider is reached.
+        MessageLimitExceeded = "MESSAGE_LIMIT_EXCEEDED",
+        /// The provider refused the message.
+        ProviderError = "PROVIDER_ERROR",
+        /// The provider has accepted the message.
+        Success = "SUCCESS",
     }
 }
 

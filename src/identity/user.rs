@@ -1,6 +1,7 @@
 //! A user: the person (or the service) that is the subject of tokens.
 
 use serde_json::{Map, Value};
+use vestibule_protocol::headless::VerificationMethod;
 
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -71,6 +72,42 @@ impl User {
         Ok(())
     }
 
+    /// The address or the number that a channel reaches, as it is compared; empty without a number.
+    pub fn contact(&self, channel: VerificationMethod) -> &str {
+        match channel {
+            VerificationMethod::Email => &self.email_key,
+            VerificationMethod::Sms => self.phone.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The state that a decision about the user rests on: the end of all sessions, and the contact of each of
+    /// `channels`.
+    pub fn snapshot(&self, channels: &[VerificationMethod]) -> UserSnapshot {
+        let contact = |channel: &VerificationMethod| (*channel, self.contact(*channel).to_owned());
+        UserSnapshot {
+            session_generation: self.session_generation,
+            contacts: channels.iter().map(contact).collect(),
+        }
+    }
+
+    /// Whether a decision that was made about the user is still valid: the user is active, no end of all sessions
+    /// came in between (threat LOCK-04), and the contacts that the decision rests on are the same.
+    ///
+    /// Each last write of a flow asks this about the user as it reads it. What the snapshot holds differs:
+    ///
+    /// * a password: no contact, because the password alone identifies the user;
+    /// * a code: the contact of the channel that the code was sent by. The other contact may change between the two
+    ///   requests, which are minutes apart;
+    /// * an existing user that a registration is attached to: both contacts, because the handler chose the user by what it
+    ///   saw of them, a moment ago.
+    pub fn is_still(&self, seen: &UserSnapshot) -> bool {
+        let is_same =
+            |(channel, contact): &(VerificationMethod, String)| self.contact(*channel) == contact;
+        self.check_active().is_ok()
+            && self.session_generation == seen.session_generation
+            && seen.contacts.iter().all(is_same)
+    }
+
     /// Given and family name, as people write them.
     pub fn display_name(&self) -> String {
         match &self.first_name {
@@ -90,6 +127,15 @@ impl User {
     }
 }
 
+/// The state of a user that a decision rests on; [`User::is_still`] compares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSnapshot {
+    /// How often all sessions of the user had ended.
+    pub session_generation: i64,
+    /// The contact of each channel that the decision rests on.
+    pub contacts: Vec<(VerificationMethod, String)>,
+}
+
 /// The offset of a time zone without summer time, in milliseconds; 0 when the zone is unknown. `at` selects the
 /// rules that the zone has at that time.
 pub fn utc_offset_millis(timezone: &str, at: Moment) -> i64 {
@@ -107,4 +153,91 @@ pub fn utc_offset_millis(timezone: &str, at: Moment) -> i64 {
         Some(i64::from(offset.seconds()) * 1000)
     };
     offset().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn janice() -> User {
+        User {
+            id: "005000000000001AAA".into(),
+            username: "janice@example.com".into(),
+            username_key: "janice@example.com".into(),
+            email: "janice@example.com".into(),
+            email_key: "janice@example.com".into(),
+            phone: Some("+15551234567".into()),
+            first_name: None,
+            last_name: "Edwards".into(),
+            profile_id: "00e000000000001AAA".into(),
+            account_id: None,
+            locale: "en_US".into(),
+            timezone: "UTC".into(),
+            attributes: Attributes::new(),
+            is_integration: false,
+            email_verified_at: None,
+            phone_verified_at: None,
+            locked_at: None,
+            disabled_at: None,
+            session_generation: 3,
+            created_at: Moment::from_millis(0),
+            updated_at: Moment::from_millis(0),
+        }
+    }
+
+    #[test]
+    fn lock_04_a_decision_is_valid_for_the_user_that_it_was_made_about_only() {
+        const EMAIL: &[VerificationMethod] = &[VerificationMethod::Email];
+        const SMS: &[VerificationMethod] = &[VerificationMethod::Sms];
+        const BOTH: &[VerificationMethod] = &VerificationMethod::ALL;
+        let at = Moment::from_millis(1);
+        type Change = fn(User, Moment) -> User;
+        let unchanged: Change = |user, _| user;
+        let renamed: Change = |user, at| User {
+            last_name: "Miller".into(),
+            updated_at: at,
+            ..user
+        };
+        let locked: Change = |user, at| User {
+            locked_at: Some(at),
+            ..user
+        };
+        let disabled: Change = |user, at| User {
+            disabled_at: Some(at),
+            ..user
+        };
+        let ended: Change = |user, _| User {
+            session_generation: 4,
+            ..user
+        };
+        let moved: Change = |user, _| User {
+            email_key: "j@example.org".into(),
+            ..user
+        };
+        let other_number: Change = |user, _| User {
+            phone: Some("+15557654321".into()),
+            ..user
+        };
+        let no_number: Change = |user, _| User {
+            phone: None,
+            ..user
+        };
+        // For each change: whether a decision by a password, by a mailed code, by a texted code and about both
+        // contacts is still valid.
+        for (name, change, expected) in [
+            ("unchanged", unchanged, [true; 4]),
+            ("renamed", renamed, [true; 4]),
+            ("locked", locked, [false; 4]),
+            ("disabled", disabled, [false; 4]),
+            ("sessions ended", ended, [false; 4]),
+            ("another address", moved, [true, false, true, false]),
+            ("another number", other_number, [true, true, false, false]),
+            ("no number", no_number, [true, true, false, false]),
+        ] {
+            let now = change(janice(), at);
+            let found = [&[][..], EMAIL, SMS, BOTH]
+                .map(|rests_on| now.is_still(&janice().snapshot(rests_on)));
+            assert_eq!(found, expected, "{name}");
+        }
+    }
 }

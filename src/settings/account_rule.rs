@@ -24,7 +24,7 @@ pub enum AccountRuleKind {
     Customdata,
     /// Users have no account.
     None,
-    /// Each user has an account of their own, named after them.
+    /// Each user has a separate account, named after the user.
     Own,
     /// All users share one account.
     Shared,

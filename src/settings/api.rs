@@ -6,6 +6,8 @@
 //! Source: Configure Experience Cloud Settings for Headless Registration, for Headless Passwordless
 //! Login and for Headless Forgot Password; NetworkAuthApiSettings.
 
+use vestibule_protocol::purpose::Purpose;
+
 use super::Settings;
 use crate::refusal::Refusal;
 
@@ -70,7 +72,7 @@ impl Settings {
                 is_allowed: self.is_forgot_pwd_allowed,
                 token: Some(TokenRequirement {
                     is_required: self.does_forgot_password_require_auth,
-                    scope: "forgot_password",
+                    scope: Purpose::ForgotPassword.scope(),
                     setting: "doesForgotPasswordRequireAuth",
                 }),
                 is_captcha_required: self.is_recaptcha_required_forgot_pwd,
@@ -88,7 +90,7 @@ impl Settings {
                 is_allowed: self.is_pwdless_login_allowed,
                 token: Some(TokenRequirement {
                     is_required: self.does_pwdless_login_require_auth,
-                    scope: "pwdless_login_api",
+                    scope: Purpose::PasswordlessLogin.scope(),
                     setting: "doesPwdlessLoginRequireAuth",
                 }),
                 is_captcha_required: self.is_recaptcha_required_pwdless_login,
@@ -99,7 +101,7 @@ impl Settings {
                 is_allowed: self.is_headless_user_registration_allowed,
                 token: Some(TokenRequirement {
                     is_required: self.does_registration_require_auth,
-                    scope: "user_registration_api",
+                    scope: Purpose::Registration.scope(),
                     setting: "doesRegistrationRequireAuth",
                 }),
                 is_captcha_required: self.is_recaptcha_required_rgstr,
@@ -138,6 +140,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::settings::HandlerChoice;
 
     #[test]
     fn each_api_reads_its_own_switches() {
@@ -215,7 +218,7 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(hints(&settings), [false; 4]);
-        settings.headless_discovery_handler = Some(String::from("builtin"));
+        settings.headless_discovery_handler = Some(HandlerChoice::BuiltIn);
         assert_eq!(hints(&settings), [false, true, true, true]);
         settings.is_user_disambiguation_allowed_forgot_pwd = false;
         settings.is_user_disambiguation_allowed_username_pwd = false;

@@ -2,18 +2,9 @@
 
 use super::origin::check_origin;
 use super::spray::validate_threshold;
-use super::{Api, FieldTarget, Settings};
-use crate::changes::Invalid;
-
-/// The verifiers of captchas, by the names of the setting `recaptchaProvider`.
-pub const CAPTCHA_PROVIDERS: [&str; 6] = [
-    "google_v2",
-    "google_v3",
-    "google_enterprise",
-    "hcaptcha",
-    "turnstile",
-    "test",
-];
+use super::{Api, Settings};
+use crate::captcha_provider::CaptchaProvider;
+use crate::changes::{Invalid, check_range};
 
 impl Settings {
     /// Checks what one setting or two settings together rule out. That the profiles, users and
@@ -27,7 +18,7 @@ impl Settings {
         self.validate_discovery()?;
         self.validate_captcha()?;
         self.check_template_languages()?;
-        within(
+        check_range(
             "maxPasswordResetAttempts",
             self.max_password_reset_attempts,
             1,
@@ -77,18 +68,6 @@ impl Settings {
                 return Err(Invalid::new("registrationExecutionUser", reason));
             }
         }
-        if self.registration_handler.is_empty() {
-            let reason = "select \"builtin\", or a handler by its name";
-            return Err(Invalid::new("registrationHandler", reason));
-        }
-        for (member, target) in &self.registration_field_mapping {
-            if FieldTarget::parse(target).is_none() {
-                let reason = format!(
-                    "{member} → {target:?}: a member goes to firstName, phone, locale, timezone or attributes.NAME"
-                );
-                return Err(Invalid::new("registrationFieldMapping", reason));
-            }
-        }
         self.registration_account
             .validate()
             .map_err(|reason| Invalid::new("registrationAccount", reason))
@@ -96,14 +75,7 @@ impl Settings {
 
     /// A site that asks for captchas must be able to have them verified.
     fn validate_captcha(&self) -> Result<(), Invalid> {
-        let provider = self.recaptcha_provider.as_str();
-        if !CAPTCHA_PROVIDERS.contains(&provider) {
-            let reason = format!(
-                "there is no verifier {provider:?}; there are {}",
-                CAPTCHA_PROVIDERS.join(", ")
-            );
-            return Err(Invalid::new("recaptchaProvider", reason));
-        }
+        let provider = self.recaptcha_provider;
         if !(0.5..=1.0).contains(&self.recaptcha_score_threshold) {
             let reason = format!(
                 "{} is not between 0.5 and 1",
@@ -116,11 +88,11 @@ impl Settings {
         if !is_required {
             return Ok(());
         }
-        if provider != "test" && self.recaptcha_secret_key.is_none() {
+        if provider != CaptchaProvider::Test && self.recaptcha_secret_key.is_none() {
             let reason = "a site that requires reCAPTCHA needs the secret key of its verifier";
             return Err(Invalid::new("recaptchaSecretKey", reason));
         }
-        if provider == "google_enterprise" {
+        if provider == CaptchaProvider::GoogleEnterprise {
             for (key, value) in [
                 ("recaptchaProjectId", &self.recaptcha_project_id),
                 ("recaptchaSiteKey", &self.recaptcha_site_key),
@@ -147,14 +119,6 @@ impl Settings {
         }
         Ok(())
     }
-}
-
-fn within(key: &str, value: i64, low: i64, high: i64) -> Result<(), Invalid> {
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    let reason = format!("{value} is not between {low} and {high}");
-    Err(Invalid::new(key, reason))
 }
 
 #[cfg(test)]

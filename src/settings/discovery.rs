@@ -1,10 +1,9 @@
-//! How the built-in discovery finds the user whom a `login_hint` means: strategies, tried in order.
+//! The strategies by which the built-in discovery finds the user of a `login_hint`, tried in order.
 
-use super::Settings;
+use serde::{Deserialize, Serialize};
+
+use super::{HandlerChoice, Settings};
 use crate::changes::Invalid;
-
-/// The setting that calls the built-in handler.
-pub const BUILT_IN: &str = "builtin";
 
 /// Most strategies of a site; each costs a look-up.
 const STRATEGIES_MAX: usize = 10;
@@ -13,7 +12,8 @@ const STRATEGIES_MAX: usize = 10;
 const NAME_LENGTH_MAX: usize = 80;
 
 /// One way to read a hint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Strategy {
     /// As the value of an attribute: `attribute:NAME`.
     Attribute(String),
@@ -21,28 +21,44 @@ pub enum Strategy {
     Identifier(String),
     /// As a username: `username`.
     Username,
-    /// As an address that has proven itself: `verifiedEmail`.
+    /// As a verified address: `verifiedEmail`.
     VerifiedEmail,
-    /// As a phone number that has proven itself: `verifiedPhone`.
+    /// As a verified phone number: `verifiedPhone`.
     VerifiedPhone,
 }
 
-impl Strategy {
-    /// Reads a word of the setting `headlessDiscoveryStrategies`.
-    pub fn parse(word: &str) -> Option<Strategy> {
-        match word {
-            "username" => Some(Strategy::Username),
-            "verifiedEmail" => Some(Strategy::VerifiedEmail),
-            "verifiedPhone" => Some(Strategy::VerifiedPhone),
-            _ => {
-                let (way, name) = word.split_once(':')?;
-                let name = Some(name).filter(|name| is_name(name))?.to_owned();
-                match way {
-                    "attribute" => Some(Strategy::Attribute(name)),
-                    "identifier" => Some(Strategy::Identifier(name)),
-                    _ => None,
-                }
-            }
+impl TryFrom<String> for Strategy {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Strategy, String> {
+        let named = |prefix| {
+            let name = word.strip_prefix(prefix)?;
+            is_name(name).then(|| name.to_owned())
+        };
+        match word.as_str() {
+            "username" => Ok(Strategy::Username),
+            "verifiedEmail" => Ok(Strategy::VerifiedEmail),
+            "verifiedPhone" => Ok(Strategy::VerifiedPhone),
+            _ => named("attribute:")
+                .map(Strategy::Attribute)
+                .or_else(|| named("identifier:").map(Strategy::Identifier))
+                .ok_or_else(|| {
+                    format!(
+                        "{word:?} is none of username, verifiedEmail, verifiedPhone, identifier:KIND, attribute:NAME"
+                    )
+                }),
+        }
+    }
+}
+
+impl From<Strategy> for String {
+    fn from(strategy: Strategy) -> String {
+        match strategy {
+            Strategy::Attribute(name) => format!("attribute:{name}"),
+            Strategy::Identifier(kind) => format!("identifier:{kind}"),
+            Strategy::Username => String::from("username"),
+            Strategy::VerifiedEmail => String::from("verifiedEmail"),
+            Strategy::VerifiedPhone => String::from("verifiedPhone"),
         }
     }
 }
@@ -64,24 +80,9 @@ fn is_country_code(text: &str) -> bool {
 }
 
 impl Settings {
-    /// The strategies of the built-in discovery, in order.
-    pub fn discovery_strategies(&self) -> impl Iterator<Item = Strategy> {
-        self.headless_discovery_strategies
-            .iter()
-            .filter_map(|word| Strategy::parse(word))
-    }
-
     /// Checks the settings of user discovery. That a handler and a user exist is checked where they
     /// can be looked up.
     pub(super) fn validate_discovery(&self) -> Result<(), Invalid> {
-        for word in &self.headless_discovery_strategies {
-            if Strategy::parse(word).is_none() {
-                let reason = format!(
-                    "{word:?} is none of username, verifiedEmail, verifiedPhone, identifier:KIND, attribute:NAME"
-                );
-                return Err(Invalid::new("headlessDiscoveryStrategies", reason));
-            }
-        }
         if self.headless_discovery_strategies.len() > STRATEGIES_MAX {
             let reason = format!("at most {STRATEGIES_MAX}, because each costs a look-up");
             return Err(Invalid::new("headlessDiscoveryStrategies", reason));
@@ -92,19 +93,19 @@ impl Settings {
             let reason = format!("{code:?} is not a country code such as \"+49\"");
             return Err(Invalid::new("defaultPhoneCountryCode", reason));
         }
-        match self.headless_discovery_handler.as_deref() {
+        match &self.headless_discovery_handler {
             None => self.validate_without_discovery(),
-            Some(BUILT_IN) if self.headless_discovery_strategies.is_empty() => {
+            Some(HandlerChoice::BuiltIn) if self.headless_discovery_strategies.is_empty() => {
                 let reason =
                     "name at least one strategy for the built-in discovery, such as verifiedEmail";
                 Err(Invalid::new("headlessDiscoveryStrategies", reason))
             }
-            Some(BUILT_IN) => Ok(()),
-            Some(_) if self.headless_discovery_execution_user.is_none() => {
+            Some(HandlerChoice::BuiltIn) => Ok(()),
+            Some(HandlerChoice::Named(_)) if self.headless_discovery_execution_user.is_none() => {
                 let reason = "select the user that the discovery handler runs as";
                 Err(Invalid::new("headlessDiscoveryExecutionUser", reason))
             }
-            Some(_) => Ok(()),
+            Some(HandlerChoice::Named(_)) => Ok(()),
         }
     }
 
@@ -142,7 +143,7 @@ mod tests {
     fn strategies_are_read_in_their_order() {
         let settings = updated(json!({"headlessDiscoveryHandler": "builtin",
             "headlessDiscoveryStrategies": ["identifier:order", "verifiedEmail", "attribute:card"]}));
-        let strategies: Vec<_> = settings.unwrap().discovery_strategies().collect();
+        let strategies = settings.unwrap().headless_discovery_strategies;
         assert_eq!(
             strategies,
             [

@@ -1,43 +1,90 @@
 //! The handlers that a site's settings name.
 
+use serde::{Deserialize, Serialize};
+
 use super::Settings;
-use super::discovery::BUILT_IN;
 use crate::changes::Invalid;
+use crate::contract::Contract;
+
+/// The text of a setting that chooses the built-in handler.
+const BUILT_IN: &str = "builtin";
+
+/// Which handler a setting chooses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum HandlerChoice {
+    /// `builtin`: the one that is part of the server.
+    BuiltIn,
+    /// A custom one, by its name.
+    Named(String),
+}
+
+impl HandlerChoice {
+    /// The name of the custom handler; `None` for the built-in one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            HandlerChoice::BuiltIn => None,
+            HandlerChoice::Named(name) => Some(name),
+        }
+    }
+
+    /// Whether a custom handler cannot have this name, because it chooses the built-in one.
+    pub fn is_reserved(name: &str) -> bool {
+        name == BUILT_IN
+    }
+}
+
+impl TryFrom<String> for HandlerChoice {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<HandlerChoice, Self::Error> {
+        match text.as_str() {
+            "" => Err("select \"builtin\", or a handler by its name"),
+            BUILT_IN => Ok(HandlerChoice::BuiltIn),
+            _ => Ok(HandlerChoice::Named(text)),
+        }
+    }
+}
+
+impl From<HandlerChoice> for String {
+    fn from(choice: HandlerChoice) -> String {
+        match choice {
+            HandlerChoice::BuiltIn => String::from(BUILT_IN),
+            HandlerChoice::Named(name) => name,
+        }
+    }
+}
 
 impl Settings {
     /// The name of the handler of the customer's own that sends one-time passwords by text message; none where the
     /// server's gateway does.
     pub fn delivery_handler(&self) -> Option<&str> {
-        let name = self.custom_otp_delivery_handler_id.as_deref();
-        name.filter(|name| *name != BUILT_IN)
+        self.custom_otp_delivery_handler_id.as_ref()?.name()
     }
 
     /// The handlers that settings name, with the setting and the contract that it needs; the built-in
     /// ones aside.
-    pub fn named_handlers(&self) -> Vec<(&'static str, &'static str, &str)> {
+    pub fn named_handlers(&self) -> Vec<(&'static str, Contract, &str)> {
         let settings = [
             (
                 "registrationHandler",
-                "createUser",
+                Contract::CreateUser,
                 Some(&self.registration_handler),
             ),
             (
                 "headlessDiscoveryHandler",
-                "discoverUser",
+                Contract::DiscoverUser,
                 self.headless_discovery_handler.as_ref(),
             ),
             (
                 "customOtpDeliveryHandlerId",
-                "sendOneTimePassword",
+                Contract::SendOneTimePassword,
                 self.custom_otp_delivery_handler_id.as_ref(),
             ),
         ];
         let named = settings
             .into_iter()
-            .filter_map(|(setting, contract, name)| {
-                let name = name?.as_str();
-                (name != BUILT_IN).then_some((setting, contract, name))
-            });
+            .filter_map(|(setting, contract, choice)| Some((setting, contract, choice?.name()?)));
         named.collect()
     }
 
@@ -47,7 +94,7 @@ impl Settings {
     /// The first setting that names one that is not, or is another contract's.
     pub fn check_handlers(
         &self,
-        contract_of: impl Fn(&str) -> Option<String>,
+        contract_of: impl Fn(&str) -> Option<Contract>,
     ) -> Result<(), Invalid> {
         for (setting, needed, name) in self.named_handlers() {
             let reason = match contract_of(name) {
@@ -67,17 +114,30 @@ impl Settings {
 mod tests {
     use super::*;
 
+    fn choice(text: &str) -> HandlerChoice {
+        HandlerChoice::try_from(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_choice_of_a_handler_keeps_its_text() {
+        assert_eq!(choice("builtin"), HandlerChoice::BuiltIn);
+        for text in ["builtin", "Builtin", "welcome"] {
+            assert_eq!(String::from(choice(text)), text);
+        }
+        assert!(HandlerChoice::try_from(String::new()).is_err());
+    }
+
     #[test]
     fn a_setting_names_a_handler_of_its_contract_or_the_built_in_one() {
         let contract_of = |name: &str| match name {
-            "welcome" => Some(String::from("createUser")),
-            "orders" => Some(String::from("discoverUser")),
+            "welcome" => Some(Contract::CreateUser),
+            "orders" => Some(Contract::DiscoverUser),
             _ => None,
         };
         let check = |registration: &str, discovery: Option<&str>| {
             let settings = Settings {
-                registration_handler: registration.to_owned(),
-                headless_discovery_handler: discovery.map(str::to_owned),
+                registration_handler: choice(registration),
+                headless_discovery_handler: discovery.map(choice),
                 ..Settings::default()
             };
             settings

@@ -21,25 +21,13 @@ use url::Url;
 use crate::moment::Moment;
 pub use account_rule::{AccountRule, AccountRuleKind};
 pub use api::{Api, ApiRequirements, TokenRequirement};
-pub use check::CAPTCHA_PROVIDERS;
-pub use discovery::{BUILT_IN, Strategy, is_name};
+pub use discovery::{Strategy, is_name};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
+pub use handlers::HandlerChoice;
 pub use spray::SprayAction;
 pub use template::Template;
-pub use template_choice::{
-    Choice, DefaultTemplate, TemplateFlow, choose, is_language, language_of,
-};
+pub use template_choice::{Choice, DefaultTemplate, choose, is_language, language_of};
 pub use values::{FieldTarget, Settings};
-
-/// Developer names of the mail templates that every installation has.
-pub mod template_name {
-    /// The code that proves an address during registration.
-    pub const REGISTRATION_OTP: &str = "vestibule$public/RegistrationOtp";
-    /// The code for a passwordless login.
-    pub const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
-    /// The code for choosing a new password.
-    pub const PASSWORD_RESET_OTP: &str = "vestibule$public/PasswordResetOtp";
-}
 
 /// A site.
 #[derive(Clone, Debug)]
@@ -78,7 +66,7 @@ impl Site {
     }
 }
 
-/// Brings a base URL into its one form: no trailing slash, no query, no fragment, no user.
+/// Normalises a base URL: no trailing slash, no query, no fragment, no user.
 ///
 /// # Errors
 /// A sentence that says what is wrong.

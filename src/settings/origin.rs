@@ -1,16 +1,15 @@
 //! Origins: which web pages may read a site's answers (the site's list for CORS).
 //!
-//! An entry is an origin as a browser writes it (Fetch standard, "serializing a request origin"), or
-//! one whose host begins with `*.` and stands for every sub-domain, or a loopback host with `:*` and
-//! stands for every port of this machine. What the answers say to a page
-//! is decided at the door; here stands what an entry may be and which origins it means.
+//! An entry is an origin as a browser writes it (Fetch standard, "serializing a request origin"), or one whose host
+//! begins with `*.` for every sub-domain, or a loopback host with `:*` for every port of this machine. The endpoints
+//! decide what a page may read; this module defines what an entry may be and which origins it means.
 //!
 //! Source: Enable Cross-Origin Resource Sharing (CORS) for OAuth Endpoints.
 
 use url::{Host, Url};
 
-/// Whether an entry of the list means this origin. Both are compared as text: a browser writes an
-/// origin in one way only, and whoever writes it in another is no browser.
+/// Whether an entry of the list means this origin. Both are compared as text: a browser writes an origin in one way
+/// only.
 pub fn allows(entries: &[String], origin: &str) -> bool {
     entries.iter().any(|entry| matches(entry, origin))
 }
@@ -25,10 +24,10 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
         return refuse("write an origin: scheme://host, and the port if it is not the usual one");
     };
     if let Some(name) = host.strip_suffix(":*") {
-        return match scheme == "http" && LOOPBACK_NAMES.contains(&name) {
-            true => Ok(()),
-            false => refuse("every port is for pages of this machine: http://localhost:*"),
-        };
+        if scheme == "http" && LOOPBACK_NAMES.contains(&name) {
+            return Ok(());
+        }
+        return refuse("every port is for pages of this machine: http://localhost:*");
     }
     let (is_pattern, host) = match host.strip_prefix("*.") {
         Some(rest) => (true, rest),
@@ -39,10 +38,10 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
     }
     let is_web = matches!(scheme, "https" | "http");
     if !is_web {
-        return match !is_pattern && is_app_origin(scheme, host) {
-            true => Ok(()),
-            false => refuse("an origin begins with https://, or is that of an app, scheme://host"),
-        };
+        if !is_pattern && is_app_origin(scheme, host) {
+            return Ok(());
+        }
+        return refuse("an origin begins with https://, or is that of an app, scheme://host");
     }
     let Ok(url) = Url::parse(&format!("{scheme}://{host}")) else {
         return refuse("this is no origin");
@@ -63,7 +62,7 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whose pages may be allowed by whatever port they are served from.
+/// Hosts that may be allowed on every port.
 const LOOPBACK_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 fn matches(entry: &str, origin: &str) -> bool {

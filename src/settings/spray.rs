@@ -8,10 +8,10 @@ use crate::changes::Invalid;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SprayAction {
-    /// It is told: a metric and a line in the log.
+    /// The spray is reported: a metric and a line in the log.
     Alert,
-    /// It is told, and until the hour ends everything is refused as a wrong guess is that comes from a
-    /// network which had a part in it.
+    /// It is reported, and until the end of the hour every request from a network that takes part is refused like a
+    /// wrong guess.
     Refuse,
 }
 

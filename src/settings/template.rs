@@ -2,7 +2,9 @@
 //!
 //! What the sources may contain, and what they render to, is `delivery`'s.
 
-use super::{TemplateFlow, is_language};
+use vestibule_protocol::purpose::Purpose;
+
+use super::is_language;
 use crate::moment::Moment;
 
 /// A template of an administrator's own. It has one language; only built-in ones follow the recipient's.
@@ -11,7 +13,7 @@ pub struct Template {
     /// Developer name, `folder/Name`, which never changes.
     pub name: String,
     /// The flow that its words belong to, which never changes.
-    pub flow: TemplateFlow,
+    pub flow: Purpose,
     /// The language of its words: `de`, `en` …
     pub language: String,
     /// Source of the subject.
@@ -78,7 +80,7 @@ mod tests {
     fn named(name: &str, language: &str) -> Template {
         Template {
             name: name.into(),
-            flow: TemplateFlow::Registration,
+            flow: Purpose::Registration,
             language: language.into(),
             subject: String::new(),
             text: String::new(),

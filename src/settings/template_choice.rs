@@ -6,21 +6,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::purpose::Purpose;
 
-use super::{Settings, template_name};
+use super::Settings;
 use crate::changes::Invalid;
 use crate::refusal::Refusal;
-
-/// The flows that mail a one-time password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TemplateFlow {
-    /// Choosing a new password.
-    ForgotPassword,
-    /// Logging in without a password.
-    PasswordlessLogin,
-    /// Proving an address during registration.
-    Registration,
-}
 
 /// The template that a site's mails of a flow are made of when the request names none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +19,9 @@ pub enum TemplateFlow {
     expecting = "the name of a template, or a table of languages and names"
 )]
 pub enum DefaultTemplate {
-    /// One for everybody.
+    /// One for all recipients.
     Name(String),
-    /// One for each language (`de`, `en` …). Whose language is not listed gets that of `en`.
+    /// One for each language (`de`, `en` …). Other languages get that of `en`.
     ByLanguage(BTreeMap<String, String>),
 }
 
@@ -56,19 +46,19 @@ pub enum Choice {
 /// Source: Use Multiple Email Templates for Headless Flows; Headless Forgot Password API.
 pub fn choose(
     settings: &Settings,
-    flow: TemplateFlow,
+    flow: Purpose,
     named: Option<&str>,
-    flow_of: impl Fn(&str) -> Option<TemplateFlow>,
+    flow_of: impl Fn(&str) -> Option<Purpose>,
 ) -> Result<Choice, Refusal> {
     let Some(named) = named else {
         return Ok(Choice::SiteDefault(settings.email_template(flow).clone()));
     };
     let is_restricted = settings.is_template_restricted(flow);
     // Without an allowlist, registration and login take no name at all; the reset takes any.
-    if !is_restricted && flow != TemplateFlow::ForgotPassword {
+    if !is_restricted && flow != Purpose::ForgotPassword {
         return Err(Refusal::TemplateNotAllowed);
     }
-    let owner = TemplateFlow::of_built_in(named).or_else(|| flow_of(named));
+    let owner = Purpose::of_built_in_template(named).or_else(|| flow_of(named));
     let owner = owner.ok_or(Refusal::TemplateUnknown)?;
     let is_listed = settings.email_tmpls_allowlist.iter().any(|n| n == named);
     if owner != flow || (is_restricted && !is_listed) {
@@ -85,65 +75,15 @@ impl Choice {
             Choice::Named(name) => Some(name.as_str()),
             Choice::SiteDefault(default) => default.for_locale(locale),
         };
-        name.filter(|name| TemplateFlow::of_built_in(name).is_none())
+        name.filter(|name| Purpose::of_built_in_template(name).is_none())
             .map(str::to_owned)
-    }
-}
-
-impl TemplateFlow {
-    /// Every flow.
-    pub const ALL: [TemplateFlow; 3] = [
-        TemplateFlow::ForgotPassword,
-        TemplateFlow::PasswordlessLogin,
-        TemplateFlow::Registration,
-    ];
-
-    /// The name as it is stored and shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TemplateFlow::ForgotPassword => "forgot_password",
-            TemplateFlow::PasswordlessLogin => "passwordless_login",
-            TemplateFlow::Registration => "registration",
-        }
-    }
-
-    /// The flow of this name, if there is one.
-    pub fn parse(name: &str) -> Option<TemplateFlow> {
-        TemplateFlow::ALL
-            .into_iter()
-            .find(|flow| flow.as_str() == name)
-    }
-
-    /// Developer name of the built-in template.
-    pub fn built_in(self) -> &'static str {
-        match self {
-            TemplateFlow::ForgotPassword => template_name::PASSWORD_RESET_OTP,
-            TemplateFlow::PasswordlessLogin => template_name::LOGIN_OTP,
-            TemplateFlow::Registration => template_name::REGISTRATION_OTP,
-        }
-    }
-
-    /// The flow of a built-in template.
-    pub fn of_built_in(name: &str) -> Option<TemplateFlow> {
-        TemplateFlow::ALL
-            .into_iter()
-            .find(|flow| flow.built_in() == name)
-    }
-
-    /// The documented name of the setting that names the default.
-    pub fn setting(self) -> &'static str {
-        match self {
-            TemplateFlow::ForgotPassword => "forgotPasswordEmailTemplate",
-            TemplateFlow::PasswordlessLogin => "passwordlessLoginEmailTemplate",
-            TemplateFlow::Registration => "registrationEmailTemplate",
-        }
     }
 }
 
 impl DefaultTemplate {
     /// The built-in template of a flow.
-    pub fn built_in(flow: TemplateFlow) -> DefaultTemplate {
-        DefaultTemplate::Name(flow.built_in().to_owned())
+    pub fn built_in(flow: Purpose) -> DefaultTemplate {
+        DefaultTemplate::Name(flow.built_in_template().to_owned())
     }
 
     /// All templates that it names.
@@ -167,22 +107,17 @@ impl DefaultTemplate {
 }
 
 impl Settings {
-    /// The site's default template of a flow.
-    pub fn email_template(&self, flow: TemplateFlow) -> &DefaultTemplate {
-        match flow {
-            TemplateFlow::ForgotPassword => &self.forgot_password_email_template,
-            TemplateFlow::PasswordlessLogin => &self.passwordless_login_email_template,
-            TemplateFlow::Registration => &self.registration_email_template,
-        }
-    }
-
     /// Every template that the settings name, with the setting that names it.
     pub fn named_templates(&self) -> Vec<(&'static str, &str)> {
         let allowed = self.email_tmpls_allowlist.iter().map(String::as_str);
         let mut named: Vec<_> = allowed.map(|name| ("emailTmplsAllowlist", name)).collect();
-        for flow in TemplateFlow::ALL {
+        for flow in Purpose::ALL {
             let names = self.email_template(flow).names();
-            named.extend(names.into_iter().map(|name| (flow.setting(), name)));
+            named.extend(
+                names
+                    .into_iter()
+                    .map(|name| (flow.template_setting(), name)),
+            );
         }
         named
     }
@@ -193,15 +128,15 @@ impl Settings {
     /// The first setting that names one that is not or is another flow's.
     pub fn check_templates(
         &self,
-        flow_of: impl Fn(&str) -> Option<TemplateFlow>,
+        flow_of: impl Fn(&str) -> Option<Purpose>,
     ) -> Result<(), Invalid> {
         for (setting, name) in self.named_templates() {
-            let owner = TemplateFlow::of_built_in(name).or_else(|| flow_of(name));
+            let owner = Purpose::of_built_in_template(name).or_else(|| flow_of(name));
             let Some(owner) = owner else {
                 let reason = format!("there is no template {name:?}");
                 return Err(Invalid::new(setting, reason));
             };
-            let is_own = setting == "emailTmplsAllowlist" || setting == owner.setting();
+            let is_own = setting == "emailTmplsAllowlist" || setting == owner.template_setting();
             if !is_own {
                 let reason = format!("{name:?} is the template of another flow");
                 return Err(Invalid::new(setting, reason));
@@ -212,26 +147,17 @@ impl Settings {
 
     /// Checks what can be checked of the templates without a look at those that there are.
     pub(super) fn check_template_languages(&self) -> Result<(), Invalid> {
-        for flow in TemplateFlow::ALL {
+        for flow in Purpose::ALL {
             let DefaultTemplate::ByLanguage(names) = self.email_template(flow) else {
                 continue;
             };
             let wrong = names.keys().find(|language| !is_language(language));
             if let Some(language) = wrong {
                 let reason = format!("{language:?} is no language: write de or en");
-                return Err(Invalid::new(flow.setting(), reason));
+                return Err(Invalid::new(flow.template_setting(), reason));
             }
         }
         Ok(())
-    }
-
-    fn is_template_restricted(&self, flow: TemplateFlow) -> bool {
-        match flow {
-            TemplateFlow::ForgotPassword => self.is_forgot_pwd_email_template_allowlisting_enabled,
-            TemplateFlow::PasswordlessLogin | TemplateFlow::Registration => {
-                self.is_email_template_allowlisting_enabled
-            }
-        }
     }
 }
 
@@ -250,14 +176,15 @@ pub fn is_language(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
     const OWN: &str = "unfiled$public/Own";
 
     /// One template of the site's own for each flow: `folder/registration` …
-    fn flow_of(name: &str) -> Option<TemplateFlow> {
-        TemplateFlow::parse(name.strip_prefix("folder/")?)
+    fn flow_of(name: &str) -> Option<Purpose> {
+        Purpose::parse(name.strip_prefix("folder/")?)
     }
 
-    fn own(flow: TemplateFlow) -> String {
+    fn own(flow: Purpose) -> String {
         format!("folder/{}", flow.as_str())
     }
 
@@ -273,31 +200,41 @@ mod tests {
     #[test]
     fn reg_16_the_four_cases_of_a_template() {
         use Refusal::{TemplateNotAllowed, TemplateUnknown};
-        for flow in TemplateFlow::ALL {
-            let other = TemplateFlow::ALL.into_iter().find(|f| *f != flow).unwrap();
-            let listed = [own(flow), own(other), flow.built_in().to_owned()];
+        for flow in Purpose::ALL {
+            let other = Purpose::ALL.into_iter().find(|f| *f != flow).unwrap();
+            let listed = [own(flow), own(other), flow.built_in_template().to_owned()];
             let any = |name: &str| match flow {
-                TemplateFlow::ForgotPassword => Ok(Choice::Named(name.to_owned())),
+                Purpose::ForgotPassword => Ok(Choice::Named(name.to_owned())),
                 _ => Err(TemplateNotAllowed),
             };
             let own_name = own(flow);
             let named = |name: &str| Ok(Choice::Named(name.to_owned()));
             let unknown_when_open = match flow {
-                TemplateFlow::ForgotPassword => Err(TemplateUnknown),
+                Purpose::ForgotPassword => Err(TemplateUnknown),
                 _ => Err(TemplateNotAllowed),
             };
             for (is_restricted, list, name, expected) in [
                 (true, &listed[..], own_name.as_str(), named(&own_name)),
-                (true, &listed, flow.built_in(), named(flow.built_in())),
+                (
+                    true,
+                    &listed,
+                    flow.built_in_template(),
+                    named(flow.built_in_template()),
+                ),
                 (true, &[], &own_name, Err(TemplateNotAllowed)),
-                (true, &[], flow.built_in(), Err(TemplateNotAllowed)),
+                (true, &[], flow.built_in_template(), Err(TemplateNotAllowed)),
                 (true, &listed, &own(other), Err(TemplateNotAllowed)),
                 (true, &listed, "unfiled$public/Nope", Err(TemplateUnknown)),
                 (true, &listed, "../../etc/passwd", Err(TemplateUnknown)),
                 (true, &listed, "", Err(TemplateUnknown)),
                 (false, &listed, &own_name, any(&own_name)),
                 (false, &[], &own_name, any(&own_name)),
-                (false, &[], flow.built_in(), any(flow.built_in())),
+                (
+                    false,
+                    &[],
+                    flow.built_in_template(),
+                    any(flow.built_in_template()),
+                ),
                 (false, &[], &own(other), Err(TemplateNotAllowed)),
                 (false, &[], "unfiled$public/Nope", unknown_when_open),
             ] {
@@ -319,9 +256,9 @@ mod tests {
         };
         for (choice, locale, expected) in [
             (name(OWN), "fr_FR", Some(OWN)),
-            (name(template_name::LOGIN_OTP), "de_DE", None),
+            (name(LOGIN_OTP), "de_DE", None),
             (Choice::Named(OWN.into()), "de_DE", Some(OWN)),
-            (Choice::Named(template_name::LOGIN_OTP.into()), "en", None),
+            (Choice::Named(LOGIN_OTP.into()), "en", None),
             (
                 by_language(&[("de", "f/De"), ("en", "f/En")]),
                 "de-AT",
@@ -350,23 +287,21 @@ mod tests {
 
     #[test]
     fn a_default_is_of_its_own_flow_and_the_list_holds_all() {
-        for flow in TemplateFlow::ALL {
-            for owner in TemplateFlow::ALL {
+        for flow in Purpose::ALL {
+            for owner in Purpose::ALL {
                 let default = DefaultTemplate::Name(own(owner));
                 let mut settings = settings(true, &[own(owner)]);
                 assert_eq!(settings.check_templates(flow_of), Ok(()));
                 match flow {
-                    TemplateFlow::ForgotPassword => {
-                        settings.forgot_password_email_template = default
-                    }
-                    TemplateFlow::PasswordlessLogin => {
+                    Purpose::ForgotPassword => settings.forgot_password_email_template = default,
+                    Purpose::PasswordlessLogin => {
                         settings.passwordless_login_email_template = default;
                     }
-                    TemplateFlow::Registration => settings.registration_email_template = default,
+                    Purpose::Registration => settings.registration_email_template = default,
                 }
                 let found = settings.check_templates(flow_of);
                 assert_eq!(found.is_ok(), flow == owner, "{flow:?} {owner:?}");
-                assert!(found.is_ok() || found.unwrap_err().key == flow.setting());
+                assert!(found.is_ok() || found.unwrap_err().key == flow.template_setting());
             }
         }
         let unknown = settings(false, &[OWN.to_owned()]);

@@ -1,13 +1,13 @@
 //! Challenges: opened by an init request, counted down attempt by attempt, closed once.
 
-use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::verification::{Challenge, Purpose, Target};
+use crate::verification::{Challenge, Target};
 
 /// The maximum lifetime of any code, in seconds; a challenge opened earlier has expired.
 const LIFETIME_SECONDS_MAX: i64 = 86_400;
@@ -181,16 +181,9 @@ impl Record for Challenge {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
         Ok(Challenge {
             identifier_hash: hash(row.next()?)?,
-            purpose: {
-                let word: String = row.next()?;
-                Purpose::parse(&word).ok_or_else(|| unknown("purpose", &word))?
-            },
+            purpose: row.next_word("purpose")?,
             site_id: row.next()?,
-            channel: match row.next::<String>()?.as_str() {
-                "email" => VerificationMethod::Email,
-                "sms" => VerificationMethod::Sms,
-                other => return Err(unknown("channel", other)),
-            },
+            channel: row.next_word("channel")?,
             is_channel_named: row.next::<i64>()? == 1,
             target: Target {
                 key: row.next()?,
@@ -210,9 +203,4 @@ pub(super) fn hash(bytes: Vec<u8>) -> Result<[u8; 32], Fault> {
     bytes
         .try_into()
         .map_err(|_| Fault::described("reading a hash", "it is not 32 bytes long".into()))
-}
-
-/// A column with a value that this version does not know.
-pub(super) fn unknown(column: &'static str, word: &str) -> Fault {
-    Fault::described("reading a row", format!("{column} is {word:?}"))
 }

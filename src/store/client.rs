@@ -9,7 +9,7 @@ use super::{AdminTransaction, Transaction};
 use crate::client::{Client, Policies};
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::sealing::{Keyring, Purpose};
+use crate::sealing::{Keyring, SealedKind};
 
 statements! {
     INSERT = "INSERT INTO client (id, name, secret_hash, secret_sealed, policies, disabled_at,
@@ -46,7 +46,7 @@ impl SealedClient {
     /// # Faults
     /// The secret was sealed under another master key.
     pub fn open(self, keyring: &Keyring) -> Result<Client, Fault> {
-        let secret = keyring.open(Purpose::ClientSecret, &self.id, &self.secret_sealed)?;
+        let secret = keyring.open(SealedKind::ClientSecret, &self.id, &self.secret_sealed)?;
         let secret = String::from_utf8(secret.to_vec())
             .map_err(|error| Fault::new("reading a consumer secret", error.utf8_error()))?;
         Ok(Client {
@@ -118,14 +118,16 @@ fn policies_text(policies: &Policies) -> Result<String, Fault> {
 
 impl Record for SealedClient {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        let id = row.next()?;
+        let name: String = row.next()?;
         Ok(SealedClient {
-            id: row.next()?,
-            name: row.next()?,
+            id,
             secret_hash: hash(row.next()?)?,
             secret_sealed: row.next()?,
-            policies: row.next_json()?,
+            policies: row.next_settings(&format!("client {name}"))?,
             disabled_at: row.next()?,
             created_at: row.next()?,
+            name,
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{AdminTransaction, Transaction};
+use crate::contract::{Contract, HandlerKind};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -34,10 +35,10 @@ pub struct Handler {
     pub id: String,
     /// Unique name.
     pub name: String,
-    /// The name of its contract.
-    pub contract: String,
-    /// `script` or `webhook`.
-    pub kind: String,
+    /// What it is asked to do.
+    pub contract: Contract,
+    /// Where it runs.
+    pub kind: HandlerKind,
     /// The version that is called.
     pub version: i64,
     /// The sealed secret of a webhook.
@@ -70,8 +71,8 @@ pub async fn insert(
     let values = bind![
         &handler.id,
         &handler.name,
-        &handler.contract,
-        &handler.kind,
+        handler.contract.as_str(),
+        handler.kind.as_str(),
         handler.version,
         handler.secret_sealed.as_deref(),
         handler.created_at,
@@ -165,8 +166,8 @@ impl Record for Handler {
         Ok(Handler {
             id: row.next()?,
             name: row.next()?,
-            contract: row.next()?,
-            kind: row.next()?,
+            contract: row.next_word("contract")?,
+            kind: row.next_word("kind")?,
             version: row.next()?,
             secret_sealed: row.next()?,
             created_at: row.next()?,

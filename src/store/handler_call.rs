@@ -3,6 +3,7 @@
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
+use crate::contract::Contract;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -30,8 +31,8 @@ pub struct HandlerCall {
     pub handler_id: String,
     /// The version that was called.
     pub version: i64,
-    /// The name of its contract.
-    pub contract: String,
+    /// What the handler was asked to do.
+    pub contract: Contract,
     /// The site.
     pub site_id: String,
     /// The request; none for a message that the worker sends.
@@ -66,7 +67,7 @@ pub async fn insert(tx: &mut Transaction<'_>, call: &HandlerCall) -> Result<(), 
         call.at,
         &call.handler_id,
         call.version,
-        &call.contract,
+        call.contract.as_str(),
         &call.site_id,
         &call.request_id,
         &call.outcome,
@@ -101,7 +102,7 @@ impl Record for HandlerCall {
             at: row.next()?,
             handler_id: row.next()?,
             version: row.next()?,
-            contract: row.next()?,
+            contract: row.next_word("contract")?,
             site_id: row.next()?,
             request_id: row.next()?,
             outcome: row.next()?,

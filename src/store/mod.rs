@@ -53,6 +53,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tracing::{Instrument, debug_span};
+use vestibule_protocol::words;
 
 use crate::metrics::Metrics;
 use crate::moment::Stopwatch;
@@ -78,13 +79,14 @@ impl<I, T, F> TransactionBody<I, T> for F where
 {
 }
 
-/// What SQLite waits for in a commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Synchronous {
-    /// Every commit survives a power failure.
-    Full,
-    /// A power failure may undo the last commits; a crash of the process does not.
-    Normal,
+words! {
+    /// What SQLite waits for in a commit.
+    pub enum Synchronous {
+        /// Every commit survives a power failure.
+        Full = "full",
+        /// A power failure may undo the last commits; a crash of the process does not.
+        Normal = "normal",
+    }
 }
 
 impl Synchronous {

@@ -3,11 +3,13 @@
 //! A worker claims a batch with a lease, sends outside any transaction and settles. When a worker dies, its leases
 //! expire, and another worker claims the messages again under the same Message-ID.
 
+use vestibule_protocol::headless::VerificationMethod;
+
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use crate::moment::Moment;
-pub use crate::outgoing::{ClaimedMessage, MessageState, QueuedMessage, Settlement};
+pub use crate::outgoing::{ClaimedMessage, MessageState, MessageStatus, QueuedMessage, Settlement};
 use crate::refusal::Fault;
 
 statements! {
@@ -49,7 +51,7 @@ statements! {
 pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result<(), Fault> {
     let values = bind![
         &message.id,
-        message.channel,
+        message.channel.as_str(),
         &message.template,
         &message.language,
         &message.recipient,
@@ -88,13 +90,13 @@ const TOO_LATE_SECONDS: i64 = 30;
 /// others.
 pub async fn claim(
     tx: &mut Transaction<'_>,
-    channel: &str,
+    channel: VerificationMethod,
     at: Moment,
     leased_until: Moment,
     limit: i64,
 ) -> Result<Vec<ClaimedMessage>, Fault> {
     let late = at.plus_seconds(TOO_LATE_SECONDS);
-    let values = bind![at, leased_until, limit, late, channel];
+    let values = bind![at, leased_until, limit, late, channel.as_str()];
     tx.list(&CLAIM, values).await
 }
 
@@ -116,21 +118,29 @@ pub async fn settle(
     let none: Option<&str> = None;
     match settlement {
         Settlement::Abandoned { reason } => {
-            tx.execute(&SETTLE, bind![id, "abandoned", at, reason])
-                .await?;
+            tx.execute(
+                &SETTLE,
+                bind![id, MessageStatus::Abandoned.as_str(), at, reason],
+            )
+            .await?;
         }
         Settlement::Expired => {
-            tx.execute(&SETTLE, bind![id, "expired", at, none]).await?;
+            tx.execute(
+                &SETTLE,
+                bind![id, MessageStatus::Expired.as_str(), at, none],
+            )
+            .await?;
         }
         Settlement::Retry { due_at, reason } => {
             tx.execute(&RETRY, bind![id, *due_at, reason, attempt])
                 .await?;
         }
         Settlement::Sent => {
-            tx.execute(&SETTLE, bind![id, "sent", at, none]).await?;
+            tx.execute(&SETTLE, bind![id, MessageStatus::Sent.as_str(), at, none])
+                .await?;
         }
         Settlement::Suppressed { reason } => {
-            let values = bind![id, "suppressed", at, reason.as_str()];
+            let values = bind![id, MessageStatus::Suppressed.as_str(), at, reason.as_str()];
             tx.execute(&SETTLE, values).await?;
         }
     }
@@ -146,10 +156,10 @@ pub async fn count_waiting(tx: &mut Transaction<'_>) -> Result<i64, Fault> {
 /// queued.
 pub async fn next_due(
     tx: &mut Transaction<'_>,
-    channel: &str,
+    channel: VerificationMethod,
     at: Moment,
 ) -> Result<Option<Moment>, Fault> {
-    let due: Option<Option<Moment>> = tx.find(&NEXT_DUE, bind![channel, at]).await?;
+    let due: Option<Option<Moment>> = tx.find(&NEXT_DUE, bind![channel.as_str(), at]).await?;
     Ok(due.flatten())
 }
 
@@ -165,7 +175,7 @@ impl Record for ClaimedMessage {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
         Ok(ClaimedMessage {
             id: row.next()?,
-            channel: row.next()?,
+            channel: row.next_word("channel")?,
             template: row.next()?,
             language: row.next()?,
             recipient: row.next()?,
@@ -185,7 +195,7 @@ impl Record for MessageState {
             id: row.next()?,
             recipient: row.next()?,
             template: row.next()?,
-            status: row.next()?,
+            status: row.next_word("status")?,
             attempts: row.next()?,
             last_reason: row.next()?,
             message_id: row.next()?,

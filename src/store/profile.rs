@@ -1,11 +1,10 @@
 //! Profiles, with their password policies.
 
-use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{AdminTransaction, Transaction};
+use crate::identity::Profile;
 use crate::identity::password::PasswordPolicy;
-use crate::identity::{Profile, UserType};
 use crate::refusal::Fault;
 
 statements! {
@@ -47,12 +46,10 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Profile>, Fault> {
 
 impl Record for Profile {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        let (id, name, user_type): (_, _, String) = (row.next()?, row.next()?, row.next()?);
         Ok(Profile {
-            id,
-            name,
-            user_type: UserType::parse(&user_type)
-                .ok_or_else(|| unknown("user_type", &user_type))?,
+            id: row.next()?,
+            name: row.next()?,
+            user_type: row.next_word("user_type")?,
             password_policy: row.next_json()?,
             created_at: row.next()?,
         })

@@ -3,7 +3,15 @@
 //! A record reads its columns in the order of the statement's SELECT list. Only TEXT, BIGINT and BYTEA/BLOB are
 //! used, so three Rust types and their options are enough.
 
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use vestibule_protocol::words::UnknownWord;
+
 use super::fault;
+use crate::changes;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -39,9 +47,42 @@ impl Row<'_> {
     ///
     /// # Faults
     /// The text is not the JSON of a `T`.
-    pub fn next_json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T, Fault> {
+    pub fn next_json<T: DeserializeOwned>(&mut self) -> Result<T, Fault> {
         let text: String = self.next()?;
         serde_json::from_str(&text).map_err(|error| Fault::new("reading a JSON column", error))
+    }
+
+    /// The next column, holding the settings of `owner` as JSON.
+    ///
+    /// # Faults
+    /// A setting has a value that this version does not know; the fault names `owner` and the setting.
+    pub fn next_settings<T>(&mut self, owner: &str) -> Result<T, Fault>
+    where
+        T: Serialize + DeserializeOwned + Default,
+    {
+        let text: String = self.next()?;
+        serde_json::from_str(&text).map_err(|error| {
+            let map = serde_json::from_str::<Map<String, Value>>(&text);
+            let invalid = map.map(|map| changes::apply(&T::default(), &map).err());
+            let reason = match invalid {
+                Ok(Some(invalid)) => invalid.to_string(),
+                _ => error.to_string(),
+            };
+            Fault::described("reading settings", format!("{owner}: {reason}"))
+        })
+    }
+
+    /// The next column, holding a word.
+    ///
+    /// # Faults
+    /// The word is one that this version does not know; the fault names the column and the known words.
+    pub fn next_word<T: FromStr<Err = UnknownWord>>(
+        &mut self,
+        column: &'static str,
+    ) -> Result<T, Fault> {
+        self.next::<String>()?
+            .parse()
+            .map_err(|error| Fault::described("reading a row", format!("{column}: {error}")))
     }
 }
 

@@ -1,15 +1,14 @@
 //! Signing keys, sealed under the master key. Each algorithm has at most one current and one next key, which an
 //! index enforces for concurrent writes.
 
-use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{AdminTransaction, Transaction};
 use crate::algorithm::Algorithm;
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::sealing::{Keyring, Purpose};
-use crate::token::{KeyRecord, KeyState, SigningKey};
+use crate::sealing::{Keyring, SealedKind};
+use crate::token::{KeyRecord, SigningKey};
 
 statements! {
     ACTIVATE = "UPDATE signing_key SET state = 'current', activated_at = $2
@@ -40,7 +39,7 @@ impl SealedKey {
     /// # Faults
     /// It was sealed under another master key.
     pub fn open(&self, keyring: &Keyring) -> Result<SigningKey, Fault> {
-        let der = keyring.open(Purpose::SigningKey, &self.record.id, &self.sealed)?;
+        let der = keyring.open(SealedKind::SigningKey, &self.record.id, &self.sealed)?;
         SigningKey::from_pkcs8(self.record.clone(), &der)
     }
 }
@@ -92,12 +91,10 @@ pub async fn records(tx: &mut Transaction<'_>) -> Result<Vec<KeyRecord>, Fault> 
 
 impl Record for KeyRecord {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        let (id, algorithm, state): (_, String, String) = (row.next()?, row.next()?, row.next()?);
         Ok(KeyRecord {
-            id,
-            algorithm: Algorithm::parse(&algorithm)
-                .ok_or_else(|| unknown("algorithm", &algorithm))?,
-            state: KeyState::parse(&state).ok_or_else(|| unknown("state", &state))?,
+            id: row.next()?,
+            algorithm: row.next_word("algorithm")?,
+            state: row.next_word("state")?,
             created_at: row.next()?,
             activated_at: row.next()?,
             retired_at: row.next()?,

@@ -46,13 +46,15 @@ fn settings_text(settings: &Settings) -> Result<String, Fault> {
 
 impl Record for Site {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        let id = row.next()?;
+        let name: String = row.next()?;
         Ok(Site {
-            id: row.next()?,
-            name: row.next()?,
+            id,
             base_url: row.next()?,
-            settings: row.next_json()?,
+            settings: row.next_settings(&format!("site {name}"))?,
             activated_at: row.next()?,
             created_at: row.next()?,
+            name,
         })
     }
 }

@@ -1,11 +1,10 @@
 //! The mail templates of administrators.
 
-use super::challenge::unknown;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{AdminTransaction, Transaction};
 use crate::refusal::Fault;
-use crate::settings::{Template, TemplateFlow};
+use crate::settings::Template;
 
 statements! {
     DELETE = "DELETE FROM template WHERE name = $1";
@@ -57,10 +56,9 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Template>, Fault> {
 
 impl Record for Template {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        let (name, flow): (_, String) = (row.next()?, row.next()?);
         Ok(Template {
-            name,
-            flow: TemplateFlow::parse(&flow).ok_or_else(|| unknown("flow", &flow))?,
+            name: row.next()?,
+            flow: row.next_word("flow")?,
             language: row.next()?,
             subject: row.next()?,
             text: row.next()?,

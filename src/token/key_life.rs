@@ -5,35 +5,20 @@
 //! last token that it signed expires. So a key is *next* (published), then *current* (it signs), then *retired*
 //! (still published), then removed. Each algorithm has one current key and at most one next key.
 
+use vestibule_protocol::words;
+
 use crate::algorithm::Algorithm;
 use crate::moment::Moment;
 
-/// The state of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// It signs.
-    Current,
-    /// It is published and will sign.
-    Next,
-    /// It no longer signs; what it signed still verifies.
-    Retired,
-}
-
-impl KeyState {
-    /// The value in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            KeyState::Current => "current",
-            KeyState::Next => "next",
-            KeyState::Retired => "retired",
-        }
-    }
-
-    /// Parses the value.
-    pub fn parse(word: &str) -> Option<KeyState> {
-        [KeyState::Current, KeyState::Next, KeyState::Retired]
-            .into_iter()
-            .find(|state| state.as_str() == word)
+words! {
+    /// Where a key is in its life.
+    pub enum KeyState {
+        /// It signs.
+        Current = "current",
+        /// It is published and will sign.
+        Next = "next",
+        /// It no longer signs; what it signed still verifies.
+        Retired = "retired",
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use subtle::ConstantTimeEq;
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
 use super::OtpRules;
@@ -13,50 +14,17 @@ use crate::sealing::{Keyring, sha256};
 /// Random characters of a request identifier: 190 bits, of which none depend on the code.
 const IDENTIFIER_CHARACTERS: usize = 32;
 
-/// What a challenge was opened for. A code is compared only within its own purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Headless forgot password.
-    ForgotPassword,
-    /// Headless passwordless login.
-    PasswordlessLogin,
-    /// Headless registration.
-    Registration,
-}
-
-impl Purpose {
-    /// Its word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Purpose::ForgotPassword => "forgot_password",
-            Purpose::PasswordlessLogin => "passwordless_login",
-            Purpose::Registration => "registration",
-        }
-    }
-
-    /// Reads the word.
-    pub fn parse(word: &str) -> Option<Purpose> {
-        [
-            Purpose::ForgotPassword,
-            Purpose::PasswordlessLogin,
-            Purpose::Registration,
-        ]
-        .into_iter()
-        .find(|purpose| purpose.as_str() == word)
-    }
-}
-
-/// Whom a code is about, in the two forms in which that is compared.
+/// The subject of a code, in the two forms in which it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The user, or, where there is none yet, the address or number: a newer request for it ends the
-    /// older, and its failed comparisons are counted together over all purposes.
+    /// The user, or, if there is none yet, the address or number. A newer request for it ends the older, and its
+    /// failed comparisons are counted together for all purposes.
     pub key: String,
     /// The mailbox behind it, without a plus tag: what the hourly budget counts (threat MAIL-08).
     pub budget_key: String,
 }
 
-/// A challenge as it rests in the database.
+/// A challenge as it is stored.
 #[derive(Clone)]
 pub struct Challenge {
     /// SHA-256 of the identifier.
@@ -65,17 +33,17 @@ pub struct Challenge {
     pub purpose: Purpose,
     /// The site that opened it.
     pub site_id: String,
-    /// How the code travels.
+    /// The channel of the code.
     pub channel: VerificationMethod,
     /// Whether the init call named the channel; then the authorization request must, too.
     pub is_channel_named: bool,
-    /// Where the code goes.
+    /// The subject of the code.
     pub target: Target,
     /// Keyed hash of the code; `None` in a decoy, which no code opens.
     pub code_mac: Option<[u8; 32]>,
     /// Comparisons that are left.
     pub tries_left: i64,
-    /// What the flow needs to go on, as JSON; wiped when the challenge closes.
+    /// What the flow needs when the code comes back, as JSON; deleted when the challenge closes.
     pub payload: Option<String>,
     /// When it was opened.
     pub created_at: Moment,
@@ -148,8 +116,8 @@ impl Challenge {
         }
     }
 
-    /// Compares a code in constant time. The stored hash is keyed and bound to the identifier, so
-    /// the comparison tells nothing about the digits (threat OTP-24).
+    /// Compares a code in constant time. The stored hash is keyed and bound to the identifier, so the time of the
+    /// comparison reveals nothing about the digits (threat OTP-24).
     pub fn is_opened_by(&self, presented: &Presented) -> bool {
         let stored = self.code_mac.unwrap_or([0; 32]);
         bool::from(presented.code_mac.ct_eq(&stored)) & self.code_mac.is_some()
@@ -168,7 +136,7 @@ impl Challenge {
     }
 }
 
-/// A code that somebody presents.
+/// A presented code.
 #[derive(Clone)]
 pub struct Attempt {
     /// SHA-256 of the identifier as presented.

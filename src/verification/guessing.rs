@@ -1,27 +1,20 @@
-//! Guessing: what limits wrong codes and wrong passwords besides the tries of a code.
+//! Guessing: the limits of wrong codes and wrong passwords, apart from the tries of a code.
 //!
-//! One user or address has so many failures a day, whatever the request, the use or the node. One
-//! site has so many failures an hour, whoever they are about: what is beyond that is a spray, one
-//! guess at each of very many accounts, which no limit per account can see.
+//! One user or address has so many failures a day, for all requests, purposes and nodes together. One site has so
+//! many failures an hour, for all users together: more is a spray, one guess at each of very many accounts, which no
+//! limit per account can detect.
 
 use std::net::IpAddr;
 
-/// What is guessed at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Guessed {
-    /// A one-time password.
-    OneTimePassword,
-    /// A password.
-    Password,
-}
+use vestibule_protocol::words;
 
-impl Guessed {
-    /// Its word in the database, in metrics and in logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Guessed::OneTimePassword => "otp",
-            Guessed::Password => "password",
-        }
+words! {
+    /// What is guessed; the word is used in the database, in metrics and in logs.
+    pub enum Guessed {
+        /// A one-time password.
+        OneTimePassword = "otp",
+        /// A password.
+        Password = "password",
     }
 }
 
@@ -30,15 +23,15 @@ impl Guessed {
 pub struct SprayLimit {
     /// What is guessed at.
     pub guessed: Guessed,
-    /// Failures of one site in one hour of the clock that are still ordinary.
+    /// Failures of one site in one hour of the clock that are normal.
     pub failures_per_hour: i64,
-    /// Whether nothing is compared any more, until the hour ends, for the networks that had a part in it;
-    /// otherwise it is only told.
+    /// Whether until the end of the hour nothing is compared for the networks that take part; otherwise the spray is
+    /// only reported.
     pub is_refused: bool,
 }
 
-/// Failures of one network at a site in one hour of the clock with which it has a part in a spray. People
-/// mistype a code or two; and an attacker who cannot shut the site for others has no use for trying.
+/// Failures of one network at a site in one hour of the clock with which it takes part in a spray. People mistype a
+/// code or two; and an attacker who cannot lock others out of the site gains nothing by trying.
 pub const NETWORK_FAILURES_PER_HOUR: i64 = 3;
 
 /// Where guesses come from.

@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 
 use super::members::{Members, invalid};
 use super::{
-    CaptchaProof, HINT_LENGTH_MAX, InitPasswordlessLogin, InitRegistration, InvalidParams,
-    TEMPLATE_LENGTH_MAX, VerificationMethod,
+    CaptchaProof, InitPasswordlessLogin, InitRegistration, InvalidParams, TEMPLATE_LENGTH_MAX,
+    UserReference, VerificationMethod,
 };
 use crate::authorization::ECHOED_BYTES_MAX;
 use crate::form::{FormError, Parameters};
+use crate::purpose::Purpose;
 use crate::secret::Secret;
 use crate::strict_json;
 
@@ -73,7 +74,7 @@ pub enum ChallengeStep {
     /// A login with a password.
     Login {
         /// The user.
-        whom: Whom,
+        user: UserReference,
         /// The password, unchanged.
         password: Secret,
         /// `recaptcha` or `recaptchaevent`.
@@ -86,23 +87,12 @@ pub enum ChallengeStep {
     /// The start of a password reset: `challenge_type=password_reset`.
     Reset {
         /// The user.
-        whom: Whom,
+        user: UserReference,
         /// Developer name of a mail template.
         email_template: Option<String>,
         /// `recaptcha` or `recaptchaevent`.
         captcha: Option<CaptchaProof>,
     },
-}
-
-/// Which user a request names.
-#[derive(Clone, Default)]
-pub struct Whom {
-    /// The exact username.
-    pub username: Option<String>,
-    /// The value by which the discovery handler finds a user.
-    pub login_hint: Option<String>,
-    /// For the discovery handler.
-    pub customdata: Option<Map<String, Value>>,
 }
 
 impl fmt::Debug for ChallengeRequest {
@@ -177,14 +167,14 @@ impl ChallengeStep {
         }
         if is_reset {
             return Ok(ChallengeStep::Reset {
-                whom: Whom::read(body)?,
+                user: ChallengeStep::read_user(body)?,
                 email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
                 captcha: body.captcha()?,
             });
         }
         match body.secret("password")? {
             Some(password) => Ok(ChallengeStep::Login {
-                whom: Whom::read(body)?,
+                user: ChallengeStep::read_user(body)?,
                 password,
                 captcha: body.captcha()?,
             }),
@@ -192,6 +182,12 @@ impl ChallengeStep {
                 InitPasswordlessLogin::read(body, default_method).map(ChallengeStep::Passwordless)
             }
         }
+    }
+
+    fn read_user(body: &mut Members) -> Result<UserReference, InvalidParams> {
+        let user = UserReference::read(body)?;
+        user.check_present()?;
+        Ok(user)
     }
 
     /// The name of the step, for logs.
@@ -209,27 +205,9 @@ impl ChallengeStep {
     pub fn named(&self) -> Option<&str> {
         match self {
             ChallengeStep::Code { .. } => None,
-            ChallengeStep::Login { whom, .. } | ChallengeStep::Reset { whom, .. } => {
-                whom.username.as_deref().or(whom.login_hint.as_deref())
-            }
-            ChallengeStep::Passwordless(login) => {
-                login.username.as_deref().or(login.login_hint.as_deref())
-            }
+            ChallengeStep::Login { user, .. } | ChallengeStep::Reset { user, .. } => user.text(),
+            ChallengeStep::Passwordless(login) => login.user.text(),
             ChallengeStep::Registration(registration) => Some(&registration.userdata.username),
-        }
-    }
-}
-
-impl Whom {
-    fn read(body: &mut Members) -> Result<Whom, InvalidParams> {
-        let whom = Whom {
-            username: body.optional("username", HINT_LENGTH_MAX)?,
-            login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,
-            customdata: body.object_or_text("customdata")?,
-        };
-        match (&whom.username, &whom.login_hint) {
-            (None, None) => Err(invalid("username", "missing")),
-            _ => Ok(whom),
         }
     }
 }
@@ -269,17 +247,6 @@ pub enum AnswerWords {
     Standard,
 }
 
-/// The purpose of a one-time password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeFor {
-    /// A login.
-    Login,
-    /// A registration.
-    Registration,
-    /// A password reset.
-    Reset,
-}
-
 /// The response to a valid step. All except the first have status 403.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChallengeAnswer {
@@ -288,7 +255,7 @@ pub enum ChallengeAnswer {
     /// A one-time password was sent, or the response pretends so.
     CodeSent {
         /// Its purpose.
-        purpose: CodeFor,
+        purpose: Purpose,
         /// The channel on which it is sent.
         method: VerificationMethod,
         /// To be sent with the next step.
@@ -297,7 +264,7 @@ pub enum ChallengeAnswer {
     /// The credential is wrong.
     Failed {
         /// The purpose of the one-time password that is still expected, if any.
-        awaits: Option<CodeFor>,
+        awaits: Option<Purpose>,
         /// To be sent with the next step; none when no attempt is left.
         auth_session: Option<Secret>,
     },
@@ -340,11 +307,7 @@ impl ChallengeAnswer {
             purpose, method, ..
         } = self
         {
-            let status = match purpose {
-                CodeFor::Login => "login_status",
-                CodeFor::Registration => "registration_status",
-                CodeFor::Reset => "password_reset_status",
-            };
+            let (status, _) = purpose.challenge_words();
             let kind = method.as_str().to_ascii_uppercase();
             answer[status] = json!({"state": "otp_sent", "type": kind});
         }
@@ -362,7 +325,7 @@ impl ChallengeAnswer {
             answer["verificationmethod"] = json!(method.as_str());
         }
         match self.awaited() {
-            Some(CodeFor::Reset) => {
+            Some(Purpose::ForgotPassword) => {
                 answer["otp_required"] = json!(true);
                 answer["new_password_required"] = json!(true);
             }
@@ -375,11 +338,7 @@ impl ChallengeAnswer {
     fn error_code(&self) -> &'static str {
         match self {
             ChallengeAnswer::Code(_) => "",
-            ChallengeAnswer::CodeSent { purpose, .. } => match purpose {
-                CodeFor::Login => "login_initialized",
-                CodeFor::Registration => "registration_initialized",
-                CodeFor::Reset => "password_reset_initialized",
-            },
+            ChallengeAnswer::CodeSent { purpose, .. } => purpose.challenge_words().1,
             ChallengeAnswer::Failed { .. } => "invalid_credentials",
             ChallengeAnswer::PasswordChanged { .. } => "password_changed",
             ChallengeAnswer::PasswordRefused { .. } => "password_policy_check_failure",
@@ -397,11 +356,11 @@ impl ChallengeAnswer {
     }
 
     /// The purpose of the one-time password that is expected after this response.
-    fn awaited(&self) -> Option<CodeFor> {
+    fn awaited(&self) -> Option<Purpose> {
         match self {
             ChallengeAnswer::CodeSent { purpose, .. } => Some(*purpose),
             ChallengeAnswer::Failed { awaits, .. } => *awaits,
-            ChallengeAnswer::PasswordRefused { .. } => Some(CodeFor::Reset),
+            ChallengeAnswer::PasswordRefused { .. } => Some(Purpose::ForgotPassword),
             ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. } => None,
         }
     }
@@ -551,7 +510,7 @@ mod tests {
     fn each_answer_has_the_names_of_its_endpoint() {
         let session = Secret::from("s".to_owned());
         let sent = ChallengeAnswer::CodeSent {
-            purpose: CodeFor::Login,
+            purpose: Purpose::PasswordlessLogin,
             method: VerificationMethod::Email,
             auth_session: session.clone(),
         };

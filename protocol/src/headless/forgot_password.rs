@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::members::{Members, invalid};
-use super::{CaptchaProof, HINT_LENGTH_MAX, InvalidParams, TEMPLATE_LENGTH_MAX};
+use super::{CaptchaProof, InvalidParams, TEMPLATE_LENGTH_MAX, UserReference};
 use crate::secret::Secret;
 use crate::strict_json;
 
@@ -24,12 +24,8 @@ use crate::strict_json;
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct ForgotPassword {
-    /// The exact username.
-    pub username: Option<String>,
-    /// The value by which the discovery handler finds a user.
-    pub login_hint: Option<String>,
-    /// For the discovery handler.
-    pub customdata: Option<Map<String, Value>>,
+    /// The user.
+    pub user: UserReference,
     /// The phase of the reset.
     pub phase: ForgotPasswordPhase,
 }
@@ -78,14 +74,10 @@ impl ForgotPassword {
     pub fn parse(body: &[u8]) -> Result<ForgotPassword, InvalidParams> {
         let mut body = Members::of_body(body, &BODY_MEMBERS)?;
         body.refuse_unknown(&BODY_MEMBERS)?;
-        let username = body.optional("username", HINT_LENGTH_MAX)?;
-        let login_hint = body.optional("login_hint", HINT_LENGTH_MAX)?;
-        let customdata = body.object_or_text("customdata")?;
+        let user = UserReference::read(&mut body)?;
         let otp = body.secret("otp")?;
         let new_password = body.secret("newpassword")?;
-        if username.is_none() && login_hint.is_none() {
-            return Err(invalid("username", "missing"));
-        }
+        user.check_present()?;
         let phase = match (otp, new_password) {
             (None, None) => ForgotPasswordPhase::Ask {
                 email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
@@ -95,12 +87,7 @@ impl ForgotPassword {
             (Some(_), None) => return Err(invalid("newpassword", "missing")),
             (None, Some(_)) => return Err(invalid("otp", "missing")),
         };
-        Ok(ForgotPassword {
-            username,
-            login_hint,
-            customdata,
-            phase,
-        })
+        Ok(ForgotPassword { user, phase })
     }
 }
 

@@ -14,14 +14,16 @@ use serde_json::{Map, Value, json};
 use self::members::{Members, invalid};
 use crate::form::holds_unprintable;
 use crate::secret::Secret;
+use crate::words;
 
 pub use self::authorization_challenge::{
-    AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep, CodeFor, Whom,
+    AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep,
 };
 pub use self::captcha::{CaptchaProof, RecaptchaEvent, TOKEN_LENGTH_MAX};
 pub use self::forgot_password::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 pub use self::members::{NEVER_APPLIED, is_never_applied, parse_customdata};
 pub use self::passwordless_login::{InitPasswordlessLogin, PasswordlessAnswer};
+pub use self::user_reference::UserReference;
 
 mod authorization_challenge;
 mod captcha;
@@ -30,35 +32,23 @@ mod members;
 mod passwordless_login;
 #[cfg(test)]
 mod tests;
+mod user_reference;
 
-/// The channel on which a user verifies an address: a one-time password by email or by text message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum VerificationMethod {
-    /// `email`
-    Email,
-    /// `sms`
-    Sms,
+words! {
+    /// How a user verifies an address or a number: with a one-time password by mail or by text message. The word is
+    /// that of `verificationmethod` in a body.
+    pub enum VerificationMethod {
+        /// By mail.
+        Email = "email",
+        /// By text message.
+        Sms = "sms",
+    }
 }
 
 impl VerificationMethod {
-    /// Parses `verificationmethod` of a body: the lower-case words and nothing else.
-    pub fn parse(text: &str) -> Option<VerificationMethod> {
-        [VerificationMethod::Email, VerificationMethod::Sms]
-            .into_iter()
-            .find(|method| method.as_str() == text)
-    }
-
     /// Parses the `Auth-Verification-Type` header, ignoring case.
     pub fn parse_header(text: &str) -> Option<VerificationMethod> {
         VerificationMethod::parse(&text.to_ascii_lowercase())
-    }
-
-    /// The value on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            VerificationMethod::Email => "email",
-            VerificationMethod::Sms => "sms",
-        }
     }
 }
 

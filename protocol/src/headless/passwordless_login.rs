@@ -4,12 +4,10 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::members::{Members, invalid};
-use super::{
-    CaptchaProof, HINT_LENGTH_MAX, InvalidParams, TEMPLATE_LENGTH_MAX, VerificationMethod,
-};
+use super::{CaptchaProof, InvalidParams, TEMPLATE_LENGTH_MAX, UserReference, VerificationMethod};
 
 /// The body of `POST /services/auth/headless/init/passwordless/login`.
 ///
@@ -18,19 +16,15 @@ use super::{
 /// let login = InitPasswordlessLogin::parse(
 ///     br#"{"verificationmethod": "sms", "username": "jedwards@myapp.com"}"#)?;
 /// assert_eq!(login.verification_method, VerificationMethod::Sms);
-/// assert_eq!(login.username.as_deref(), Some("jedwards@myapp.com"));
+/// assert_eq!(login.user.username.as_deref(), Some("jedwards@myapp.com"));
 /// # Ok::<(), vestibule_protocol::headless::InvalidParams>(())
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct InitPasswordlessLogin {
     /// The channel of the one-time password; required here.
     pub verification_method: VerificationMethod,
-    /// The exact username.
-    pub username: Option<String>,
-    /// The value by which the discovery handler finds a user.
-    pub login_hint: Option<String>,
-    /// For the discovery handler.
-    pub customdata: Option<Map<String, Value>>,
+    /// The user.
+    pub user: UserReference,
     /// Developer name of a mail template.
     pub email_template: Option<String>,
     /// `recaptcha` or `recaptchaevent`.
@@ -70,15 +64,11 @@ impl InitPasswordlessLogin {
             .ok_or_else(|| invalid("verificationmethod", "missing"))?;
         let login = InitPasswordlessLogin {
             verification_method,
-            username: body.optional("username", HINT_LENGTH_MAX)?,
-            login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,
-            customdata: body.object_or_text("customdata")?,
+            user: UserReference::read(body)?,
             email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
             captcha: body.captcha()?,
         };
-        if login.username.is_none() && login.login_hint.is_none() {
-            return Err(invalid("username", "missing"));
-        }
+        login.user.check_present()?;
         Ok(login)
     }
 }
@@ -119,6 +109,8 @@ impl PasswordlessAnswer {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn parse(body: Value) -> Result<InitPasswordlessLogin, InvalidParams> {
@@ -157,8 +149,8 @@ mod tests {
             let body = json!({"verificationmethod": "email", "login_hint": "ORDER-1",
                 "customdata": customdata, "somethingElse": true});
             let login = parse(body).unwrap();
-            assert_eq!(login.customdata.unwrap()["a"], 1);
-            assert_eq!(login.login_hint.as_deref(), Some("ORDER-1"));
+            assert_eq!(login.user.customdata.unwrap()["a"], 1);
+            assert_eq!(login.user.login_hint.as_deref(), Some("ORDER-1"));
         }
     }
 

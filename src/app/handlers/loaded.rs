@@ -13,7 +13,7 @@ use crate::handler::body::Body;
 use crate::handler::contract::Contract;
 use crate::handler::script::{Program, ScriptEngine};
 use crate::outbound::check_url;
-use crate::sealing::{Keyring, Purpose};
+use crate::sealing::{Keyring, SealedKind};
 use crate::settings::Site;
 use crate::store::handler::{Handler, HandlerVersion};
 
@@ -26,8 +26,8 @@ pub struct LoadedHandler {
     pub name: String,
     /// The version.
     pub version: i64,
-    /// What it can be called for; none if this program does not know the contract.
-    pub contract: Option<Contract>,
+    /// What it can be called for.
+    pub contract: Contract,
     /// What is called.
     pub code: Code,
     /// Whether it could not be made ready for a reason that passes, and is to be tried again.
@@ -114,7 +114,7 @@ pub async fn load(
             id: handler.id,
             name: handler.name.clone(),
             version: number,
-            contract: Contract::parse(&handler.contract),
+            contract: handler.contract,
             code,
             is_tried_again,
         };
@@ -157,7 +157,7 @@ async fn open(
                     is_passing: problem.is_passing,
                     reason: problem.to_string(),
                 })?;
-            if !program.exports(&handler.contract) {
+            if !program.exports(handler.contract.as_str()) {
                 let reason = format!("it exports no function {}", handler.contract);
                 return Err(Unopened::from(reason));
             }
@@ -170,7 +170,7 @@ async fn open(
             let sealed = handler.secret_sealed.as_deref();
             let sealed = sealed.ok_or("it has no secret: set it again")?;
             let secret = keyring
-                .open(Purpose::HandlerSecret, &handler.id, sealed)
+                .open(SealedKind::HandlerSecret, &handler.id, sealed)
                 .ok()
                 .and_then(|secret| String::from_utf8(secret.to_vec()).ok())
                 .ok_or("its secret does not open: set it again")?;
@@ -202,7 +202,7 @@ pub fn problems(handlers: &LoadedHandlers, sites: &[Site]) -> Vec<String> {
     for site in sites {
         for (setting, contract, name) in site.settings.named_handlers() {
             let found = handlers.get(name);
-            if found.is_none_or(|found| found.contract != Contract::parse(contract)) {
+            if found.is_none_or(|found| found.contract != contract) {
                 problems.push(format!(
                     "{setting} of site {} names no {contract} handler",
                     site.name

@@ -286,7 +286,7 @@ pub(super) fn usable(
     let handler = directory
         .handler(name)
         .ok_or_else(|| no_use(format!("there is no handler {name:?}")))?;
-    if handler.contract != Some(contract) {
+    if handler.contract != contract {
         return Err(no_use(format!(
             "{name:?} is no {} handler",
             contract.as_str()

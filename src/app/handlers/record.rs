@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::handler::HandlerError;
 use crate::handler::record::{CallRecord, Outcome};
 use crate::refusal::Fault;
-use crate::sealing::{Keyring, Purpose};
+use crate::sealing::{Keyring, SealedKind};
 use crate::store::handler_call::{self, HandlerCall};
 
 /// A larger record loses what the server answered, and cannot be replayed.
@@ -57,13 +57,13 @@ impl App {
         let text = to_text(record)?;
         let sealed = self
             .keyring
-            .seal(Purpose::HandlerCall, &call.id, &text, &self.entropy);
+            .seal(SealedKind::HandlerCall, &call.id, &text, &self.entropy);
         Ok(HandlerCall {
             id: call.id,
             at: caller.at,
             handler_id: handler.id.clone(),
             version: handler.version,
-            contract: call.contract.as_str().to_owned(),
+            contract: call.contract,
             site_id: caller.site.site.id.clone(),
             request_id: caller.request_id.map(str::to_owned),
             outcome,
@@ -104,7 +104,7 @@ fn to_text(record: CallRecord) -> Result<Vec<u8>, Fault> {
 /// # Faults
 /// It was sealed under another master key, or written by a newer version of this program.
 pub fn open_record(keyring: &Keyring, call: &HandlerCall) -> Result<CallRecord, Fault> {
-    let text = keyring.open(Purpose::HandlerCall, &call.id, &call.sealed)?;
+    let text = keyring.open(SealedKind::HandlerCall, &call.id, &call.sealed)?;
     serde_json::from_slice(&text).map_err(|error| Fault::new("reading a handler's call", error))
 }
 

@@ -28,9 +28,9 @@ impl Reach {
     /// Whether a user may be looked up. A service's user never is, and an internal one only where the
     /// site names its profile as a member: no handler comes by an administrator.
     pub fn sees_user(&self, settings: &Settings, user: &User, user_type: UserType) -> bool {
-        let members = &settings.member_profiles;
-        let is_named = members.contains(&user.profile_id);
-        let is_member = is_named || members.is_empty() && user_type != UserType::Standard;
+        let is_open = settings.member_profiles.is_empty();
+        let is_member =
+            settings.admits(&user.profile_id) && !(is_open && user_type == UserType::Standard);
         let is_within = match self {
             Reach::Account(account_id) => user.account_id.as_ref() == Some(account_id),
             Reach::Nothing => false,

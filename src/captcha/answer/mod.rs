@@ -1,15 +1,15 @@
 //! What a verifier answered, read strictly and judged.
 //!
-//! An answer that is not of the documented form is no answer: then nobody has verified anything. One
-//! that is, passes only if everything that the site asks for is in it.
+//! A response that is not of the documented form verifies nothing. One that is passes only if it contains everything
+//! that the site requires.
 
 use serde_json::{Map, Value, json};
 
-use super::{CaptchaCheck, Provider};
+use super::{CaptchaCheck, CaptchaProvider};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 
-/// An answer in one form, whoever gave it.
+/// A response of any verifier, in one form.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Answer {
     is_success: bool,
@@ -142,10 +142,10 @@ impl Answer {
 
     fn score_passes(&self, check: &CaptchaCheck<'_>) -> bool {
         match (check.provider, self.score) {
-            (Provider::GoogleV2 | Provider::Turnstile, _) => true,
-            (Provider::Hcaptcha, Score::Absent) => true,
+            (CaptchaProvider::GoogleV2 | CaptchaProvider::Turnstile, _) => true,
+            (CaptchaProvider::Hcaptcha, Score::Absent) => true,
             // There the score is the risk: 0 is a person, 1 a machine.
-            (Provider::Hcaptcha, Score::Of(risk)) => 1.0 - risk >= check.score_threshold,
+            (CaptchaProvider::Hcaptcha, Score::Of(risk)) => 1.0 - risk >= check.score_threshold,
             (_, Score::Of(score)) => score >= check.score_threshold,
             (_, Score::Absent | Score::Junk) => false,
         }

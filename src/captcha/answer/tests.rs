@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use vestibule_protocol::headless::{CaptchaProof, RecaptchaEvent};
 use vestibule_protocol::secret::Secret;
 
-use super::super::{CaptchaCheck, Provider};
+use super::super::{CaptchaCheck, CaptchaProvider};
 use super::*;
 
 /// 2026-01-05T10:00:00Z.
@@ -14,7 +14,7 @@ const AT: Moment = Moment::from_millis(1_767_607_200_000);
 
 /// What a site asks for, as owned values.
 struct Site {
-    provider: Provider,
+    provider: CaptchaProvider,
     threshold: f64,
     hostnames: Vec<String>,
     action: Option<&'static str>,
@@ -22,7 +22,7 @@ struct Site {
 }
 
 impl Site {
-    fn of(provider: Provider) -> Site {
+    fn of(provider: CaptchaProvider) -> Site {
         Site {
             provider,
             threshold: 0.5,
@@ -51,7 +51,7 @@ impl Site {
     fn passes(&self, body: &Value) -> bool {
         let body = body.to_string();
         let answer = match self.provider {
-            Provider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
+            CaptchaProvider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
             _ => Answer::parse_siteverify(body.as_bytes()),
         };
         let answer = answer.expect("an answer");
@@ -95,16 +95,16 @@ fn cap_03_the_threshold_itself_passes() {
         (0.7, 0.7, true),
     ] {
         for provider in [
-            Provider::GoogleV3,
-            Provider::GoogleEnterprise,
-            Provider::Test,
+            CaptchaProvider::GoogleV3,
+            CaptchaProvider::GoogleEnterprise,
+            CaptchaProvider::Test,
         ] {
             let site = Site {
                 threshold,
                 ..Site::of(provider)
             };
             let answer = match provider {
-                Provider::GoogleEnterprise => {
+                CaptchaProvider::GoogleEnterprise => {
                     with(assessment(), "/riskAnalysis/score", json!(score))
                 }
                 _ => with(siteverify(), "/score", json!(score)),
@@ -129,24 +129,24 @@ fn cap_04_a_score_that_is_no_number_from_0_to_1_does_not_pass() {
         json!([0.9]),
     ] {
         let v3 = with(siteverify(), "/score", score.clone());
-        assert!(!Site::of(Provider::GoogleV3).passes(&v3), "{score}");
+        assert!(!Site::of(CaptchaProvider::GoogleV3).passes(&v3), "{score}");
         let event = with(assessment(), "/riskAnalysis/score", score.clone());
         assert!(
-            !Site::of(Provider::GoogleEnterprise).passes(&event),
+            !Site::of(CaptchaProvider::GoogleEnterprise).passes(&event),
             "{score}"
         );
     }
     let mut absent = siteverify();
     absent.as_object_mut().unwrap().shift_remove("score");
-    assert!(!Site::of(Provider::GoogleV3).passes(&absent));
-    assert!(Site::of(Provider::Hcaptcha).passes(&absent));
+    assert!(!Site::of(CaptchaProvider::GoogleV3).passes(&absent));
+    assert!(Site::of(CaptchaProvider::Hcaptcha).passes(&absent));
     let no_number = br#"{"success":true,"score":NaN}"#;
     assert_eq!(Answer::parse_siteverify(no_number), None);
 }
 
 #[test]
 fn cap_05_where_there_is_no_score_success_alone_decides() {
-    for provider in [Provider::GoogleV2, Provider::Turnstile] {
+    for provider in [CaptchaProvider::GoogleV2, CaptchaProvider::Turnstile] {
         let bare = json!({"success": true});
         assert!(Site::of(provider).passes(&bare));
         assert!(Site::of(provider).passes(&json!({"success": true, "score": 0.0})));
@@ -156,7 +156,7 @@ fn cap_05_where_there_is_no_score_success_alone_decides() {
 
 #[test]
 fn the_score_of_hcaptcha_is_a_risk() {
-    let site = Site::of(Provider::Hcaptcha);
+    let site = Site::of(CaptchaProvider::Hcaptcha);
     for (risk, passes) in [(0.0, true), (0.5, true), (0.51, false), (1.0, false)] {
         assert_eq!(
             site.passes(&with(siteverify(), "/score", json!(risk))),
@@ -189,14 +189,14 @@ fn cap_06_the_servers_action_wins_over_the_callers() {
         let site = Site {
             action: own,
             proof: event(sent),
-            ..Site::of(Provider::GoogleEnterprise)
+            ..Site::of(CaptchaProvider::GoogleEnterprise)
         };
         let answer = with(assessment(), "/tokenProperties/action", json!(told));
         assert_eq!(site.passes(&answer), passes, "{own:?} {sent:?} {told}");
     }
     let site = Site {
         action: Some("login"),
-        ..Site::of(Provider::GoogleV3)
+        ..Site::of(CaptchaProvider::GoogleV3)
     };
     assert!(site.passes(&siteverify()));
     assert!(!site.passes(&with(siteverify(), "/action", json!(null))));
@@ -204,7 +204,7 @@ fn cap_06_the_servers_action_wins_over_the_callers() {
     // Where no answer ever names an action, wanting one asks for nothing.
     let site = Site {
         action: Some("login"),
-        ..Site::of(Provider::GoogleV2)
+        ..Site::of(CaptchaProvider::GoogleV2)
     };
     assert!(site.passes(&json!({"success": true})));
 }
@@ -229,14 +229,14 @@ fn cap_07_a_challenge_is_solved_where_the_site_says() {
         let listed = ["app.example.com", "shop.example.com"];
         let answer = with(siteverify(), "/hostname", hostname.clone());
         assert_eq!(
-            site(Provider::GoogleV3, &listed).passes(&answer),
+            site(CaptchaProvider::GoogleV3, &listed).passes(&answer),
             passes,
             "{hostname}"
         );
         let answer = with(assessment(), "/tokenProperties/hostname", hostname.clone());
-        let enterprise = site(Provider::GoogleEnterprise, &listed);
+        let enterprise = site(CaptchaProvider::GoogleEnterprise, &listed);
         assert_eq!(enterprise.passes(&answer), passes, "{hostname}");
-        assert!(site(Provider::GoogleEnterprise, &[]).passes(&answer));
+        assert!(site(CaptchaProvider::GoogleEnterprise, &[]).passes(&answer));
     }
     // An app has no host, but a name of its own; a foreign host does not hide behind it.
     let app = with(assessment(), "/tokenProperties/hostname", json!(""));
@@ -245,7 +245,7 @@ fn cap_07_a_challenge_is_solved_where_the_site_says() {
         "/tokenProperties/androidPackageName",
         json!("com.example.app"),
     );
-    let listed = site(Provider::GoogleEnterprise, &["com.example.app"]);
+    let listed = site(CaptchaProvider::GoogleEnterprise, &["com.example.app"]);
     assert!(listed.passes(&app));
     let foreign = with(app, "/tokenProperties/hostname", json!("evil.example.net"));
     assert!(!listed.passes(&foreign));
@@ -267,20 +267,20 @@ fn cap_10_a_challenge_that_was_solved_long_ago_does_not_pass() {
     ] {
         let answer = with(siteverify(), "/challenge_ts", solved.clone());
         assert_eq!(
-            Site::of(Provider::GoogleV3).passes(&answer),
+            Site::of(CaptchaProvider::GoogleV3).passes(&answer),
             passes,
             "{solved}"
         );
         let answer = with(assessment(), "/tokenProperties/createTime", solved.clone());
         assert_eq!(
-            Site::of(Provider::GoogleEnterprise).passes(&answer),
+            Site::of(CaptchaProvider::GoogleEnterprise).passes(&answer),
             passes,
             "{solved}"
         );
     }
     // Turnstile's own limit is five minutes.
     let answer = with(siteverify(), "/challenge_ts", json!("2026-01-05T09:55:00Z"));
-    assert!(Site::of(Provider::Turnstile).passes(&answer));
+    assert!(Site::of(CaptchaProvider::Turnstile).passes(&answer));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn cap_02_the_documented_members_are_handed_on_and_nothing_else() {
     let shown = |provider, body: &Value| {
         let body = body.to_string();
         let answer = match provider {
-            Provider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
+            CaptchaProvider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
             _ => Answer::parse_siteverify(body.as_bytes()),
         };
         let site = Site::of(provider);
@@ -304,12 +304,12 @@ fn cap_02_the_documented_members_are_handed_on_and_nothing_else() {
         "apk_package_name": "com.example.app",
     });
     assert_eq!(
-        shown(Provider::GoogleV3, &duplicate),
+        shown(CaptchaProvider::GoogleV3, &duplicate),
         r#"{"success":false,"challenge_ts":"2026-01-01T00:00:00Z","hostname":"app.example.com","error-codes":["timeout-or-duplicate"]}"#
     );
     assert_eq!(
         shown(
-            Provider::GoogleV3,
+            CaptchaProvider::GoogleV3,
             &with(siteverify(), "/score", json!(0.1))
         ),
         r#"{"success":true,"challenge_ts":"2026-01-05T09:59:30Z","hostname":"app.example.com","score":0.1,"action":"login"}"#
@@ -317,7 +317,7 @@ fn cap_02_the_documented_members_are_handed_on_and_nothing_else() {
     let mut expired = with(assessment(), "/tokenProperties/valid", json!(false));
     expired["tokenProperties"]["invalidReason"] = json!("EXPIRED");
     assert_eq!(
-        shown(Provider::GoogleEnterprise, &expired),
+        shown(CaptchaProvider::GoogleEnterprise, &expired),
         r#"{"success":false,"challenge_ts":"2026-01-05T09:59:30.123Z","hostname":"app.example.com","error-codes":["EXPIRED"],"score":0.9,"action":"login"}"#
     );
 }
@@ -341,5 +341,5 @@ fn cap_11_what_is_not_of_the_documented_form_is_no_answer() {
         assert_eq!(Answer::parse_assessment(body.as_bytes()), None, "{body}");
     }
     let invalid = json!({"tokenProperties": {}});
-    assert!(!Site::of(Provider::GoogleEnterprise).passes(&invalid));
+    assert!(!Site::of(CaptchaProvider::GoogleEnterprise).passes(&invalid));
 }

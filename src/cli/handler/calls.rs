@@ -8,7 +8,6 @@ use crate::admin::handler::{self, Filter, Handler, HandlerCall};
 use crate::admin::{Admin, site};
 use crate::cli::place::{Exit, Place};
 use crate::handler::body::Body;
-use crate::handler::contract::Contract;
 use crate::handler::record::{CallRecord, Outcome};
 use crate::handler::replay::{self, Replayed};
 use crate::settings::Site;
@@ -195,11 +194,9 @@ pub async fn replay(
             "this was a call of a webhook, and no webhook is called for a replay",
         ));
     };
-    let contract = Contract::parse(&call.contract)
-        .ok_or_else(|| Exit::broken("this call has an unknown contract"))?;
     let engine = input::engine(place)?;
     let program = handler::compile_version(&engine, &handler.name, number, source).await?;
-    let replayed = replay::replay(&engine, &program, contract, &record).await;
+    let replayed = replay::replay(&engine, &program, call.contract, &record).await;
     let replayed = replayed.map_err(Exit::refused)?;
     report_replay(place, &call, &handler.name, number, &replayed)
 }

@@ -77,7 +77,7 @@ impl Check {
                     label: script_name(&handler.name, handler.version),
                     text: source,
                 };
-                Ok((script, Contract::parse(&handler.contract)))
+                Ok((script, Some(handler.contract)))
             }
         }
     }

@@ -13,6 +13,7 @@ use crate::admin::handler::{
 use crate::app::handlers::script_name;
 use crate::cli::output;
 use crate::cli::place::{Exit, Place, read_secret};
+use crate::contract::HandlerKind;
 use crate::handler::contract::Contract;
 use crate::handler::types;
 
@@ -163,7 +164,7 @@ impl Create {
                 secret.expose()
             ));
         }
-        if handler.kind == "script" {
+        if handler.kind == HandlerKind::Script {
             let file = self.out.as_ref().or(self.file.as_ref());
             let file = file.map_or(format!("{name}.js"), |path| path.display().to_string());
             if self.template.is_some() && self.out.is_none() {

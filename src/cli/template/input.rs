@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::purpose::Purpose;
 
-use super::flow_word;
 use crate::admin::template::TemplateParts;
 use crate::cli::place::Exit;
-use crate::settings::{Template, TemplateFlow};
+use crate::settings::Template;
 
 /// Where the parts of a template are read from.
 #[derive(Args)]
@@ -71,7 +71,7 @@ impl Given {
     /// The parts of an existing template.
     pub fn of(template: &Template) -> Given {
         Given {
-            flow: Some(flow_word(template.flow)),
+            flow: Some(template.flow.hyphenated().to_owned()),
             language: Some(template.language.clone()),
             subject: Some(template.subject.clone()),
             text: Some(template.text.clone()),
@@ -96,7 +96,7 @@ impl Given {
     }
 
     /// The parts of a new template, of the flow of the command line if it names one.
-    pub fn new_parts(&self, flow: Option<TemplateFlow>) -> Result<TemplateParts, Exit> {
+    pub fn new_parts(&self, flow: Option<Purpose>) -> Result<TemplateParts, Exit> {
         let parts = self.parts()?;
         let parts = TemplateParts {
             flow: flow.or(parts.flow),
@@ -127,14 +127,12 @@ impl Given {
         })
     }
 
-    fn flow(&self) -> Result<Option<TemplateFlow>, Exit> {
+    fn flow(&self) -> Result<Option<Purpose>, Exit> {
         let Some(word) = &self.flow else {
             return Ok(None);
         };
-        let known = TemplateFlow::ALL.into_iter();
-        let found = known.clone().find(|flow| flow_word(*flow) == *word);
-        found.map(Some).ok_or_else(|| {
-            let known: Vec<String> = known.map(flow_word).collect();
+        Purpose::parse_hyphenated(word).map(Some).ok_or_else(|| {
+            let known = Purpose::ALL.map(Purpose::hyphenated);
             Exit::refused(format!(
                 "flow: there is no {word:?}; there are {}",
                 known.join(", ")

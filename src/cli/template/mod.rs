@@ -4,13 +4,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use serde_json::json;
+use vestibule_protocol::purpose::Purpose;
 
 use super::noun::{print_deleted, print_list};
 use super::place::{Exit, Place};
 use crate::admin::{Admin, template};
-use crate::settings::{Template, TemplateFlow};
+use crate::settings::Template;
 
 mod input;
 mod trial;
@@ -38,8 +40,8 @@ enum Action {
         /// Developer name, such as 'unfiled$public/Welcome'
         name: String,
         /// The flow that its words belong to
-        #[arg(long, value_enum)]
-        flow: Option<Flow>,
+        #[arg(long, value_parser = purpose_parser())]
+        flow: Option<Purpose>,
         #[command(flatten)]
         sources: Sources,
     },
@@ -82,27 +84,11 @@ enum Action {
     },
 }
 
-/// The flows that mail a code.
-#[derive(Clone, Copy, ValueEnum)]
-enum Flow {
-    Registration,
-    PasswordlessLogin,
-    ForgotPassword,
-}
-
-impl Flow {
-    fn of(self) -> TemplateFlow {
-        match self {
-            Flow::Registration => TemplateFlow::Registration,
-            Flow::PasswordlessLogin => TemplateFlow::PasswordlessLogin,
-            Flow::ForgotPassword => TemplateFlow::ForgotPassword,
-        }
-    }
-}
-
-/// The flow as the command line and a file write it.
-fn flow_word(flow: TemplateFlow) -> String {
-    flow.as_str().replace('_', "-")
+/// Reads the flow as the command line writes it. The help lists the words in this order.
+fn purpose_parser() -> impl TypedValueParser<Value = Purpose> {
+    PossibleValuesParser::new(Purpose::ALL.into_iter().rev().map(Purpose::hyphenated)).map(|word| {
+        Purpose::parse_hyphenated(&word).expect("clap takes only the words that it was given")
+    })
 }
 
 /// Runs it.
@@ -117,7 +103,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
             flow,
             sources,
         } => {
-            let parts = sources.read()?.new_parts(flow.map(Flow::of))?;
+            let parts = sources.read()?.new_parts(flow)?;
             print(place, &template::create(&admin, name, parts).await?)
         }
         Action::Update { template, sources } => {
@@ -153,8 +139,8 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
 }
 
 async fn list(place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {
-    let built_in = TemplateFlow::ALL.map(|flow| (flow.built_in().to_owned(), flow, None));
-    let mut all: Vec<(String, TemplateFlow, Option<String>)> = built_in.into_iter().collect();
+    let built_in = Purpose::ALL.map(|flow| (flow.built_in_template().to_owned(), flow, None));
+    let mut all: Vec<(String, Purpose, Option<String>)> = built_in.into_iter().collect();
     let custom = template::list(admin).await?.into_iter();
     all.extend(custom.map(|template| (template.name, template.flow, Some(template.language))));
     print_list(
@@ -162,19 +148,19 @@ async fn list(place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {
         "templates",
         &all,
         |(name, flow, language)| {
-            json!({"name": name, "flow": flow_word(*flow), "language": language,
+            json!({"name": name, "flow": flow.hyphenated(), "language": language,
                 "is_built_in": language.is_none()})
         },
         |(name, flow, language)| {
             let language = language.as_deref().unwrap_or("built in");
-            format!("{name:<40} {:<18} {language}", flow_word(*flow))
+            format!("{name:<40} {:<18} {language}", flow.hyphenated())
         },
     )
 }
 
 fn print(place: &Place, template: &Template) -> Result<(), Exit> {
     let json = json!({
-        "name": template.name, "flow": flow_word(template.flow), "language": template.language,
+        "name": template.name, "flow": template.flow.hyphenated(), "language": template.language,
         "subject": template.subject, "text": template.text, "html": template.html,
         "created_at": template.created_at.iso_seconds(), "updated_at": template.updated_at.iso_seconds(),
     });

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use serde_json::json;
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
 use crate::admin::{Admin, site, template};
 use crate::app::email_gateway;
 use crate::cli::place::{Exit, Place};
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::{SendOutcome, SmtpRelay};
-use crate::delivery::template::{OtpContext, TemplateName, Templates};
+use crate::delivery::template::{TemplateName, Templates};
 use crate::delivery::{self, Gateway, Letter, Variables};
 use crate::identity::email::EmailAddress;
 use crate::moment::Stopwatch;
-use crate::outgoing::QueuedMessage;
-use crate::settings::{Site, Template, TemplateFlow};
+use crate::outgoing::{MessageStatus, QueuedMessage};
+use crate::settings::{Site, Template};
 
 /// A mail of a template, built in or not.
 pub struct Mail {
@@ -29,16 +30,13 @@ pub struct Mail {
 impl Mail {
     /// The template of a developer name.
     pub async fn find(admin: &Admin<'_>, name: &str, language: &str) -> Result<Mail, Exit> {
-        let own = match TemplateFlow::of_built_in(name) {
+        let own = match Purpose::of_built_in_template(name) {
             Some(_) => None,
             None => Some(template::load(admin, name).await?),
         };
         let flow = own.as_ref().map(|own| own.flow);
-        let flow = flow.or_else(|| TemplateFlow::of_built_in(name));
-        let kind = TemplateName::ALL
-            .into_iter()
-            .find(|kind| kind.flow() == flow)
-            .expect("every flow has a mail");
+        let flow = flow.or_else(|| Purpose::of_built_in_template(name));
+        let kind = TemplateName::of(flow.expect("a template is built in or has a flow"));
         Ok(Mail {
             name: name.to_owned(),
             kind,
@@ -106,7 +104,7 @@ impl Mail {
         place.print(&json, format!("{to}: {outcome}"))
     }
 
-    fn rendered(&self, values: &OtpContext) -> Result<Rendered, Exit> {
+    fn rendered(&self, values: &Variables) -> Result<Rendered, Exit> {
         let rendered = match &self.own {
             None => Templates::new().render(self.kind, &self.language, values),
             Some(own) => {
@@ -120,7 +118,6 @@ impl Mail {
 
     /// The outbox row of the mail.
     fn row(&self, admin: &Admin<'_>, site: Option<&Site>, to: &str) -> Result<QueuedMessage, Exit> {
-        let values = values(site);
         let host = site.map_or("localhost", Site::authority);
         // A server knows a template that was just made after a second; before, it would send the built-in one.
         let at = admin.at.plus_seconds(1);
@@ -134,11 +131,8 @@ impl Mail {
             site_id: site.map_or_else(String::new, |site| site.id.clone()),
             host: host.to_owned(),
             variables: Variables {
-                site_name: values.site_name,
                 host: host.to_owned(),
-                code: values.code,
-                valid_minutes: values.valid_minutes,
-                first_name: values.first_name,
+                ..values(site)
             },
             suppressed: None,
             challenge: None,
@@ -165,15 +159,15 @@ async fn by_server(admin: &Admin<'_>, row: QueuedMessage, seconds: u64) -> Resul
     let stopwatch = Stopwatch::start();
     loop {
         let message = template::find_sample(admin, &recipient, &id).await?;
-        match message.map(|message| (message.status, message.last_reason)) {
-            Some((status, _)) if status == "sent" => {
-                return Ok(String::from("the running server sent it"));
+        if let Some(message) = message {
+            match message.status {
+                MessageStatus::Sent => return Ok(String::from("the running server sent it")),
+                MessageStatus::Queued | MessageStatus::Sending => {}
+                status => {
+                    let reason = message.last_reason.unwrap_or_default();
+                    return Err(Exit::broken(format!("it was {status}: {reason}")));
+                }
             }
-            Some((status, reason)) if !matches!(status.as_str(), "queued" | "sending") => {
-                let reason = reason.unwrap_or_default();
-                return Err(Exit::broken(format!("it was {status}: {reason}")));
-            }
-            _ => {}
         }
         if stopwatch.seconds() > seconds as f64 {
             return Err(Exit::late(format!(
@@ -190,9 +184,9 @@ async fn first_site(admin: &Admin<'_>) -> Result<Option<Site>, Exit> {
 }
 
 /// Sample values, under the name of the first site.
-fn values(site: Option<&Site>) -> OtpContext {
-    let sample = OtpContext::sample();
-    OtpContext {
+fn values(site: Option<&Site>) -> Variables {
+    let sample = Variables::sample();
+    Variables {
         site_name: site.map_or(sample.site_name, |site| site.display_name().to_owned()),
         ..sample
     }

@@ -9,7 +9,7 @@ use minijinja::{AutoEscape, Environment, ErrorKind, context, filters};
 use vestibule_protocol::secret::Secret;
 
 use super::super::message::single_line;
-use super::{HTML, Language, OtpContext, PART_BYTES_MAX, SUBJECT, TemplateProblem};
+use super::{HTML, Language, PART_BYTES_MAX, SUBJECT, TemplateProblem, Variables};
 
 /// An environment with nothing in it but four harmless filters, and limits.
 pub(super) fn environment() -> Environment<'static> {
@@ -34,7 +34,7 @@ pub(super) fn render_part(
     key: &str,
     part: &'static str,
     language: Language,
-    values: &OtpContext,
+    values: &Variables,
 ) -> Result<String, TemplateProblem> {
     let context = context! {
         site_name => single_line(&values.site_name, SITE_NAME_CHARS_MAX),

@@ -8,10 +8,12 @@
 //! site's own template is confined to values, four filters and `{% if %}`, so it cannot grow what it is given.
 
 use minijinja::{Environment, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
+use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
 use super::message::{Rendered, single_line};
-use crate::settings::{TemplateFlow, language_of};
+use crate::settings::language_of;
 
 mod engine;
 mod grammar;
@@ -32,19 +34,20 @@ pub struct CustomTemplate {
     has_html: bool,
 }
 
-/// The built-in mails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TemplateName {
-    /// Somebody registered with an address that has an account: says so, without a code.
-    AccountExists,
-    /// The code for a passwordless login.
-    LoginOtp,
-    /// Tells a user that the password was changed, without a code.
-    PasswordChanged,
-    /// The code for choosing a new password.
-    PasswordResetOtp,
-    /// The code that proves an address during registration.
-    RegistrationOtp,
+vestibule_protocol::words! {
+    /// The built-in messages, by the names that are stored and shown.
+    pub enum TemplateName {
+        /// Registration with an address that has an account already: says so, without a code.
+        AccountExists = "account_exists",
+        /// The code for a passwordless login.
+        LoginOtp = "login_otp",
+        /// Reports to a user that the password was changed, without a code.
+        PasswordChanged = "password_changed",
+        /// The code for choosing a new password.
+        PasswordResetOtp = "password_reset_otp",
+        /// The code that verifies an address during registration.
+        RegistrationOtp = "registration_otp",
+    }
 }
 
 /// A language that the built-in messages speak.
@@ -56,16 +59,19 @@ pub enum Language {
     German,
 }
 
-/// The values a template may use.
-#[derive(Debug, Clone)]
-pub struct OtpContext {
+/// The values of a message. A template may use all of them except the host. Stored sealed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Variables {
     /// The site's name as people know it.
     pub site_name: String,
-    /// The one-time password, for the templates that carry one.
+    /// The host that a text message binds its code to.
+    pub host: String,
+    /// The code, if the message carries one.
+    #[serde(serialize_with = "write_code", deserialize_with = "read_code")]
     pub code: Option<Secret>,
-    /// How long the code is good for.
+    /// How long the code lives.
     pub valid_minutes: u32,
-    /// The recipient's first name. Whoever registers chooses it freely, for any recipient.
+    /// The recipient's given name.
     pub first_name: Option<String>,
 }
 
@@ -126,7 +132,7 @@ impl Templates {
         &self,
         name: TemplateName,
         locale: &str,
-        values: &OtpContext,
+        values: &Variables,
     ) -> Result<Rendered, TemplateProblem> {
         let language = Language::from_locale(locale);
         if name.has_code() && values.code.is_none() {
@@ -162,7 +168,7 @@ impl Templates {
         name: TemplateName,
         locale: &str,
         domain: Option<&str>,
-        values: &OtpContext,
+        values: &Variables,
     ) -> Result<String, TemplateProblem> {
         let language = Language::from_locale(locale);
         if name.words(language.vocabulary()).sms.is_none() {
@@ -236,7 +242,7 @@ impl CustomTemplate {
     /// # Refusals
     /// [`TemplateProblem::OutOfFuel`] and [`TemplateProblem::TooLarge`] when it exceeds its limits;
     /// [`TemplateProblem::Refused`] if it leaves out the code or tells it in the subject.
-    pub fn render(&self, values: &OtpContext) -> Result<Rendered, TemplateProblem> {
+    pub fn render(&self, values: &Variables) -> Result<Rendered, TemplateProblem> {
         let code = values.code.as_ref().ok_or(TemplateProblem::CodeMissing)?;
         let render = |part| render_part(&self.environment, part, part, self.language, values);
         let refuse = |part, reason: &str| {
@@ -272,7 +278,7 @@ impl CustomTemplate {
 
     /// Renders it for people with a name and without one.
     fn try_out(&self) -> Result<(), TemplateProblem> {
-        let mut values = OtpContext::sample();
+        let mut values = Variables::sample();
         values.code = Some(Secret::from(UNLIKELY_CODE.to_owned()));
         self.render(&values)?;
         values.first_name = None;
@@ -281,46 +287,26 @@ impl CustomTemplate {
 }
 
 impl TemplateName {
-    /// Every built-in mail.
-    pub const ALL: [TemplateName; 5] = [
-        TemplateName::AccountExists,
-        TemplateName::LoginOtp,
-        TemplateName::PasswordChanged,
-        TemplateName::PasswordResetOtp,
-        TemplateName::RegistrationOtp,
-    ];
-
-    /// The name as it is stored and shown, for example `registration_otp`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            TemplateName::AccountExists => "account_exists",
-            TemplateName::LoginOtp => "login_otp",
-            TemplateName::PasswordChanged => "password_changed",
-            TemplateName::PasswordResetOtp => "password_reset_otp",
-            TemplateName::RegistrationOtp => "registration_otp",
+    /// The message that carries a code.
+    pub fn of(purpose: Purpose) -> TemplateName {
+        match purpose {
+            Purpose::ForgotPassword => TemplateName::PasswordResetOtp,
+            Purpose::PasswordlessLogin => TemplateName::LoginOtp,
+            Purpose::Registration => TemplateName::RegistrationOtp,
         }
     }
 
-    /// The mail of this name, if there is one.
-    pub fn parse(name: &str) -> Option<TemplateName> {
-        TemplateName::ALL
+    /// What the code of the message is for; `None` for a notice. A site may have a custom template for a message
+    /// with a code.
+    pub fn purpose(self) -> Option<Purpose> {
+        Purpose::ALL
             .into_iter()
-            .find(|known| known.as_str() == name)
-    }
-
-    /// The flow whose mail this is, where a site may have a template of its own for it.
-    pub fn flow(self) -> Option<TemplateFlow> {
-        match self {
-            TemplateName::AccountExists | TemplateName::PasswordChanged => None,
-            TemplateName::LoginOtp => Some(TemplateFlow::PasswordlessLogin),
-            TemplateName::PasswordResetOtp => Some(TemplateFlow::ForgotPassword),
-            TemplateName::RegistrationOtp => Some(TemplateFlow::Registration),
-        }
+            .find(|purpose| TemplateName::of(*purpose) == self)
     }
 
     /// Whether the mail carries a one-time password.
     pub fn has_code(self) -> bool {
-        self.flow().is_some()
+        self.purpose().is_some()
     }
 
     fn words(self, vocabulary: &'static Vocabulary) -> &'static Words {
@@ -402,16 +388,31 @@ fn sources(vocabulary: &Vocabulary, words: &Words) -> [(&'static str, String); 3
     ]
 }
 
-impl OtpContext {
+impl Variables {
     /// Values to try a template with.
-    pub fn sample() -> OtpContext {
-        OtpContext {
+    pub fn sample() -> Variables {
+        Variables {
             site_name: "Example".to_owned(),
+            host: "localhost".to_owned(),
             code: Some(Secret::from("123456".to_owned())),
             valid_minutes: 10,
             first_name: Some("Ada".to_owned()),
         }
     }
+}
+
+// A secret does not serialise by itself; here it must, because what is written is sealed at once.
+fn write_code<S: serde::Serializer>(
+    code: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    code.as_ref().map(Secret::expose).serialize(serializer)
+}
+
+fn read_code<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(Secret::from))
 }
 
 fn key(name: TemplateName, language: Language, part: &str) -> String {

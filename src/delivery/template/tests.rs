@@ -2,23 +2,24 @@
 
 use super::*;
 
-fn values() -> OtpContext {
-    OtpContext {
+fn values() -> Variables {
+    Variables {
         site_name: "Éclair & Söhne".into(),
+        host: "shop.example.com".into(),
         code: Some(Secret::from("482913".to_owned())),
         valid_minutes: 10,
         first_name: Some("Ada".into()),
     }
 }
 
-fn named(first_name: &str) -> OtpContext {
-    OtpContext {
+fn named(first_name: &str) -> Variables {
+    Variables {
         first_name: Some(first_name.into()),
         ..values()
     }
 }
 
-fn registration(values: &OtpContext) -> Rendered {
+fn registration(values: &Variables) -> Rendered {
     Templates::new()
         .render(TemplateName::RegistrationOtp, "en_US", values)
         .unwrap()
@@ -154,7 +155,7 @@ fn mail_01_a_long_or_broken_name_stays_one_short_line() {
     )));
     let greeting = mail.text.lines().next().unwrap();
     assert!(greeting.starts_with("Hello A Bcc: x bbb") && greeting.chars().count() < 75);
-    let site = OtpContext {
+    let site = Variables {
         site_name: "S\r\nBcc: evil@x.example".into(),
         ..values()
     };
@@ -166,7 +167,7 @@ fn mail_01_a_long_or_broken_name_stays_one_short_line() {
 
 #[test]
 fn a_mail_with_a_code_is_not_rendered_without_one() {
-    let without = OtpContext {
+    let without = Variables {
         code: None,
         ..values()
     };
@@ -212,7 +213,7 @@ fn a_text_message_is_one_short_line_and_may_be_bound_to_a_domain() {
         let rendered = templates.render_sms(name, "en", None, &values());
         assert_eq!(rendered, Err(TemplateProblem::MailOnly));
     }
-    let long = OtpContext {
+    let long = Variables {
         site_name: "n".repeat(500),
         code: Some(Secret::from("1234567890".to_owned())),
         valid_minutes: 1439,
@@ -397,7 +398,7 @@ fn mail_05_fuel_and_size_stop_what_the_grammar_does_not() {
     environment
         .add_template("large", "{{ code * 1000 }}")
         .unwrap();
-    let values = OtpContext {
+    let values = Variables {
         code: Some(Secret::from("x".repeat(1000))),
         ..values()
     };

@@ -1,12 +1,11 @@
 //! Logins of first-party apps at the authorization challenge endpoint: no browser, no redirect, and an
 //! app that has attested what it is.
 //!
-//! ① The app proves itself ([`prove`]): by an assertion with a registered certificate, or by a client
-//! attestation and a proof that its key is held. ② A step is told by the story whose flow it belongs
-//! to, with everything that limits that flow anywhere else; an attestation stands in place of the
-//! access token that the headless APIs ask for, and lets nobody know more about an account. ③ What is
-//! wanted next waits under an `auth_session`, which is the app's and its key's, is used once and has
-//! few tries; at the end there is an authorization code that only the same app can redeem.
+//! ① The app authenticates itself ([`prove`]): by an assertion with a registered certificate, or by a client
+//! attestation and a proof of possession of its key. ② A step is handled by the story of its flow, with all limits of
+//! that flow; an attestation replaces the access token that the headless APIs require, and does not make the caller
+//! trusted. ③ The next step waits under an `auth_session`, which is bound to the app and its key, is used once and
+//! has few tries. At the end there is an authorization code that only the same app can redeem.
 //!
 //! Source: OAuth 2.0 for First-Party Applications; draft-ietf-oauth-first-party-apps.
 
@@ -27,20 +26,20 @@ use session::{Parameters, Session};
 /// The type of a client assertion, if a request names one (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A client that has proved itself.
+/// A client that has authenticated itself.
 pub struct Proven {
     /// The client.
     pub client: Arc<Client>,
-    /// What its logins and codes are bound to: the thumbprint of its attested key, or the word for
-    /// whoever holds a registered one.
+    /// What its logins and codes are bound to: the thumbprint of its attested key, or a constant for any client with
+    /// a registered certificate.
     key: String,
-    /// The proof, if it holds once.
+    /// The proof, if it may be used only once.
     one_use: Option<OneUse>,
-    /// What is said when it was used before.
+    /// The refusal when it was used before.
     replayed: Refusal,
 }
 
-/// Asks who it is, and whether it may be here. Nothing is spent yet.
+/// Authenticates the client and checks that it may use the endpoint. Nothing is spent yet.
 ///
 /// # Refusals
 /// `CredentialsMisplaced`, `FirstPartySiteDisabled`, `ParameterMissing`, `ClientUnknown`,
@@ -126,9 +125,10 @@ fn check_enabled(client: &Client, words: AnswerWords) -> Result<(), Refusal> {
     let is_public = policies.is_consumer_secret_optional;
     let is_enabled =
         policies.is_first_party_app_enabled && !(is_public && words == AnswerWords::Documented);
-    match is_enabled {
-        true => Ok(()),
-        false => Err(Refusal::FirstPartyClientDisabled),
+    if is_enabled {
+        Ok(())
+    } else {
+        Err(Refusal::FirstPartyClientDisabled)
     }
 }
 

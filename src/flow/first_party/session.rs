@@ -7,8 +7,10 @@
 //! Source: draft-ietf-oauth-first-party-apps section 5.3.1.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use vestibule_protocol::headless::{ChallengeAnswer, ChallengeRequest, CodeFor, Whom};
+use vestibule_protocol::headless::{
+    ChallengeAnswer, ChallengeRequest, UserReference, VerificationMethod,
+};
+use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
@@ -24,8 +26,8 @@ use crate::token::mint_auth_session;
 /// How long a step may take, in seconds.
 const LIFETIME_SECONDS: i64 = 600;
 
-/// Wrong answers of one login. What is guessed at has limits of its own (the challenge's tries, the
-/// user's lockout), and these are not there to be waited for.
+/// Wrong answers of one login. What is guessed has separate limits (the tries of the challenge, the lockout of the
+/// user).
 const TRIES: i64 = 10;
 
 /// A session that was taken out.
@@ -35,7 +37,7 @@ pub(super) struct Session {
     state: State,
 }
 
-/// What rests in the row.
+/// The state in the row, as JSON.
 #[derive(Serialize, Deserialize)]
 struct State {
     parameters: Parameters,
@@ -52,48 +54,33 @@ pub(super) struct Parameters {
     pub uvid: Option<String>,
 }
 
-/// What the next step may bring, besides a beginning.
+/// What the next step may present, apart from a new start.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Awaits {
     /// A username with its password, or a request for a code.
     Credentials,
-    /// The code of a passwordless login: the hash of its request and the way it travels.
-    LoginCode { request: [u8; 32], method: String },
-    /// The code of a registration; the way it travels if the request named one.
+    /// The code of a passwordless login: the hash of its request and its channel.
+    LoginCode {
+        request: [u8; 32],
+        method: VerificationMethod,
+    },
+    /// The code of a registration; the channel if the request named one.
     RegistrationCode {
         request: [u8; 32],
-        method: Option<String>,
+        method: Option<VerificationMethod>,
     },
-    /// The code of a reset, with the new password of somebody.
-    ResetCode(Person),
-}
-
-/// Whom a reset is about, in the words of the request that began it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Person {
-    pub username: Option<String>,
-    pub login_hint: Option<String>,
-    pub customdata: Option<Map<String, Value>>,
-}
-
-impl From<Whom> for Person {
-    fn from(whom: Whom) -> Person {
-        Person {
-            username: whom.username,
-            login_hint: whom.login_hint,
-            customdata: whom.customdata,
-        }
-    }
+    /// The code of a reset, with the new password of the user that the request named.
+    ResetCode(UserReference),
 }
 
 impl Awaits {
     /// What a code is awaited for, if one is.
-    pub fn code_for(&self) -> Option<CodeFor> {
+    pub fn code_for(&self) -> Option<Purpose> {
         match self {
             Awaits::Credentials => None,
-            Awaits::LoginCode { .. } => Some(CodeFor::Login),
-            Awaits::RegistrationCode { .. } => Some(CodeFor::Registration),
-            Awaits::ResetCode(_) => Some(CodeFor::Reset),
+            Awaits::LoginCode { .. } => Some(Purpose::PasswordlessLogin),
+            Awaits::RegistrationCode { .. } => Some(Purpose::Registration),
+            Awaits::ResetCode(_) => Some(Purpose::ForgotPassword),
         }
     }
 }
@@ -105,8 +92,8 @@ impl Session {
 }
 
 impl Parameters {
-    /// What the request says; where it says nothing, what the login said before. A later step may
-    /// bring a challenge of its own: it is the same app that redeems the code.
+    /// The parameters of the request, and for absent ones those of the login so far. A later step may send another
+    /// PKCE challenge: the same app redeems the code.
     pub fn of(
         request: &ChallengeRequest,
         uvid: Option<&Uvid>,

@@ -1,23 +1,24 @@
-//! The steps of a first-party login. Each calls the flow that it belongs to, so the decoys, the work for an
-//! unknown user, the tries, the budgets and the lockouts are the same (threat ATT-13).
+//! The steps of a first-party login. Each is handled by the story of its flow: the same decoys, tries, budgets and
+//! lockouts (threat ATT-13).
 
 use vestibule_protocol::headless::{
-    CaptchaProof, ChallengeStep, CodeFor, InitPasswordlessLogin, InitRegistration,
-    VerificationMethod, Whom,
+    CaptchaProof, ChallengeStep, InitPasswordlessLogin, InitRegistration, UserReference,
+    VerificationMethod,
 };
+use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
-use super::session::{Awaits, Person, Session};
+use super::session::{Awaits, Session};
 use crate::admission::{self, Caller, Trust};
 use crate::app::{Admitted, App, Visit};
 use crate::captcha;
-use crate::flow::addressee::Named;
+use crate::flow::addressee::CheckedReference;
 use crate::flow::authorization::Checked;
 use crate::flow::username_password::Credentials;
 use crate::flow::{forgot_password, passwordless_login, registration, username_password};
 use crate::refusal::{Failure, Refusal};
 use crate::sealing::sha256;
-use crate::settings::{Api, Settings};
+use crate::settings::Api;
 use crate::store;
 use crate::verification::{Attempt, normalised_code};
 
@@ -29,11 +30,11 @@ pub(super) enum Step {
     Next(Next, Awaits),
 }
 
-/// The answer when another step is needed.
+/// What the response says when another step is needed.
 pub(super) enum Next {
     /// A code was sent, or for an unknown user the answer says so.
     CodeSent {
-        purpose: CodeFor,
+        purpose: Purpose,
         method: VerificationMethod,
     },
     /// The credentials are wrong.
@@ -61,21 +62,21 @@ pub(super) async fn take(
 ) -> Result<Step, Failure> {
     match step {
         ChallengeStep::Login {
-            whom,
+            user,
             password,
             captcha,
-        } => log_in(app, visit, checked, &whom, password, captcha.as_ref()).await,
+        } => log_in(app, visit, checked, &user, password, captcha.as_ref()).await,
         ChallengeStep::Passwordless(login) => send_login_code(app, visit, &login).await,
         ChallengeStep::Registration(registration) => register(app, visit, &registration).await,
         ChallengeStep::Reset {
-            whom,
+            user,
             email_template,
             captcha,
         } => {
             send_reset_code(
                 app,
                 visit,
-                whom,
+                user,
                 email_template.as_deref(),
                 captcha.as_ref(),
             )
@@ -118,17 +119,13 @@ async fn log_in(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    whom: &Whom,
+    user: &UserReference,
     password: Secret,
     captcha: Option<&CaptchaProof>,
 ) -> Result<Step, Failure> {
     let settings = &visit.site.site.settings;
-    let named = Named::read(
-        whom.username.as_deref(),
-        whom.login_hint.as_deref(),
-        whom.customdata.as_ref(),
-        settings.api(Api::PasswordLogin).reads_login_hint,
-    )?;
+    let reads_hint = settings.api(Api::PasswordLogin).reads_login_hint;
+    let named = CheckedReference::new(user, reads_hint)?;
     let admitted = admit(app, visit, Api::PasswordLogin, captcha).await?;
     if let Some(captcha) = admitted.captcha {
         let is_first = app
@@ -162,11 +159,11 @@ async fn send_login_code(
     let begun = passwordless_login::init(app, visit, admitted, login).await?;
     let method = login.verification_method;
     Ok(sent(
-        CodeFor::Login,
+        Purpose::PasswordlessLogin,
         method,
         Awaits::LoginCode {
             request: sha256(begun.identifier.as_bytes()),
-            method: method.as_str().to_owned(),
+            method,
         },
     ))
 }
@@ -177,51 +174,40 @@ async fn register(app: &App, visit: &Visit, request: &InitRegistration) -> Resul
     let begun = registration::init(app, visit, admitted, request).await?;
     let method = request.verification_method;
     Ok(sent(
-        CodeFor::Registration,
+        Purpose::Registration,
         method.unwrap_or(VerificationMethod::Email),
         Awaits::RegistrationCode {
             request: sha256(begun.identifier.as_bytes()),
-            method: method.map(|method| method.as_str().to_owned()),
+            method,
         },
     ))
 }
 
-/// A code for a user who forgot their password.
+/// A code for a user who forgot the password.
 async fn send_reset_code(
     app: &App,
     visit: &Visit,
-    whom: Whom,
+    user: UserReference,
     email_template: Option<&str>,
     captcha: Option<&CaptchaProof>,
 ) -> Result<Step, Failure> {
+    let settings = &visit.site.site.settings;
     let admitted = admit(app, visit, Api::ForgotPassword, captcha).await?;
-    let person = Person::from(whom);
-    let named = person.named(&visit.site.site.settings)?;
+    let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
+    let named = CheckedReference::new(&user, reads_hint)?;
     forgot_password::ask(app, visit, admitted, named, email_template).await?;
     Ok(sent(
-        CodeFor::Reset,
+        Purpose::ForgotPassword,
         VerificationMethod::Email,
-        Awaits::ResetCode(person),
+        Awaits::ResetCode(user),
     ))
 }
 
-impl Person {
-    /// The user that both steps name: a hint is read again at the second.
-    fn named(&self, settings: &Settings) -> Result<Named<'_>, Refusal> {
-        Named::read(
-            self.username.as_deref(),
-            self.login_hint.as_deref(),
-            self.customdata.as_ref(),
-            settings.api(Api::ForgotPassword).reads_login_hint,
-        )
-    }
-}
-
-fn sent(purpose: CodeFor, method: VerificationMethod, awaits: Awaits) -> Step {
+fn sent(purpose: Purpose, method: VerificationMethod, awaits: Awaits) -> Step {
     Step::Next(Next::CodeSent { purpose, method }, awaits)
 }
 
-/// Redeems a code for the purpose that is in the session.
+/// A code is presented; the session says what it is for.
 ///
 /// # Refusals
 /// `AuthSessionInvalid` when no code is awaited, and those of the flow.
@@ -236,22 +222,25 @@ async fn redeem(
     let redeemed = match awaits {
         Awaits::Credentials => return Err(Refusal::AuthSessionInvalid.into()),
         Awaits::LoginCode { request, method } => {
-            let attempt = attempt(request, otp, Some(method));
+            let attempt = attempt(request, otp, Some(*method));
             passwordless_login::complete(app, visit, checked, attempt)
                 .await
                 .map(|answer| Step::Done(answer.code))
         }
         Awaits::RegistrationCode { request, method } => {
-            let attempt = attempt(request, otp, method.as_deref());
+            let attempt = attempt(request, otp, *method);
             registration::complete(app, visit, checked, attempt)
                 .await
                 .map(|answer| Step::Done(answer.code))
         }
-        Awaits::ResetCode(person) => {
+        Awaits::ResetCode(user) => {
             let new_password = new_password.ok_or(Refusal::ParameterMissing {
                 name: "newpassword",
             })?;
-            let named = person.named(&visit.site.site.settings)?;
+            // A hint is resolved again; the user may have changed since the first step.
+            let settings = &visit.site.site.settings;
+            let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
+            let named = CheckedReference::new(user, reads_hint)?;
             let trust = Trust::Public;
             forgot_password::choose(app, visit, trust, named, otp, new_password)
                 .await
@@ -269,10 +258,10 @@ async fn redeem(
     }
 }
 
-fn attempt(request: &[u8; 32], otp: &Secret, method: Option<&str>) -> Attempt {
+fn attempt(request: &[u8; 32], otp: &Secret, method: Option<VerificationMethod>) -> Attempt {
     Attempt {
         identifier_hash: *request,
         code: normalised_code(otp),
-        channel: method.and_then(VerificationMethod::parse),
+        channel: method,
     }
 }

@@ -1,31 +1,30 @@
-//! ① A code for a user who forgot their password.
+//! ① A code for a user who forgot the password.
 
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 
 use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
-use crate::flow::addressee::{Addressee, Named};
-use crate::flow::one_time_password::{self, Order};
+use crate::flow::addressee::{Addressee, CheckedReference};
+use crate::flow::one_time_password::{self, CodeRequest};
 use crate::outgoing::Suppression;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::TemplateFlow;
 use crate::store;
 use crate::verification::OtpRules;
 
-/// Sends a code. For an unknown user, the same work is done and nothing is sent.
+/// Sends a code, or does the same work for a decoy.
 pub(in crate::flow) async fn ask(
     app: &App,
     visit: &Visit,
     admitted: Admitted,
-    named: Named<'_>,
+    named: CheckedReference<'_>,
     template: Option<&str>,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
     let channel = VerificationMethod::Email;
-    let choice =
-        app.directory()
-            .choose_template(settings, TemplateFlow::ForgotPassword, template)?;
+    let choice = app
+        .directory()
+        .choose_template(settings, PURPOSE, template)?;
     if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
@@ -35,7 +34,7 @@ pub(in crate::flow) async fn ask(
     if may_know {
         addressee.check_unlocked()?;
     }
-    if has_used_up_resets(app, visit, &addressee).await? {
+    if has_used_all_resets(app, visit, &addressee).await? {
         if may_know {
             return Err(Refusal::RateLimited {
                 retry_after_seconds: DAY_SECONDS,
@@ -51,7 +50,7 @@ pub(in crate::flow) async fn ask(
     };
     let payload = serde_json::to_string(&pending)
         .map_err(|error| Fault::new("writing a password reset", error))?;
-    let order = Order {
+    let code = CodeRequest {
         purpose: PURPOSE,
         rules: &rules(app, visit),
         method: Some(channel),
@@ -62,13 +61,13 @@ pub(in crate::flow) async fn ask(
         recipient: addressee.recipient,
         locale: addressee.locale,
         first_name: addressee.first_name,
-        template: TemplateName::PasswordResetOtp,
+        template: TemplateName::of(PURPOSE),
         choice: &choice,
         captcha: admitted.captcha,
-        is_block_told: may_know,
-        is_target_told: may_know || !addressee.is_by_hint,
+        is_block_disclosed: may_know,
+        is_limit_disclosed: may_know || !addressee.is_by_hint,
     };
-    one_time_password::open(app, visit, "forgot_password.init", order).await?;
+    one_time_password::open(app, visit, "forgot_password.init", code).await?;
     Ok(ForgotPasswordAnswer::OtpSent)
 }
 
@@ -76,12 +75,12 @@ pub(in crate::flow) async fn ask(
 fn rules(app: &App, visit: &Visit) -> OtpRules {
     OtpRules {
         tries: visit.site.site.settings.max_password_reset_attempts,
-        ..app.otp.forgot_password.clone()
+        ..app.otp_rules(PURPOSE).clone()
     }
 }
 
-/// Whether the user has used up the resets of a day. It is read for an unknown user as well.
-async fn has_used_up_resets(
+/// Whether the user has had all resets of the day. Read for a decoy as well.
+async fn has_used_all_resets(
     app: &App,
     visit: &Visit,
     addressee: &Addressee,

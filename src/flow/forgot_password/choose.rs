@@ -10,7 +10,7 @@ use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
 use crate::app::{App, SiteEntry, Visit};
 use crate::delivery;
-use crate::flow::addressee::{self, Addressee, Named};
+use crate::flow::addressee::{self, Addressee, CheckedReference};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::hashing::{NewHashProblem, SALT_BYTES};
 use crate::identity::User;
@@ -31,7 +31,7 @@ pub(in crate::flow) async fn choose(
     app: &App,
     visit: &Visit,
     trust: Trust,
-    named: Named<'_>,
+    named: CheckedReference<'_>,
     otp: &Secret,
     new_password: &Secret,
 ) -> Result<ForgotPasswordAnswer, Failure> {
@@ -41,8 +41,8 @@ pub(in crate::flow) async fn choose(
         addressee.check_unlocked()?;
     }
     let challenge = compare(app, visit, &addressee, otp).await?;
-    // The code is not accepted if the user was locked, disabled or unverified since it was sent, or was locked
-    // and unlocked in between (threat LOCK-04).
+    // Locked, disabled or unverified since the code was sent, or locked and unlocked in between: the code is not
+    // valid any more (threat LOCK-04).
     let payload = challenge.payload.as_deref().unwrap_or_default();
     let pending: Pending = serde_json::from_str(payload)
         .map_err(|error| Fault::new("reading a password reset", error))?;
@@ -95,19 +95,14 @@ async fn compare(
     one_time_password::attempt(app, visit, comparison).await
 }
 
-/// Hashes a password that the policy accepts and that is none of the remembered ones.
+/// The hash of a password that the policy accepts and that is none of the last ones.
 async fn new_hash(
     app: &App,
     visit: &Visit,
     user: &User,
     new_password: &Secret,
 ) -> Result<String, Failure> {
-    let policy = app
-        .directory()
-        .profile(&user.profile_id)
-        .map_or_else(PasswordPolicy::default, |profile| {
-            profile.password_policy.clone()
-        });
+    let policy = app.password_policy(&user.profile_id);
     let prepared = policy
         .accept(new_password.expose(), &Owner::from(user))
         .map_err(|problem| Refusal::PasswordPolicy {
@@ -155,8 +150,8 @@ fn check_age(policy: &PasswordPolicy, credential: &Credential, at: Moment) -> Re
     Ok(())
 }
 
-/// What the write needs.
-struct Reset {
+/// The last write of a reset.
+struct ResetWrite {
     identifier_hash: [u8; 32],
     user: User,
     phc: String,
@@ -174,7 +169,7 @@ async fn reset(
 ) -> Result<(), Failure> {
     let (site, at) = (&visit.site.site, visit.at);
     let notice = delivery::password_changed(site, &user, at, &app.entropy, &app.keyring)?;
-    let reset = Reset {
+    let write = ResetWrite {
         identifier_hash,
         phc,
         notice,
@@ -188,41 +183,42 @@ async fn reset(
     };
     let saved = app
         .store
-        .write("forgot_password.complete", reset, |tx, reset| {
-            Box::pin(save(tx, reset))
+        .write("forgot_password.complete", write, |tx, write| {
+            Box::pin(write.run(tx))
         })
         .await?;
     saved.inspect_err(|_| one_time_password::report_failure(app, visit, PURPOSE, false))?;
     Ok(())
 }
 
-/// Closes the challenge, sets the password, ends all sessions and a lockout, and queues the notice: all of it
-/// or nothing. Of several requests with the right code, one closes the challenge and the others are refused.
-async fn save(tx: &mut Transaction<'_>, reset: &Reset) -> Result<Result<(), Refusal>, Fault> {
-    let (user, event) = (&reset.user, &reset.event);
-    let at = event.at;
-    if !store::challenge::close(tx, &reset.identifier_hash, at).await? {
-        return Ok(Err(Refusal::ChallengeFailed));
+impl ResetWrite {
+    /// The closed challenge, the password, the end of all sessions and of a lockout, the notice: all or nothing. Of
+    /// several requests with the right code, one closes the challenge and the others are refused.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), Refusal>, Fault> {
+        let (user, event) = (&self.user, &self.event);
+        let at = event.at;
+        if !store::challenge::close(tx, &self.identifier_hash, at).await? {
+            return Ok(Err(Refusal::ChallengeFailed));
+        }
+        let subject = resets_of(&user.id);
+        store::turn::take(tx, Turn::Guesses(&subject), at).await?;
+        let since = at.plus_seconds(-DAY_SECONDS);
+        if store::tally::sum_since(tx, &subject, since).await? >= RESETS_PER_DAY {
+            return Ok(Err(Refusal::ChallengeFailed));
+        }
+        let now = store::user::find_by_id(tx, &user.id).await?;
+        let settings = &self.site.site.settings;
+        let is_same = now.is_some_and(|now| {
+            addressee::suppression_of(&now, settings, CHANNEL).is_none()
+                && now.is_still(&user.snapshot(&[CHANNEL]))
+        });
+        if !is_same {
+            return Ok(Err(Refusal::ChallengeFailed));
+        }
+        // Only a reset that succeeds counts for the day.
+        store::tally::add(tx, &subject, at).await?;
+        credential::replace(tx, &user.id, &self.phc, Some(&self.notice), at).await?;
+        store::audit::insert(tx, event).await?;
+        Ok(Ok(()))
     }
-    let subject = resets_of(&user.id);
-    store::turn::take(tx, Turn::Guesses(&subject), at).await?;
-    let since = at.plus_seconds(-DAY_SECONDS);
-    if store::tally::sum_since(tx, &subject, since).await? >= RESETS_PER_DAY {
-        return Ok(Err(Refusal::ChallengeFailed));
-    }
-    let now = store::user::find_by_id(tx, &user.id).await?;
-    let settings = &reset.site.site.settings;
-    let is_same = now.is_some_and(|now| {
-        addressee::why_not(&now, settings, CHANNEL).is_none()
-            && now.email_key == user.email_key
-            && now.session_generation == user.session_generation
-    });
-    if !is_same {
-        return Ok(Err(Refusal::ChallengeFailed));
-    }
-    // Only a reset that takes place is one of the day's.
-    store::tally::add(tx, &subject, at).await?;
-    credential::replace(tx, &user.id, &reset.phc, Some(&reset.notice), at).await?;
-    store::audit::insert(tx, event).await?;
-    Ok(Ok(()))
 }

@@ -1,11 +1,10 @@
 //! Headless forgot password.
 //!
-//! ① The app names a user, by username or by any identifier. If their address is verified, a code is sent to it; if not, or
-//! if there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns
-//! the code with a new password: a try is spent and the code compared; then the password is checked
-//! against the policy and the history and hashed; then one write closes the challenge, sets the
-//! password, ends every session and queues the notice. A password that the policy refuses uses up a
-//! try, and the code stays valid.
+//! ① The app names a user, by username or by any identifier. If the address is verified, a code is sent to it; if
+//! not, or if there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns the
+//! code with a new password: a try is spent and the code compared; then the password is checked against the policy
+//! and the history and hashed; then one write closes the challenge, sets the password, ends every session and queues
+//! the notice. A password that the policy refuses costs a try, and the code stays valid.
 //!
 //! Source: Headless Forgot Password Flow; Set Password Policies.
 
@@ -15,13 +14,13 @@ mod choose;
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
 
-use super::addressee::Named;
+use super::addressee::CheckedReference;
 use crate::app::{Admitted, App, Visit};
 use crate::refusal::Failure;
 use crate::settings::Api;
-use crate::verification::Purpose;
 pub(super) use ask::ask;
 pub(super) use choose::choose;
+use vestibule_protocol::purpose::Purpose;
 
 const PURPOSE: Purpose = Purpose::ForgotPassword;
 
@@ -31,7 +30,7 @@ const DAY_SECONDS: i64 = 86_400;
 /// Self-service resets of one user in 24 hours.
 const RESETS_PER_DAY: i64 = 5;
 
-/// The payload of the challenge: the generation of the user's sessions when the code was requested.
+/// The payload of the challenge: the session generation of the user when the code was requested.
 #[derive(Serialize, Deserialize)]
 struct Pending {
     session_generation: i64,
@@ -51,12 +50,8 @@ pub async fn forgot_password(
     request: &ForgotPassword,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
-    let named = Named::read(
-        request.username.as_deref(),
-        request.login_hint.as_deref(),
-        request.customdata.as_ref(),
-        settings.api(Api::ForgotPassword).reads_login_hint,
-    )?;
+    let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
+    let named = CheckedReference::new(&request.user, reads_hint)?;
     match &request.phase {
         ForgotPasswordPhase::Ask { email_template, .. } => {
             ask(app, visit, admitted, named, email_template.as_deref()).await
@@ -67,7 +62,7 @@ pub async fn forgot_password(
     }
 }
 
-/// What the resets of a user are counted under.
+/// The subject that the resets of a user are counted for.
 fn resets_of(user_id: &str) -> String {
     format!("resets {user_id}")
 }

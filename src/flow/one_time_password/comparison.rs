@@ -1,13 +1,15 @@
-//! The comparison of a code that comes back: a try is spent, the failures of the day and of the site
-//! are looked at, the code is compared, and a failure is counted, all in one write.
+//! The comparison of a presented code, in one write: a try is spent, the failures of the day and of the site are
+//! checked, the code is compared, and a failure is counted.
+
+use vestibule_protocol::purpose::Purpose;
 
 use crate::app::{App, Visit};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, GuessLimits, Origin, Presented, Purpose};
+use crate::verification::{Challenge, GuessLimits, Origin, Presented};
 
-/// A code that came back, and what it is compared by.
+/// A presented code, and what it is compared by.
 pub struct Comparison {
     /// What it must be for.
     pub purpose: Purpose,
@@ -21,18 +23,23 @@ pub struct Comparison {
     pub at: Moment,
 }
 
-/// What came of a comparison. It is a value, because a wrong code commits: the try is spent and the
-/// failure counted although the answer is an error (threat OTP-19).
-pub enum Compared {
-    /// The code opens the challenge, which is still to be closed.
-    Right(Box<Challenge>),
-    /// It does not.
-    Wrong {
-        /// What is said.
-        refusal: Refusal,
-        /// Whether this failure was the one that made a spray of the site's.
-        is_spray: bool,
-    },
+/// Why a code was refused. It is a value and not a failure, because the write commits: the try is spent and the failure
+/// counted although the response is an error (threat OTP-19).
+pub struct WrongCode {
+    /// The refusal.
+    pub refusal: Refusal,
+    /// Whether with this failure the site came under a spray.
+    pub is_spray: bool,
+}
+
+impl WrongCode {
+    /// A refusal that is no failed guess.
+    pub fn refused(refusal: Refusal) -> WrongCode {
+        WrongCode {
+            refusal,
+            is_spray: false,
+        }
+    }
 }
 
 impl Comparison {
@@ -47,9 +54,12 @@ impl Comparison {
         }
     }
 
-    /// Spends a try and compares, inside a write.
-    pub async fn make(&self, tx: &mut Transaction<'_>) -> Result<Compared, Fault> {
-        let wrong = |refusal, is_spray| Ok(Compared::Wrong { refusal, is_spray });
+    /// Spends a try and compares, inside a write. The challenge that the code opens is still to be closed.
+    pub async fn run(
+        &self,
+        tx: &mut Transaction<'_>,
+    ) -> Result<Result<Box<Challenge>, WrongCode>, Fault> {
+        let wrong = |refusal, is_spray| Ok(Err(WrongCode { refusal, is_spray }));
         let (hash, at) = (&self.presented.identifier_hash, self.at);
         let spent =
             store::challenge::spend_try(tx, hash, self.purpose, &self.origin.site_id, at).await?;
@@ -68,12 +78,11 @@ impl Comparison {
             let is_spray = store::tally::comparison_failed(tx, key, origin, limits, at).await?;
             return wrong(Refusal::ChallengeFailed, is_spray);
         }
-        Ok(Compared::Right(Box::new(challenge)))
+        Ok(Ok(Box::new(challenge)))
     }
 }
 
-/// Compares in a write of its own, for a flow that has something to do between the comparison and
-/// its end.
+/// Compares in a separate write, for a flow that has work to do between the comparison and its last write.
 ///
 /// # Refusals
 /// `ChallengeFailed`, `ChannelMismatch`.
@@ -86,20 +95,16 @@ pub async fn attempt(
     let compared = app
         .store
         .write("challenge.attempt", comparison, |tx, comparison| {
-            Box::pin(comparison.make(tx))
+            Box::pin(comparison.run(tx))
         })
         .await?;
-    match compared {
-        Compared::Right(challenge) => Ok(challenge),
-        Compared::Wrong { refusal, is_spray } => {
-            report_failure(app, visit, purpose, is_spray);
-            Err(refusal.into())
-        }
-    }
+    compared.map_err(|wrong| {
+        report_failure(app, visit, purpose, wrong.is_spray);
+        wrong.refusal.into()
+    })
 }
 
-/// Counts a code that was refused, and tells the operator when it made a spray. Called after the
-/// commit.
+/// Counts a refused code, and reports a spray in metrics and log. Called after the commit.
 pub fn report_failure(app: &App, visit: &Visit, purpose: Purpose, is_spray: bool) {
     app.metrics.one_time_password(purpose.as_str(), "refused");
     if is_spray {

@@ -1,13 +1,13 @@
-//! What the flows with a one-time password have in common: the head, in which a challenge is opened
-//! and its message queued, and the comparison of a code that comes back.
+//! What the flows with a one-time password have in common: opening a challenge with its message, and comparing a
+//! presented code.
 //!
-//! Both are one write each, named after the flow. Nothing here depends on whether there is anybody:
-//! a decoy is a challenge that no code opens, with a message that is never sent, made by the same
-//! statements (`docs/reference/enumeration.md`).
+//! Both are one write each, named after the flow. Nothing here depends on whether the user exists: a decoy is a
+//! challenge that no code opens, with a message that is never sent, written by the same statements (`docs/reference/enumeration.md`).
 
 mod comparison;
 
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
 use crate::app::{App, Visit};
 use crate::captcha::{self, Verified};
@@ -21,50 +21,51 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Choice;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, Opened, OtpRules, Purpose, Target};
-pub use comparison::{Compared, Comparison, attempt, report_failure};
+use crate::verification::{Challenge, Opened, OtpRules, Target};
+pub use comparison::{Comparison, WrongCode, attempt, report_failure};
 
 /// The hour of "codes per hour".
 const BUDGET_SECONDS: i64 = 3_600;
 
-/// What a story orders: a code for somebody.
-pub struct Order<'o> {
+/// What a flow asks for: a code, and the message that carries it.
+pub struct CodeRequest<'o> {
     /// What the code is for.
     pub purpose: Purpose,
-    /// Its numbers.
+    /// The length, lifetime, tries and budget of the code.
     pub rules: &'o OtpRules,
-    /// The way it travels, if the request names one.
+    /// The channel, if the request names one.
     pub method: Option<VerificationMethod>,
-    /// Whom it is about.
+    /// The user or the address that it is about.
     pub target: Target,
-    /// What the flow needs to go on.
+    /// What the flow needs when the code comes back.
     pub payload: String,
-    /// Whether the code opens nothing.
+    /// Whether no code opens the challenge.
     pub is_decoy: bool,
     /// Why the message is not sent, if it is not.
     pub suppressed: Option<Suppression>,
-    /// Address or number; empty when there is nobody.
+    /// Address or number; empty for an unknown user.
     pub recipient: String,
     /// The recipient's locale.
     pub locale: String,
     /// The recipient's given name.
     pub first_name: Option<String>,
-    /// The built-in words.
+    /// The built-in message.
     pub template: TemplateName,
-    /// The words that the request or the site chose.
+    /// The template that the request or the site chose.
     pub choice: &'o Choice,
     /// The captcha to be spent.
     pub captcha: Option<Verified>,
-    /// Whether the caller is told that no message goes to the mailbox or number now: who named it
-    /// itself, or may know. Anybody else is answered as if one had been sent.
-    pub is_block_told: bool,
-    /// Whether the caller is told that there is no code left for whom the request is about. Who named
-    /// them by a hint is not: two hints that use up one user's codes would show whose they are.
-    pub is_target_told: bool,
+    /// Whether the response discloses that no message is sent to the mailbox or number now: to a caller that sent the
+    /// address itself, or that may know of the account. For other callers the response is that of a message that is
+    /// sent.
+    pub is_block_disclosed: bool,
+    /// Whether the response discloses that the target has no code left this hour. Not when the user was found by a
+    /// `login_hint`: two hints that share one budget would reveal that they name the same user.
+    pub is_limit_disclosed: bool,
 }
 
-/// Looks whether a mailbox or number has a code left this hour. Whether it gets one is decided by
-/// [`open`], which counts again; a story asks here first when it has costly work to do in between.
+/// Checks whether a mailbox or number has a code left this hour. [`open`] decides, and counts again; a flow that has
+/// costly work to do in between checks here first.
 ///
 /// # Refusals
 /// `RateLimited`.
@@ -89,8 +90,8 @@ pub async fn check_budget(
         )
         .await?;
     match has_left {
-        Left::Some => Ok(()),
-        Left::None(refusal) | Left::NoneForMailbox(refusal) => {
+        HourlyBudget::Available => Ok(()),
+        HourlyBudget::TargetExhausted(refusal) | HourlyBudget::MailboxExhausted(refusal) => {
             app.metrics.one_time_password(purpose.as_str(), "limited");
             Err(refusal.into())
         }
@@ -106,47 +107,46 @@ pub async fn open(
     app: &App,
     visit: &Visit,
     name: &'static str,
-    mut order: Order<'_>,
+    mut request: CodeRequest<'_>,
 ) -> Result<String, Failure> {
-    let purpose = order.purpose;
-    let texts = texts(app, visit, &mut order)?;
+    let purpose = request.purpose;
+    let texts = texts(app, visit, &mut request)?;
     let mut opened = Challenge::open(
         purpose,
         &visit.site.site.id,
-        order.method,
-        order.target.clone(),
-        order.payload.clone(),
-        order.rules,
+        request.method,
+        request.target.clone(),
+        request.payload.clone(),
+        request.rules,
         visit.at,
         &app.entropy,
         &app.keyring,
     );
-    let message = message(app, visit, &order, &opened)?;
-    let unsent = match order.is_block_told {
-        true => None,
-        false => {
-            order.suppressed.get_or_insert(match &texts {
-                Some(_) => Suppression::TextMessageBlocked,
-                None => Suppression::TooManyCodes,
-            });
-            Some(self::message(app, visit, &order, &opened)?)
-        }
+    let message = message(app, visit, &request, &opened)?;
+    let unsent = if request.is_block_disclosed {
+        None
+    } else {
+        request.suppressed.get_or_insert(match &texts {
+            Some(_) => Suppression::TextMessageBlocked,
+            None => Suppression::TooManyCodes,
+        });
+        Some(self::message(app, visit, &request, &opened)?)
     };
-    if order.is_decoy {
+    if request.is_decoy {
         opened.challenge.code_mac = None;
     }
-    let opening = Opening {
+    let write = OpenWrite {
         challenge: opened.challenge,
         message,
         budget: budget(app, purpose),
-        captcha: order.captcha,
+        captcha: request.captcha,
         texts,
         unsent,
-        is_target_told: order.is_target_told,
+        is_limit_disclosed: request.is_limit_disclosed,
     };
     let saved = app
         .store
-        .write(name, opening, |tx, opening| Box::pin(save(tx, opening)))
+        .write(name, write, |tx, write| Box::pin(write.run(tx)))
         .await?;
     if let Err(refusal) = saved {
         app.metrics.one_time_password(purpose.as_str(), "limited");
@@ -177,24 +177,28 @@ pub fn check_number(
     }
 }
 
-/// What a text message takes of the day's messages, if it is one. Where there is no number to count
-/// for, or none that may get messages, nobody's messages are counted, by the same statements.
-fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBudget>, Refusal> {
-    if order.method != Some(VerificationMethod::Sms) {
+/// What a text message takes of the day's messages; `None` for a mail. Without a number, or with one that gets no
+/// messages, a decoy is counted by the same statements.
+fn texts(
+    app: &App,
+    visit: &Visit,
+    request: &mut CodeRequest<'_>,
+) -> Result<Option<SmsBudget>, Refusal> {
+    if request.method != Some(VerificationMethod::Sms) {
         return Ok(None);
     }
     // What is not sent takes nothing from the day's messages.
-    let number = match order.suppressed {
+    let number = match request.suppressed {
         Some(_) => None,
-        None => PhoneNumber::parse(&order.recipient).ok(),
+        None => PhoneNumber::parse(&request.recipient).ok(),
     };
     let policy = &app.delivery.sms_policy;
     let budget = match number.map(|number| (policy.check(&number), number)) {
         Some((Ok(country), number)) => policy.budget(&number, country, visit.at),
-        Some((Err(_), _)) if order.is_block_told => return Err(Refusal::TextMessageBlocked),
+        Some((Err(_), _)) if request.is_block_disclosed => return Err(Refusal::TextMessageBlocked),
         Some((Err(_), _)) => {
             let reason = Suppression::TextMessageBlocked;
-            order.suppressed.get_or_insert(reason);
+            request.suppressed.get_or_insert(reason);
             policy.decoy_budget(visit.at)
         }
         None => policy.decoy_budget(visit.at),
@@ -202,7 +206,7 @@ fn texts(app: &App, visit: &Visit, order: &mut Order<'_>) -> Result<Option<SmsBu
     Ok(Some(budget))
 }
 
-/// Codes of one hour, if they are counted at all.
+/// Codes of one hour; `None` where they are not counted.
 fn budget(app: &App, purpose: Purpose) -> Option<i64> {
     let codes_per_hour = app.otp_rules(purpose).codes_per_hour;
     app.admission
@@ -210,71 +214,75 @@ fn budget(app: &App, purpose: Purpose) -> Option<i64> {
         .then_some(codes_per_hour)
 }
 
-struct Opening {
+/// The write that opens a challenge.
+struct OpenWrite {
     challenge: Challenge,
     message: QueuedMessage,
     budget: Option<i64>,
     captcha: Option<Verified>,
     /// What is taken of the day's text messages.
     texts: Option<SmsBudget>,
-    /// What is queued in place of the message when a mailbox has had its codes, or the day its text
-    /// messages; none if the caller is told.
+    /// What is queued in place of the message when the codes of a mailbox or the text messages of the day are used up;
+    /// `None` when that is disclosed to the caller.
     unsent: Option<QueuedMessage>,
-    is_target_told: bool,
+    is_limit_disclosed: bool,
 }
 
-async fn save(tx: &mut Transaction<'_>, opening: &Opening) -> Result<Result<(), Refusal>, Fault> {
-    let challenge = &opening.challenge;
-    let (target, at) = (&challenge.target, challenge.created_at);
-    if let Some(captcha) = &opening.captcha
-        && !store::captcha_token::spend(tx, captcha).await?
-    {
-        return Ok(Err(captcha::spent_before()));
-    }
-    // Of requests that come at once for one user or mailbox, each counts those before it, and each
-    // ends those before it. The turns are taken in one order by everybody.
-    let mut turns = [&target.key, &target.budget_key];
-    turns.sort();
-    for key in turns {
-        store::turn::take(tx, Turn::Budget(key), at).await?;
-    }
-    let mut message = &opening.message;
-    if let Some(budget) = opening.budget {
-        match has_budget(tx, target, challenge.purpose, budget, at).await? {
-            Left::Some => {}
-            Left::NoneForMailbox(refusal) => match &opening.unsent {
+impl OpenWrite {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), Refusal>, Fault> {
+        let challenge = &self.challenge;
+        let (target, at) = (&challenge.target, challenge.created_at);
+        if let Some(captcha) = &self.captcha
+            && !store::captcha_token::spend(tx, captcha).await?
+        {
+            return Ok(Err(captcha::spent_before()));
+        }
+        // Of concurrent requests for one user or mailbox, each counts and ends those before it. All requests take the
+        // turns in the same order.
+        let mut turns = [&target.key, &target.budget_key];
+        turns.sort();
+        for key in turns {
+            store::turn::take(tx, Turn::Budget(key), at).await?;
+        }
+        let mut message = &self.message;
+        if let Some(budget) = self.budget {
+            match has_budget(tx, target, challenge.purpose, budget, at).await? {
+                HourlyBudget::Available => {}
+                HourlyBudget::MailboxExhausted(refusal) => match &self.unsent {
+                    Some(unsent) => message = unsent,
+                    None => return Ok(Err(refusal)),
+                },
+                HourlyBudget::TargetExhausted(refusal) => match &self.unsent {
+                    Some(unsent) if !self.is_limit_disclosed => message = unsent,
+                    _ => return Ok(Err(refusal)),
+                },
+            }
+        }
+        if let Some(texts) = &self.texts
+            && !store::sms_count::take(tx, texts).await?
+        {
+            match &self.unsent {
                 Some(unsent) => message = unsent,
-                None => return Ok(Err(refusal)),
-            },
-            Left::None(refusal) => match &opening.unsent {
-                Some(unsent) if !opening.is_target_told => message = unsent,
-                _ => return Ok(Err(refusal)),
-            },
+                None => return Ok(Err(Refusal::TextMessageBlocked)),
+            }
         }
+        store::challenge::end_older(tx, challenge).await?;
+        store::challenge::insert(tx, challenge).await?;
+        store::outbox::insert(tx, message).await?;
+        Ok(Ok(()))
     }
-    if let Some(texts) = &opening.texts
-        && !store::sms_count::take(tx, texts).await?
-    {
-        match &opening.unsent {
-            Some(unsent) => message = unsent,
-            None => return Ok(Err(Refusal::TextMessageBlocked)),
-        }
-    }
-    store::challenge::end_older(tx, challenge).await?;
-    store::challenge::insert(tx, challenge).await?;
-    store::outbox::insert(tx, message).await?;
-    Ok(Ok(()))
 }
 
-/// What is left of an hour's codes.
-enum Left {
-    /// One, at least.
-    Some,
-    /// None for whom the request is about, which is counted for a name that nobody has as for one
-    /// that somebody has: everybody may be told (threat ENU-07).
-    None(Refusal),
-    /// None for the mailbox or number behind it, which others may share: only who may know is told.
-    NoneForMailbox(Refusal),
+/// What is left of the codes of one hour.
+enum HourlyBudget {
+    /// One code at least.
+    Available,
+    /// None for the mailbox or number behind the target, which others may share: only disclosed to callers who may
+    /// know of the account.
+    MailboxExhausted(Refusal),
+    /// None for the target of the request, which is counted for an unknown username like for a known one: may be
+    /// disclosed to every caller (threat ENU-07).
+    TargetExhausted(Refusal),
 }
 
 async fn has_budget(
@@ -283,25 +291,25 @@ async fn has_budget(
     purpose: Purpose,
     budget: i64,
     at: Moment,
-) -> Result<Left, Fault> {
+) -> Result<HourlyBudget, Fault> {
     let since = at.plus_seconds(-BUDGET_SECONDS);
     let (count, first_at) =
         store::challenge::count_by_target(tx, &target.key, purpose, since).await?;
     if count >= budget {
-        return Ok(Left::None(too_many(first_at, at)));
+        return Ok(HourlyBudget::TargetExhausted(too_many(first_at, at)));
     }
     let (count, first_at) =
         store::challenge::count_by_budget(tx, &target.budget_key, purpose, since).await?;
     if count >= budget {
-        return Ok(Left::NoneForMailbox(too_many(first_at, at)));
+        return Ok(HourlyBudget::MailboxExhausted(too_many(first_at, at)));
     }
-    Ok(Left::Some)
+    Ok(HourlyBudget::Available)
 }
 
 fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
     let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
     Refusal::RateLimited {
-        // Rounded up: who comes back at the second that was named is let in.
+        // Rounded up: a request after that many seconds is accepted.
         retry_after_seconds: (free_at - at).saturating_add(999).div_euclid(1000).max(1),
     }
 }
@@ -309,29 +317,29 @@ fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
 fn message(
     app: &App,
     visit: &Visit,
-    order: &Order<'_>,
+    request: &CodeRequest<'_>,
     opened: &Opened,
 ) -> Result<QueuedMessage, Fault> {
     let site = &visit.site.site;
-    let has_code = order.template != TemplateName::AccountExists;
+    let has_code = request.template != TemplateName::AccountExists;
     let letter = Letter {
         channel: opened.challenge.channel,
-        // Who registers is nobody yet, and is known by address or number.
-        user_id: (order.purpose != Purpose::Registration).then(|| order.target.key.clone()),
-        recipient: order.recipient.clone(),
-        template: order.template,
-        custom: order.choice.custom(&order.locale).filter(|_| has_code),
-        suppressed: order.suppressed,
+        // A registration has no user yet; its target is the address or number.
+        user_id: (request.purpose != Purpose::Registration).then(|| request.target.key.clone()),
+        recipient: request.recipient.clone(),
+        template: request.template,
+        custom: request.choice.custom(&request.locale).filter(|_| has_code),
+        suppressed: request.suppressed,
         challenge: Some(opened.challenge.identifier_hash),
-        locale: order.locale.clone(),
+        locale: request.locale.clone(),
         site_id: site.id.clone(),
         host: site.authority().to_owned(),
         variables: Variables {
             site_name: site.display_name().to_owned(),
             host: site.authority().to_owned(),
             code: has_code.then(|| opened.code.clone()),
-            valid_minutes: u32::try_from(order.rules.lifetime_seconds / 60).unwrap_or(1),
-            first_name: order.first_name.clone(),
+            valid_minutes: u32::try_from(request.rules.lifetime_seconds / 60).unwrap_or(1),
+            first_name: request.first_name.clone(),
         },
         expires_at: opened.challenge.expires_at,
     };

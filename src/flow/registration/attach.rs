@@ -1,29 +1,28 @@
-//! A registration that turns out to be somebody's who is there: the handler named them.
+//! A registration for which the handler names an existing user.
 //!
-//! The handler is not believed: whoever registers would otherwise log in as anybody whom a mistake of
-//! its author names. They must have proven the very address or number that the user has proven before.
-//! The user keeps their password; what the registration brought is forgotten.
+//! The handler alone is not trusted: a mistake of its author would let the caller log in as any user. The registration
+//! must have verified the same address or number that the user has verified before. The user keeps the password; the
+//! data of the registration is dropped.
 
 use std::sync::Arc;
 
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
-use super::complete::{AMR, Proven, failed, give_up};
+use super::complete::{AMR, NotRegistered, Proven, give_up};
 use crate::app::handlers::Reach;
 use crate::app::{App, Visit};
 use crate::client::Client;
 use crate::flow::authorization::{self, Checked, UnownedCode};
-use crate::flow::one_time_password;
 use crate::handler::HandlerError;
 use crate::identity::User;
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault};
 use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
-use crate::verification::Purpose;
 
-/// What the write needs.
-struct Attachment {
+/// The last write of a registration that turns out to be an existing user's.
+struct AttachWrite {
     identifier_hash: [u8; 32],
     user: User,
     code: UnownedCode,
@@ -31,11 +30,11 @@ struct Attachment {
     event: AuditEvent,
 }
 
-/// Logs the user in whom the handler named.
+/// Logs in the user that the handler named.
 ///
 /// # Refusals
-/// `RegistrationFailed` when the user is not the registrant; `ClientNotApproved`; `ChallengeFailed` when
-/// somebody else came with the same code and was faster.
+/// `RegistrationFailed` when the user is not the registrant; `ClientNotApproved`; `ChallengeFailed` when another
+/// request with the same code came first.
 pub(super) async fn attach(
     app: &App,
     visit: &Visit,
@@ -54,15 +53,16 @@ pub(super) async fn attach(
         return give_up(app, visit, proven, &not_theirs()).await;
     };
     if let Err(refusal) = checked.client.check_permitted(&user.profile_id) {
-        // The code has been shown: it is over, as after every failure behind it.
-        let over: Result<AuthorizationAnswer, _> = give_up(app, visit, proven, &not_theirs()).await;
-        return over.map_err(|failure| match failure {
+        // The code has been presented: it is spent, as after every later failure.
+        let spent: Result<AuthorizationAnswer, _> =
+            give_up(app, visit, proven, &not_theirs()).await;
+        return spent.map_err(|failure| match failure {
             Failure::Refused(_) => refusal.into(),
             broken => broken,
         });
     }
     let code = authorization::issue_code(app, visit, checked, AMR);
-    let attachment = Attachment {
+    let write = AttachWrite {
         identifier_hash: proven.identifier_hash,
         code: code.row,
         client: Arc::clone(&checked.client),
@@ -76,22 +76,14 @@ pub(super) async fn attach(
     };
     let attached = app
         .store
-        .write("registration.attach", attachment, |tx, attachment| {
-            Box::pin(save(tx, attachment))
+        .write("registration.attach", write, |tx, write| {
+            Box::pin(write.run(tx))
         })
         .await?;
-    match attached {
-        Attached::Done => {
-            app.metrics
-                .one_time_password(Purpose::Registration.as_str(), "accepted");
-            Ok(authorization::answer(visit, checked, code.text))
-        }
-        Attached::ByAnother => {
-            one_time_password::report_failure(app, visit, Purpose::Registration, false);
-            Err(Refusal::ChallengeFailed.into())
-        }
-        Attached::Changed => Err(failed(visit, &not_theirs()).into()),
-    }
+    attached.map_err(|denied| denied.report(app, visit))?;
+    app.metrics
+        .one_time_password(Purpose::Registration.as_str(), "accepted");
+    Ok(authorization::answer(visit, checked, code.text))
 }
 
 fn not_theirs() -> HandlerError {
@@ -100,8 +92,7 @@ fn not_theirs() -> HandlerError {
     HandlerError::new("SecurityException", message)
 }
 
-/// Whether a user is a person whom the handler may see, is in use, and has proven what the registrant
-/// has just proven.
+/// Whether the handler may see the user, the user is active, and has verified the same contact as the registrant.
 fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user: &User) -> bool {
     let settings = &visit.site.site.settings;
     let draft = &proven.draft;
@@ -116,34 +107,23 @@ fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user:
     is_proven && user.check_active().is_ok() && app.sees(reach, settings, user)
 }
 
-/// What came of the write.
-enum Attached {
-    /// Somebody else came with the same code and was faster.
-    ByAnother,
-    /// The user is not the same any more.
-    Changed,
-    /// The code is theirs.
-    Done,
-}
-
-/// The closed challenge, and the code of a user who is still the one that was looked up.
-async fn save(tx: &mut Transaction<'_>, attachment: &Attachment) -> Result<Attached, Fault> {
-    let (seen, event) = (&attachment.user, &attachment.event);
-    if !store::challenge::close(tx, &attachment.identifier_hash, event.at).await? {
-        return Ok(Attached::ByAnother);
+impl AttachWrite {
+    /// The closed challenge, and the code of a user who is still the one that was looked up.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), NotRegistered>, Fault> {
+        let (seen, event) = (&self.user, &self.event);
+        if !store::challenge::close(tx, &self.identifier_hash, event.at).await? {
+            return Ok(Err(NotRegistered::CodeUsed));
+        }
+        let now = store::user::find_by_id(tx, &seen.id).await?;
+        let user = now.filter(|now| {
+            now.is_still(&seen.snapshot(&VerificationMethod::ALL))
+                && self.client.check_permitted(&now.profile_id).is_ok()
+        });
+        let Some(user) = user else {
+            return Ok(Err(NotRegistered::Failed(not_theirs())));
+        };
+        store::code::insert(tx, &self.code.of(&user)).await?;
+        store::audit::insert(tx, event).await?;
+        Ok(Ok(()))
     }
-    let now = store::user::find_by_id(tx, &seen.id).await?;
-    let user = now.filter(|now| {
-        now.check_active().is_ok()
-            && now.session_generation == seen.session_generation
-            && now.email_key == seen.email_key
-            && now.phone == seen.phone
-            && attachment.client.check_permitted(&now.profile_id).is_ok()
-    });
-    let Some(user) = user else {
-        return Ok(Attached::Changed);
-    };
-    store::code::insert(tx, &attachment.code.of(&user)).await?;
-    store::audit::insert(tx, event).await?;
-    Ok(Attached::Done)
 }

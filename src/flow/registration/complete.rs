@@ -2,7 +2,9 @@
 
 use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
+use super::account::{AccountPlan, ResolvedAccount};
 use super::attach::attach;
 use super::draft::{Draft, default_profile};
 use crate::app::handlers::{Reach, shown_exception};
@@ -11,18 +13,16 @@ use crate::flow::authorization::{self, Checked};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::handler::contract::Contract;
 use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registrant};
-use crate::identity::{Account, User, prefix};
-use crate::moment::Moment;
+use crate::identity::{User, prefix};
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::{Api, BUILT_IN, Settings};
+use crate::settings::{Api, HandlerChoice, Settings};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
 use crate::store::code::AuthorizationCode;
-use crate::store::turn::Turn;
-use crate::verification::{Attempt, Purpose};
+use crate::verification::Attempt;
 
-/// How the user proved who they are (RFC 8176): by a one-time password.
+/// The `amr` of a one-time password (RFC 8176).
 pub(super) const AMR: &str = "otp";
 
 /// Completes a registration.
@@ -52,9 +52,9 @@ pub async fn complete(
     };
     let user = user(app, visit, &proven, &profile.id, &created);
     let code = authorization::issue_code(app, visit, checked, AMR);
-    let completion = Completion {
+    let write = RegistrationWrite {
         identifier_hash: proven.identifier_hash,
-        account: account(app, visit, created.account, &reach),
+        account: AccountPlan::new(app, visit, created.account, &reach),
         phc: proven.draft.phc,
         failure: visit.event(&app.entropy, "registration.failed"),
         event: AuditEvent {
@@ -70,34 +70,26 @@ pub async fn complete(
         code: code.row.of(&user),
         user,
     };
-    let completed = app
+    let registered = app
         .store
-        .write("registration.complete", completion, |tx, completion| {
-            Box::pin(make_user(tx, completion))
+        .write("registration.complete", write, |tx, write| {
+            Box::pin(write.run(tx))
         })
         .await?;
-    match completed {
-        Made::Whole => {
-            app.metrics
-                .one_time_password(Purpose::Registration.as_str(), "accepted");
-            Ok(authorization::answer(visit, checked, code.text))
-        }
-        Made::ByAnother => {
-            one_time_password::report_failure(app, visit, Purpose::Registration, false);
-            Err(Refusal::ChallengeFailed.into())
-        }
-        Made::Not(error) => Err(failed(visit, &error).into()),
-    }
+    registered.map_err(|denied| denied.report(app, visit))?;
+    app.metrics
+        .one_time_password(Purpose::Registration.as_str(), "accepted");
+    Ok(authorization::answer(visit, checked, code.text))
 }
 
-/// A challenge that was opened by its code.
+/// A challenge with its right code.
 pub(super) struct Proven {
     pub(super) identifier_hash: [u8; 32],
     pub(super) channel: VerificationMethod,
     pub(super) draft: Draft,
 }
 
-/// (a) Spends a try and compares, in one write of its own.
+/// (a) Spends a try and compares, in a separate write.
 async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<Proven, Failure> {
     let presented = attempt.present(&app.keyring);
     let comparison = Comparison::new(app, visit, Purpose::Registration, presented);
@@ -112,8 +104,8 @@ async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<Proven, F
     })
 }
 
-/// (b) The handler decides what the user is to be. It runs with the rights of the *Run As* user, who
-/// must therefore exist and be active.
+/// (b) The handler decides what the user is to be. It runs with the rights of the *Run As* user, who must therefore
+/// exist and be active.
 async fn run_handler(
     app: &App,
     visit: &Visit,
@@ -137,18 +129,18 @@ async fn run_handler(
         Ok(reach) => reach,
         Err(error) => return Ok(Err(error)),
     };
-    if settings.registration_handler == BUILT_IN {
+    let HandlerChoice::Named(handler_name) = &settings.registration_handler else {
         let created = handler::create_user(settings, &registrant);
         // The accounts of the built-in handler are named by the site's settings, not by code.
         return Ok(created.map(|user| (Created::New(Box::new(user)), Reach::Site)));
-    }
+    };
     let arguments = handler::arguments(site, profile_id, &registrant);
     let argument = serde_json::to_value(arguments)
         .map_err(|error| Fault::new("writing a handler's arguments", error))?;
     let answer = app
         .call_handler_within(
             visit,
-            &settings.registration_handler,
+            handler_name,
             Contract::CreateUser,
             (run_as, &reach),
             argument,
@@ -160,7 +152,7 @@ async fn run_handler(
     Ok(created.map(|created| (created, reach)))
 }
 
-/// An account that a handler names by its id is one that it may see.
+/// An account that a handler names by its id must be one that it may see.
 fn within_reach(reach: &Reach, created: Created) -> Result<Created, HandlerError> {
     match &created {
         Created::New(user) => match &user.account {
@@ -175,8 +167,8 @@ fn no_account() -> HandlerError {
     HandlerError::new("AccountException", "the account does not exist")
 }
 
-/// A handler that fails is a mistake in the configuration: the request is over, no user was made,
-/// and the app is told why.
+/// A handler that fails is a mistake in the configuration: the request ends, no user is made, and the app gets the
+/// reason.
 pub(super) async fn give_up<T>(
     app: &App,
     visit: &Visit,
@@ -199,14 +191,14 @@ pub(super) async fn give_up<T>(
     Err(failed(visit, error).into())
 }
 
-/// The reason as a log line may show it. One that a customer's handler gives may hold what the request
-/// brought; it stands in the record of the call.
+/// The reason for a log line. That of a custom handler may contain data of the request; it is in the record of the
+/// call.
 fn shown_reason<'e>(settings: &Settings, error: &'e HandlerError) -> Option<&'e str> {
-    let is_ours = settings.registration_handler == BUILT_IN;
+    let is_ours = settings.registration_handler == HandlerChoice::BuiltIn;
     is_ours.then_some(error.message.as_str())
 }
 
-/// The refusal of a registration that failed after its code was proven, with its log line.
+/// The refusal of a registration that failed after its code was accepted, with its log line.
 pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     tracing::warn!(
         request = %visit.request_id, exception = shown_exception(error),
@@ -218,10 +210,10 @@ pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     }
 }
 
-/// Everything that the last write needs.
-struct Completion {
+/// The last write of a registration.
+struct RegistrationWrite {
     identifier_hash: [u8; 32],
-    account: Linking,
+    account: AccountPlan,
     user: User,
     phc: String,
     code: AuthorizationCode,
@@ -230,143 +222,75 @@ struct Completion {
     failure: AuditEvent,
 }
 
-/// What came of the last write.
-enum Made {
-    /// Somebody else came with the same code and was faster.
-    ByAnother,
-    /// There is no user, for a reason that the app is told.
-    Not(HandlerError),
-    /// The user and everything that belongs to them.
-    Whole,
+/// Why the last write has registered no user.
+pub(super) enum NotRegistered {
+    /// Another request with the same code came first.
+    CodeUsed,
+    /// The reason is reported to the app.
+    Failed(HandlerError),
 }
 
-/// (c) Account, user, credential, code, audit row and the closed challenge: all or nothing. Closing
-/// is the race: of many that come with the right code, one closes and the others have lost.
-async fn make_user(tx: &mut Transaction<'_>, completion: &Completion) -> Result<Made, Fault> {
-    let at = completion.user.created_at;
-    if !store::challenge::close(tx, &completion.identifier_hash, at).await? {
-        return Ok(Made::ByAnother);
-    }
-    let mut user = completion.user.clone();
-    let mut new_account = None;
-    match link(tx, &completion.account, at).await? {
-        Linked::Not => {}
-        Linked::To(id) => user.account_id = Some(id),
-        Linked::ToNew(account) => new_account = Some(account),
-        Linked::Missing => return not_made(tx, completion, no_account()).await,
-    }
-    // The constraint decides who gets a username. The account is made after the user, so that a
-    // registration that lost leaves none behind (threat REG-05).
-    if !store::user::insert(tx, &user).await? {
-        let message = "the username is already in use";
-        let error = HandlerError::new("DuplicateUsernameException", message);
-        return not_made(tx, completion, error).await;
-    }
-    if let Some(account) = new_account {
-        store::account::insert(tx, account).await?;
-        store::user::set_account(tx, &user.id, &account.id).await?;
-    }
-    store::credential::insert(tx, &user.id, &completion.phc, at).await?;
-    store::code::insert(tx, &completion.code).await?;
-    store::audit::insert(tx, &completion.event).await?;
-    Ok(Made::Whole)
-}
-
-/// The challenge stays closed and the failure is on record; nothing else is.
-async fn not_made(
-    tx: &mut Transaction<'_>,
-    completion: &Completion,
-    error: HandlerError,
-) -> Result<Made, Fault> {
-    store::audit::insert(tx, &completion.failure).await?;
-    Ok(Made::Not(error))
-}
-
-/// What the last write does about an account.
-enum Linking {
-    /// Nothing.
-    None,
-    /// It is the one with this record id.
-    Existing(String),
-    /// It is the one of this name, if the handler may see it; a missing one is made if it may be.
-    Shared {
-        account: Account,
-        may_create: bool,
-        reach: Reach,
-    },
-    /// It is made, even if others bear its name.
-    Own(Account),
-}
-
-/// The account of a user who is about to be saved.
-enum Linked<'c> {
-    /// It is to be one that is not there.
-    Missing,
-    /// They have none.
-    Not,
-    /// One that is there.
-    To(String),
-    /// One that is made with them.
-    ToNew(&'c Account),
-}
-
-fn account(app: &App, visit: &Visit, link: AccountLink, reach: &Reach) -> Linking {
-    let named = |name| Account {
-        id: app.record_id(prefix::ACCOUNT),
-        name,
-        created_at: visit.at,
-    };
-    match link {
-        AccountLink::Existing { id } => Linking::Existing(id),
-        AccountLink::Named { name, create } => Linking::Shared {
-            account: named(name),
-            // Only who sees them all may make one.
-            may_create: create && *reach == Reach::Site,
-            reach: reach.clone(),
-        },
-        AccountLink::None => Linking::None,
-        AccountLink::Own { name } => Linking::Own(named(name)),
-    }
-}
-
-/// Finds the account. Of two registrations that both make one of a name, the second waits for the first
-/// and finds it.
-async fn link<'c>(
-    tx: &mut Transaction<'_>,
-    linking: &'c Linking,
-    at: Moment,
-) -> Result<Linked<'c>, Fault> {
-    let (account, may_create, reach) = match linking {
-        Linking::None => return Ok(Linked::Not),
-        Linking::Own(account) => return Ok(Linked::ToNew(account)),
-        Linking::Existing(id) => {
-            let existing = store::account::find_by_id(tx, id).await?;
-            return Ok(existing.map_or(Linked::Missing, |account| Linked::To(account.id)));
+impl NotRegistered {
+    /// Counts and logs it, after the commit.
+    pub(super) fn report(self, app: &App, visit: &Visit) -> Refusal {
+        match self {
+            NotRegistered::CodeUsed => {
+                one_time_password::report_failure(app, visit, Purpose::Registration, false);
+                Refusal::ChallengeFailed
+            }
+            NotRegistered::Failed(error) => failed(visit, &error),
         }
-        Linking::Shared {
-            account,
-            may_create,
-            reach,
-        } => (account, *may_create, reach),
-    };
-    let mut existing = store::account::find_by_name(tx, &account.name).await?;
-    if existing.is_none() && may_create {
-        let name_key = Account::name_key(&account.name);
-        store::turn::take(tx, Turn::Account(&name_key), at).await?;
-        existing = store::account::find_by_name(tx, &account.name).await?;
     }
-    Ok(match existing {
-        Some(existing) if !reach.sees_account(&existing.id) => Linked::Missing,
-        Some(existing) => Linked::To(existing.id),
-        None if may_create => Linked::ToNew(account),
-        None => Linked::Missing,
-    })
+}
+
+impl RegistrationWrite {
+    /// (c) Account, user, credential, code, audit row and the closed challenge: all or nothing. Of several requests
+    /// with the right code, one closes the challenge and the others are refused.
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), NotRegistered>, Fault> {
+        let at = self.user.created_at;
+        if !store::challenge::close(tx, &self.identifier_hash, at).await? {
+            return Ok(Err(NotRegistered::CodeUsed));
+        }
+        let mut user = self.user.clone();
+        let mut new_account = None;
+        match self.account.resolve(tx, at).await? {
+            ResolvedAccount::None => {}
+            ResolvedAccount::Existing(id) => user.account_id = Some(id),
+            ResolvedAccount::New(account) => new_account = Some(account),
+            ResolvedAccount::Missing => return self.fail(tx, no_account()).await,
+        }
+        // The constraint decides who gets a username. The account is inserted after the user, so that a registration
+        // that lost the race leaves none behind (threat REG-05).
+        if !store::user::insert(tx, &user).await? {
+            let message = "the username is already in use";
+            let error = HandlerError::new("DuplicateUsernameException", message);
+            return self.fail(tx, error).await;
+        }
+        if let Some(account) = new_account {
+            store::account::insert(tx, account).await?;
+            store::user::set_account(tx, &user.id, &account.id).await?;
+        }
+        store::credential::insert(tx, &user.id, &self.phc, at).await?;
+        store::code::insert(tx, &self.code).await?;
+        store::audit::insert(tx, &self.event).await?;
+        Ok(Ok(()))
+    }
+
+    /// The challenge stays closed and the failure is on record; nothing else is saved.
+    async fn fail(
+        &self,
+        tx: &mut Transaction<'_>,
+        error: HandlerError,
+    ) -> Result<Result<(), NotRegistered>, Fault> {
+        store::audit::insert(tx, &self.failure).await?;
+        Ok(Err(NotRegistered::Failed(error)))
+    }
 }
 
 fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &NewUser) -> User {
     let draft = &proven.draft;
     let is_email = proven.channel == VerificationMethod::Email;
-    // The number that proved itself is the draft's; a handler's other number has proved nothing.
+    // The verified number is that of the draft; another number from a handler is not verified.
     let is_phone_proven = !is_email && created.phone == draft.phone;
     User {
         id: app.record_id(prefix::USER),
@@ -400,14 +324,17 @@ mod tests {
     #[test]
     fn only_our_own_reasons_reach_the_log() {
         let error = HandlerError::new("DomainException", "not for janice@example.com");
-        let reason = |handler: &str| {
+        let reason = |handler: HandlerChoice| {
             let settings = Settings {
-                registration_handler: handler.to_owned(),
+                registration_handler: handler,
                 ..Settings::default()
             };
             shown_reason(&settings, &error).map(str::to_owned)
         };
-        assert_eq!(reason(BUILT_IN).as_deref(), Some(error.message.as_str()));
-        assert_eq!(reason("welcome"), None);
+        assert_eq!(
+            reason(HandlerChoice::BuiltIn).as_deref(),
+            Some(error.message.as_str())
+        );
+        assert_eq!(reason(HandlerChoice::Named("welcome".into())), None);
     }
 }

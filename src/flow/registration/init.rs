@@ -1,18 +1,15 @@
 //! ① `POST …/init/registration`: what the app has collected becomes a challenge and a message.
 
 use vestibule_protocol::headless::{InitAnswer, InitRegistration, VerificationMethod};
+use vestibule_protocol::purpose::Purpose;
 
 use super::draft::Draft;
 use crate::admission::Trust;
 use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
-use crate::flow::one_time_password::{self, Order};
-use crate::hashing::SALT_BYTES;
-use crate::identity::password::Prepared;
+use crate::flow::one_time_password::{self, CodeRequest};
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::TemplateFlow;
 use crate::store;
-use crate::verification::Purpose;
 
 /// Opens the challenge of a registration. A public caller gets the same answer whether or not the username
 /// is taken (`docs/silences.md`).
@@ -29,7 +26,7 @@ pub async fn init(
     let Admitted { trust, captcha } = admitted;
     let template = app.directory().choose_template(
         &visit.site.site.settings,
-        TemplateFlow::Registration,
+        Purpose::Registration,
         request.email_template.as_deref(),
     )?;
     let mut checked = Draft::check(app, visit, request)?;
@@ -41,14 +38,14 @@ pub async fn init(
         is_taken_by_same_address(app, visit, trust, checked.channel, &checked.draft).await?;
     let purpose = Purpose::Registration;
     one_time_password::check_budget(app, visit, purpose, &checked.target).await?;
-    checked.draft.phc = hash(app, checked.password).await?;
+    checked.draft.phc = app.hash_password(checked.password.into_secret()).await?;
 
     let payload = serde_json::to_string(&checked.draft)
         .map_err(|error| Fault::new("writing a registration", error))?;
     let default_locale = &visit.site.site.settings.default_locale;
-    let order = Order {
+    let code = CodeRequest {
         purpose,
-        rules: &app.otp.registration,
+        rules: app.otp_rules(purpose),
         method: request.verification_method,
         target: checked.target,
         payload,
@@ -61,28 +58,21 @@ pub async fn init(
             .locale
             .unwrap_or_else(|| default_locale.clone()),
         first_name: checked.draft.first_name,
-        template: match is_own_account {
-            true => TemplateName::AccountExists,
-            false => TemplateName::RegistrationOtp,
+        template: if is_own_account {
+            TemplateName::AccountExists
+        } else {
+            TemplateName::of(purpose)
         },
         choice: &template,
         captcha,
-        is_block_told: true,
-        is_target_told: true,
+        is_block_disclosed: true,
+        is_limit_disclosed: true,
     };
-    let identifier = one_time_password::open(app, visit, "registration.init", order).await?;
+    let identifier = one_time_password::open(app, visit, "registration.init", code).await?;
     Ok(InitAnswer {
         email: request.userdata.email.clone(),
         identifier,
     })
-}
-
-async fn hash(app: &App, password: Prepared) -> Result<String, Refusal> {
-    let salt = app.entropy.bytes::<SALT_BYTES>();
-    let hashed = app.hasher.hash(password.into_secret(), salt).await;
-    app.metrics
-        .hash_done(if hashed.is_ok() { "done" } else { "busy" });
-    hashed.map_err(|_| Refusal::TooBusy)
 }
 
 /// Whether the username belongs to a user with the address that is being registered.

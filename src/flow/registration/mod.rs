@@ -9,6 +9,7 @@
 //!
 //! Source: Headless Registration Flow for Private Clients.
 
+mod account;
 mod attach;
 mod complete;
 mod draft;

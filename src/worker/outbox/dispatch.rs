@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::sms::{SmsGateway, SmsOutcome, TextMessage};
 use crate::delivery::smtp::SendOutcome;
-use crate::delivery::template::{OtpContext, TemplateName};
+use crate::delivery::template::{TemplateName, Variables};
 use crate::delivery::{Contents, Gateway, InboxMessage, open_contents};
 use crate::identity::country::Country;
 use crate::identity::phone::PhoneNumber;
@@ -39,10 +39,7 @@ pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
             };
         }
     };
-    let gateway = match message.channel.as_str() {
-        "email" => &app.delivery.channels.email,
-        _ => &app.delivery.channels.sms,
-    };
+    let gateway = app.delivery.channels.gateway(message.channel);
     if let Some(reason) = contents.suppressed {
         if let Gateway::Inbox(inbox) = gateway {
             inbox.put(suppressed_in_the_inbox(message, reason, app.now()));
@@ -94,7 +91,7 @@ async fn send(
         ),
         Gateway::Inbox(inbox) => {
             inbox.put(in_the_inbox(message, contents, rendered, app.now()));
-            if message.channel == "sms" {
+            if message.channel == VerificationMethod::Sms {
                 count_text_message(app, message, SmsStatus::Success);
             }
             Settlement::Sent
@@ -169,7 +166,7 @@ fn in_the_inbox(
     InboxMessage {
         id: message.id.clone(),
         to: message.recipient.clone(),
-        channel: message.channel.clone(),
+        channel: message.channel.to_string(),
         template: rendered.template,
         subject: rendered.mail.subject,
         text: rendered.mail.text,
@@ -191,7 +188,7 @@ fn suppressed_in_the_inbox(
     InboxMessage {
         id: message.id.clone(),
         to: message.recipient.clone(),
-        channel: message.channel.clone(),
+        channel: message.channel.to_string(),
         template: message.template.clone(),
         subject: String::new(),
         text: String::new(),
@@ -213,20 +210,14 @@ fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Wo
     let name = TemplateName::parse(&message.template)
         .ok_or_else(|| format!("there is no template {:?}", message.template))?;
     let variables = &contents.variables;
-    let context = OtpContext {
-        site_name: variables.site_name.clone(),
-        code: variables.code.clone(),
-        valid_minutes: variables.valid_minutes,
-        first_name: variables.first_name.clone(),
-    };
-    if message.channel == "email" {
-        if let Some(custom) = render_custom(app, name, contents.custom.as_deref(), &context) {
+    if message.channel == VerificationMethod::Email {
+        if let Some(custom) = render_custom(app, name, contents.custom.as_deref(), variables) {
             return Ok(custom);
         }
         let rendered = app
             .delivery
             .templates
-            .render(name, &message.language, &context);
+            .render(name, &message.language, variables);
         return rendered
             .map(|mail| Worded {
                 template: message.template.clone(),
@@ -238,7 +229,7 @@ fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Wo
     let text = app
         .delivery
         .templates
-        .render_sms(name, &message.language, host, &context)
+        .render_sms(name, &message.language, host, variables)
         .map_err(|problem| problem.to_string())?;
     Ok(Worded {
         template: message.template.clone(),
@@ -256,15 +247,15 @@ fn render_custom(
     app: &App,
     name: TemplateName,
     custom: Option<&str>,
-    context: &OtpContext,
+    variables: &Variables,
 ) -> Option<Worded> {
-    let (custom, flow) = (custom?, name.flow()?);
+    let (custom, flow) = (custom?, name.purpose()?);
     let template = app.directory().template(custom, flow);
     let Some(template) = template else {
         tracing::warn!(template = custom, "it is gone: the built-in one stands in");
         return None;
     };
-    match template.render(context) {
+    match template.render(variables) {
         Ok(mail) => Some(Worded {
             template: custom.to_owned(),
             mail,

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::secret::Secret;
 
 use crate::app::handlers::{HandlerCaller, Reach};
@@ -25,7 +26,7 @@ pub(super) fn site_with_handler(app: &App, message: &ClaimedMessage) -> Option<A
     let mut sites = directory.sites().iter();
     let site = sites.find(|entry| entry.site.id == message.site_id)?;
     let has_handler = site.site.settings.delivery_handler().is_some();
-    (message.channel == "sms" && has_handler).then(|| Arc::clone(site))
+    (message.channel == VerificationMethod::Sms && has_handler).then(|| Arc::clone(site))
 }
 
 /// Asks the site's handler to send a message, and says what became of it.

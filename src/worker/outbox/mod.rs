@@ -217,7 +217,7 @@ async fn claim(
     let next = app
         .store
         .read("outbox.next", &(channel, at), |tx, (channel, at)| {
-            Box::pin(outbox::next_due(tx, channel.as_str(), *at))
+            Box::pin(outbox::next_due(tx, *channel, *at))
         })
         .await?;
     if next.is_none_or(|due_at| due_at > at) {
@@ -231,9 +231,9 @@ async fn claim(
             "outbox.claim",
             (channel, at, at.plus_seconds(lease), limit),
             |tx, (channel, at, leased_until, limit)| {
-                Box::pin(async move {
-                    outbox::claim(tx, channel.as_str(), *at, *leased_until, *limit).await
-                })
+                Box::pin(
+                    async move { outbox::claim(tx, *channel, *at, *leased_until, *limit).await },
+                )
             },
         )
         .await

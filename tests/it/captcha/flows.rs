@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use vestibule::captcha::Provider;
-use vestibule::settings::CAPTCHA_PROVIDERS;
 
 use super::{site_that_asks, yes};
 use crate::fixture::remote::{Behaviour, Remote};
@@ -72,17 +70,6 @@ async fn assert_untouched(site: &Site) {
     ] {
         assert_eq!(site.count(query).await, 0, "{query}");
     }
-}
-
-#[test]
-fn settings_and_verifiers_have_the_same_names_for_the_providers() {
-    let names: Vec<&str> = Provider::ALL
-        .iter()
-        .map(|provider| provider.as_str())
-        .collect();
-    let mut settings = CAPTCHA_PROVIDERS.to_vec();
-    settings.sort_unstable();
-    assert_eq!(names, settings);
 }
 
 #[tokio::test]

@@ -12,10 +12,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use vestibule::app::CAPTCHA_SECRET_OWNER;
 use vestibule::captcha::verifier::{Captcha, Verifiers};
-use vestibule::captcha::{CaptchaCheck, Provider, Verified};
+use vestibule::captcha::{CaptchaCheck, CaptchaProvider, Verified};
 use vestibule::moment::Entropy;
 use vestibule::refusal::{Failure, Refusal};
-use vestibule::sealing::{Keyring, Purpose};
+use vestibule::sealing::{Keyring, SealedKind};
 use vestibule_protocol::headless::{CaptchaProof, RecaptchaEvent};
 use vestibule_protocol::secret::Secret;
 
@@ -24,7 +24,7 @@ use crate::fixture::{Database, MASTER_KEY, START, Setup, Site};
 
 /// What a site has set, and what a caller has sent.
 struct Asked {
-    provider: Provider,
+    provider: CaptchaProvider,
     secret: Secret,
     hostnames: Vec<String>,
     expected_action: Option<&'static str>,
@@ -34,7 +34,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(provider: Provider, token: &str) -> Asked {
+    fn of(provider: CaptchaProvider, token: &str) -> Asked {
         Asked {
             provider,
             secret: Secret::from("s3cret-key".to_owned()),
@@ -98,7 +98,7 @@ pub async fn site_that_asks(remote: &Remote, database: Database, setup: Setup) -
     setup.config.limits.enabled = false;
     let site = Box::pin(Site::open_with(database, setup)).await;
     let sealed = Keyring::new(&MASTER_KEY).seal_text(
-        Purpose::CaptchaSecret,
+        SealedKind::CaptchaSecret,
         CAPTCHA_SECRET_OWNER,
         "s3cret-key",
         &Entropy::Os,

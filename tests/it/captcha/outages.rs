@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use vestibule::captcha::Provider;
+use vestibule::captcha::CaptchaProvider;
 use vestibule::captcha::verifier::{Captcha, Verifiers};
 use vestibule::moment::Stopwatch;
 
@@ -13,7 +13,7 @@ use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{Call, Database, Setup, Site};
 
 /// Both ways to ask.
-const WAYS: [Provider; 2] = [Provider::GoogleV3, Provider::GoogleEnterprise];
+const WAYS: [CaptchaProvider; 2] = [CaptchaProvider::GoogleV3, CaptchaProvider::GoogleEnterprise];
 
 #[tokio::test]
 async fn cap_11_junk_in_every_form_fails_closed() {
@@ -45,7 +45,7 @@ async fn cap_11_junk_in_every_form_fails_closed() {
     }
     assert!(elsewhere.received().is_empty(), "a redirect was followed");
     remote.behave(Behaviour::json(&yes()));
-    Asked::of(Provider::GoogleV3, "t")
+    Asked::of(CaptchaProvider::GoogleV3, "t")
         .verify(&captcha)
         .await
         .unwrap();
@@ -97,7 +97,7 @@ async fn cap_12_a_thousand_that_wait_are_few_on_the_wire_and_hold_up_nobody_else
     for n in 0..1_000 {
         let captcha = Arc::clone(&captcha);
         asking.spawn(async move {
-            let asked = Asked::of(Provider::GoogleV3, &format!("t{n}"));
+            let asked = Asked::of(CaptchaProvider::GoogleV3, &format!("t{n}"));
             broken(asked.verify(&captcha).await)
         });
     }
@@ -118,7 +118,7 @@ async fn cap_12_a_thousand_that_wait_are_few_on_the_wire_and_hold_up_nobody_else
     assert!(remote.received().len() <= 4);
     // Whoever had to give up made room.
     remote.behave(Behaviour::json(&yes()));
-    Asked::of(Provider::GoogleV3, "t")
+    Asked::of(CaptchaProvider::GoogleV3, "t")
         .verify(&captcha)
         .await
         .unwrap();

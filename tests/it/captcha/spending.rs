@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 use vestibule::captcha::verifier::{Captcha, Verifiers};
-use vestibule::captcha::{Provider, Verified};
+use vestibule::captcha::{CaptchaProvider, Verified};
 use vestibule::store;
 use vestibule::worker::sweep::sweep_once;
 
@@ -32,13 +32,13 @@ on_both_databases! {
         let other = std::sync::Arc::new(other);
         for n in 0..16 {
             // The verifier says yes to each of them.
-            let verified = Asked::of(Provider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
+            let verified = Asked::of(CaptchaProvider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
             let node = std::sync::Arc::clone(if n % 2 == 0 { &site } else { &other });
             asking.spawn(async move { spend(&node, &verified).await });
         }
         let outcomes = asking.join_all().await;
         assert_eq!(outcomes.iter().filter(|is_first| **is_first).count(), 1);
-        let verified = Asked::of(Provider::GoogleV3, "two").verify(&captcha(&remote)).await.unwrap();
+        let verified = Asked::of(CaptchaProvider::GoogleV3, "two").verify(&captcha(&remote)).await.unwrap();
         assert!(spend(&other, &verified).await);
         assert!(!spend(&site, &verified).await);
         assert_eq!(site.count("SELECT COUNT(*) FROM captcha_token").await, 2);
@@ -48,7 +48,7 @@ on_both_databases! {
 on_both_databases! {
     async fn a_spent_token_is_forgotten_when_no_verifier_says_yes_to_it_any_more(site: Site) {
         let remote = Remote::start(Behaviour::json(&yes())).await;
-        let verified = Asked::of(Provider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
+        let verified = Asked::of(CaptchaProvider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
         assert!(spend(&site, &verified).await);
         site.advance(Duration::from_secs(3_600));
         sweep_once(&site.app, site.app.now()).await.unwrap();
@@ -91,13 +91,13 @@ async fn the_fixed_tokens_do_as_they_say() {
         let asked = Asked {
             hostnames: vec![String::from("app.example.com")],
             expected_action: Some("login"),
-            ..Asked::of(Provider::Test, token)
+            ..Asked::of(CaptchaProvider::Test, token)
         };
         let verified = asked.verify(&captcha).await.unwrap();
         assert_eq!(verified.token_hash.is_some(), is_once, "{token}");
     }
     let score = refused(
-        Asked::of(Provider::Test, "test-score-0.3")
+        Asked::of(CaptchaProvider::Test, "test-score-0.3")
             .verify(&captcha)
             .await,
     );
@@ -116,14 +116,19 @@ async fn the_fixed_tokens_do_as_they_say() {
         "TEST-PASS",
         "03AGdBq2",
     ] {
-        let response = refused(Asked::of(Provider::Test, token).verify(&captcha).await).unwrap();
+        let response = refused(
+            Asked::of(CaptchaProvider::Test, token)
+                .verify(&captcha)
+                .await,
+        )
+        .unwrap();
         assert!(
             response["success"] == json!(false) || response.get("score").is_none(),
             "{token}"
         );
     }
     broken(
-        Asked::of(Provider::Test, "test-timeout")
+        Asked::of(CaptchaProvider::Test, "test-timeout")
             .verify(&captcha)
             .await,
     );
@@ -133,7 +138,7 @@ async fn the_fixed_tokens_do_as_they_say() {
 async fn a_real_server_knows_no_fixed_tokens() {
     let captcha = Captcha::new(Verifiers::default()).unwrap();
     broken(
-        Asked::of(Provider::Test, "test-pass")
+        Asked::of(CaptchaProvider::Test, "test-pass")
             .verify(&captcha)
             .await,
     );

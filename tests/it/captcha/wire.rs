@@ -1,7 +1,7 @@
 //! What the verifiers are asked, and what their answers come to.
 
 use serde_json::json;
-use vestibule::captcha::Provider;
+use vestibule::captcha::CaptchaProvider;
 
 use super::{Asked, broken, captcha, event, refused, yes};
 use crate::fixture::remote::{Behaviour, Remote};
@@ -9,7 +9,11 @@ use crate::fixture::remote::{Behaviour, Remote};
 #[tokio::test]
 async fn siteverify_is_asked_as_documented() {
     let remote = Remote::start(Behaviour::json(&yes())).await;
-    for provider in [Provider::GoogleV2, Provider::GoogleV3, Provider::Turnstile] {
+    for provider in [
+        CaptchaProvider::GoogleV2,
+        CaptchaProvider::GoogleV3,
+        CaptchaProvider::Turnstile,
+    ] {
         let verified = Asked::of(provider, "03A&=%token")
             .verify(&captcha(&remote))
             .await;
@@ -35,7 +39,7 @@ async fn an_event_is_taken_by_siteverify_too() {
     let remote = Remote::start(Behaviour::json(&yes())).await;
     let asked = Asked {
         proof: event("token-e", "6Lc-site-key", "shop-7", Some("login")),
-        ..Asked::of(Provider::GoogleV3, "")
+        ..Asked::of(CaptchaProvider::GoogleV3, "")
     };
     asked.verify(&captcha(&remote)).await.unwrap();
     assert!(remote.only_request().body.contains("response=token-e"));
@@ -46,7 +50,7 @@ async fn cap_02_what_the_verifier_says_is_handed_on() {
     let no = json!({"success": false, "error-codes": ["timeout-or-duplicate"], "more": "x"});
     let remote = Remote::start(Behaviour::json(&no)).await;
     let response = refused(
-        Asked::of(Provider::GoogleV3, "t")
+        Asked::of(CaptchaProvider::GoogleV3, "t")
             .verify(&captcha(&remote))
             .await,
     );
@@ -67,7 +71,7 @@ async fn an_assessment_is_asked_for_as_documented() {
     let asked = Asked {
         proof: event("token-e", "6Lc-site-key", "shop-7", Some("signup")),
         expected_action: Some("login"),
-        ..Asked::of(Provider::GoogleEnterprise, "")
+        ..Asked::of(CaptchaProvider::GoogleEnterprise, "")
     };
     asked.verify(&captcha(&remote)).await.unwrap();
     let request = remote.only_request();
@@ -82,7 +86,7 @@ async fn an_assessment_is_asked_for_as_documented() {
             "userIpAddress": "203.0.113.7", "expectedAction": "login"}})
     );
     // A bare token is verified with the key of the settings.
-    let bare = Asked::of(Provider::GoogleEnterprise, "token-b");
+    let bare = Asked::of(CaptchaProvider::GoogleEnterprise, "token-b");
     bare.verify(&captcha(&remote)).await.unwrap();
     assert_eq!(
         remote.received()[1].json()["event"]["siteKey"],
@@ -96,7 +100,7 @@ async fn cap_06_an_action_that_the_caller_chose_does_not_pass() {
     let asked = Asked {
         expected_action: Some("signup"),
         proof: event("t", "6Lc-site-key", "shop-7", Some("login")),
-        ..Asked::of(Provider::GoogleV3, "")
+        ..Asked::of(CaptchaProvider::GoogleV3, "")
     };
     let response = refused(asked.verify(&captcha(&remote)).await).unwrap();
     assert_eq!(response["action"], "login");
@@ -112,7 +116,7 @@ async fn cap_08_an_event_of_another_key_or_project_is_refused_before_any_call() 
         ("6Lc-site-key", "shop-7/../../evil"),
         ("6lc-site-key", "shop-7"),
     ] {
-        for provider in [Provider::GoogleEnterprise, Provider::GoogleV3] {
+        for provider in [CaptchaProvider::GoogleEnterprise, CaptchaProvider::GoogleV3] {
             let asked = Asked {
                 proof: event("t", site_key, project_id, None),
                 ..Asked::of(provider, "")
@@ -124,7 +128,7 @@ async fn cap_08_an_event_of_another_key_or_project_is_refused_before_any_call() 
     // Not even the settings leave the path of the assessments.
     let asked = Asked {
         project_id: Some("../../v2?x=#y"),
-        ..Asked::of(Provider::GoogleEnterprise, "t")
+        ..Asked::of(CaptchaProvider::GoogleEnterprise, "t")
     };
     broken(asked.verify(&captcha(&remote)).await);
     assert_eq!(
@@ -139,15 +143,15 @@ async fn settings_that_lack_what_a_verifier_needs_are_a_fault_of_ours() {
     for asked in [
         Asked {
             project_id: None,
-            ..Asked::of(Provider::GoogleEnterprise, "t")
+            ..Asked::of(CaptchaProvider::GoogleEnterprise, "t")
         },
         Asked {
             site_key: None,
-            ..Asked::of(Provider::GoogleEnterprise, "t")
+            ..Asked::of(CaptchaProvider::GoogleEnterprise, "t")
         },
         Asked {
             secret: String::new().into(),
-            ..Asked::of(Provider::GoogleV3, "t")
+            ..Asked::of(CaptchaProvider::GoogleV3, "t")
         },
     ] {
         broken(asked.verify(&captcha(&remote)).await);
@@ -159,7 +163,7 @@ async fn settings_that_lack_what_a_verifier_needs_are_a_fault_of_ours() {
 async fn cap_14_neither_a_fault_nor_a_refusal_holds_the_secret_or_the_token() {
     let remote = Remote::start(Behaviour::status(500)).await;
     let captcha = captcha(&remote);
-    for provider in Provider::ALL {
+    for provider in CaptchaProvider::ALL {
         let asked = Asked {
             expected_action: Some("other"),
             ..Asked::of(provider, "t0ken-value")

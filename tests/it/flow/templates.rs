@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vestibule::delivery::InboxMessage;
-use vestibule::settings::{Template, TemplateFlow};
+use vestibule::settings::Template;
 use vestibule::store;
+use vestibule_protocol::purpose::Purpose;
 
 use crate::fixture::{Call, START, Site, changed, on_both_databases, on_sqlite, registration};
 
 const GERMAN: &str = "shop/WelcomeDe";
 const ENGLISH: &str = "shop/WelcomeEn";
 
-fn template(name: &str, language: &str, flow: TemplateFlow) -> Template {
+fn template(name: &str, language: &str, flow: Purpose) -> Template {
     Template {
         name: name.into(),
         flow,
@@ -69,7 +70,7 @@ fn request(username: &str, locale: &str, named: Option<&str>) -> Value {
 on_both_databases! {
     async fn the_default_is_one_for_all_or_one_for_each_language(site: Site) {
         for (name, language) in [(GERMAN, "de"), (ENGLISH, "en")] {
-            save(&site, template(name, language, TemplateFlow::Registration)).await;
+            save(&site, template(name, language, Purpose::Registration)).await;
         }
         for (number, (default, locale, expected)) in [
             (json!(GERMAN), "en_US", Some((GERMAN, "10 Minuten"))),
@@ -95,8 +96,8 @@ on_both_databases! {
 
 on_both_databases! {
     async fn a_request_names_one_of_the_list_and_of_its_flow(site: Site) {
-        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
-        save(&site, template("shop/Login", "de", TemplateFlow::PasswordlessLogin)).await;
+        save(&site, template(GERMAN, "de", Purpose::Registration)).await;
+        save(&site, template("shop/Login", "de", Purpose::PasswordlessLogin)).await;
         let refused = async |name: &str| {
             let answer = site.init(&request("a@example.com", "en_US", Some(name))).await;
             answer.expect_status(400).json()["status_code"].clone()
@@ -117,12 +118,12 @@ on_both_databases! {
 
 on_both_databases! {
     async fn a_change_is_in_the_next_mail_and_a_template_that_is_gone_stops_no_code(site: Site) {
-        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
+        save(&site, template(GERMAN, "de", Purpose::Registration)).await;
         site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
         let changed = Template {
             text: "Neu: {{ code }}".into(),
             html: None,
-            ..template(GERMAN, "de", TemplateFlow::Registration)
+            ..template(GERMAN, "de", Purpose::Registration)
         };
         save(&site, changed).await;
         let first = mail(&site, "a@example.com", "de_DE", None).await;
@@ -143,7 +144,7 @@ on_sqlite! {
     async fn what_another_version_saved_and_this_one_refuses_stops_no_code(site: Site) {
         let broken = Template {
             text: "no code at all".into(),
-            ..template(GERMAN, "de", TemplateFlow::Registration)
+            ..template(GERMAN, "de", Purpose::Registration)
         };
         save(&site, broken).await;
         site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
@@ -153,7 +154,7 @@ on_sqlite! {
 
 on_sqlite! {
     async fn mail_04_06_a_name_is_neither_template_nor_markup_in_a_template_of_one_s_own(site: Site) {
-        save(&site, template(GERMAN, "de", TemplateFlow::Registration)).await;
+        save(&site, template(GERMAN, "de", Purpose::Registration)).await;
         site.update_settings(json!({"registrationEmailTemplate": GERMAN})).await;
         for (number, name) in [
             "{{ 7*7 }}", "{{ code }}", "{% include 'text' %}", "<script>x</script>", "\"><img src=x onerror=y>", "a & b",
@@ -199,7 +200,7 @@ const RESET: &str = "/services/auth/headless/forgot_password";
 on_both_databases! {
     async fn login_and_reset_have_templates_and_rules_of_their_own(site: Site) {
         site.register("janice@example.com").await;
-        for (name, flow) in [("shop/Login", TemplateFlow::PasswordlessLogin), ("shop/Reset", TemplateFlow::ForgotPassword)] {
+        for (name, flow) in [("shop/Login", Purpose::PasswordlessLogin), ("shop/Reset", Purpose::ForgotPassword)] {
             save(&site, template(name, "de", flow)).await;
         }
         let name = async |path, named| asked(&site, path, named).await.map(|mail| mail.template.clone());

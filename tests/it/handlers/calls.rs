@@ -46,8 +46,8 @@ async fn put(site: &Site, contract: Contract, body: Body) {
             let handler = Handler {
                 id: ID.to_owned(),
                 name: String::from("mine"),
-                contract: contract.as_str().to_owned(),
-                kind: body.kind().to_owned(),
+                contract: *contract,
+                kind: body.kind(),
                 version: 1,
                 secret_sealed: None,
                 created_at: START,

@@ -90,7 +90,7 @@ on_both_databases! {
         site.deliver().await;
         let sent = remote.only_request().json();
         assert_is_argument(&site, &sent, &Value::Null);
-        assert_eq!(message(&site).await.status, "sent");
+        assert_eq!(message(&site).await.status.as_str(), "sent");
         let code = sent["oneTimePassword"].as_str().unwrap();
         complete(&site, &identifier, code).await.expect_status(302);
         assert_nothing_is_left_of(&site, code).await;
@@ -108,7 +108,7 @@ on_both_databases! {
         assert_eq!(request.header("vestibule-contract"), Some("sendOneTimePassword"));
         let sent = request.json()["argument"].clone();
         assert_is_argument(&site, &sent, &Value::Null);
-        assert_eq!(message(&site).await.status, "sent");
+        assert_eq!(message(&site).await.status.as_str(), "sent");
         let code = sent["oneTimePassword"].as_str().unwrap();
         complete(&site, &identifier, code).await.expect_status(302);
         assert_nothing_is_left_of(&site, code).await;
@@ -250,7 +250,7 @@ async fn ssrf_08_what_a_handler_says_of_the_number_is_final_and_all_else_is_trie
     }
     remote.behave(word("SUCCESS"));
     site.deliver().await;
-    assert_eq!(message(&site).await.status, "sent");
+    assert_eq!(message(&site).await.status.as_str(), "sent");
     // The code is the same one over all tries, by which a handler knows the message again.
     let received = remote.received();
     let code = |n: usize| received[n].json()["argument"]["oneTimePassword"].clone();
@@ -267,7 +267,7 @@ async fn hnd_04_a_script_that_throws_the_code_shows_it_nowhere() {
     register(&site).await;
     site.deliver().await;
     let message = message(&site).await;
-    assert_eq!(message.status, "queued");
+    assert_eq!(message.status.as_str(), "queued");
     let reason = message.last_reason.unwrap();
     assert!(
         reason.starts_with("EXCEPTION: the delivery handler failed"),
@@ -299,7 +299,7 @@ async fn hnd_06_a_handler_makes_the_channel_available_and_a_broken_one_closes_it
     with_webhook(&site, &remote).await;
     register(&site).await;
     site.deliver().await;
-    assert_eq!(message(&site).await.status, "sent");
+    assert_eq!(message(&site).await.status.as_str(), "sent");
 
     let broken = "export function sendOneTimePassword( {";
     site.set_script("texts", CONTRACT, broken, &[]).await;

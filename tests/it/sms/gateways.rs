@@ -196,7 +196,7 @@ async fn what_may_pass_is_tried_again_under_the_same_id() {
         }
         remote.behave(Behaviour::status(200));
         site.deliver().await;
-        assert_eq!(message(&site).await.status, "sent");
+        assert_eq!(message(&site).await.status.as_str(), "sent");
         let received = remote.received();
         assert_eq!(received.len(), 7);
         let names = ["idempotency-key", "i-twilio-idempotency-token"];
@@ -294,7 +294,7 @@ async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
     let soon = Duration::from_secs(20);
     let mail = site.inbox.wait(Some("bea@example.com"), None, soon).await;
     assert_eq!(mail.len(), 1, "mail waits for a provider of text messages");
-    assert_eq!(message(&site).await.status, "sending");
+    assert_eq!(message(&site).await.status.as_str(), "sending");
     site.inbox.clear();
     drop(stop);
     worker.abort();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule::store;
-use vestibule::verification::Purpose;
+use vestibule_protocol::purpose::Purpose;
 
 use super::{WIDTH, all_at_once, codes_to, rounds, two_nodes, won_and_lost, wrong};
 use crate::fixture::{Answer, Call, on_both_databases};

@@ -1,7 +1,7 @@
 //! "Headless Forgot Password Flow", request by request.
 
 use serde_json::json;
-use vestibule::settings::TemplateFlow;
+use vestibule_protocol::purpose::Purpose;
 
 use super::{
     PRIVATE_HOST, PUBLIC_HOST, TEMPLATE, as_documented, assert_json, callback, customer,
@@ -90,7 +90,7 @@ on_both_databases! {
     async fn every_request_of_a_public_client_and_its_answer(site: Site) {
         as_documented(&site).await;
         customer(&site, LYLE, LYLE).await;
-        template(&site, TemplateFlow::ForgotPassword).await;
+        template(&site, Purpose::ForgotPassword).await;
         assert_said(&site.send(begin_in_public()).await, 200, OTP_SENT);
         let (subject, code) = message(&site, LYLE).await;
         assert_eq!(subject, "Sales welcomes a new customer", "by the named template");

@@ -19,8 +19,9 @@ use std::collections::BTreeSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use vestibule::settings::{Template, TemplateFlow};
+use vestibule::settings::Template;
 use vestibule::store;
+use vestibule_protocol::purpose::Purpose;
 
 use super::tokens::execute_and_refresh;
 use crate::fixture::{Answer, Call, PASSWORD, START, Site, changed};
@@ -58,7 +59,7 @@ fn echo() -> String {
 }
 
 /// Saves the samples' template for a flow, and puts it on the list of both sites.
-async fn template(site: &Site, flow: TemplateFlow) {
+async fn template(site: &Site, flow: Purpose) {
     let template = Template {
         name: TEMPLATE.into(),
         flow,

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use vestibule::settings::TemplateFlow;
+use vestibule_protocol::purpose::Purpose;
 
 use super::{TEMPLATE, message, template, text};
 use crate::fixture::{CHALLENGE, Call, PASSWORD, VERIFIER, on_sqlite};
@@ -37,7 +37,7 @@ fn without(body: &Value, pointer: &str) -> (Value, String) {
 
 on_sqlite! {
     async fn the_body_of_a_registration(site: Site) {
-        template(&site, TemplateFlow::Registration).await;
+        template(&site, Purpose::Registration).await;
         site.update_settings(json!({"isRecaptchaRequiredRgstr": true, "recaptchaProvider": "test"})).await;
         let token = site.integration_token(None).await;
         let send = |body: &Value| site.send(Call::post(REGISTRATION).bearer(&token).json(body));
@@ -175,7 +175,7 @@ on_sqlite! {
 on_sqlite! {
     async fn the_body_of_a_passwordless_login(site: Site) {
         site.register(JANICE).await;
-        template(&site, TemplateFlow::PasswordlessLogin).await;
+        template(&site, Purpose::PasswordlessLogin).await;
         let send = |body: &Value| site.send(Call::post(LOGIN).on_public().json(body));
         let good = json!({"verificationmethod": "email", "username": JANICE, "recaptcha": "test-pass"});
         for pointer in ["/verificationmethod", "/username"] {

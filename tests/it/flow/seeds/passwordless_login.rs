@@ -1,7 +1,7 @@
 //! "Headless Passwordless Login Flow for Public Clients", request by request.
 
 use serde_json::json;
-use vestibule::settings::TemplateFlow;
+use vestibule_protocol::purpose::Purpose;
 
 use super::{
     PUBLIC_HOST, TEMPLATE, as_documented, assert_begun, assert_redirect, assert_tokens, customer,
@@ -66,7 +66,7 @@ on_both_databases! {
     async fn every_request_of_the_page_and_its_answer(site: Site) {
         as_documented(&site).await;
         customer(&site, "janice.edwards@example.com", "janice.edwards@example.com").await;
-        template(&site, TemplateFlow::PasswordlessLogin).await;
+        template(&site, Purpose::PasswordlessLogin).await;
 
         let answer = site.send(init("janice.edwards@example.com")).await;
         let begun = assert_begun(&answer, "janice.edwards@example.com");
@@ -100,7 +100,7 @@ on_both_databases! {
     async fn the_authorization_request_may_be_a_get(site: Site) {
         as_documented(&site).await;
         customer(&site, "janice.edwards@example.com", "janice.edwards@example.com").await;
-        template(&site, TemplateFlow::PasswordlessLogin).await;
+        template(&site, Purpose::PasswordlessLogin).await;
         let begun = site.send(init("janice.edwards@example.com")).await.expect_ok().json();
         let (_, code) = message(&site, "janice.edwards@example.com").await;
         let credentials = identifier_and_code(&begun, &code.unwrap());
@@ -126,7 +126,7 @@ on_both_databases! {
 on_both_databases! {
     async fn the_request_with_a_hint_needs_a_discovery_handler(site: Site) {
         as_documented(&site).await;
-        template(&site, TemplateFlow::PasswordlessLogin).await;
+        template(&site, Purpose::PasswordlessLogin).await;
         let call = Call::printed(&format!(
             r#"
             POST /services/auth/headless/init/passwordless/login? HTTP 1.1

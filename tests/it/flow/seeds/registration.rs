@@ -1,7 +1,7 @@
 //! "Headless Registration Flow for Private Clients", request by request.
 
 use serde_json::json;
-use vestibule::settings::TemplateFlow;
+use vestibule_protocol::purpose::Purpose;
 
 use super::{
     PRIVATE_HOST, TEMPLATE, as_documented, assert_begun, assert_redirect, assert_tokens, callback,
@@ -79,7 +79,7 @@ fn token(site: &Site, code: &str) -> Call {
 on_both_databases! {
     async fn every_request_of_the_page_and_its_answer(site: Site) {
         as_documented(&site).await;
-        template(&site, TemplateFlow::Registration).await;
+        template(&site, Purpose::Registration).await;
         site.update_settings(json!({"isRecaptchaRequiredRgstr": true, "recaptchaProvider": "test"})).await;
         let bearer = integration_token(&site).await;
 
@@ -107,7 +107,7 @@ on_both_databases! {
 on_both_databases! {
     async fn the_captcha_of_the_sample_lets_one_request_in(site: Site) {
         as_documented(&site).await;
-        template(&site, TemplateFlow::Registration).await;
+        template(&site, Purpose::Registration).await;
         site.update_settings(json!({"isRecaptchaRequiredRgstr": true, "recaptchaProvider": "test"})).await;
         let bearer = integration_token(&site).await;
         site.send(init(&bearer)).await.expect_ok();

@@ -9,8 +9,9 @@ use vestibule::store;
 use vestibule::store::code::{AuthorizationCode, Spent};
 use vestibule::store::sweep::{Horizon, ROWS_MAX};
 use vestibule::store::token::AccessToken;
-use vestibule::verification::{Challenge, Purpose, Target};
+use vestibule::verification::{Challenge, Target};
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::purpose::Purpose;
 
 use super::people::user;
 use super::{in_read, in_write};

@@ -1,5 +1,6 @@
 //! Handlers, their versions and their calls.
 
+use vestibule::contract::{Contract, HandlerKind};
 use vestibule::moment::Moment;
 use vestibule::store::handler::{self, Handler, HandlerVersion};
 use vestibule::store::handler_call::{self, Filter, HandlerCall};
@@ -15,8 +16,8 @@ fn welcome() -> Handler {
     Handler {
         id: ID.to_owned(),
         name: String::from("welcome"),
-        contract: String::from("createUser"),
-        kind: String::from("webhook"),
+        contract: Contract::CreateUser,
+        kind: HandlerKind::Webhook,
         version: 1,
         secret_sealed: Some(vec![1, 2, 3]),
         created_at: START,
@@ -86,7 +87,7 @@ fn call(id: &str, at: Moment) -> HandlerCall {
         at,
         handler_id: ID.to_owned(),
         version: 4,
-        contract: String::from("createUser"),
+        contract: Contract::CreateUser,
         site_id: String::from("0DB000000000001AAA"),
         request_id: Some(String::from("req-1")),
         outcome: String::from("ok"),

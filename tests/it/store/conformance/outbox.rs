@@ -4,6 +4,7 @@ use vestibule::moment::Moment;
 use vestibule::store;
 use vestibule::store::outbox::{ClaimedMessage, MessageState, QueuedMessage, Settlement};
 use vestibule::store::sweep::Horizon;
+use vestibule_protocol::headless::VerificationMethod;
 
 use super::{in_read, in_write};
 use crate::fixture::{START, Site, on_both_databases};
@@ -13,7 +14,7 @@ const LEASE_SECONDS: i64 = 120;
 fn message(id: &str, created_at: Moment) -> QueuedMessage {
     QueuedMessage {
         id: id.to_owned(),
-        channel: "email",
+        channel: VerificationMethod::Email,
         template: String::from("vestibule$public/RegistrationOtp"),
         language: String::from("de"),
         recipient: String::from("jänice@example.com"),
@@ -34,7 +35,7 @@ async fn queue(site: &Site, id: &str, created_at: Moment) {
 async fn claim(site: &Site, at: Moment, limit: i64) -> Vec<ClaimedMessage> {
     in_write!(site, (at, limit), |tx, input| store::outbox::claim(
         tx,
-        "email",
+        VerificationMethod::Email,
         input.0,
         input.0.plus_seconds(LEASE_SECONDS),
         input.1
@@ -61,7 +62,12 @@ async fn state(site: &Site, id: &str) -> MessageState {
 }
 
 async fn next_due(site: &Site) -> Option<Moment> {
-    in_read!(site, |tx| store::outbox::next_due(tx, "email", START).await)
+    in_read!(site, |tx| store::outbox::next_due(
+        tx,
+        VerificationMethod::Email,
+        START
+    )
+    .await)
 }
 
 fn ids(claimed: &[ClaimedMessage]) -> Vec<&str> {
@@ -218,10 +224,10 @@ on_both_databases! {
         assert_eq!(claim(&site, later, 10).await[0].attempts, 2, "the first lease has ended");
         let retry = Settlement::Retry { due_at: later, reason: String::from("late") };
         settle(&site, "a", retry, later).await;
-        assert_eq!(state(&site, "a").await.status, "sending");
+        assert_eq!(state(&site, "a").await.status.as_str(), "sending");
         assert!(claim(&site, later, 10).await.is_empty(), "the second lease holds");
         settle(&site, "a", Settlement::Sent, later).await;
-        assert_eq!(state(&site, "a").await.status, "sent", "what was sent is sent, whoever says so");
+        assert_eq!(state(&site, "a").await.status.as_str(), "sent", "what was sent is sent, whoever says so");
     }
 }
 

@@ -243,3 +243,24 @@ on_both_databases! {
         }));
     }
 }
+
+on_both_databases! {
+    async fn a_setting_that_only_a_newer_version_knows_is_a_fault_that_names_site_and_setting(site: Site) {
+        for (statement, owner, key, word) in [
+            (r#"UPDATE site SET settings = '{"recaptchaProvider": "oracle"}'"#, "site ", "recaptchaProvider", "oracle"),
+            (r#"UPDATE site SET settings = '{"headlessDiscoveryStrategies": ["username", "face"]}'"#, "site ", "headlessDiscoveryStrategies", "face"),
+            (r#"UPDATE site SET settings = '{"registrationFieldMapping": {"a": "profileId"}}'"#, "site ", "registrationFieldMapping", "profileId"),
+        ] {
+            site.execute(statement).await;
+            let read = site.app.store.read("test.read", &(), |tx, ()| Box::pin(store::site::list(tx))).await;
+            let detail = read.unwrap_err().detail;
+            for part in [owner, key, word] {
+                assert!(detail.contains(part), "{detail}");
+            }
+        }
+        site.execute(r#"UPDATE client SET policies = '{"accessTokenFormat": "paper"}'"#).await;
+        let read = site.app.store.read("test.read", &(), |tx, ()| Box::pin(store::client::list(tx))).await;
+        let detail = read.unwrap_err().detail;
+        assert!(detail.contains("client ") && detail.contains("accessTokenFormat"), "{detail}");
+    }
+}
