@@ -22,7 +22,7 @@ use crate::refusal::{Failure, Refusal};
 /// Answers in the words of an endpoint.
 ///
 /// # Refusals
-/// As of [`first_party::prove`] and [`first_party::answer`].
+/// As of [`first_party::authenticate`] and [`first_party::answer`].
 pub(super) async fn answer(
     arrival: &Arrival,
     content: &Content,
@@ -68,22 +68,22 @@ async fn take(
     }
     let (app, visit) = (&arrival.app, arrival.visit());
     let attestation = attestation::presented(arrival)?;
-    let proven = first_party::prove(app, &visit, words, &request, attestation.as_ref());
-    let proven = match proven {
-        Ok(proven) => proven,
+    let caller = first_party::authenticate(app, &visit, words, &request, attestation.as_ref());
+    let caller = match caller {
+        Ok(caller) => caller,
         Err(refusal) => {
             rate_limits::charge_failed_client(arrival)?;
             return Err(refusal.into());
         }
     };
     let target = request.step.named().map(addressee::compared);
-    let backend = (words == AnswerWords::Documented).then_some(proven.client.id.as_str());
+    let backend = (words == AnswerWords::Documented).then_some(caller.client.id.as_str());
     let surface = surface(&request.step);
     // Owned, because the client is passed on to the flow.
     let backend = backend.map(str::to_owned);
     let charge = rate_limits::charge_step(arrival, surface, backend.as_deref(), target.as_deref())?;
     let hint = visitor::hint(arrival, request.uvid_hint.as_ref())?;
-    let answer = first_party::answer(app, &visit, proven, request, hint).await?;
+    let answer = first_party::answer(app, &visit, caller, request, hint).await?;
     if matches!(
         answer,
         ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. }

@@ -1,11 +1,12 @@
-//! Logins of first-party apps at the authorization challenge endpoint: no browser, no redirect, and an
-//! app that has attested what it is.
+//! Logins of first-party apps at the authorization challenge endpoint: without a browser and a redirect, by an
+//! app that has attested itself.
 //!
-//! ① The app authenticates itself ([`prove`]): by an assertion with a registered certificate, or by a client
-//! attestation and a proof of possession of its key. ② A step is handled by the story of its flow, with all limits of
-//! that flow; an attestation replaces the access token that the headless APIs require, and does not make the caller
-//! trusted. ③ The next step waits under an `auth_session`, which is bound to the app and its key, is used once and
-//! has few tries. At the end there is an authorization code that only the same app can redeem.
+//! ① The app authenticates itself ([`authenticate`]): by an assertion with a registered certificate, or by a
+//! client attestation and a proof of possession of its key. ② Each step calls the flow that it belongs to,
+//! with every limit of that flow. An attestation replaces the access token that the headless APIs require,
+//! and discloses no more about an account. ③ The state between two steps is kept under an `auth_session`,
+//! which belongs to the app and its key, can be used once and has few tries. The last step answers an
+//! authorization code that only the same app can redeem.
 //!
 //! Source: OAuth 2.0 for First-Party Applications; draft-ietf-oauth-first-party-apps.
 
@@ -26,32 +27,32 @@ use session::{Parameters, Session};
 /// The type of a client assertion, if a request names one (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// A client that has authenticated itself.
-pub struct Proven {
+/// A first-party app that has authenticated itself.
+pub struct AuthenticatedApp {
     /// The client.
     pub client: Arc<Client>,
-    /// What its logins and codes are bound to: the thumbprint of its attested key, or a constant for any client with
-    /// a registered certificate.
+    /// What its logins and codes are bound to: the thumbprint of its attested key, or [`ASSERTION_KEY`] for a
+    /// registered certificate.
     key: String,
     /// The proof, if it may be used only once.
     one_use: Option<OneUse>,
-    /// The refusal when it was used before.
+    /// The refusal if the proof was used before.
     replayed: Refusal,
 }
 
-/// Authenticates the client and checks that it may use the endpoint. Nothing is spent yet.
+/// Authenticates a first-party app, and checks that it may use the endpoint. Nothing is spent yet.
 ///
 /// # Refusals
 /// `CredentialsMisplaced`, `FirstPartySiteDisabled`, `ParameterMissing`, `ClientUnknown`,
 /// `ClientAuthenticationAmbiguous`, `ClientAttestationMissing`, those of [`App::check_assertion`] and
 /// of [`App::check_attestation`], `FirstPartyClientDisabled`.
-pub fn prove(
+pub fn authenticate(
     app: &App,
     visit: &Visit,
     words: AnswerWords,
     request: &ChallengeRequest,
     attestation: Option<&PresentedAttestation>,
-) -> Result<Proven, Refusal> {
+) -> Result<AuthenticatedApp, Refusal> {
     if request.secret_came_in_query {
         return Err(Refusal::CredentialsMisplaced);
     }
@@ -64,12 +65,12 @@ pub fn prove(
         .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
     let client = app.directory().client(id).cloned();
     let client = client.ok_or(Refusal::ClientUnknown)?;
-    let proven = match words {
+    let caller = match words {
         AnswerWords::Documented => asserted(app, visit, client, request, attestation)?,
         AnswerWords::Standard => attested(app, visit, client, request, attestation)?,
     };
-    check_enabled(&proven.client, words)?;
-    Ok(proven)
+    check_enabled(&caller.client, words)?;
+    Ok(caller)
 }
 
 fn asserted(
@@ -78,7 +79,7 @@ fn asserted(
     client: Arc<Client>,
     request: &ChallengeRequest,
     attestation: Option<&PresentedAttestation>,
-) -> Result<Proven, Refusal> {
+) -> Result<AuthenticatedApp, Refusal> {
     let assertion = match (&request.client_assertion, attestation) {
         (Some(assertion), None) => assertion,
         (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
@@ -90,7 +91,7 @@ fn asserted(
     }
     let audience = visit.site.site.base_url.as_str();
     let one_use = app.check_assertion(visit, &client, assertion, &[audience])?;
-    Ok(Proven {
+    Ok(AuthenticatedApp {
         client,
         key: ASSERTION_KEY.to_owned(),
         one_use,
@@ -104,14 +105,14 @@ fn attested(
     client: Arc<Client>,
     request: &ChallengeRequest,
     attestation: Option<&PresentedAttestation>,
-) -> Result<Proven, Refusal> {
+) -> Result<AuthenticatedApp, Refusal> {
     let attestation = match (&request.client_assertion, attestation) {
         (None, Some(attestation)) => attestation,
         (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
         (_, None) => return Err(Refusal::ClientAttestationMissing),
     };
     let attested = app.check_attestation(visit, &client, attestation)?;
-    Ok(Proven {
+    Ok(AuthenticatedApp {
         client,
         key: attested.thumbprint,
         one_use: Some(attested.one_use),
@@ -119,7 +120,8 @@ fn attested(
     })
 }
 
-/// The documented endpoint is for apps with a backend; a native one attests its instances.
+/// The documented endpoint is for apps with a backend. A native app uses the other endpoint and attests its
+/// instances.
 fn check_enabled(client: &Client, words: AnswerWords) -> Result<(), Refusal> {
     let policies = &client.policies;
     let is_public = policies.is_consumer_secret_optional;
@@ -132,36 +134,36 @@ fn check_enabled(client: &Client, words: AnswerWords) -> Result<(), Refusal> {
     }
 }
 
-/// Takes a step.
+/// Carries out a step.
 ///
 /// # Refusals
 /// The client's own for a proof that was used before; `UvidInvalid`, `AuthSessionInvalid`, `ResponseTypeUnsupported`,
 /// `CodeChallengeMissing`, `CodeChallengeInvalid`, `ScopeNotAllowed`, and those of the story that the
-/// step belongs to, but for what was presented and is wrong: that is an answer.
+/// step belongs to. Wrong credentials are no refusal but an answer.
 pub async fn answer(
     app: &App,
     visit: &Visit,
-    mut proven: Proven,
+    mut caller: AuthenticatedApp,
     request: ChallengeRequest,
     hint: Option<UvidHint>,
 ) -> Result<ChallengeAnswer, Failure> {
-    if let Some(one_use) = proven.one_use.take() {
-        app.spend_proof(one_use, proven.replayed.clone()).await?;
+    if let Some(one_use) = caller.one_use.take() {
+        app.spend_proof(one_use, caller.replayed.clone()).await?;
     }
-    // A user's opaque token has no place for a visitor, so there the hint is not looked at.
-    let is_jwt = proven.client.policies.access_token_format == AccessTokenFormat::Jwt;
+    // The opaque token of a user cannot contain a visitor, so for opaque tokens the hint is not read.
+    let is_jwt = caller.client.policies.access_token_format == AccessTokenFormat::Jwt;
     let uvid = match hint.filter(|_| is_jwt) {
-        Some(hint) => Some(app.visitor(visit, &proven.client.id, hint).await?),
+        Some(hint) => Some(app.visitor(visit, &caller.client.id, hint).await?),
         None => None,
     };
-    let session = session::take(app, visit, &proven, request.auth_session.as_ref()).await?;
+    let session = session::take(app, visit, &caller, request.auth_session.as_ref()).await?;
     let parameters = Parameters::of(&request, uvid.as_ref(), session.as_ref());
-    let stepped = step(app, visit, &proven, &parameters, session.as_ref(), request).await;
+    let stepped = step(app, visit, &caller, &parameters, session.as_ref(), request).await;
     match stepped {
-        Ok(step) => session::go_on(app, visit, &proven, parameters, session, step).await,
+        Ok(step) => session::go_on(app, visit, &caller, parameters, session, step).await,
         Err(failure) => {
-            // Nothing was wrong with the session: what was refused may be asked better.
-            session::put_back(app, visit, &proven, session).await?;
+            // The session is still valid: the app may repeat the step with other parameters.
+            session::put_back(app, visit, &caller, session).await?;
             Err(failure)
         }
     }
@@ -170,22 +172,22 @@ pub async fn answer(
 async fn step(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     parameters: &Parameters,
     session: Option<&Session>,
     request: ChallengeRequest,
 ) -> Result<steps::Step, Failure> {
-    let checked = check(proven, parameters, request.response_type.as_deref())?;
+    let checked = check(caller, parameters, request.response_type.as_deref())?;
     steps::take(app, visit, &checked, session, request.step).await
 }
 
 /// The authorization request behind the steps: response_type → PKCE → scope.
 fn check(
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     parameters: &Parameters,
     response_type: Option<&str>,
 ) -> Result<Checked, Refusal> {
-    let client = &proven.client;
+    let client = &caller.client;
     if response_type.is_some_and(|word| word != "code") {
         return Err(Refusal::ResponseTypeUnsupported);
     }
@@ -202,6 +204,6 @@ fn check(
             .uvid
             .as_deref()
             .and_then(|uvid| uvid.parse().ok()),
-        client_key: Some(proven.key.clone()),
+        client_key: Some(caller.key.clone()),
     })
 }

@@ -1,8 +1,8 @@
-//! The `auth_session`: what a login waits for between two steps.
+//! The `auth_session`: the state of a login between two steps.
 //!
-//! The text is the app's and 256 bits long; its SHA-256 is the name of the row. It is taken out when
-//! it is presented, by the app and under the key that began it, and every answer has a new one. Wrong
-//! answers use up its tries, and that is saved although the answer is an error.
+//! The app gets a text of 256 random bits; the row is found by its SHA-256. A request with the text deletes
+//! the row, if it comes from the app and the key that began the login, and every answer has a new text. Wrong
+//! credentials use up the tries, and that is saved although the answer is an error.
 //!
 //! Source: draft-ietf-oauth-first-party-apps section 5.3.1.
 
@@ -14,7 +14,7 @@ use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
-use super::Proven;
+use super::AuthenticatedApp;
 use super::steps::{Next, Step};
 use crate::app::{App, Visit};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -26,18 +26,18 @@ use crate::token::mint_auth_session;
 /// How long a step may take, in seconds.
 const LIFETIME_SECONDS: i64 = 600;
 
-/// Wrong answers of one login. What is guessed has separate limits (the tries of the challenge, the lockout of the
-/// user).
+/// Wrong credentials in one login. What is guessed has limits of its own (the tries of the challenge, the
+/// user's lockout), which apply as well.
 const TRIES: i64 = 10;
 
-/// A session that was taken out.
+/// A session whose row was deleted for this step.
 pub(super) struct Session {
     hash: [u8; 32],
     waiting: Waiting,
     state: State,
 }
 
-/// The state in the row, as JSON.
+/// What is stored in the row.
 #[derive(Serialize, Deserialize)]
 struct State {
     parameters: Parameters,
@@ -54,27 +54,27 @@ pub(super) struct Parameters {
     pub uvid: Option<String>,
 }
 
-/// What the next step may present, apart from a new start.
+/// What the next step may contain, if it does not begin a login.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum Awaits {
     /// A username with its password, or a request for a code.
     Credentials,
-    /// The code of a passwordless login: the hash of its request and its channel.
+    /// The code of a passwordless login: the hash of its request identifier, and the channel that it is sent by.
     LoginCode {
         request: [u8; 32],
         method: VerificationMethod,
     },
-    /// The code of a registration; the channel if the request named one.
+    /// The code of a registration, and the channel if the request named one.
     RegistrationCode {
         request: [u8; 32],
         method: Option<VerificationMethod>,
     },
-    /// The code of a reset, with the new password of the user that the request named.
+    /// The code of a password reset, with the new password of the user that the request named.
     ResetCode(UserReference),
 }
 
 impl Awaits {
-    /// What a code is awaited for, if one is.
+    /// The purpose of the code that is awaited, if one is.
     pub fn code_for(&self) -> Option<Purpose> {
         match self {
             Awaits::Credentials => None,
@@ -92,8 +92,8 @@ impl Session {
 }
 
 impl Parameters {
-    /// The parameters of the request, and for absent ones those of the login so far. A later step may send another
-    /// PKCE challenge: the same app redeems the code.
+    /// The parameters of the request; for those that are absent, the parameters of earlier steps. A later step
+    /// may send another code challenge, because the same app redeems the code.
     pub fn of(
         request: &ChallengeRequest,
         uvid: Option<&Uvid>,
@@ -114,14 +114,14 @@ impl Parameters {
     }
 }
 
-/// Takes the session out that a request continues, if it continues one.
+/// Deletes the session that a request continues, if it continues one, and returns it.
 ///
 /// # Refusals
 /// `AuthSessionInvalid`.
 pub(super) async fn take(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     presented: Option<&Secret>,
 ) -> Result<Option<Session>, Failure> {
     let Some(presented) = presented else {
@@ -132,7 +132,7 @@ pub(super) async fn take(
         .store
         .write(
             "auth_session.take",
-            (hash, holder(visit, proven), visit.at),
+            (hash, holder(visit, caller), visit.at),
             |tx, (hash, holder, at)| Box::pin(store::auth_session::take(tx, hash, holder, *at)),
         )
         .await?;
@@ -146,27 +146,27 @@ pub(super) async fn take(
     }))
 }
 
-/// Puts a session back under its own name, for a step that did not take place.
+/// Saves a session again under its text, for a step that was refused.
 pub(super) async fn put_back(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     session: Option<Session>,
 ) -> Result<(), Fault> {
     match session {
         None => Ok(()),
         Some(session) => {
             let Session { hash, waiting, .. } = session;
-            save(app, hash, holder(visit, proven), waiting).await
+            save(app, hash, holder(visit, caller), waiting).await
         }
     }
 }
 
-/// Answers a step that took place, with a new session for the next one.
+/// Answers a step that was carried out, with a new session for the next one.
 pub(super) async fn go_on(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     parameters: Parameters,
     session: Option<Session>,
     step: Step,
@@ -180,7 +180,7 @@ pub(super) async fn go_on(
     let code_for = awaits.code_for();
     let auth_session = match tries_left {
         ..=0 => None,
-        _ => Some(open(app, visit, proven, State { parameters, awaits }, tries_left).await?),
+        _ => Some(open(app, visit, caller, State { parameters, awaits }, tries_left).await?),
     };
     Ok(match (next, auth_session) {
         (Next::CodeSent { purpose, method }, Some(auth_session)) => ChallengeAnswer::CodeSent {
@@ -202,7 +202,7 @@ pub(super) async fn go_on(
 async fn open(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    caller: &AuthenticatedApp,
     state: State,
     tries_left: i64,
 ) -> Result<Secret, Fault> {
@@ -213,7 +213,7 @@ async fn open(
         tries_left,
         expires_at: visit.at.plus_seconds(LIFETIME_SECONDS),
     };
-    save(app, minted.hash, holder(visit, proven), waiting).await?;
+    save(app, minted.hash, holder(visit, caller), waiting).await?;
     Ok(minted.text)
 }
 
@@ -229,10 +229,10 @@ async fn save(app: &App, hash: [u8; 32], holder: Holder, waiting: Waiting) -> Re
         .await
 }
 
-fn holder(visit: &Visit, proven: &Proven) -> Holder {
+fn holder(visit: &Visit, caller: &AuthenticatedApp) -> Holder {
     Holder {
         site_id: visit.site.site.id.clone(),
-        client_id: proven.client.id.clone(),
-        client_key: proven.key.clone(),
+        client_id: caller.client.id.clone(),
+        client_key: caller.key.clone(),
     }
 }
