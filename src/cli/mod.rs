@@ -51,18 +51,18 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  something broke; the message says what
+  0  success
+  1  failure; the message gives the reason
   2  the command line is wrong
   3  the input was refused and nothing was changed
-  4  what was named does not exist
-  5  the server is not ready, or nothing came in time
+  4  the named object does not exist
+  5  the server is not ready, or nothing arrived in time
 
 `vestibule dev` needs no setup and prints what to try next.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run everything on this machine: database, inbox, a demo site and its clients
+    /// Run a complete server on this machine: database, inbox, demo sites and their client apps
     Dev(dev::Arguments),
     /// Run a server with a config file
     Serve(serve::Arguments),
