@@ -171,12 +171,7 @@ impl Client {
         site: &AttestingSite<'_>,
         at: Moment,
     ) -> Result<Attested, Unproven> {
-        let invalid = |problem| {
-            Unproven::new(
-                Refusal::ClientAttestationInvalid,
-                format!("client attestation: {problem:?}"),
-            )
-        };
+        let invalid = attestation_invalid("client attestation");
         let jws = Jws::parse(presented.attestation.expose()).map_err(invalid)?;
         if !jws.is_typ("oauth-client-attestation+jwt") {
             return Err(invalid(JwsProblem::Type));
@@ -211,12 +206,7 @@ impl Client {
         site: &AttestingSite<'_>,
         at: Moment,
     ) -> Result<Attested, Unproven> {
-        let invalid = |problem| {
-            Unproven::new(
-                Refusal::ClientAttestationInvalid,
-                format!("proof of possession: {problem:?}"),
-            )
-        };
+        let invalid = attestation_invalid("proof of possession");
         let thumbprint = jwk_thumbprint(key);
         let (claims, challenge) = match possession {
             Possession::Pop(proof) => {
@@ -292,6 +282,14 @@ pub struct AttestingSite<'s> {
     pub base_url: &'s str,
     /// Under which its challenges were made.
     pub keyring: &'s Keyring,
+}
+
+/// Refuses a client attestation, or the proof of possession of its key, because of a problem of the JWT.
+fn attestation_invalid(jwt: &'static str) -> impl Fn(JwsProblem) -> Unproven + Copy {
+    move |problem| {
+        let reason = format!("{jwt}: {problem:?}");
+        Unproven::new(Refusal::ClientAttestationInvalid, reason)
+    }
 }
 
 fn pop_claims(proof: &str, key: &PublicKey, issuer: &str) -> Result<Claims, JwsProblem> {

@@ -4,7 +4,6 @@
 //! servers), and what is expected. Without an expectation a result must only have the shape of its
 //! contract.
 
-use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +13,7 @@ use super::question::{
     AccountQuestion, IdentifierQuestion, SeenAccount, SeenUser, UserQuestion, seen_identifier,
 };
 use super::record::Outcome;
-use super::script::{Host, HostError};
+use super::script::{Host, HostAnswer, HostError};
 use crate::identity::Account;
 use crate::identity::external_identifier::value_key;
 
@@ -96,11 +95,7 @@ pub enum Expectation {
 }
 
 impl Host for Fixture {
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>> {
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         let answer = self.answer(name, &argument);
         let answer = answer.map_err(|error| HostError {
             exception: error.exception,

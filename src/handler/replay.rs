@@ -3,14 +3,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::HandlerError;
 use super::contract::Contract;
 use super::difference::differences;
 use super::record::{CallRecord, Outcome, Question};
-use super::script::{Host, HostError, Program, Ran, ScriptCall, ScriptEngine};
+use super::script::{Host, HostAnswer, HostError, Program, Ran, ScriptCall, ScriptEngine};
 use crate::moment::Moment;
 
 /// What a replay came to.
@@ -119,11 +118,7 @@ struct RecordedHost {
 }
 
 impl Host for RecordedHost {
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>> {
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         Box::pin(async move {
             let asked = Question::cleaned_argument(&argument);
             let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
 //! The two implementations of Argon2id (RFC 9106) behind one small function; tests prove them equal.
 
+use super::TAG_BYTES;
 use super::phc::Params;
 
 /// Hashing itself broke; never says anything about the password.
@@ -7,14 +8,16 @@ use super::phc::Params;
 #[error("argon2: {0}")]
 pub(super) struct HashingFault(String);
 
+/// The tag of a password, or why there is none.
+type TagOutcome = Result<[u8; TAG_BYTES], HashingFault>;
+
 /// The SIMD implementation: picks AVX-512, AVX2, SSE2 or NEON when the process starts.
 #[cfg(any(test, not(feature = "portable-argon2")))]
 pub(super) mod fast {
     use argon2_rust::params::{Memory, TagLen};
     use argon2_rust::{Algorithm, Argon2, Version};
 
-    use super::super::TAG_BYTES;
-    use super::{HashingFault, Params};
+    use super::{HashingFault, Params, TAG_BYTES, TagOutcome};
 
     /// The memory of one hashing thread, kept mapped between hashes and wiped after each.
     pub struct Arena(argon2_rust::Hasher);
@@ -33,12 +36,7 @@ pub(super) mod fast {
     }
 
     /// The tag of a password.
-    pub fn tag(
-        password: &[u8],
-        salt: &[u8],
-        params: &Params,
-        arena: &mut Arena,
-    ) -> Result<[u8; TAG_BYTES], HashingFault> {
+    pub fn tag(password: &[u8], salt: &[u8], params: &Params, arena: &mut Arena) -> TagOutcome {
         let hasher = &mut arena.0;
         hasher.set_argon2(configured(params)?);
         let mut tag = [0; TAG_BYTES];
@@ -70,8 +68,7 @@ pub(super) mod fast {
 pub(super) mod portable {
     use argon2::{Algorithm, Argon2, Block, Version};
 
-    use super::super::TAG_BYTES;
-    use super::{HashingFault, Params};
+    use super::{HashingFault, Params, TAG_BYTES, TagOutcome};
 
     /// The memory of one hashing thread, kept mapped between hashes and wiped after each.
     pub struct Arena(Vec<Block>);
@@ -84,12 +81,7 @@ pub(super) mod portable {
     }
 
     /// The tag of a password.
-    pub fn tag(
-        password: &[u8],
-        salt: &[u8],
-        params: &Params,
-        arena: &mut Arena,
-    ) -> Result<[u8; TAG_BYTES], HashingFault> {
+    pub fn tag(password: &[u8], salt: &[u8], params: &Params, arena: &mut Arena) -> TagOutcome {
         let broken = |fault: argon2::Error| HashingFault(fault.to_string());
         let params = argon2::Params::new(
             params.memory_kib,

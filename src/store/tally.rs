@@ -49,33 +49,35 @@ pub async fn sum_since(
     Ok(counts.iter().sum())
 }
 
+/// The comparison of a code that a request presents.
+pub struct Guess<'a> {
+    /// The user or address that the code was sent for.
+    pub key: &'a str,
+    /// The site and network of the request.
+    pub origin: &'a Origin,
+    /// The limits of failed comparisons.
+    pub limits: &'a GuessLimits,
+    /// The time of the comparison.
+    pub at: Moment,
+}
+
 /// Whether a code for this user or address may be compared at all. If not, it is refused like a wrong one, and
 /// nothing is counted: the limit is on comparisons. Called in the write that spends the attempt, before the
 /// comparison; on PostgreSQL, comparisons for one key are then serialised.
-pub async fn may_compare(
-    tx: &mut Transaction<'_>,
-    key: &str,
-    origin: &Origin,
-    limits: &GuessLimits,
-    at: Moment,
-) -> Result<bool, Fault> {
-    turn::take(tx, Turn::Guesses(key), at).await?;
+pub async fn may_compare(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<bool, Fault> {
+    let (limits, at) = (guess.limits, guess.at);
+    turn::take(tx, Turn::Guesses(guess.key), at).await?;
     let since = at.plus_seconds(-DAY_SECONDS);
-    let failures = sum_since(tx, &failures_of(key), since).await?;
-    Ok(failures < limits.failures_per_day && !is_sprayed(tx, origin, &limits.spray, at).await?)
+    let failures = sum_since(tx, &failures_of(guess.key), since).await?;
+    let is_below = failures < limits.failures_per_day;
+    Ok(is_below && !is_sprayed(tx, guess.origin, &limits.spray, at).await?)
 }
 
 /// Counts a failed comparison, in the same write. True when this failure reaches the site's threshold for a
 /// password-spray attack in this hour; the caller reports it after the commit.
-pub async fn comparison_failed(
-    tx: &mut Transaction<'_>,
-    key: &str,
-    origin: &Origin,
-    limits: &GuessLimits,
-    at: Moment,
-) -> Result<bool, Fault> {
-    add(tx, &failures_of(key), at).await?;
-    count_failure(tx, origin, &limits.spray, at).await
+pub async fn comparison_failed(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<bool, Fault> {
+    add(tx, &failures_of(guess.key), guess.at).await?;
+    count_failure(tx, guess.origin, &guess.limits.spray, guess.at).await
 }
 
 /// Deletes the failed comparisons for a user or address; true when there were any.

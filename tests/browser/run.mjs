@@ -4,7 +4,7 @@
 //   VESTIBULE_BINARY    the server's binary, for the command that sets the site's list of origins
 //   VESTIBULE_DATA_DIR  its data directory
 //   VESTIBULE_CHROMIUM  the browser
-// It prints one line per step, and ends with 0 when all of them held.
+// It prints one line per step, and ends with 0 when all of them succeeded.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -14,14 +14,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const PATIENCE = 20_000;
-const FILES = { "/": ["index.html", "text/html"], "/app.js": ["app.js", "text/javascript"] };
-const { VESTIBULE_READY, VESTIBULE_BINARY, VESTIBULE_DATA_DIR, VESTIBULE_CHROMIUM } = process.env;
+import { PATIENCE, codeTo, ready, step } from "../dev-server.mjs";
 
-const ready = JSON.parse(await readFile(VESTIBULE_READY, "utf8"));
+const FILES = { "/": ["index.html", "text/html"], "/app.js": ["app.js", "text/javascript"] };
+const { VESTIBULE_BINARY, VESTIBULE_DATA_DIR, VESTIBULE_CHROMIUM } = process.env;
+
 const { base_url: site, client: { client_id } } = ready.sites.public;
 
-// The page's own server, at an origin of its own.
+// The server of the page, at another origin.
 const server = createServer(async (request, response) => {
   const file = FILES[new URL(request.url, "http://page").pathname];
   if (!file) return response.writeHead(404).end();
@@ -96,11 +96,6 @@ async function flows(page) {
   });
 }
 
-async function step(what, body) {
-  await body();
-  console.log(`ok: ${what}`);
-}
-
 async function sent(page, form, values) {
   assert.deepEqual(await submit(page, form, values), { status: "code sent" }, form);
 }
@@ -136,14 +131,4 @@ async function allow(origins) {
     await new Promise((again) => setTimeout(again, 50));
   }
   throw new Error("the server did not see the list");
-}
-
-// The code of the newest message to somebody; the inbox is emptied.
-async function codeTo(address) {
-  const inbox = `${ready.management_url}/_emulator/v1/inbox`;
-  const headers = { Authorization: `Bearer ${ready.admin_token}` };
-  const query = new URLSearchParams({ to: address, wait_ms: String(PATIENCE) });
-  const { messages } = await (await fetch(`${inbox}?${query}`, { headers })).json();
-  await fetch(inbox, { method: "DELETE", headers });
-  return messages.at(-1).code;
 }

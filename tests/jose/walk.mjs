@@ -1,9 +1,9 @@
-// A first-party app that was written with somebody else's JOSE library: it registers, logs in and gets
+// A first-party app that uses another JOSE library: it registers, logs in and gets
 // tokens at both authorization challenge endpoints of a server that is running. It is started by
 // tests/it/process/jose.rs, which names in the environment:
 //   VESTIBULE_READY  the ready file of `vestibule dev`
 //   APP_KEY          the private key of the registered certificate, PKCS #8 in PEM
-// It prints one line per step, and ends with 0 when all of them held.
+// It prints one line per step, and ends with 0 when all of them succeeded.
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes, randomUUID } from "node:crypto";
@@ -12,8 +12,8 @@ import {
   SignJWT, calculateJwkThumbprint, createRemoteJWKSet, exportJWK, generateKeyPair, importPKCS8, jwtVerify,
 } from "jose";
 
-const PATIENCE = 20_000;
-const ready = JSON.parse(await readFile(process.env.VESTIBULE_READY, "utf8"));
+import { PATIENCE, codeTo, ready, step } from "../dev-server.mjs";
+
 const appKey = await importPKCS8(await readFile(process.env.APP_KEY, "utf8"), "RS256");
 const password = "Sup3r-Secret-Pa55";
 
@@ -67,7 +67,7 @@ async function documented({ base_url: site, client }) {
     const done = await post(endpoint, { ...(await who()), auth_session, otp: await codeTo(username) });
     await tokens(done.body.authorization_code);
   });
-  await step("v1: nobody without an assertion", async () => {
+  await step("v1: a request without an assertion is refused", async () => {
     const said = await post(endpoint, { client_id: client.client_id, username, password });
     assert.deepEqual([said.status, said.body.error], [401, "invalid_client"]);
   });
@@ -86,7 +86,7 @@ async function standard({ base_url: site, client }) {
     .setSubject(client_id).setIssuedAt().setExpirationTime("1h").sign(appKey);
   const fresh = async () => (await post(metadata.challenge_endpoint, {})).body.attestation_challenge;
 
-  // Proof of possession by a JWT of its own, and by DPoP.
+  // Proof of possession by a separate JWT, and by DPoP.
   const byPop = async (alg) => {
     const { privateKey, publicKey } = await generateKeyPair(alg);
     const attestation = await attest(await exportJWK(publicKey));
@@ -155,15 +155,10 @@ async function standard({ base_url: site, client }) {
     const challenge = refused.headers.get("OAuth-Client-Attestation-Challenge");
     assert.equal((await post(endpoint, form, false, await prove(endpoint, challenge))).status, 200);
   });
-  await step("nobody without an attestation", async () => {
+  await step("a request without an attestation is refused", async () => {
     const said = await post(endpoint, { client_id, username, password });
     assert.deepEqual([said.status, said.body.error], [401, "invalid_client"]);
   });
-}
-
-async function step(what, body) {
-  await body();
-  console.log(`ok: ${what}`);
 }
 
 function challengeOf(verifier) {
@@ -192,14 +187,4 @@ async function post(url, members, isJson = false, headers = {}) {
   const answer = await fetch(url, { method: "POST", headers: { ...type, ...headers }, body });
   assert.equal(answer.headers.get("Cache-Control"), "no-store");
   return { status: answer.status, headers: answer.headers, body: await answer.json() };
-}
-
-// The code of the newest message to somebody; the inbox is emptied.
-async function codeTo(address) {
-  const inbox = `${ready.management_url}/_emulator/v1/inbox`;
-  const headers = { Authorization: `Bearer ${ready.admin_token}` };
-  const query = new URLSearchParams({ to: address, wait_ms: String(PATIENCE) });
-  const { messages } = await (await fetch(`${inbox}?${query}`, { headers })).json();
-  await fetch(inbox, { method: "DELETE", headers });
-  return messages.at(-1).code;
 }

@@ -2,7 +2,6 @@
 //! itself is one of `cargo test`; it starts a browser of its own, with an empty profile.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::outcome::Outcome;
 use crate::{packages, step};
@@ -24,23 +23,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<bool> {
         })
         .map(|(_, package)| *package)
         .collect();
-    let has_programs = missing.is_empty()
-        || may_install && packages::install("what the browser test needs", &missing)?;
-    if !has_programs {
-        return Ok(false);
-    }
-    if packages::has_modules(&folder()) {
-        return Ok(true);
-    }
-    if !may_install {
-        return Ok(false);
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(folder())
-        .stdin(std::process::Stdio::null());
-    step::run("install the packages of the browser test: npm ci", &mut npm)?;
-    Ok(true)
+    packages::install_for_node_test("the browser test", &missing, &folder(), may_install)
 }
 
 /// What is said, before and after the tests, when something is missing.

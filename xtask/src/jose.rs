@@ -1,7 +1,6 @@
 //! What the test with another JOSE library needs: Node.js and the package that `tests/jose/package-lock.json` pins.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use crate::outcome::Outcome;
 use crate::{packages, step};
@@ -17,24 +16,8 @@ pub fn find_or_install(may_install: bool) -> Outcome<bool> {
         .filter(|(program, _)| !packages::is_in_path(program))
         .map(|(_, package)| package)
         .collect();
-    let has_programs = missing.is_empty()
-        || may_install
-            && packages::install("what the test with another JOSE library needs", &missing)?;
-    if !has_programs {
-        return Ok(false);
-    }
-    if packages::has_modules(&folder()) {
-        return Ok(true);
-    }
-    if !may_install {
-        return Ok(false);
-    }
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-        .current_dir(folder())
-        .stdin(std::process::Stdio::null());
-    step::run("install the JOSE library of a test: npm ci", &mut npm)?;
-    Ok(true)
+    let test = "the test with another JOSE library";
+    packages::install_for_node_test(test, &missing, &folder(), may_install)
 }
 
 /// What is said, before and after the tests, when something is missing.

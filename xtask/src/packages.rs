@@ -30,7 +30,7 @@ pub fn is_in_path(program: &str) -> bool {
 }
 
 /// Whether the packages that a folder's lock file pins were installed since they were last changed.
-pub fn has_modules(folder: &Path) -> bool {
+fn has_modules(folder: &Path) -> bool {
     let changed = |path: PathBuf| {
         std::fs::metadata(path)
             .and_then(|data| data.modified())
@@ -38,6 +38,34 @@ pub fn has_modules(folder: &Path) -> bool {
     };
     let installed = changed(folder.join("node_modules/.package-lock.json"));
     installed.is_some() && installed >= changed(folder.join("package-lock.json"))
+}
+
+/// Makes a test with Node.js possible: installs the system packages that are missing, and the npm packages that its
+/// folder pins. False when something is missing and may not be installed.
+pub fn install_for_node_test(
+    test: &str,
+    missing: &[&str],
+    folder: &Path,
+    may_install: bool,
+) -> Outcome<bool> {
+    let has_programs =
+        missing.is_empty() || may_install && install(&format!("what {test} needs"), missing)?;
+    if !has_programs {
+        return Ok(false);
+    }
+    if has_modules(folder) {
+        return Ok(true);
+    }
+    if !may_install {
+        return Ok(false);
+    }
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder)
+        .stdin(std::process::Stdio::null());
+    let headline = format!("install the packages of {test}: npm ci");
+    step::run(&headline, &mut npm)?;
+    Ok(true)
 }
 
 fn is_root() -> bool {

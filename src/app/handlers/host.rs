@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -14,7 +13,7 @@ use crate::handler::question::{
     AccountQuestion, FOUND_MAX, IdentifierQuestion, SeenAccount, SeenUser, UserQuestion,
     seen_identifier, too_many,
 };
-use crate::handler::script::{Host, HostError};
+use crate::handler::script::{Host, HostAnswer, HostError};
 use crate::identity::external_identifier::value_key;
 use crate::identity::{Account, User, UserType};
 use crate::outbound::{FetchRequest, Outbound};
@@ -52,11 +51,7 @@ fn is_cut<T>(found: &[T]) -> bool {
 }
 
 impl Host for LiveHost {
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>> {
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         Box::pin(async move {
             self.answer(name, argument)
                 .await

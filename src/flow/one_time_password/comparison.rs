@@ -6,7 +6,7 @@ use vestibule_protocol::purpose::Purpose;
 use crate::app::{App, Visit};
 use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::store::{self, Transaction};
+use crate::store::{self, Transaction, tally::Guess};
 use crate::verification::{Challenge, GuessLimits, Origin, Presented};
 
 /// A presented code, and what it is compared by.
@@ -69,13 +69,17 @@ impl Comparison {
         if !challenge.is_channel(self.presented.channel) {
             return wrong(Refusal::ChannelMismatch, false);
         }
-        let key = &challenge.target.key;
-        let (origin, limits) = (&self.origin, &self.limits);
-        if !store::tally::may_compare(tx, key, origin, limits, at).await? {
+        let guess = Guess {
+            key: &challenge.target.key,
+            origin: &self.origin,
+            limits: &self.limits,
+            at,
+        };
+        if !store::tally::may_compare(tx, &guess).await? {
             return wrong(Refusal::ChallengeFailed, false);
         }
         if !challenge.is_opened_by(&self.presented) {
-            let is_spray = store::tally::comparison_failed(tx, key, origin, limits, at).await?;
+            let is_spray = store::tally::comparison_failed(tx, &guess).await?;
             return wrong(Refusal::ChallengeFailed, is_spray);
         }
         Ok(Ok(Box::new(challenge)))

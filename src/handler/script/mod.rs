@@ -86,12 +86,11 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// What the script sees as a thrown `Error`.
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>>;
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h>;
 }
+
+/// The answer of a [`Host`], which may need the database or another server.
+pub type HostAnswer<'h> = BoxFuture<'h, Result<Value, HostError>>;
 
 /// Why the host did not answer. The script may catch it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -1,7 +1,7 @@
 //! The outbox: leases, back-off, expiry, a relay that is down and comes back.
 //!
 //! The worker of the app, with the test's clock, against a real SMTP conversation with a relay that
-//! misbehaves when told to. Rows and statements alone are held to their promises in `store/`.
+//! fails on request. Rows and statements alone are tested in `store/`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use vestibule::delivery::template::TemplateName;
 use vestibule::delivery::{self, Gateway, Letter, Variables};
 use vestibule::moment::Moment;
 use vestibule::outgoing::Suppression;
-use vestibule::store::{self, outbox::MessageState};
+use vestibule::store;
 use vestibule::worker::outbox;
 use vestibule_protocol::headless::VerificationMethod;
 
@@ -51,21 +51,6 @@ async fn turn(site: &Site) -> usize {
 async fn turn_after(site: &Site, seconds: u64) -> usize {
     site.advance(Duration::from_secs(seconds));
     turn(site).await
-}
-
-async fn state(site: &Site, recipient: &str) -> MessageState {
-    let recipient = recipient.to_owned();
-    let found = site
-        .app
-        .store
-        .read("outbox.list", &recipient, |tx, recipient| {
-            Box::pin(store::outbox::list_recent(tx, recipient))
-        })
-        .await;
-    found
-        .expect("the database answers")
-        .pop()
-        .expect("a message to them")
 }
 
 /// Queues a code without a registration around it.
@@ -134,7 +119,7 @@ async fn a_mail_leaves_once_with_the_code_that_opens_the_challenge() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     let identifier = site.pending("janice@example.com").await;
-    let queued = state(&site, "janice@example.com").await;
+    let queued = site.newest_message("janice@example.com").await;
     assert_eq!(
         (queued.status.as_str(), queued.attempts, queued.is_wiped),
         ("queued", 0, false)
@@ -152,7 +137,7 @@ async fn a_mail_leaves_once_with_the_code_that_opens_the_challenge() {
         "{}",
         queued.message_id
     );
-    let sent = state(&site, "janice@example.com").await;
+    let sent = site.newest_message("janice@example.com").await;
     assert_eq!(
         (sent.status.as_str(), sent.attempts, sent.is_wiped),
         ("sent", 1, true)
@@ -171,7 +156,7 @@ async fn mail_11_a_451_is_tried_again_after_pauses_that_double() {
     site.pending("janice@example.com").await;
     assert_eq!(turn(&site).await, 1);
     for (attempts, pause) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
-        let waiting = state(&site, "janice@example.com").await;
+        let waiting = site.newest_message("janice@example.com").await;
         assert_eq!(
             (waiting.status.as_str(), waiting.attempts),
             ("queued", attempts)
@@ -191,7 +176,10 @@ async fn mail_11_a_451_is_tried_again_after_pauses_that_double() {
     }
     assert_eq!(sink.received().len(), 1);
     assert_eq!(
-        state(&site, "janice@example.com").await.status.as_str(),
+        site.newest_message("janice@example.com")
+            .await
+            .status
+            .as_str(),
         "sent"
     );
 }
@@ -229,7 +217,7 @@ async fn mail_11_a_pause_ends_after_five_minutes_at_most_and_the_code_s_life_is_
         );
         tries += 1;
     }
-    let ended = state(&site, "janice@example.com").await;
+    let ended = site.newest_message("janice@example.com").await;
     assert_eq!((ended.status.as_str(), ended.is_wiped), ("expired", true));
     assert_eq!(turn_after(&site, 3_600).await, 0);
     assert!(sink.received().is_empty());
@@ -242,7 +230,7 @@ async fn mail_11_a_550_is_given_up_at_once_and_its_code_wiped() {
     sink.fault(reply(Stage::Rcpt, "550 5.1.1 no such user", 1));
     site.pending("janice@example.com").await;
     assert_eq!(turn(&site).await, 1);
-    let ended = state(&site, "janice@example.com").await;
+    let ended = site.newest_message("janice@example.com").await;
     assert_eq!(
         (ended.status.as_str(), ended.attempts, ended.is_wiped),
         ("abandoned", 1, true)
@@ -283,7 +271,7 @@ async fn mail_11_a_relay_that_hangs_is_left_after_the_deadline_and_tried_again()
     });
     site.pending("janice@example.com").await;
     assert_eq!(turn(&site).await, 1);
-    let waiting = state(&site, "janice@example.com").await;
+    let waiting = site.newest_message("janice@example.com").await;
     assert_eq!((waiting.status.as_str(), waiting.attempts), ("queued", 1));
     assert!(
         waiting
@@ -326,7 +314,10 @@ async fn mail_12_a_lost_250_repeats_the_same_mail_byte_for_byte() {
             "{fault:?}"
         );
         assert_eq!(
-            state(&site, "janice@example.com").await.status.as_str(),
+            site.newest_message("janice@example.com")
+                .await
+                .status
+                .as_str(),
             "sent"
         );
     }
@@ -345,7 +336,7 @@ async fn a_relay_that_was_down_gets_everything_when_it_is_back() {
         turn_after(&site, 30).await;
     }
     assert_eq!(
-        state(&site, "p0@example.com").await.status.as_str(),
+        site.newest_message("p0@example.com").await.status.as_str(),
         "queued"
     );
     sink.restart_on_same_port().await;
@@ -366,9 +357,9 @@ on_both_databases! {
             let to = format!("p{number}@example.com");
             let suppressed = Some(reason);
             queue_letter(&site, &Letter { suppressed, ..letter(&to, "482913", expires_at) }).await;
-            assert_eq!(state(&site, &to).await.status.as_str(), "queued", "like any other");
+            assert_eq!(site.newest_message(&to).await.status.as_str(), "queued", "like any other");
             site.deliver().await;
-            let ended = state(&site, &to).await;
+            let ended = site.newest_message(&to).await;
             assert_eq!((ended.status.as_str(), ended.is_wiped), ("suppressed", true));
             assert_eq!(ended.last_reason.as_deref(), Some(reason.as_str()));
             let shown = site.inbox.list(Some(&to));
@@ -399,11 +390,11 @@ async fn enu_03_a_suppressed_message_never_reaches_the_relay() {
     assert_eq!(turn(&site).await, 2);
     assert_eq!(turn_after(&site, 300).await, 0);
     assert_eq!(sink.connections_seen(), 0);
-    assert_eq!(state(&site, "").await.status.as_str(), "suppressed");
+    assert_eq!(site.newest_message("").await.status.as_str(), "suppressed");
 }
 
 #[tokio::test]
-async fn mail_15_a_changed_password_is_told_in_the_user_s_language_and_without_a_secret() {
+async fn mail_15_a_changed_password_is_reported_in_the_user_s_language_and_without_a_secret() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     let expires_at = site.app.now().plus_seconds(86_400);
@@ -488,7 +479,9 @@ async fn mail_13_after_hours_without_a_relay_live_codes_leave_first_and_dead_one
     );
     assert_eq!(reached.len(), 41);
     for number in [0, 59] {
-        let ended = state(&site, &format!("late{number}@example.com")).await;
+        let ended = site
+            .newest_message(&format!("late{number}@example.com"))
+            .await;
         assert_eq!((ended.status.as_str(), ended.is_wiped), ("expired", true));
     }
     assert!(
@@ -584,7 +577,7 @@ async fn mail_14_what_a_dead_worker_had_claimed_is_sent_after_its_lease() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     site.pending("janice@example.com").await;
-    let before = state(&site, "janice@example.com").await;
+    let before = site.newest_message("janice@example.com").await;
     // The worker ends between its claim and its first word to the relay.
     let turn_that_dies = outbox::run_due(&site.app, site.app.now());
     sink.fault(Fault::Hang {
@@ -594,7 +587,10 @@ async fn mail_14_what_a_dead_worker_had_claimed_is_sent_after_its_lease() {
     let cut = tokio::time::timeout(Duration::from_millis(300), turn_that_dies).await;
     assert!(cut.is_err(), "it was still waiting for the relay");
     assert_eq!(
-        state(&site, "janice@example.com").await.status.as_str(),
+        site.newest_message("janice@example.com")
+            .await
+            .status
+            .as_str(),
         "sending"
     );
 
@@ -606,7 +602,7 @@ async fn mail_14_what_a_dead_worker_had_claimed_is_sent_after_its_lease() {
     let received = sink.received();
     assert_eq!(received.len(), 1);
     assert_eq!(message_id(&received[0]), before.message_id);
-    let sent = state(&site, "janice@example.com").await;
+    let sent = site.newest_message("janice@example.com").await;
     assert_eq!(
         (sent.status.as_str(), sent.attempts, sent.is_wiped),
         ("sent", 2, true)

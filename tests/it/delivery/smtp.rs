@@ -1,7 +1,7 @@
-//! The relay against a real SMTP conversation: what arrives, byte by byte, and what every fault turns into.
+//! The relay in a real SMTP conversation: what arrives, byte by byte, and the outcome of every fault.
 //!
-//! RFC 5321, RFC 3207, RFC 4954, RFC 6531; the faults are those a relay is known for: 4xx, 5xx, silence at any
-//! point, a connection that ends before its `250`, and being away for a while.
+//! RFC 5321, RFC 3207, RFC 4954, RFC 6531. The faults are those of real relays: 4xx, 5xx, no answer at any
+//! stage, a connection that ends before its `250`, and a relay that is down for a while.
 
 use std::sync::Arc;
 
@@ -11,6 +11,16 @@ use vestibule::delivery::smtp::{SendOutcome, SmtpRelay, SmtpSettings};
 use super::smtp_sink::{Fault, SinkOptions, SinkTls, SmtpSink, Stage};
 
 const ALWAYS: usize = usize::MAX;
+
+/// The stages of a conversation that delivers one mail.
+const STAGES: [Stage; 6] = [
+    Stage::Banner,
+    Stage::Ehlo,
+    Stage::Mail,
+    Stage::Rcpt,
+    Stage::Data,
+    Stage::Content,
+];
 
 fn mail(id: &str) -> OutgoingMail {
     OutgoingMail {
@@ -40,6 +50,13 @@ fn relay(sink: &SmtpSink) -> SmtpRelay {
     SmtpRelay::new(settings(sink, None)).expect("a relay")
 }
 
+/// A server that takes mail in clear, and a relay that sends to it.
+async fn sink_and_relay() -> (SmtpSink, SmtpRelay) {
+    let sink = SmtpSink::start().await;
+    let relay = relay(&sink);
+    (sink, relay)
+}
+
 fn options(tls: SinkTls) -> SinkOptions {
     SinkOptions {
         tls,
@@ -54,6 +71,11 @@ fn reply(at: Stage, line: &str, times: usize) -> Fault {
         line: line.into(),
         times,
     }
+}
+
+/// Closes the connection once, at a stage.
+fn close(at: Stage) -> Fault {
+    Fault::Close { at, times: 1 }
 }
 
 fn retry_reason(outcome: SendOutcome) -> String {
@@ -93,17 +115,8 @@ async fn a_mail_arrives_as_it_was_written() {
     assert_eq!(got.code().as_deref(), Some("482913"));
     let names: Vec<String> = got.headers().into_iter().map(|(name, _)| name).collect();
     assert_eq!(
-        names,
-        [
-            "Date",
-            "From",
-            "To",
-            "Subject",
-            "Message-ID",
-            "Auto-Submitted",
-            "MIME-Version",
-            "Content-Type"
-        ]
+        names.join(" "),
+        "Date From To Subject Message-ID Auto-Submitted MIME-Version Content-Type"
     );
     assert_eq!(
         got.header("From").as_deref(),
@@ -126,8 +139,7 @@ async fn a_mail_arrives_as_it_was_written() {
 
 #[tokio::test]
 async fn mail_03_a_body_cannot_smuggle_a_second_message() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     let evil =
         "MAIL FROM:<evil@x.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\nSubject: x\r\n\r\nhi";
     let bodies = [
@@ -159,8 +171,7 @@ async fn mail_03_a_body_cannot_smuggle_a_second_message() {
 
 #[tokio::test]
 async fn mail_01_a_hostile_subject_adds_neither_header_nor_recipient() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     let long = "ä".repeat(10_000);
     for subject in [
         "A\r\nBcc: evil@x.example",
@@ -267,18 +278,9 @@ async fn a_refused_login_is_a_matter_of_configuration_and_its_words_are_not_repe
 
 #[tokio::test]
 async fn a_4xx_is_retried_wherever_it_is_said() {
-    let stages = [
-        Stage::Banner,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-        Stage::Content,
-    ];
-    for stage in stages {
+    for stage in STAGES {
         for line in ["451 4.3.0 try later", "421 4.7.0 closing"] {
-            let sink = SmtpSink::start().await;
-            let relay = relay(&sink);
+            let (sink, relay) = sink_and_relay().await;
             sink.fault(reply(stage, line, 1));
             let reason = retry_reason(relay.send(&mail("m1")).await);
             assert!(reason.contains(line), "{stage:?}: {reason}");
@@ -320,8 +322,7 @@ async fn a_5xx_about_the_session_is_retried() {
 
 #[tokio::test]
 async fn a_reason_never_repeats_the_code_that_the_relay_quotes() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     sink.fault(reply(
         Stage::Content,
         "550 5.7.1 looks like spam: \"482913\"\tcode=482913.",
@@ -349,16 +350,8 @@ async fn a_reason_never_repeats_the_code_that_the_relay_quotes() {
 
 #[tokio::test]
 async fn mail_11_silence_at_any_point_ends_at_the_deadline_and_spoils_nothing() {
-    let stages = [
-        Stage::Banner,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-        Stage::Content,
-    ];
     let mut waiting = Vec::new();
-    for stage in stages {
+    for stage in STAGES {
         waiting.push(tokio::spawn(async move {
             let sink = SmtpSink::start().await;
             let mut settings = settings(&sink, None);
@@ -401,12 +394,8 @@ async fn a_kept_connection_that_hangs_costs_a_moment_and_not_the_mail() {
 
 #[tokio::test]
 async fn mail_12_a_connection_lost_before_its_250_gives_a_duplicate_with_the_same_message_id() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
-    sink.fault(Fault::Close {
-        at: Stage::Content,
-        times: 1,
-    });
+    let (sink, relay) = sink_and_relay().await;
+    sink.fault(close(Stage::Content));
     retry_reason(relay.send(&mail("m1")).await);
     assert!(is_sent(&relay.send(&mail("m1")).await));
     let both = sink.wait_for(2).await;
@@ -419,19 +408,9 @@ async fn mail_12_a_connection_lost_before_its_250_gives_a_duplicate_with_the_sam
 
 #[tokio::test]
 async fn mail_11_a_connection_lost_at_any_earlier_point_is_retried() {
-    for stage in [
-        Stage::Banner,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-    ] {
-        let sink = SmtpSink::start().await;
-        let relay = relay(&sink);
-        sink.fault(Fault::Close {
-            at: stage,
-            times: 1,
-        });
+    for stage in STAGES.into_iter().filter(|stage| *stage != Stage::Content) {
+        let (sink, relay) = sink_and_relay().await;
+        sink.fault(close(stage));
         retry_reason(relay.send(&mail("m1")).await);
         assert!(is_sent(&relay.send(&mail("m1")).await));
         assert_eq!(sink.received().len(), 1);
@@ -440,8 +419,7 @@ async fn mail_11_a_connection_lost_at_any_earlier_point_is_retried() {
 
 #[tokio::test]
 async fn a_relay_that_is_down_is_retried_and_used_again_when_it_is_back() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     assert!(is_sent(&relay.send(&mail("m1")).await));
     sink.stop();
     let reason = retry_reason(relay.send(&mail("m2")).await);
@@ -453,26 +431,16 @@ async fn a_relay_that_is_down_is_retried_and_used_again_when_it_is_back() {
 
 #[tokio::test]
 async fn a_stale_connection_costs_no_attempt() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     assert!(is_sent(&relay.send(&mail("m1")).await));
     sink.drop_connections();
     assert!(is_sent(&relay.send(&mail("m2")).await));
     for fault in [
         reply(Stage::Rset, "421 4.4.2 idle too long", 1),
         reply(Stage::Mail, "421 4.4.2 idle too long", 1),
-        Fault::Close {
-            at: Stage::Mail,
-            times: 1,
-        },
-        Fault::Close {
-            at: Stage::Rcpt,
-            times: 1,
-        },
-        Fault::Close {
-            at: Stage::Data,
-            times: 1,
-        },
+        close(Stage::Mail),
+        close(Stage::Rcpt),
+        close(Stage::Data),
     ] {
         sink.fault(fault.clone());
         assert!(is_sent(&relay.send(&mail("m3")).await), "{fault:?}");
@@ -483,8 +451,7 @@ async fn a_stale_connection_costs_no_attempt() {
 
 #[tokio::test]
 async fn connections_are_reused_also_after_a_refused_recipient() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     for n in 0..5 {
         assert!(is_sent(&relay.send(&mail(&format!("m{n}"))).await));
         sink.fault(reply(Stage::Rcpt, "550 5.1.1 no such user", 1));
@@ -577,8 +544,7 @@ async fn an_unusable_ca_file_is_refused_at_the_start() {
 
 #[tokio::test]
 async fn faults_that_never_end_are_reported_each_time() {
-    let sink = SmtpSink::start().await;
-    let relay = relay(&sink);
+    let (sink, relay) = sink_and_relay().await;
     sink.fault(reply(Stage::Mail, "451 4.3.0 try later", ALWAYS));
     for _ in 0..3 {
         retry_reason(relay.send(&mail("m1")).await);

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::json;
 
-use crate::fixture::{Answer, Call, Database, Setup, Site, on_sqlite};
+use crate::fixture::{Answer, Call, Site, on_sqlite};
 
 const PAGE: &str = "https://shop.example.com";
 const OAUTH: [&str; 5] = [
@@ -130,11 +130,7 @@ on_sqlite! {
 
 #[tokio::test]
 async fn a_refusal_in_clear_can_be_read_and_a_preflight_in_clear_is_refused() {
-    let setup = Setup {
-        is_plain_allowed: false,
-        ..Setup::default()
-    };
-    let site = Site::open_with(Database::Sqlite, setup).await;
+    let site = Site::open_with_tls_required().await;
     allow(&site, &[PAGE], true).await;
     let call = Call::post(OAUTH[1]).header("origin", PAGE);
     let answer = site.send(call).await.expect_status(403);
@@ -145,7 +141,7 @@ async fn a_refusal_in_clear_can_be_read_and_a_preflight_in_clear_is_refused() {
 }
 
 on_sqlite! {
-    async fn where_there_is_no_site_nobody_is_named(site: Site) {
+    async fn where_there_is_no_site_no_origin_is_named(site: Site) {
         allow(&site, &[PAGE], true).await;
         for call in [preflight(OAUTH[1]), Call::post(OAUTH[1])] {
             let call = call.host("other.example.com").header("origin", PAGE);
@@ -166,7 +162,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn the_sdks_are_told_that_a_site_has_no_page_of_its_own(site: Site) {
+    async fn the_sdks_learn_that_a_site_has_no_login_page(site: Site) {
         let answer = site.send(Call::get("/.well-known/auth-configuration")).await.expect_ok();
         assert_eq!(answer.header("cache-control"), Some("public, max-age=300"));
         let document = answer.json();

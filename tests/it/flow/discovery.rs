@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vestibule::identity::Attributes;
 use vestibule::store;
 
-use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, Site, on_both_databases};
+use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases};
 
 async fn built_in(site: &Site, strategies: Value) {
     let settings = json!({
@@ -18,19 +18,10 @@ async fn built_in(site: &Site, strategies: Value) {
 }
 
 async fn log_in(site: &Site, hint: &str) -> Answer {
-    let call = Call::post("/services/oauth2/authorize")
-        .on_public()
-        .header("auth-request-type", "Named-User")
-        .form("response_type", "code_credentials")
-        .form("client_id", &site.public_client.id)
-        .form("redirect_uri", &site.public_redirect_uri)
-        .form("code_challenge", CHALLENGE)
-        .form("login_hint", hint)
-        .form("password", PASSWORD);
-    site.send(call).await
+    site.send(site.public_hint_call(hint, PASSWORD)).await
 }
 
-/// Registers somebody and changes their row.
+/// Registers a user and changes the row; the user's id.
 async fn user(site: &Site, username: &str, change: &str) -> String {
     site.register(username).await;
     let id = site.user(username).await.expect("registered").id;
@@ -77,7 +68,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn several_users_are_nobody(site: Site) {
+    async fn several_users_are_no_user(site: Site) {
         for name in ["a@example.com", "b@example.com"] {
             user(&site, name, "phone = '+12035550100', phone_verified_at = 1").await;
         }
@@ -109,14 +100,14 @@ on_both_databases! {
             assert!(messages.iter().all(|message| message.suppressed.is_some()), "{name}");
             site.inbox.clear();
         }
-        // A number that has proven itself is enough beside a password, which nobody sends anywhere.
+        // A verified number is enough with a password, which is sent to no one.
         user(&site, "byphone@example.com", "email_verified_at = NULL, phone = '+12035550100', phone_verified_at = 1").await;
         log_in(&site, "byphone@example.com").await.expect_status(302);
     }
 }
 
 on_both_databases! {
-    async fn a_hint_never_stands_for_a_username_by_itself(site: Site) {
+    async fn a_hint_is_not_a_username_without_a_handler(site: Site) {
         site.register("janice@example.com").await;
         built_in(&site, json!(["identifier:order"])).await;
         log_in(&site, "janice@example.com").await.expect_status(400);
@@ -134,7 +125,7 @@ on_both_databases! {
             let body = json!({"login_hint": "janice@example.com", "recaptcha": "test-pass"});
             Call::post("/services/auth/headless/forgot_password").on_public().json(&body)
         };
-        // Without a handler a hint is for nobody to read.
+        // Without a handler no hint is read.
         assert_eq!(site.send(init()).await.expect_status(400).json()["status_code"], "invalid_params");
         assert_eq!(site.send(reset()).await.expect_status(400).json()["status_code"], "invalid_params");
         assert_eq!(log_in(&site, "janice@example.com").await.expect_status(400).json()["error"], "invalid_request");
@@ -181,7 +172,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn lock_01_a_hint_is_no_way_around_the_closed_password_door(site: Site) {
+    async fn lock_01_a_hint_does_not_bypass_the_lockout_of_passwords(site: Site) {
         site.register("janice@example.com").await;
         built_in(&site, json!(["username"])).await;
         for _ in 0..10 {

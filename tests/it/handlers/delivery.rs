@@ -1,12 +1,10 @@
-//! The delivery handler: text messages of a site that go by the customer's own code, in all three forms.
+//! The delivery handler: text messages of a site that the customer's code sends, in all three forms.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use vestibule::delivery::Gateway;
 use vestibule::handler::contract::Contract;
-use vestibule::outgoing::MessageState;
-use vestibule::store;
 
 use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{
@@ -27,7 +25,7 @@ export async function sendOneTimePassword(message) {
     body: JSON.stringify(message),
   });
   const seen = await vestibule.users.find({ phone: message.phoneNumber });
-  if (seen.length > 0) throw new Error("nobody's rights, and yet it sees somebody");
+  if (seen.length > 0) throw new Error("it sees a user, without the rights of any");
   return answer.ok ? "SUCCESS" : "PROVIDER_ERROR";
 }
 "#;
@@ -69,13 +67,6 @@ async fn complete(site: &Site, identifier: &str, code: &str) -> Answer {
         .await
 }
 
-async fn message(site: &Site) -> MessageState {
-    let messages = site.app.store.read("test.list", &(), |tx, ()| {
-        Box::pin(store::outbox::list_recent(tx, NUMBER))
-    });
-    messages.await.unwrap().pop().expect("a message")
-}
-
 fn word(status: &str) -> Behaviour {
     Behaviour::json(&json!(status))
 }
@@ -85,12 +76,12 @@ on_both_databases! {
         let remote = Remote::start(Behaviour::status(204)).await;
         with_script(&site, &remote).await;
         let identifier = register(&site).await;
-        // The app has its answer, and nobody was asked yet.
+        // The app has its answer, and the server was not called yet.
         assert!(remote.received().is_empty());
         site.deliver().await;
         let sent = remote.only_request().json();
         assert_is_argument(&site, &sent, &Value::Null);
-        assert_eq!(message(&site).await.status.as_str(), "sent");
+        assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sent");
         let code = sent["oneTimePassword"].as_str().unwrap();
         complete(&site, &identifier, code).await.expect_status(302);
         assert_nothing_is_left_of(&site, code).await;
@@ -108,14 +99,14 @@ on_both_databases! {
         assert_eq!(request.header("vestibule-contract"), Some("sendOneTimePassword"));
         let sent = request.json()["argument"].clone();
         assert_is_argument(&site, &sent, &Value::Null);
-        assert_eq!(message(&site).await.status.as_str(), "sent");
+        assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sent");
         let code = sent["oneTimePassword"].as_str().unwrap();
         complete(&site, &identifier, code).await.expect_status(302);
         assert_nothing_is_left_of(&site, code).await;
         let line = r#"vestibule_text_messages_total{country="DE",status="SUCCESS"} 1"#;
         assert!(site.app.metrics.render().contains(line));
 
-        // A login is about somebody.
+        // A login is about a user.
         let code = login_code(&site, &remote).await;
         assert_eq!(code.len(), 6);
     }
@@ -209,20 +200,8 @@ async fn ssrf_08_what_a_handler_says_of_the_number_is_final_and_all_else_is_trie
         remote.behave(word(status));
         register(&site).await;
         site.deliver().await;
-        let message = message(&site).await;
-        assert_eq!(
-            (message.status.as_str(), message.is_wiped),
-            ("abandoned", true)
-        );
-        assert!(
-            message
-                .last_reason
-                .unwrap()
-                .starts_with(&format!("{status}: "))
-        );
+        site.expect_text_message_abandoned(NUMBER, status).await;
         assert_eq!(remote.received().len(), n + 1);
-        let line = format!(r#"vestibule_text_messages_total{{country="DE",status="{status}"}} 1"#);
-        assert!(site.app.metrics.render().contains(&line), "{line}");
         // The newest message is the one with the latest instant.
         site.advance(Duration::from_secs(1));
     }
@@ -239,18 +218,12 @@ async fn ssrf_08_what_a_handler_says_of_the_number_is_final_and_all_else_is_trie
         remote.behave(behaviour);
         site.deliver().await;
         tries += 1;
-        let message = message(&site).await;
-        assert_eq!(
-            (message.status.as_str(), message.attempts),
-            ("queued", tries)
-        );
-        let last = message.last_reason.unwrap();
-        assert!(last.starts_with(reason), "{last}");
+        site.expect_message_queued(NUMBER, tries, reason).await;
         site.advance(Duration::from_secs(1 << (tries - 1)));
     }
     remote.behave(word("SUCCESS"));
     site.deliver().await;
-    assert_eq!(message(&site).await.status.as_str(), "sent");
+    assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sent");
     // The code is the same one over all tries, by which a handler knows the message again.
     let received = remote.received();
     let code = |n: usize| received[n].json()["argument"]["oneTimePassword"].clone();
@@ -266,7 +239,7 @@ async fn hnd_04_a_script_that_throws_the_code_shows_it_nowhere() {
     name_handler(&site, "texts").await;
     register(&site).await;
     site.deliver().await;
-    let message = message(&site).await;
+    let message = site.newest_message(NUMBER).await;
     assert_eq!(message.status.as_str(), "queued");
     let reason = message.last_reason.unwrap();
     assert!(
@@ -299,7 +272,7 @@ async fn hnd_06_a_handler_makes_the_channel_available_and_a_broken_one_closes_it
     with_webhook(&site, &remote).await;
     register(&site).await;
     site.deliver().await;
-    assert_eq!(message(&site).await.status.as_str(), "sent");
+    assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sent");
 
     let broken = "export function sendOneTimePassword( {";
     site.set_script("texts", CONTRACT, broken, &[]).await;

@@ -22,12 +22,7 @@ export function discoverUser({ loginHint, customDataJson, requestAttributes }) {
 async fn with_script(site: &Site, source: &str) {
     site.set_script("Finder", Contract::DiscoverUser, source, &[])
         .await;
-    let run_as = site
-        .entry("private")
-        .site
-        .settings
-        .registration_execution_user
-        .clone();
+    let run_as = site.registration_execution_user();
     let settings = json!({
         "headlessDiscoveryHandler": "Finder", "headlessDiscoveryExecutionUser": run_as,
         "isUserDisambiguationAllowedUsernamePwd": true, "isUserDisambiguationAllowedForgotPwd": true,
@@ -66,7 +61,7 @@ on_both_databases! {
         with_script(&site, ECHO).await;
         let id = async |name: &str| site.user(name).await.unwrap().id;
         let (janice, jo) = (id("janice@example.com").await, id("jo@example.com").await);
-        let service = site.entry("private").site.settings.registration_execution_user.clone().unwrap();
+        let service = site.registration_execution_user().unwrap();
         log_in(&site, json!({"answer": {"userIds": [janice]}})).await.expect_status(302);
         // A set: the same user twice is one user.
         log_in(&site, json!({"answer": {"userIds": [janice, janice]}})).await.expect_status(302);
@@ -98,51 +93,51 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn hnd_06_without_its_handler_or_its_run_as_user_a_hint_means_nobody(site: Site) {
+    async fn hnd_06_without_its_handler_or_its_run_as_user_a_hint_means_no_user(site: Site) {
         site.register("janice@example.com").await;
         with_script(&site, ECHO).await;
         let id = site.user("janice@example.com").await.unwrap().id;
         let answer = json!({"answer": {"userIds": [id]}});
         log_in(&site, answer.clone()).await.expect_status(302);
-        // A Run As user without rights sees nobody, and so names nobody.
+        // A Run As user without rights sees no user, and so names none.
         site.update_settings(json!({"headlessDiscoveryExecutionUser": id})).await;
         assert_eq!(log_in(&site, answer.clone()).await.expect_status(400).json(), neutral());
         site.update_settings(json!({"headlessDiscoveryExecutionUser": "005000000000001AAA"})).await;
         assert_eq!(log_in(&site, answer.clone()).await.expect_status(400).json(), neutral());
         site.update_settings(json!({"headlessDiscoveryHandler": "Nowhere"})).await;
         assert_eq!(log_in(&site, answer).await.expect_status(400).json(), neutral());
-        // The other door does not depend on it.
+        // The other login method does not depend on it.
         site.send(site.password_call("janice@example.com", PASSWORD)).await.expect_status(302);
     }
 }
 
 on_both_databases! {
-    async fn a_custom_error_message_is_told_only_where_the_site_says_so(site: Site) {
+    async fn a_custom_error_message_is_returned_only_where_the_site_allows_it(site: Site) {
         site.register("janice@example.com").await;
         with_script(&site, ECHO).await;
-        let nobody = json!({"answer": "message"});
+        let no_user = json!({"answer": "message"});
         let init = |path: &str, mut body: Value| {
             body["login_hint"] = json!("ORD-1");
             body["recaptcha"] = json!("test-pass");
-            body["customdata"] = nobody.clone();
+            body["customdata"] = no_user.clone();
             Call::post(path).on_public().json(&body)
         };
         let passwordless = || init("/services/auth/headless/init/passwordless/login", json!({"verificationmethod": "email"}));
         let forgot = || init("/services/auth/headless/forgot_password", json!({}));
-        assert_eq!(log_in(&site, nobody.clone()).await.expect_status(400).json(), neutral());
+        assert_eq!(log_in(&site, no_user.clone()).await.expect_status(400).json(), neutral());
         site.send(passwordless()).await.expect_ok();
         site.send(forgot()).await.expect_ok();
         for name in ["private", "public"] {
             site.update_settings_of(name, json!({"isHeadlessDiscoveryMessageShown": true})).await;
         }
         // What cannot stand in an answer is left out of it.
-        let told = json!({"error": "invalid_grant", "error_description": "No order ORD-1"});
-        assert_eq!(log_in(&site, nobody.clone()).await.expect_status(400).json(), told);
-        let told = site.send(passwordless()).await.expect_status(400).json();
-        assert_eq!((&told["status_code"], &told["error_description"]), (&json!("invalid_params"), &json!("No order ORD-1")));
-        let told = site.send(forgot()).await.expect_status(400).json();
-        assert_eq!(told["invalid_request"], "No order ORD-1");
-        // A handler that found somebody has nothing to complain of.
+        let returned = json!({"error": "invalid_grant", "error_description": "No order ORD-1"});
+        assert_eq!(log_in(&site, no_user.clone()).await.expect_status(400).json(), returned);
+        let returned = site.send(passwordless()).await.expect_status(400).json();
+        assert_eq!((&returned["status_code"], &returned["error_description"]), (&json!("invalid_params"), &json!("No order ORD-1")));
+        let returned = site.send(forgot()).await.expect_status(400).json();
+        assert_eq!(returned["invalid_request"], "No order ORD-1");
+        // A handler that found a user has no error.
         let id = site.user("janice@example.com").await.unwrap().id;
         let found = json!({"answer": {"userIds": [id], "customErrorMessage": "none"}});
         log_in(&site, found).await.expect_status(302);
@@ -196,13 +191,13 @@ async fn request_attributes_name_the_place_that_a_trusted_proxy_names() {
             .header("X-Country", "DE")
             .header("X-City", "Bonn")
             .header("User-Agent", "SalesforceMobileSDK/13.0 android mobile/15");
-        let told = site.send_from(from, call).await.expect_status(400).json();
+        let returned = site.send_from(from, call).await.expect_status(400).json();
         // A description has no double quotes (RFC 6749 section 5.2).
-        let told = told["error_description"]
+        let returned = returned["error_description"]
             .as_str()
             .unwrap()
             .replace('\'', "\"");
-        serde_json::from_str::<Value>(&told).unwrap()
+        serde_json::from_str::<Value>(&returned).unwrap()
     };
     let base_url = site.entry("private").site.base_url.clone();
     let by_proxy = json!({"Application": "SalesforceMobileSDK", "City": "Bonn", "CommunityUrl": base_url,

@@ -47,7 +47,7 @@ async fn with_webhook(site: &Site, answer: &Value) -> Remote {
     remote
 }
 
-/// Registers somebody with `customdata` up to authorize.
+/// Registers a user with `customdata` up to authorize.
 async fn register(site: &Site, username: &str, email: &str, customdata: Value) -> Answer {
     let mut body = registration(username);
     body["userdata"]["email"] = json!(email);
@@ -59,7 +59,7 @@ async fn register(site: &Site, username: &str, email: &str, customdata: Value) -
     site.send(call).await
 }
 
-/// Expects the documented failure, and that nobody was made.
+/// Expects the documented failure, and that no user was made.
 async fn expect_failed(site: &Site, username: &str, answer: Answer, apex_error: &str) {
     let refused = answer.expect_status(400).json();
     let expected = json!({"error": "registration_error",
@@ -107,7 +107,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn conf_22_a_handler_that_fails_leaves_no_user_and_tells_the_app_why(site: Site) {
+    async fn conf_22_a_handler_that_fails_leaves_no_user_and_the_app_gets_the_reason(site: Site) {
         with_script(&site).await;
         let answer = register(&site, "a@example.com", "a@example.com", json!({"refuse": "Mars"})).await;
         expect_failed(&site, "a@example.com", answer, "CountryException: not to Mars").await;
@@ -151,7 +151,7 @@ on_both_databases! {
         with_script(&site).await;
         let janice = site.user("janice@example.com").await.unwrap();
         let victim = site.user("victim@example.com").await.unwrap().id;
-        let service = site.entry("private").site.settings.registration_execution_user.clone().unwrap();
+        let service = site.registration_execution_user().unwrap();
         for (number, id) in [victim.as_str(), &service, "005000000000001AAA", "'; --"].into_iter().enumerate() {
             let name = format!("thief{number}@example.com");
             let answer = register(&site, &name, &name, json!({"answer": {"id": id}})).await;

@@ -1,8 +1,8 @@
-//! The built binary as a process: started on free ports in a directory of its own, spoken to over
-//! 127.0.0.1, stopped by signals, and always reaped.
+//! The built binary as a process: started on free ports in a directory per test, stopped by signals, and
+//! always reaped.
 //!
-//! Owns the start and end of processes and one-shot commands, and the look at the database file that
-//! they leave. What is said to a running server is `wire.rs`. It judges nothing; tests do.
+//! Starts and ends servers and one-shot commands, and checks the database file that they leave. Requests
+//! to a running server are in `wire.rs`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,20 @@ pub fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command that ended has said.
+/// `vestibule dev` on free ports with its data in a directory.
+pub fn dev_arguments(data_directory: &str) -> [&str; 7] {
+    [
+        "dev",
+        "--data-dir",
+        data_directory,
+        "--listen",
+        "127.0.0.1:0",
+        "--management",
+        "127.0.0.1:0",
+    ]
+}
+
+/// The output of a command that ended.
 #[derive(Debug)]
 pub struct Ran {
     pub code: i32,
@@ -104,7 +117,7 @@ pub struct Server {
     directory: PathBuf,
     /// How long it took from the start to the ready file (`dev`) or the first answer (`serve`).
     pub started_in: Duration,
-    /// What the ready file held; null for `serve`.
+    /// The content of the ready file; null for `serve`.
     pub ready: Value,
 }
 
@@ -118,18 +131,7 @@ pub struct Launch {
 impl Launch {
     /// `vestibule dev` on free ports with its data in `directory`/data.
     pub fn dev(directory: &Path) -> Launch {
-        Launch::new(
-            directory,
-            &[
-                "dev",
-                "--data-dir",
-                "data",
-                "--listen",
-                "127.0.0.1:0",
-                "--management",
-                "127.0.0.1:0",
-            ],
-        )
+        Launch::new(directory, &dev_arguments("data"))
     }
 
     /// Any server command. What it prints is kept in a file of `directory`.
@@ -287,7 +289,7 @@ pub fn unique() -> u64 {
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
 }
 
-/// What SQLite itself says about a database file that nobody has open.
+/// Expects that a database file was closed and is intact.
 #[track_caller]
 pub fn expect_clean_database(path: &Path) {
     for suffix in ["-wal", "-shm"] {
@@ -302,7 +304,7 @@ pub fn expect_clean_database(path: &Path) {
     expect_intact_database(path);
 }
 
-/// The same without the question whether it was closed cleanly.
+/// Expects that a database file is intact, by SQLite's checks.
 #[track_caller]
 pub fn expect_intact_database(path: &Path) {
     let database = rusqlite::Connection::open(path).expect("the database opens");

@@ -2,15 +2,14 @@
 //! against `vestibule dev`, with nothing but fetch, PKCE and echo. The page and the script that drives
 //! it are in `tests/browser`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::tempdir;
 
 use super::binary::Launch;
+use super::script;
 
-/// Names the browser, where it is not in `PATH`.
+/// The path of the browser, if it is not in `PATH`.
 const CHROMIUM_VARIABLE: &str = "VESTIBULE_TEST_CHROMIUM";
 
 /// Makes a missing browser a failure; `cargo xtask test` sets it.
@@ -18,35 +17,23 @@ const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_BROWSER";
 
 #[test]
 fn a_page_of_another_origin_goes_through_every_flow_in_chromium() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
+    let folder = script::folder("browser");
     let Some(chromium) = chromium().filter(|_| is_installed(&folder)) else {
-        say_what_is_skipped();
-        return;
+        let message = format!(
+            "the browser test is SKIPPED: it needs Node.js, Chromium ({CHROMIUM_VARIABLE} or in PATH) \
+             and `npm ci` in tests/browser. `cargo xtask test` installs them."
+        );
+        return script::skip(&message, REQUIRE_VARIABLE);
     };
     let directory = tempdir().unwrap();
     let mut server = Launch::dev(directory.path()).until_ready();
     let data = directory.path().join("data");
-    let ran = Command::new("node")
-        .arg("run.mjs")
-        .current_dir(&folder)
-        .env("VESTIBULE_READY", data.join("ready.json"))
+    let mut run = script::node(&folder, "run.mjs");
+    run.env("VESTIBULE_READY", data.join("ready.json"))
         .env("VESTIBULE_BINARY", env!("CARGO_BIN_EXE_vestibule"))
         .env("VESTIBULE_DATA_DIR", &data)
-        .env("VESTIBULE_CHROMIUM", chromium)
-        .output()
-        .expect("node starts");
-    let said = String::from_utf8_lossy(&ran.stdout);
-    let complaint = String::from_utf8_lossy(&ran.stderr);
-    assert!(
-        ran.status.success(),
-        "{said}\n{complaint}\n{}",
-        server.output()
-    );
-    assert_eq!(
-        said.lines().filter(|line| line.starts_with("ok: ")).count(),
-        8,
-        "{said}"
-    );
+        .env("VESTIBULE_CHROMIUM", chromium);
+    assert_eq!(script::run_steps(run, &server), 8);
     server.stop();
 }
 
@@ -68,14 +55,4 @@ fn in_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|program| program.is_file())
-}
-
-/// Past the capture of the test harness: a test that is skipped in silence looks like one that ran.
-fn say_what_is_skipped() {
-    let what = format!(
-        "ATTENTION: the browser test is SKIPPED: it needs Node.js, Chromium ({CHROMIUM_VARIABLE} or in \
-         PATH) and `npm ci` in tests/browser. `cargo xtask test` brings them."
-    );
-    assert!(std::env::var_os(REQUIRE_VARIABLE).is_none(), "{what}");
-    let _ = writeln!(std::io::stderr(), "{what}");
 }

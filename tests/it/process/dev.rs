@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 use vestibule::moment::Stopwatch;
 
-use super::binary::{Launch, PATIENCE, eventually, expect_clean_database, finish, run};
+use super::binary::{
+    Launch, PATIENCE, dev_arguments, eventually, expect_clean_database, finish, run,
+};
 use super::wire::{form, get, registration, request, send, text};
 
 /// The members of an object, recursively, as paths.
@@ -58,7 +60,7 @@ fn from_an_empty_directory_it_is_ready_with_the_documented_object() {
     assert!(base_url.starts_with("http://127.0.0.1:") && base_url.ends_with("/backend"));
     assert!(
         !base_url.contains(":0/"),
-        "the port that was picked is told: {base_url}"
+        "the port that was picked is printed: {base_url}"
     );
     assert_eq!(
         site["client"]["redirect_uri"],
@@ -218,7 +220,7 @@ fn ctrl_c_lets_a_running_request_end_and_leaves_a_clean_database() {
         &[("authorization", &bearer)],
         &body,
     );
-    let (sent, held) = whole.split_at(whole.len() - 10);
+    let (sent, rest) = whole.split_at(whole.len() - 10);
     let mut running = TcpStream::connect(url.authority()).unwrap();
     running.set_read_timeout(Some(PATIENCE)).unwrap();
     running.write_all(sent.as_bytes()).unwrap();
@@ -232,7 +234,7 @@ fn ctrl_c_lets_a_running_request_end_and_leaves_a_clean_database() {
     eventually(PATIENCE, "the end of listening", || {
         TcpStream::connect(url.authority()).is_err().then_some(())
     });
-    let answer = exchange_rest(running, held);
+    let answer = exchange_rest(running, rest);
     assert_eq!(answer.0, 200, "{}", answer.1);
     assert!(server.wait().success(), "{}", server.output());
     println!("drained in {:.3} s", stopwatch.seconds());
@@ -287,16 +289,7 @@ fn a_second_server_on_one_data_directory_is_refused_and_the_first_goes_on() {
     let directory = tempdir().unwrap();
     let mut first = Launch::dev(directory.path()).until_ready();
     first.app().register("ada@example.com");
-    let arguments = [
-        "dev",
-        "--data-dir",
-        "data",
-        "--listen",
-        "127.0.0.1:0",
-        "--management",
-        "127.0.0.1:0",
-    ];
-    let second = run(directory.path(), &arguments).expect_code(1);
+    let second = run(directory.path(), &dev_arguments("data")).expect_code(1);
     assert!(
         second.stderr.contains("a server is already running on"),
         "{}",
@@ -369,7 +362,7 @@ fn it_answers_on_this_machine_only() {
 }
 
 #[test]
-fn a_port_in_use_is_told_by_its_address() {
+fn a_port_in_use_is_reported_with_its_address() {
     let directory = tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -562,7 +555,7 @@ fn every_page_s_commands_for_a_running_dev_work() {
             count += 1;
         }
     }
-    assert!(count >= 2, "the README shows how to register somebody");
+    assert!(count >= 2, "the README shows how to register a user");
     println!("{count} blocks ran");
     server.stop();
 }

@@ -8,5 +8,6 @@ mod dev;
 mod jose;
 mod logs;
 mod running;
+mod script;
 mod serve;
 pub mod wire;

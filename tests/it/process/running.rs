@@ -1,5 +1,5 @@
-//! Commands beside a running server: what they change is in effect within a second, and what they ask
-//! is answered by it.
+//! Commands while a server is running: their changes are in effect within a second, and their requests
+//! are answered by the server.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::binary::{
-    Launch, Server, command, eventually, expect_intact_database, run, run_with_input,
+    Launch, Ran, Server, command, dev_arguments, eventually, expect_intact_database, run,
+    run_with_input,
 };
 use super::serve::Installation;
 use super::wire::{form, post, registration, text};
@@ -20,6 +21,14 @@ const SOON: Duration = Duration::from_secs(2);
 
 fn running(directory: &std::path::Path) -> Server {
     Launch::dev(directory).until_ready()
+}
+
+/// Runs a command on the data of [`running`].
+fn run_on_data(directory: &std::path::Path, command: &[&str], more: &[&str]) -> Ran {
+    run(
+        directory,
+        &[command, &["--data-dir", "data"], more].concat(),
+    )
 }
 
 #[test]
@@ -40,19 +49,8 @@ fn a_change_of_a_site_is_in_effect_within_a_second_and_back() {
         ("true", None),
     ] {
         let set = format!("isHeadlessUserRegistrationAllowed={value}");
-        run(
-            directory.path(),
-            &[
-                "site",
-                "update",
-                "private",
-                "--data-dir",
-                "data",
-                "--set",
-                &set,
-            ],
-        )
-        .expect_code(0);
+        let update = ["site", "update", "private", "--set", &set];
+        run_on_data(directory.path(), &update, &[]).expect_code(0);
         eventually(SOON, &set, || {
             let reply = init();
             match error {
@@ -70,18 +68,8 @@ fn a_rotated_secret_ends_the_old_one_and_a_new_client_works_within_a_second() {
     let mut server = running(directory.path());
     let mut app = server.app();
     app.integration_token().unwrap().expect_status(200);
-    let rotated = run(
-        directory.path(),
-        &[
-            "client",
-            "rotate-secret",
-            "integration",
-            "--data-dir",
-            "data",
-            "--json",
-        ],
-    )
-    .json();
+    let rotate = ["client", "rotate-secret", "integration", "--json"];
+    let rotated = run_on_data(directory.path(), &rotate, &[]).json();
     eventually(SOON, "the end of the old secret", || {
         (app.integration_token().unwrap().status != 200).then_some(())
     });
@@ -110,19 +98,8 @@ fn a_rotated_secret_ends_the_old_one_and_a_new_client_works_within_a_second() {
     eventually(SOON, "the new client", || {
         (app.integration_token().unwrap().status == 200).then_some(())
     });
-    run(
-        directory.path(),
-        &[
-            "client",
-            "update",
-            "second",
-            "--data-dir",
-            "data",
-            "--set",
-            "isClientCredentialsFlowEnabled=false",
-        ],
-    )
-    .expect_code(0);
+    let disable = ["--set", "isClientCredentialsFlowEnabled=false"];
+    run_on_data(directory.path(), &["client", "update", "second"], &disable).expect_code(0);
     eventually(SOON, "the closed flow", || {
         (app.integration_token().unwrap().status == 400).then_some(())
     });
@@ -133,12 +110,7 @@ fn a_rotated_secret_ends_the_old_one_and_a_new_client_works_within_a_second() {
 fn perform_register_goes_the_whole_way_by_mail_and_by_text_message() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
-    let perform = |more: &[&str]| {
-        run(
-            directory.path(),
-            &[&["perform", "register", "--data-dir", "data"], more].concat(),
-        )
-    };
+    let perform = |more: &[&str]| run_on_data(directory.path(), &["perform", "register"], more);
     let done = perform(&[
         "--json",
         "--username",
@@ -176,23 +148,13 @@ fn perform_register_goes_the_whole_way_by_mail_and_by_text_message() {
         sms.json()["userinfo"]["preferred_username"],
         "sms@example.com"
     );
-    let shown = run(
-        directory.path(),
-        &[
-            "user",
-            "show",
-            "sms@example.com",
-            "--data-dir",
-            "data",
-            "--json",
-        ],
-    )
-    .json();
+    let show = ["user", "show", "sms@example.com", "--json"];
+    let shown = run_on_data(directory.path(), &show, &[]).json();
     assert_ne!(shown["phone_verified_at"], Value::Null);
     assert_eq!(
         shown["email_verified_at"],
         Value::Null,
-        "the address has proved nothing"
+        "the address is not verified"
     );
 
     let taken = perform(&["--username", "ada@example.com"]).expect_code(3);
@@ -215,26 +177,15 @@ fn perform_register_goes_the_whole_way_by_mail_and_by_text_message() {
 fn perform_register_asks_for_the_code() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
-    let arguments = [
-        "perform",
-        "register",
-        "--data-dir",
-        "data",
-        "--code-from",
-        "ask",
-        "--username",
-        "ada@example.com",
-        "--json",
-    ];
-    let start = || {
-        let mut asked = command(directory.path(), &arguments);
-        asked
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        asked.spawn().unwrap()
-    };
-    let mut child = start();
+    let register = ["perform", "register", "--data-dir", "data"];
+    let silent = [&register[..], &["--code-from", "ask"]].concat();
+    let arguments = [&silent[..], &["--username", "ada@example.com", "--json"]].concat();
+    let mut child = command(directory.path(), &arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let messages = server.app().inbox("ada@example.com").unwrap();
     let code = text(&messages[0]["code"]);
     child
@@ -249,14 +200,6 @@ fn perform_register_asks_for_the_code() {
     assert_eq!(done["userinfo"]["preferred_username"], "ada@example.com");
     assert!(String::from_utf8_lossy(&output.stderr).contains("ada@example.com: "));
 
-    let silent = [
-        "perform",
-        "register",
-        "--data-dir",
-        "data",
-        "--code-from",
-        "ask",
-    ];
     run_with_input(directory.path(), &silent, "\n").expect_code(5);
     run_with_input(directory.path(), &silent, "000000\n").expect_code(3);
     server.stop();
@@ -316,8 +259,8 @@ fn perform_register_goes_to_any_server_that_the_command_line_names() {
     );
     file("integration", "wrong");
     let wrong = with(&[]).expect_code(3);
-    let told: Value = serde_json::from_str(&wrong.stderr).unwrap();
-    assert_eq!(told["code"], 3, "{wrong:?}");
+    let refused: Value = serde_json::from_str(&wrong.stderr).unwrap();
+    assert_eq!(refused["code"], 3, "{wrong:?}");
     assert!(!wrong.stderr.contains(&app.client_secret), "{wrong:?}");
     server.stop();
 }
@@ -326,12 +269,7 @@ fn perform_register_goes_to_any_server_that_the_command_line_names() {
 fn the_inbox_is_read_from_the_terminal() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
-    let inbox = |more: &[&str]| {
-        run(
-            directory.path(),
-            &[&["inbox", "--data-dir", "data"], more].concat(),
-        )
-    };
+    let inbox = |more: &[&str]| run_on_data(directory.path(), &["inbox"], more);
     assert_eq!(inbox(&["list", "--json"]).json(), json!({"messages": []}));
     let late = inbox(&["wait", "--to", "ada@example.com", "--seconds", "1"]).expect_code(5);
     assert!(late.stderr.contains("ada@example.com"), "{late:?}");
@@ -440,16 +378,7 @@ fn a_backup_while_serving_is_whole_and_can_be_put_in_place() {
     )
     .json();
     assert_eq!(listed["users"].as_array().unwrap().len(), 8);
-    let ports = [
-        "dev",
-        "--data-dir",
-        "restored",
-        "--listen",
-        "127.0.0.1:0",
-        "--management",
-        "127.0.0.1:0",
-    ];
-    let mut restored = Launch::new(directory.path(), &ports).until_ready();
+    let mut restored = Launch::new(directory.path(), &dev_arguments("restored")).until_ready();
     restored.app().register("after@example.com");
     restored.stop();
 }
@@ -461,34 +390,10 @@ async fn on_postgresql_a_server_is_set_up_served_and_changed_by_commands() {
     };
     let more = "[proxies]\ntrusted = [\"127.0.0.1\"]\n";
     let installation = Installation::new(&url, more).with_site("https://id.example.com");
-    let create = [
-        "user",
-        "create",
-        "bot@example.com",
-        "--last-name",
-        "Bot",
-        "--integration",
-        "--profile",
-        "Integration",
-    ];
-    installation.run(&create).expect_code(0);
+    installation.create_integration_user();
     let mut server = installation.serve();
-    let client = installation
-        .run(&[
-            "client",
-            "create",
-            "bot",
-            "--json",
-            "--set",
-            "isClientCredentialsFlowEnabled=true",
-            "--set",
-            "clientCredentialsFlowUser=bot@example.com",
-            "--set",
-            "scopes=user_registration_api",
-            "--set",
-            "permittedProfiles=Integration",
-        ])
-        .json();
+    let permitted = ["--set", "permittedProfiles=Integration"];
+    let client = installation.create_integration_client(&permitted);
     let (id, secret) = (text(&client["client_id"]), text(&client["client_secret"]));
     let token_url = format!(
         "http://127.0.0.1:{}/services/oauth2/token",

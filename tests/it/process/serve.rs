@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::tempdir;
 
 use super::binary::{
@@ -63,9 +63,31 @@ impl Installation {
     /// Schema and a site that is published at `base_url`.
     pub fn with_site(self, base_url: &str) -> Installation {
         self.run(&["migrate", "up"]).expect_code(0);
+        self.create_site(base_url);
+        self
+    }
+
+    /// The site `shop`.
+    pub fn create_site(&self, base_url: &str) {
         self.run(&["site", "create", "shop", "--base-url", base_url])
             .expect_code(0);
-        self
+    }
+
+    /// `bot@example.com`, in whose name an integration client acts.
+    pub fn create_integration_user(&self) {
+        let create = ["user", "create", "bot@example.com", "--last-name", "Bot"];
+        let profile = ["--integration", "--profile", "Integration"];
+        self.run(&[&create[..], &profile].concat()).expect_code(0);
+    }
+
+    /// A client that gets tokens of `bot@example.com` by its own credentials, as the command prints it.
+    pub fn create_integration_client(&self, more: &[&str]) -> Value {
+        let create = ["client", "create", "bot", "--json"];
+        let flow = ["--set", "isClientCredentialsFlowEnabled=true"];
+        let user = ["--set", "clientCredentialsFlowUser=bot@example.com"];
+        let scopes = ["--set", "scopes=user_registration_api"];
+        self.run(&[&create[..], &flow, &user, &scopes, more].concat())
+            .json()
     }
 
     pub fn management_url(&self) -> String {
@@ -152,7 +174,7 @@ fn it_has_no_inbox_and_no_ready_object() {
 }
 
 #[test]
-fn a_trusted_proxy_is_believed_about_the_scheme_and_a_stranger_is_not() {
+fn a_trusted_proxy_is_believed_about_the_scheme_and_another_caller_is_not() {
     for (trusted, status) in [("127.0.0.0/8", 200), ("10.0.0.0/8", 403)] {
         let more = format!("[proxies]\ntrusted = [\"{trusted}\"]\n");
         let installation = Installation::new(SQLITE, &more).with_site("https://id.example.com");
@@ -293,17 +315,7 @@ fn a_wrong_certificate_file_is_named() {
 fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
     let more = "[proxies]\ntrusted = [\"127.0.0.1\"]\n";
     let installation = Installation::new(SQLITE, more).with_site("https://id.example.com");
-    let create = [
-        "user",
-        "create",
-        "bot@example.com",
-        "--last-name",
-        "Bot",
-        "--integration",
-        "--profile",
-        "Integration",
-    ];
-    installation.run(&create).expect_code(0);
+    installation.create_integration_user();
     installation
         .run(&[
             "site",
@@ -319,20 +331,7 @@ fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
             "registrationExecutionUser=bot@example.com",
         ])
         .expect_code(0);
-    let client = installation
-        .run(&[
-            "client",
-            "create",
-            "bot",
-            "--json",
-            "--set",
-            "isClientCredentialsFlowEnabled=true",
-            "--set",
-            "clientCredentialsFlowUser=bot@example.com",
-            "--set",
-            "scopes=user_registration_api",
-        ])
-        .json();
+    let client = installation.create_integration_client(&[]);
     let mut server = installation.serve();
     let origin = format!("http://127.0.0.1:{}", installation.public);
     let mut headers = vec![("host", "id.example.com"), ("x-forwarded-proto", "https")];
@@ -359,7 +358,7 @@ fn without_a_relay_a_registration_by_mail_is_refused_at_init() {
 }
 
 #[test]
-fn cap_14_settings_that_cannot_be_read_again_are_told_by_the_readiness() {
+fn cap_14_settings_that_cannot_be_read_again_are_reported_by_the_readiness() {
     let installation = Installation::new(SQLITE, "").with_site("https://id.example.com");
     let client = ["client", "create", "shop", "--set", "scopes=api"];
     installation.run(&client).expect_code(0);

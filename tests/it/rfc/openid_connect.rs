@@ -1,4 +1,4 @@
-//! OpenID Connect Core 1.0 and Discovery 1.0, by a relying party that we did not write.
+//! OpenID Connect Core 1.0 and Discovery 1.0, with the relying party of another library.
 //!
 //! The client knows nothing but the issuer: it discovers the endpoints and keys, redeems the code and
 //! verifies the id_token as the specification says. Only the headless authorize call is ours.
@@ -10,18 +10,28 @@ use std::pin::Pin;
 use http::Response;
 use openidconnect::core::{
     CoreClient, CoreIdToken, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreResponseType,
-    CoreUserInfoClaims,
+    CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, HttpRequest,
-    HttpResponse, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, RedirectUrl,
-    TokenResponse,
+    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, TokenResponse,
 };
 use serde_json::{Value, json};
 
 use crate::fixture::{BASE_URL, Call, START, Site, on_sqlite};
 
 type Answering<'s> = Pin<Box<dyn Future<Output = Result<HttpResponse, Infallible>> + Send + 's>>;
+
+/// A client that has its endpoints from the discovery document.
+type DiscoveredClient = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
 
 /// An HTTP client over the fixture: what the library asks for is what the router gets.
 fn http<'s>(site: &'s Site) -> impl Fn(HttpRequest) -> Answering<'s> {
@@ -52,7 +62,7 @@ async fn discover(site: &Site) -> CoreProviderMetadata {
         .expect("discovery succeeds")
 }
 
-/// Registers somebody with a challenge and a nonce.
+/// Registers a user with a challenge and a nonce; the authorization code.
 async fn authorize(
     site: &Site,
     username: &str,
@@ -73,6 +83,21 @@ async fn authorize(
         .location_parameter("code")
 }
 
+async fn redeem(
+    site: &Site,
+    client: &DiscoveredClient,
+    code: String,
+    verifier: PkceCodeVerifier,
+) -> CoreTokenResponse {
+    client
+        .exchange_code(AuthorizationCode::new(code))
+        .expect("a token endpoint")
+        .set_pkce_verifier(verifier)
+        .request_async(&http(site))
+        .await
+        .expect("tokens")
+}
+
 on_sqlite! {
     async fn a_foreign_client_verifies_the_id_token_from_discovery_alone(site: Site) {
         for (name, algorithm) in [
@@ -83,7 +108,7 @@ on_sqlite! {
             site.update_client(&site.client.id, json!({"idTokenSigningAlg": name})).await;
             let metadata = discover(&site).await;
             assert!(metadata.id_token_signing_alg_values_supported().contains(&algorithm), "{name}");
-            // The library proves itself by Basic, with both halves form-encoded.
+            // The library authenticates by Basic, with both halves form-encoded.
             let client = CoreClient::from_provider_metadata(
                 metadata,
                 ClientId::new(site.client.id.clone()),
@@ -95,13 +120,7 @@ on_sqlite! {
             let nonce = Nonce::new(format!("nonce of {name}"));
             let username = format!("{}@example.com", name.to_lowercase());
             let code = authorize(&site, &username, &challenge, Some(&nonce)).await;
-            let tokens = client
-                .exchange_code(AuthorizationCode::new(code))
-                .expect("a token endpoint")
-                .set_pkce_verifier(verifier)
-                .request_async(&http(&site))
-                .await
-                .expect("tokens");
+            let tokens = redeem(&site, &client, code, verifier).await;
 
             let id_token = tokens.id_token().expect("an id_token");
             assert_eq!(*id_token.signing_alg().unwrap(), algorithm);
@@ -136,7 +155,7 @@ on_sqlite! {
 on_sqlite! {
     async fn a_known_deviation_userinfo_writes_updated_at_as_the_original_does(site: Site) {
         // Core 5.1 wants a number; the original sends text, which this strict client refuses unless
-        // it is told to take RFC 3339. Everything else in the document it reads.
+        // it is set to accept RFC 3339. Everything else in the document it reads.
         let tokens = site.register("janice@example.com").await;
         let call = Call::get("/services/oauth2/userinfo").bearer(tokens["access_token"].as_str().unwrap());
         let mut info = site.send(call).await.expect_ok().json();
@@ -187,13 +206,7 @@ on_sqlite! {
             .set_redirect_uri(RedirectUrl::new(site.redirect_uri.clone()).unwrap());
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let code = authorize(&site, "janice@example.com", &challenge, None).await;
-        let tokens = client
-            .exchange_code(AuthorizationCode::new(code))
-            .expect("a token endpoint")
-            .set_pkce_verifier(verifier)
-            .request_async(&http(&site))
-            .await
-            .expect("tokens");
+        let tokens = redeem(&site, &client, code, verifier).await;
         assert!(tokens.id_token().is_some());
         assert_eq!(tokens.expires_in().map(|time| time.as_secs()), Some(7_200));
     }

@@ -8,8 +8,6 @@ use vestibule::delivery::Gateway;
 use vestibule::delivery::sms::twilio::Twilio;
 use vestibule::delivery::sms::webhook::Webhook;
 use vestibule::delivery::sms::{Provider, SmsGateway};
-use vestibule::outgoing::MessageState;
-use vestibule::store;
 use vestibule::worker::outbox;
 use vestibule_protocol::secret::Secret;
 
@@ -35,6 +33,14 @@ fn twilio(remote: &Remote) -> Provider {
     Provider::Twilio(Twilio::new(&base, "AC7", &token, "+15550100".to_owned()).unwrap())
 }
 
+fn provider(is_twilio: bool, remote: &Remote) -> Provider {
+    if is_twilio {
+        twilio(remote)
+    } else {
+        webhook(remote)
+    }
+}
+
 async fn site(provider: Provider) -> Site {
     let deadline = Duration::from_millis(500);
     let gateway = SmsGateway::new(provider, deadline, 4).unwrap();
@@ -46,25 +52,13 @@ async fn site(provider: Provider) -> Site {
     Site::open_with(Database::Sqlite, setup).await
 }
 
-/// A registration that is proved by a text message.
+/// A registration that is verified by a text message.
 async fn register_by_text(site: &Site) -> String {
     let mut body = registration("ada@example.com");
     body["verificationmethod"] = json!("sms");
     body["customdata"] = json!({"mobilePhone": NUMBER});
     let answer = site.init(&body).await.expect_ok();
     answer.json()["identifier"].as_str().unwrap().to_owned()
-}
-
-async fn message(site: &Site) -> MessageState {
-    let messages = site
-        .app
-        .store
-        .read("test.list", &(), |tx, ()| {
-            Box::pin(store::outbox::list_recent(tx, NUMBER))
-        })
-        .await
-        .unwrap();
-    messages.into_iter().next().expect("a message")
 }
 
 fn code_in(text: &str) -> String {
@@ -110,7 +104,10 @@ async fn the_webhook_gets_signed_json_whose_code_completes_the_registration() {
         request.header("idempotency-key"),
         body["message_id"].as_str()
     );
-    assert_eq!(body["message_id"], json!(message(&site).await.message_id));
+    assert_eq!(
+        body["message_id"],
+        json!(site.newest_message(NUMBER).await.message_id)
+    );
 
     let code = code_in(body["text"].as_str().unwrap());
     let call = site.authorize_call(&identifier, &code);
@@ -141,7 +138,7 @@ async fn twilio_gets_its_form_from_its_account() {
     assert_eq!(form[1], ("From".to_owned(), "+15550100".to_owned()));
     assert_eq!(form[2].0, "Body");
     assert_eq!(code_in(&form[2].1).len(), 6);
-    let message = message(&site).await;
+    let message = site.newest_message(NUMBER).await;
     assert_eq!((message.status.as_str(), message.is_wiped), ("sent", true));
     assert_eq!(
         request.header("i-twilio-idempotency-token"),
@@ -160,12 +157,7 @@ async fn twilio_gets_its_form_from_its_account() {
 async fn what_may_pass_is_tried_again_under_the_same_id() {
     for is_twilio in [false, true] {
         let remote = Remote::start(Behaviour::status(503)).await;
-        let provider = if is_twilio {
-            twilio(&remote)
-        } else {
-            webhook(&remote)
-        };
-        let site = site(provider).await;
+        let site = site(provider(is_twilio, &remote)).await;
         register_by_text(&site).await;
         let mut tries = 0;
         for (behaviour, reason) in [
@@ -185,18 +177,12 @@ async fn what_may_pass_is_tried_again_under_the_same_id() {
             remote.behave(behaviour);
             site.deliver().await;
             tries += 1;
-            let message = message(&site).await;
-            assert_eq!(
-                (message.status.as_str(), message.attempts),
-                ("queued", tries)
-            );
-            let last = message.last_reason.unwrap();
-            assert!(last.starts_with(reason), "{last}");
+            site.expect_message_queued(NUMBER, tries, reason).await;
             site.advance(Duration::from_secs(1 << (tries - 1)));
         }
         remote.behave(Behaviour::status(200));
         site.deliver().await;
-        assert_eq!(message(&site).await.status.as_str(), "sent");
+        assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sent");
         let received = remote.received();
         assert_eq!(received.len(), 7);
         let names = ["idempotency-key", "i-twilio-idempotency-token"];
@@ -224,24 +210,11 @@ async fn what_is_said_about_the_number_is_final_and_kept_in_the_documented_words
     ];
     for (is_twilio, behaviour, status) in cases {
         let remote = Remote::start(behaviour).await;
-        let provider = if is_twilio {
-            twilio(&remote)
-        } else {
-            webhook(&remote)
-        };
-        let site = site(provider).await;
+        let site = site(provider(is_twilio, &remote)).await;
         register_by_text(&site).await;
         site.deliver().await;
-        let message = message(&site).await;
-        assert_eq!(
-            (message.status.as_str(), message.is_wiped),
-            ("abandoned", true)
-        );
-        let reason = message.last_reason.unwrap();
-        assert!(reason.starts_with(&format!("{status}: ")), "{reason}");
+        let reason = site.expect_text_message_abandoned(NUMBER, status).await;
         assert!(!reason.contains("49151"), "{reason}");
-        let line = format!(r#"vestibule_text_messages_total{{country="DE",status="{status}"}} 1"#);
-        assert!(site.app.metrics.render().contains(&line), "{line}");
         site.advance(Duration::from_secs(60));
         site.deliver().await;
         assert_eq!(remote.received().len(), 1);
@@ -294,7 +267,7 @@ async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
     let soon = Duration::from_secs(20);
     let mail = site.inbox.wait(Some("bea@example.com"), None, soon).await;
     assert_eq!(mail.len(), 1, "mail waits for a provider of text messages");
-    assert_eq!(message(&site).await.status.as_str(), "sending");
+    assert_eq!(site.newest_message(NUMBER).await.status.as_str(), "sending");
     site.inbox.clear();
     drop(stop);
     worker.abort();

@@ -218,10 +218,16 @@ impl<'a> Worker<'a> {
         let address = self.address(self.count);
         let since = Instant::now();
         let identifier = self.init(&address)?;
-        let since = self.lap("init", since);
-        let otp = self.read_code(&address)?;
+        self.lap("init", since);
+        self.complete("user-registration", &address, &identifier)
+    }
+
+    /// The requests after init: inbox, authorize, token. Returns the user's access token.
+    fn complete(&mut self, request_type: &str, address: &str, identifier: &str) -> Outcome<String> {
+        let since = Instant::now();
+        let otp = self.read_code(address)?;
         let since = self.lap("inbox", since);
-        let code = self.authorize("user-registration", &identifier, &otp)?;
+        let code = self.authorize(request_type, identifier, &otp)?;
         let since = self.lap("authorize", since);
         let access_token = self.exchange(&code)?;
         self.lap("token", since);
@@ -231,32 +237,15 @@ impl<'a> Worker<'a> {
     /// Begins a login of one of this worker's own users.
     fn init_login(&mut self, address: &str) -> Outcome<String> {
         let body = format!(r#"{{"verificationmethod":"email","username":"{address}"}}"#);
-        let path = format!(
-            "{}/services/auth/headless/init/passwordless/login",
-            self.to.site.path
-        );
-        let headers = [
-            ("Authorization", self.integration.as_str()),
-            ("Content-Type", "application/json"),
-        ];
-        let answer = expect(self.site.post(&path, &headers, &body)?, 200)?.json()?;
-        if text(&answer, "status")? != "success" || text(&answer, "email")? != address {
-            return Err(format!("init did not succeed: {answer}").into());
-        }
-        Ok(text(&answer, "identifier")?.to_owned())
+        self.send_init("passwordless/login", &body, address)
     }
 
     fn passwordless_login(&mut self) -> Outcome {
         let address = self.next_user(Scenario::PasswordlessLogin);
         let since = Instant::now();
         let identifier = self.init_login(&address)?;
-        let since = self.lap("init", since);
-        let otp = self.read_code(&address)?;
-        let since = self.lap("inbox", since);
-        let code = self.authorize("passwordless-login", &identifier, &otp)?;
-        let since = self.lap("authorize", since);
-        self.exchange(&code)?;
-        self.lap("token", since);
+        self.lap("init", since);
+        self.complete("passwordless-login", &address, &identifier)?;
         Ok(())
     }
 
@@ -274,15 +263,20 @@ impl<'a> Worker<'a> {
         let body = format!(
             r#"{{"userdata":{{"firstName":"Load","lastName":"Worker","email":"{address}","username":"{address}"}},"password":"{PASSWORD}","verificationmethod":"email"}}"#
         );
+        self.send_init("registration", &body, address)
+    }
+
+    /// Sends a request to an init endpoint. Returns the identifier of the pending flow.
+    fn send_init(&mut self, endpoint: &str, body: &str, address: &str) -> Outcome<String> {
         let path = format!(
-            "{}/services/auth/headless/init/registration",
+            "{}/services/auth/headless/init/{endpoint}",
             self.to.site.path
         );
         let headers = [
             ("Authorization", self.integration.as_str()),
             ("Content-Type", "application/json"),
         ];
-        let answer = expect(self.site.post(&path, &headers, &body)?, 200)?.json()?;
+        let answer = expect(self.site.post(&path, &headers, body)?, 200)?.json()?;
         if text(&answer, "status")? != "success" || text(&answer, "email")? != address {
             return Err(format!("init did not succeed: {answer}").into());
         }

@@ -239,21 +239,31 @@ fn configure(
 }
 
 fn update_client(binary: &Path, data: &Path, client_id: &str, policies: &[String]) -> Outcome {
+    let policies = policies.iter().flat_map(|policy| ["--set", policy]);
+    let words: Vec<&str> = ["client", "update", client_id]
+        .into_iter()
+        .chain(policies)
+        .collect();
+    run_command(binary, data, &words)
+}
+
+/// Runs a command of the server's binary on a data directory.
+pub fn run_command(binary: &Path, data: &Path, words: &[&str]) -> Outcome {
     let output = Command::new(binary)
-        .args(["client", "update", client_id, "--data-dir"])
+        .args(words)
+        .arg("--data-dir")
         .arg(data)
-        .args(policies.iter().flat_map(|policy| ["--set", policy]))
         .stdin(Stdio::null())
         .output()
         .context(format!("could not start {}", binary.display()))?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "`vestibule client update {client_id}` failed ({}): {}",
+    let (words, errors) = (words.join(" "), String::from_utf8_lossy(&output.stderr));
+    let problem = format!(
+        "`vestibule {words}` failed ({}): {}",
         output.status,
-        said.trim()
-    )
-    .into())
+        errors.trim()
+    );
+    Err(problem.into())
 }

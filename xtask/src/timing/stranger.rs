@@ -1,13 +1,13 @@
 //! The unauthenticated caller: an app without a token, at the public site. It knows usernames and guesses the rest.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::load::encode;
 use crate::load::http::{Answer, Base, Client};
+use crate::load::run_command;
 use crate::outcome::{Context, Outcome};
 
 /// Users of each kind. Each may have a hundred wrong codes a day, and is asked about in turn.
@@ -90,7 +90,7 @@ impl Stranger {
             client_id: text("/sites/public/client/client_id")?,
             redirect_uri: text("/sites/public/client/redirect_uri")?,
         };
-        let vestibule = |words: &[&str]| command(binary, data, words);
+        let vestibule = |words: &[&str]| run_command(binary, data, words);
         let spray = ["otpSprayThresholdPerHour", "passwordSprayThresholdPerHour"];
         for setting in spray {
             let change = format!("{setting}=1000000");
@@ -280,19 +280,4 @@ fn expect(taken: Duration, answer: Answer, status: u16) -> Outcome<(Duration, An
 /// Lets what a request has set going in the background end.
 fn settle() {
     std::thread::sleep(Duration::from_millis(2));
-}
-
-fn command(binary: &Path, data: &Path, words: &[&str]) -> Outcome {
-    let output = Command::new(binary)
-        .args(words)
-        .arg("--data-dir")
-        .arg(data)
-        .stdin(Stdio::null())
-        .output()
-        .context(format!("could not start {}", binary.display()))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`vestibule {}`: {}", words.join(" "), said.trim()).into())
 }

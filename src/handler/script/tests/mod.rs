@@ -16,11 +16,7 @@ const AT: Moment = Moment::from_millis(1_767_607_200_000);
 struct Echo;
 
 impl Host for Echo {
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>> {
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         Box::pin(async move {
             if argument["id"] == "broken" {
                 return Err(HostError {
@@ -42,11 +38,7 @@ impl Host for Echo {
 struct Recorded(Mutex<std::collections::VecDeque<HostCall>>);
 
 impl Host for Recorded {
-    fn call<'h>(
-        &'h self,
-        name: &'static str,
-        argument: Value,
-    ) -> BoxFuture<'h, Result<Value, HostError>> {
+    fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         let call = self.0.lock().unwrap().pop_front().unwrap();
         assert_eq!((call.name, call.argument), (name, argument));
         Box::pin(async move { call.answer })

@@ -88,12 +88,7 @@ on_sqlite! {
 
 #[tokio::test]
 async fn http_02_03_in_clear_and_at_no_site_nothing_is_answered() {
-    let is_plain_allowed = false;
-    let setup = Setup {
-        is_plain_allowed,
-        ..Setup::default()
-    };
-    let in_clear = Site::open_with(Database::Sqlite, setup).await;
+    let in_clear = Site::open_with_tls_required().await;
     let site = Site::open(Database::Sqlite).await;
     for path in [REVOKE, INTROSPECT, AUTHORIZE, TOKEN] {
         let call = Call::post(path).form("token", "x");
@@ -216,7 +211,7 @@ on_sqlite! {
 }
 
 #[tokio::test]
-async fn http_15_answers_are_kept_by_nobody_and_hsts_follows_tls() {
+async fn http_15_no_answer_is_cached_and_hsts_follows_tls() {
     let setup = Setup {
         is_plain_allowed: false,
         trusted_proxies: vec!["203.0.113.7/32".parse::<Network>().expect("a network")],

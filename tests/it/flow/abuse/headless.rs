@@ -4,7 +4,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::fixture::{Answer, Call, Database, Setup, Site, on_sqlite};
+use crate::fixture::{Answer, Call, Database, Site, on_sqlite};
 
 const LOGIN: &str = "/services/auth/headless/init/passwordless/login";
 const RESET: &str = "/services/auth/headless/forgot_password";
@@ -61,12 +61,7 @@ on_sqlite! {
 
 #[tokio::test]
 async fn http_02_03_in_clear_and_at_no_site_nothing_begins() {
-    let is_plain_allowed = false;
-    let setup = Setup {
-        is_plain_allowed,
-        ..Setup::default()
-    };
-    let in_clear = Site::open_with(Database::Sqlite, setup).await;
+    let in_clear = Site::open_with_tls_required().await;
     let site = Site::open(Database::Sqlite).await;
     for path in BOTH {
         let call = post(path).json(&good(path));
@@ -136,7 +131,7 @@ on_sqlite! {
                 let start = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
                 let answer = site.send(Call::post(path).bearer(&token).body(&body)).await;
                 assert_code(&answer, 400, "invalid_params", &start);
-                // A captcha that cannot be read for certain is none, so that a stranger is told of that first.
+                // A captcha that cannot be read for certain is none, so that an unauthenticated caller gets that error first.
                 let answer = site.send(post(path).body(&body)).await;
                 assert_eq!(answer.status, 400, "{start}: {}", answer.body);
             }
@@ -273,7 +268,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn http_15_answers_are_kept_by_nobody(site: Site) {
+    async fn http_15_no_answer_is_cached(site: Site) {
         site.register(JANICE).await;
         for path in BOTH {
             for call in [post(path).json(&good(path)), post(path), Call::get(path).on_public()] {

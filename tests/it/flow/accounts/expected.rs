@@ -2,7 +2,10 @@
 
 /// An operation, and its answer for a user who is good, unverified, locked, locked out, disabled, deleted,
 /// and without a password.
-pub type Row = (&'static str, [&'static str; 7]);
+pub type Row = (&'static str, Cells);
+
+/// One answer for each account state.
+type Cells = [&'static str; 7];
 
 /// A code that verifies an address or a number is sent.
 const SENT: &str = "success, a code is sent";
@@ -17,126 +20,100 @@ const DEAD: &str = "invalid_token: the access token is expired, revoked or malfo
 const INACTIVE: &str = r#"{"active":false}"#;
 const LOCKED: &str = "user_account_locked";
 const OTP: &str = "invalid_otp";
-
-const PASSWORD: Row = (
-    "password login",
-    ["in", "in", FAILURE, FAILURE, FAILURE, FAILURE, FAILURE],
-);
-const BY_EMAIL: &str = "passwordless login by email, request";
-const BY_SMS: &str = "passwordless login by sms, request";
-const RESET: &str = "forgot password, request";
-const AGAIN: &str = "registration of the same username, request";
-const CHOICE: &str = "forgot password, code";
-
-const TO_STRANGERS: [&str; 7] = [SENT, SILENT, SILENT, SENT, SILENT, SILENT, SENT];
-const TO_KNOWING: [&str; 7] = [SENT, SILENT, LOCKED, SENT, SILENT, SILENT, SENT];
-const PROOF: [&str; 7] = ["in", FAILURE, FAILURE, "in", FAILURE, FAILURE, "in"];
-const EMAIL_CODE: Row = ("passwordless login by email, code", PROOF);
-const SMS_CODE: Row = ("passwordless login by sms, code", PROOF);
-
-const CLAIMS: [&str; 7] = ["claims", "claims", DEAD, "claims", DEAD, DEAD, "claims"];
-const USERINFO: Row = ("userinfo", CLAIMS);
-const IDENTITY: Row = ("identity URL", CLAIMS);
-const ACTIVE: [&str; 7] = [
-    "active", "active", INACTIVE, "active", INACTIVE, INACTIVE, "active",
-];
-const ASK_ACCESS: Row = ("introspection of an access token", ACTIVE);
-const ASK_REFRESH: Row = ("introspection of a refresh token", ACTIVE);
-const EXCHANGE: Row = (
-    "code exchange",
-    [
-        "tokens", "tokens", FAILURE, "tokens", FAILURE, BAD_CODE, "tokens",
-    ],
-);
-const REFRESH: Row = (
-    "refresh",
-    [
-        "tokens", "tokens", EXPIRED, "tokens", EXPIRED, EXPIRED, "tokens",
-    ],
-);
-const REVOKE: Row = ("revocation", ["success"; 7]);
-
-/// At the public site.
-pub const OF_STRANGER: &[Row] = &[
-    PASSWORD,
-    (BY_EMAIL, TO_STRANGERS),
-    (BY_SMS, TO_STRANGERS),
-    (RESET, TO_STRANGERS),
-    (
-        AGAIN,
-        [NOTICE, NOTICE, NOTICE, NOTICE, NOTICE, SENT, NOTICE],
-    ),
-    EMAIL_CODE,
-    SMS_CODE,
-    USERINFO,
-    IDENTITY,
-    ASK_ACCESS,
-    ASK_REFRESH,
-    EXCHANGE,
-    REFRESH,
-    REVOKE,
-    (
-        CHOICE,
-        ["success", OTP, OTP, "success", OTP, OTP, "success"],
-    ),
-];
-
 const TAKEN: &str = "invalid_params";
 
-/// At the private site, with the integration client's token.
-pub const OF_BACKEND: &[Row] = &[
-    PASSWORD,
-    (BY_EMAIL, TO_KNOWING),
-    (BY_SMS, TO_KNOWING),
-    (RESET, TO_KNOWING),
-    (AGAIN, [TAKEN, TAKEN, TAKEN, TAKEN, TAKEN, SENT, TAKEN]),
-    EMAIL_CODE,
-    SMS_CODE,
-    USERINFO,
-    IDENTITY,
-    ASK_ACCESS,
-    ASK_REFRESH,
-    EXCHANGE,
-    REFRESH,
-    REVOKE,
-    (
-        CHOICE,
-        ["success", OTP, LOCKED, "success", OTP, OTP, "success"],
-    ),
+/// A request for a code, where the state of the account is not disclosed.
+const CODE_UNDISCLOSED: Cells = [SENT, SILENT, SILENT, SENT, SILENT, SILENT, SENT];
+/// The same where it is.
+const CODE_DISCLOSED: Cells = [SENT, SILENT, LOCKED, SENT, SILENT, SILENT, SENT];
+
+const LOGIN_BY_CODE: Cells = ["in", FAILURE, FAILURE, "in", FAILURE, FAILURE, "in"];
+const CLAIMS: Cells = ["claims", "claims", DEAD, "claims", DEAD, DEAD, "claims"];
+const ACTIVE: Cells = [
+    "active", "active", INACTIVE, "active", INACTIVE, INACTIVE, "active",
 ];
 
+/// The answers that depend on the caller.
+struct Answers {
+    password_login: Cells,
+    request_for_a_code: Cells,
+    same_username: Cells,
+    new_password: Cells,
+}
+
+/// At the public site.
+const UNAUTHENTICATED: Answers = Answers {
+    password_login: ["in", "in", FAILURE, FAILURE, FAILURE, FAILURE, FAILURE],
+    request_for_a_code: CODE_UNDISCLOSED,
+    same_username: [NOTICE, NOTICE, NOTICE, NOTICE, NOTICE, SENT, NOTICE],
+    new_password: ["success", OTP, OTP, "success", OTP, OTP, "success"],
+};
+
+/// At the private site, with the integration client's token.
+const BACKEND: Answers = Answers {
+    password_login: UNAUTHENTICATED.password_login,
+    request_for_a_code: CODE_DISCLOSED,
+    same_username: [TAKEN, TAKEN, TAKEN, TAKEN, TAKEN, SENT, TAKEN],
+    new_password: ["success", OTP, LOCKED, "success", OTP, OTP, "success"],
+};
+
 /// At the public site, with `disclose_account_state`.
-pub const OF_DISCLOSING: &[Row] = &[
-    (
-        "password login",
-        [
-            "in",
-            "in",
-            FAILURE,
-            FAILURE,
-            "inactive_user: user is inactive",
-            FAILURE,
-            FAILURE,
-        ],
-    ),
-    (BY_EMAIL, TO_KNOWING),
-    (BY_SMS, TO_KNOWING),
-    (RESET, TO_KNOWING),
-    (AGAIN, [TAKEN, TAKEN, TAKEN, TAKEN, TAKEN, SENT, TAKEN]),
-    EMAIL_CODE,
-    SMS_CODE,
-    USERINFO,
-    IDENTITY,
-    ASK_ACCESS,
-    ASK_REFRESH,
-    EXCHANGE,
-    REFRESH,
-    REVOKE,
-    (
-        CHOICE,
-        ["success", OTP, LOCKED, "success", OTP, OTP, "success"],
-    ),
-];
+const DISCLOSING: Answers = Answers {
+    password_login: [
+        "in",
+        "in",
+        FAILURE,
+        FAILURE,
+        "inactive_user: user is inactive",
+        FAILURE,
+        FAILURE,
+    ],
+    ..BACKEND
+};
+
+/// The rows of a kind of caller.
+const fn rows(answers: Answers) -> [Row; 15] {
+    let code = answers.request_for_a_code;
+    [
+        ("password login", answers.password_login),
+        ("passwordless login by email, request", code),
+        ("passwordless login by sms, request", code),
+        ("forgot password, request", code),
+        (
+            "registration of the same username, request",
+            answers.same_username,
+        ),
+        ("passwordless login by email, code", LOGIN_BY_CODE),
+        ("passwordless login by sms, code", LOGIN_BY_CODE),
+        ("userinfo", CLAIMS),
+        ("identity URL", CLAIMS),
+        ("introspection of an access token", ACTIVE),
+        ("introspection of a refresh token", ACTIVE),
+        (
+            "code exchange",
+            [
+                "tokens", "tokens", FAILURE, "tokens", FAILURE, BAD_CODE, "tokens",
+            ],
+        ),
+        (
+            "refresh",
+            [
+                "tokens", "tokens", EXPIRED, "tokens", EXPIRED, EXPIRED, "tokens",
+            ],
+        ),
+        ("revocation", ["success"; 7]),
+        ("forgot password, code", answers.new_password),
+    ]
+}
+
+/// At the public site.
+pub const OF_UNAUTHENTICATED: [Row; 15] = rows(UNAUTHENTICATED);
+
+/// At the private site, with the integration client's token.
+pub const OF_BACKEND: [Row; 15] = rows(BACKEND);
+
+/// At the public site, with `disclose_account_state`.
+pub const OF_DISCLOSING: [Row; 15] = rows(DISCLOSING);
 
 const INTRODUCTION: &str = "# Accounts: each login method in each account state
 
@@ -174,7 +151,7 @@ pub fn page() -> String {
     for (heading, table) in [
         (
             "An unauthenticated caller, at a site that requires no token",
-            OF_STRANGER,
+            OF_UNAUTHENTICATED,
         ),
         ("A backend with a token", OF_BACKEND),
         (
@@ -186,8 +163,8 @@ pub fn page() -> String {
             "\n## {heading}\n\n| operation | good | unverified | locked | locked out | disabled | deleted | without password |\n\
              |---|---|---|---|---|---|---|---|\n"
         ));
-        for (door, cells) in table {
-            page.push_str(&format!("| {door} | {} |\n", cells.join(" | ")));
+        for (operation, cells) in table {
+            page.push_str(&format!("| {operation} | {} |\n", cells.join(" | ")));
         }
     }
     page.push_str(NOTES);

@@ -1,4 +1,4 @@
-//! A person with an account, and the requests by which they come to the doors.
+//! A user, and the requests that are sent for them.
 
 use serde_json::{Value, json};
 use vestibule::admin::Admin;
@@ -8,7 +8,7 @@ use vestibule::moment::Moment;
 use vestibule::store;
 use vestibule_protocol::identifier::RecordId;
 
-use super::doors::{Caller, State};
+use super::observed::{Caller, State};
 use crate::fixture::{Answer, Call, PASSWORD, Site, TestClient, VERIFIER};
 
 pub const FORGOT: &str = "/services/auth/headless/forgot_password";
@@ -16,7 +16,7 @@ pub const INIT_LOGIN: &str = "/services/auth/headless/init/passwordless/login";
 pub const INIT_REGISTRATION: &str = "/services/auth/headless/init/registration";
 const NEW_PASSWORD: &str = "Another-Pa55word";
 
-/// Somebody, and by which way they come.
+/// A user, and the kind of caller that sends their requests.
 pub struct Person<'s> {
     pub site: &'s Site,
     pub caller: Caller,
@@ -26,8 +26,8 @@ pub struct Person<'s> {
     pub phone: String,
 }
 
-/// What a person held before their state changed.
-pub struct Held {
+/// What a user had before their state changed.
+pub struct Begun {
     pub tokens: Value,
     pub code: String,
     pub by_email: (String, String),
@@ -35,7 +35,7 @@ pub struct Held {
 }
 
 impl<'s> Person<'s> {
-    /// Somebody with a verified address, a verified number and [`PASSWORD`].
+    /// A user with a verified address, a verified number and [`PASSWORD`].
     pub async fn new(site: &'s Site, caller: Caller, username: &str, phone: &str) -> Person<'s> {
         let (username, phone) = (username.to_owned(), phone.to_owned());
         if site.user("template@example.com").await.is_none() {
@@ -64,7 +64,7 @@ impl<'s> Person<'s> {
                 })
             },
         );
-        written.await.expect("somebody new");
+        written.await.expect("a new user");
         let token = site.integration_token(None).await;
         Person {
             site,
@@ -76,8 +76,8 @@ impl<'s> Person<'s> {
         }
     }
 
-    /// Two logins, one of which has its tokens, and two codes that wait.
-    pub async fn prepare(&self) -> Held {
+    /// Two logins, one of which has its tokens, and two pending codes.
+    pub async fn prepare(&self) -> Begun {
         let code = self
             .log_in(PASSWORD)
             .await
@@ -94,7 +94,7 @@ impl<'s> Person<'s> {
             .await
             .expect_ok();
         let reset = self.site.code_to(&self.username).await;
-        Held {
+        Begun {
             tokens,
             code,
             by_email,
@@ -102,7 +102,7 @@ impl<'s> Person<'s> {
         }
     }
 
-    /// A passwordless login that waits: its identifier and its code.
+    /// A pending passwordless login: its identifier and its code.
     pub async fn begin(&self, method: &str) -> (String, String) {
         let to = match method {
             "email" => &self.username,
@@ -114,18 +114,20 @@ impl<'s> Person<'s> {
         (identifier, self.site.code_to(to).await)
     }
 
-    pub async fn become_(&self, state: State) {
+    pub async fn change_state(&self, state: State) {
         let id = &self.id;
         let at = self.site.app.now();
         match state {
             State::Good => {}
             State::Unverified => {
-                let unproved = "email_verified_at = NULL, phone_verified_at = NULL";
+                let unverified = "email_verified_at = NULL, phone_verified_at = NULL";
                 self.site
-                    .execute(format!("UPDATE app_user SET {unproved} WHERE id = '{id}'"))
+                    .execute(format!(
+                        "UPDATE app_user SET {unverified} WHERE id = '{id}'"
+                    ))
                     .await;
             }
-            State::Held => {
+            State::LockedOut => {
                 let (now, until) = (at.millis(), at.plus_seconds(900).millis());
                 let hold = format!("('{id}', 10, {now}, {until})");
                 self.site
@@ -160,12 +162,12 @@ impl<'s> Person<'s> {
         changed.expect("the state changes");
     }
 
-    pub fn is_behind(&self) -> bool {
+    pub fn is_backend(&self) -> bool {
         self.caller == Caller::Backend
     }
 
     pub fn client(&self) -> &TestClient {
-        if self.is_behind() {
+        if self.is_backend() {
             &self.site.client
         } else {
             &self.site.public_client
@@ -174,16 +176,16 @@ impl<'s> Person<'s> {
 
     /// A call at the caller's site.
     pub fn at_site(&self, call: Call) -> Call {
-        if self.is_behind() {
+        if self.is_backend() {
             call
         } else {
             call.on_public()
         }
     }
 
-    /// A call of a headless API, with the caller's proof.
+    /// A call of a headless API, as the caller authenticates.
     pub async fn call(&self, path: &str, mut body: Value) -> Answer {
-        let call = if self.is_behind() {
+        let call = if self.is_backend() {
             Call::post(path).bearer(&self.token)
         } else {
             body["recaptcha"] = json!("test-pass");
@@ -193,7 +195,7 @@ impl<'s> Person<'s> {
     }
 
     pub fn authorize(&self, request_type: &str, left: &str, right: &str) -> Call {
-        if self.is_behind() {
+        if self.is_backend() {
             let call = self.site.authorize_call(left, right);
             return call
                 .without_header("auth-request-type")
@@ -209,8 +211,8 @@ impl<'s> Person<'s> {
             .await
     }
 
-    pub async fn prove(&self, method: &str, proof: &(String, String)) -> Answer {
-        let call = self.authorize("passwordless-login", &proof.0, &proof.1);
+    pub async fn present_code(&self, method: &str, begun: &(String, String)) -> Answer {
+        let call = self.authorize("passwordless-login", &begun.0, &begun.1);
         let call = call.without_header("auth-verification-type");
         self.site
             .send(call.header("auth-verification-type", method))
@@ -232,7 +234,7 @@ impl<'s> Person<'s> {
         let call = call
             .form("grant_type", grant_type)
             .form("client_id", &self.client().id);
-        if self.is_behind() {
+        if self.is_backend() {
             call.form("client_secret", &self.client().secret)
         } else {
             call
@@ -241,7 +243,7 @@ impl<'s> Person<'s> {
 
     pub async fn exchange(&self, code: &str) -> Answer {
         let call = self.token_call("authorization_code").form("code", code);
-        let call = if self.is_behind() {
+        let call = if self.is_backend() {
             call.form("redirect_uri", &self.site.redirect_uri)
         } else {
             let uri = &self.site.public_redirect_uri;

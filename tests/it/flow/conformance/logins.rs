@@ -5,9 +5,9 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_S
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-use super::{AUTHORIZE, ECHO, identifier};
+use super::{AUTHORIZE, ECHO, authorize_query, identifier};
 use crate::fixture::{
-    Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite, registration,
+    Answer, Call, Database, PASSWORD, Site, on_both_databases, on_sqlite, registration,
 };
 
 const LOGIN: &str = "/services/auth/headless/init/passwordless/login";
@@ -49,7 +49,7 @@ on_both_databases! {
 
 on_sqlite! {
     async fn point_06_a_password_has_colons_and_letters_of_every_kind(site: Site) {
-        // The published vector's password, and what a policy wants besides.
+        // The published vector's password, and what a policy also requires.
         let password = "pa:ss?>~\u{ff}:Gr\u{fc}\u{df}e-1";
         let mut body = registration(JANICE);
         body["password"] = json!(password);
@@ -69,11 +69,7 @@ on_sqlite! {
 on_sqlite! {
     async fn point_08_get_logs_in_by_headers_and_takes_no_password_from_the_url(site: Site) {
         site.register(JANICE).await;
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("response_type", "code_credentials")
-            .append_pair("client_id", &site.client.id)
-            .append_pair("redirect_uri", &site.redirect_uri)
-            .finish();
+        let query = authorize_query(&site);
         let get = |more: &str| {
             Call::get(&format!("{AUTHORIZE}?{query}{more}")).header("auth-request-type", "Named-User")
         };
@@ -92,7 +88,7 @@ on_sqlite! {
     }
 }
 
-/// What a stranger sees of an answer: all of it but the request's id, the identifier being opaque.
+/// What an unauthenticated caller can compare of an answer: all but the request's id and the opaque identifier.
 fn seen(answer: &Answer) -> (u16, HeaderMap, String) {
     let mut headers = answer.headers.clone();
     headers.remove("x-request-id");
@@ -104,7 +100,7 @@ fn seen(answer: &Answer) -> (u16, HeaderMap, String) {
 }
 
 on_both_databases! {
-    async fn point_20_nobody_sees_whether_there_is_a_user(site: Site) {
+    async fn point_20_no_answer_discloses_whether_there_is_a_user(site: Site) {
         let states = [
             ("known", "locale = 'en_US'"), ("unverified", "email_verified_at = NULL"),
             ("locked", "locked_at = 1"), ("disabled", "disabled_at = 1"),
@@ -116,7 +112,7 @@ on_both_databases! {
         let names = ["known", "unverified", "locked", "disabled", "nobody"];
         let mut answers: Vec<Vec<(u16, HeaderMap, String)>> = Vec::new();
         for name in names {
-            // As long as the others, so that the length of what is echoed tells nothing here.
+            // As long as the others, so that the length of an echoed name discloses nothing here.
             let username = format!("{name}@example.com");
             let begun = begin(&site, &by_mail(&username)).await;
             let id = identifier(begun.clone());
@@ -192,12 +188,7 @@ on_both_databases! {
 
 #[tokio::test]
 async fn point_28_of_a_login_transport_host_and_method_come_before_the_switch() {
-    let is_plain_allowed = false;
-    let setup = Setup {
-        is_plain_allowed,
-        ..Setup::default()
-    };
-    let site = Site::open_with(Database::Sqlite, setup).await;
+    let site = Site::open_with_tls_required().await;
     let off = json!({"isPwdlessLoginAllowed": false});
     site.update_settings_of("public", off.clone()).await;
     let call = Call::get(LOGIN).on_public().host("other.example.com");

@@ -1,4 +1,4 @@
-//! The conformance points, by their numbers. Those that registration shows stand here; the doors of
+//! The conformance points, by their numbers. Those of registration are here; the doors of
 //! users who exist (`logins`), guests (`guests`), the password reset (`resets`), and codes and tokens (`tokens`)
 //! have files of their own.
 
@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::fixture::{
-    Answer, BASE_URL, Call, Database, PASSWORD, PUBLIC_URL, Setup, Site, on_sqlite, registration,
+    Answer, BASE_URL, Call, Database, PASSWORD, PUBLIC_URL, Site, on_sqlite, registration,
 };
 
 const INIT: &str = "/services/auth/headless/init/registration";
@@ -166,15 +166,20 @@ on_sqlite! {
     }
 }
 
+/// The parameters of an authorization call of the private client, as a query.
+fn authorize_query(site: &Site) -> String {
+    url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("response_type", "code_credentials")
+        .append_pair("client_id", &site.client.id)
+        .append_pair("redirect_uri", &site.redirect_uri)
+        .finish()
+}
+
 on_sqlite! {
     async fn point_08_get_authorize_works_with_header_credentials_only(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("response_type", "code_credentials")
-            .append_pair("client_id", &site.client.id)
-            .append_pair("redirect_uri", &site.redirect_uri)
-            .finish();
+        let query = authorize_query(&site);
         let get = |more: &str| {
             Call::get(&format!("{AUTHORIZE}?{query}{more}"))
                 .header("auth-request-type", "User-Registration")
@@ -293,14 +298,7 @@ on_sqlite! {
 
 #[tokio::test]
 async fn point_28_transport_host_and_method_come_before_the_switch() {
-    let site = Site::open_with(
-        Database::Sqlite,
-        Setup {
-            is_plain_allowed: false,
-            ..Setup::default()
-        },
-    )
-    .await;
+    let site = Site::open_with_tls_required().await;
     site.update_settings(json!({"isHeadlessUserRegistrationAllowed": false}))
         .await;
     let answer = site.send(Call::get(INIT).host("other.example.com")).await;

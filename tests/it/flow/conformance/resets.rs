@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::identifier;
-use crate::fixture::{
-    Answer, Call, Database, Setup, Site, on_both_databases, on_sqlite, registration,
-};
+use crate::fixture::{Answer, Call, Site, on_both_databases, on_sqlite, registration};
 
 const RESET: &str = "/services/auth/headless/forgot_password";
 const JANICE: &str = "janice@example.com";
@@ -15,7 +13,7 @@ async fn send(site: &Site, body: &Value) -> Answer {
     site.send(Call::post(RESET).on_public().json(body)).await
 }
 
-/// A body with every documented member, those that nobody filled in being null.
+/// A body with every documented member, with null for the unused ones.
 fn whole(changes: Value) -> Value {
     let mut body = json!({
         "username": JANICE, "login_hint": null, "customdata": null, "emailtemplate": null, "recaptcha": null,
@@ -32,7 +30,7 @@ on_both_databases! {
         site.register(JANICE).await;
         send(&site, &whole(json!({"recaptcha": "test-pass"}))).await.expect_ok();
         let code = site.code_to(JANICE).await;
-        // The captcha of the first phase comes along, spent or not, and nobody looks at it.
+        // The captcha of the first phase is sent again, spent or not, and is ignored.
         let body = whole(json!({"otp": code, "newpassword": NEW_PASSWORD, "recaptcha": "test-fail"}));
         send(&site, &body).await.expect_ok();
         site.deliver().await;
@@ -140,12 +138,7 @@ on_sqlite! {
 
 #[tokio::test]
 async fn point_28_of_a_reset_the_transport_comes_first() {
-    let is_plain_allowed = false;
-    let setup = Setup {
-        is_plain_allowed,
-        ..Setup::default()
-    };
-    let site = Site::open_with(Database::Sqlite, setup).await;
+    let site = Site::open_with_tls_required().await;
     for call in [
         Call::get(RESET),
         Call::post(RESET).host("other.example.com"),

@@ -21,7 +21,7 @@ use crate::fixture::{
     Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite, registration,
 };
 
-/// The headers of every answer that nobody may keep.
+/// The headers of every answer that must not be cached.
 #[track_caller]
 pub fn assert_private(answer: &Answer, what: &str) {
     assert_eq!(answer.header("cache-control"), Some("no-store"), "{what}");
@@ -144,7 +144,7 @@ on_sqlite! {
     async fn protected_endpoints_refuse_as_rfc_6750_says(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let other = site.register("other@example.com").await;
-        for (call, row) in rows::bearer_rows(&site, &tokens, &other) {
+        for (call, row) in rows::bearer_rows(&tokens, &other) {
             assert_row(&site.send(call).await, &row);
         }
     }
@@ -160,11 +160,7 @@ async fn echo_refuses_what_is_not_a_short_get() {
 
 #[tokio::test]
 async fn http_02_a_request_in_clear_is_refused_in_the_shape_of_its_endpoint() {
-    let setup = Setup {
-        is_plain_allowed: false,
-        ..Setup::default()
-    };
-    let site = Site::open_with(Database::Sqlite, setup).await;
+    let site = Site::open_with_tls_required().await;
     let text = "use a URL that starts with HTTPS";
     let row = Row::of(
         "init",
@@ -172,7 +168,7 @@ async fn http_02_a_request_in_clear_is_refused_in_the_shape_of_its_endpoint() {
         merged("https_required", "invalid_request", text),
     );
     assert_row(&site.send(Call::post(INIT)).await, &row);
-    // Before the method and before the host: nothing else is told over a clear line.
+    // Before the method and before the host: nothing else is disclosed over plain HTTP.
     assert_row(&site.send(Call::get(INIT)).await, &row);
     assert_row(
         &site.send(Call::post(INIT).host("evil.example")).await,
@@ -187,7 +183,7 @@ async fn http_02_a_request_in_clear_is_refused_in_the_shape_of_its_endpoint() {
             &row,
         );
     }
-    // Nobody may say that it was encrypted but a listed proxy.
+    // Only a trusted proxy may report that the request was encrypted.
     let forged = Call::post(INIT)
         .header("x-forwarded-proto", "https")
         .header("forwarded", "proto=https");
@@ -265,7 +261,7 @@ on_both_databases! {
             "rate_limit_exceeded", "rate_limit_exceeded", "login rate exceeded"));
         // The first was sent five minutes ago and counts for fifty-five more.
         assert_row(&site.send(call.clone()).await, &row.clone().retry_after("3300"));
-        // Who waits as long as they are told is let in, so that half a second counts as one.
+        // A caller that waits for `Retry-After` is accepted, so half a second is rounded up to one.
         site.advance(Duration::from_millis(500));
         assert_row(&site.send(call.clone()).await, &row.clone().retry_after("3300"));
         site.advance(Duration::from_millis(3_298_500));
@@ -362,7 +358,7 @@ async fn pwd_08_a_mailbox_without_a_code_left_burns_no_hash() {
 }
 
 on_both_databases! {
-    async fn a_broken_database_is_500_and_tells_nothing(site: Site) {
+    async fn a_broken_database_is_500_and_discloses_nothing(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let token = site.integration_token(None).await;
         let code = site.registered_code("other@example.com").await;

@@ -53,11 +53,7 @@ async fn begun(site: &Site) -> String {
 }
 
 async fn in_clear() -> Site {
-    let setup = Setup {
-        is_plain_allowed: false,
-        ..Setup::default()
-    };
-    Site::open_with(Database::Sqlite, setup).await
+    Site::open_with_tls_required().await
 }
 
 on_sqlite! {
@@ -80,7 +76,7 @@ on_sqlite! {
     async fn both_headless_forgot_password_disabled(site: Site) {
         site.update_settings(json!({"isForgotPwdAllowed": false})).await;
         for body in [ask(JANICE), choose(JANICE, "123abc", NEW_PASSWORD)] {
-            // Whoever asks, and with whatever proof.
+            // Whatever the caller, and however it authenticates.
             for answer in [behind(&site, &body).await, site.send(Call::post(PATH).json(&body)).await] {
                 assert_row(&answer, 400, "headless_forgot_password_disabled", "invalid_experience",
                     "enable the headless forgot password flow");
@@ -250,7 +246,7 @@ on_sqlite! {
 on_both_databases! {
     async fn both_unknown_error(site: Site) {
         let row = |answer: Answer| assert_row(&answer, 500, "unknown_error", "unknown_error", "retry your request");
-        // Nobody can be asked about the captcha.
+        // The captcha provider cannot be reached.
         row(in_public(&site, &with(ask(JANICE), "recaptcha", "test-timeout")).await);
         site.register(JANICE).await;
         let code = begun(&site).await;
@@ -270,7 +266,7 @@ on_both_databases! {
             let answer = behind(&site, &body).await;
             assert_row(&answer, 400, "user_account_locked", "invalid_user", "user account is locked");
         }
-        // A stranger is told only where the site discloses it.
+        // An unauthenticated caller gets this error only where the site discloses it.
         let body = with(ask(JANICE), "recaptcha", "test-pass");
         in_public(&site, &body).await.expect_ok();
         site.update_settings_of("public", json!({"disclose_account_state": true})).await;
@@ -285,7 +281,7 @@ on_both_databases! {
     async fn second_invalid_otp(site: Site) {
         site.register(JANICE).await;
         let row = |answer: Answer| assert_row(&answer, 400, "invalid_otp", "otp_error", "invalid OTP");
-        // None was sent, nobody is there, it is another, and it is over.
+        // None was sent, there is no such user, it is another code, and it has expired.
         row(behind(&site, &choose(JANICE, "123abc", NEW_PASSWORD)).await);
         row(behind(&site, &choose("nobody@example.com", "123abc", NEW_PASSWORD)).await);
         let code = begun(&site).await;
@@ -301,7 +297,7 @@ on_both_databases! {
         let code = begun(&site).await;
         for password in ["abcd", JANICE, PASSWORD] {
             let answer = behind(&site, &choose(JANICE, &code, password)).await.expect_status(400);
-            // The documented name has a blank; beside it stands the same without.
+            // The documented name has a blank; the same name without it is also sent.
             let expected = r#"{"status_code":"password_policy_check_failure","password error":"password does not follow policy","password_error":"password does not follow policy","status":"failed"}"#;
             assert_eq!(answer.body, expected, "{password}");
             assert_json(&answer);

@@ -3,7 +3,7 @@
 //! One file per page: the Headless Registration Flow for private clients (`registration`), the
 //! Headless Passwordless Login Flow for public clients (`passwordless_login`), the Headless Forgot
 //! Password Flow (`forgot_password`) with its two tables of errors (`forgot_password_errors`), and
-//! the parameters of all three, each by itself (`parameters`). A request stands here as it is printed, host and
+//! the parameters of all three, each by itself (`parameters`). A request is given here as it is printed, host and
 //! line breaks included, with the stars filled in and the slips of the pen put right: quotes, commas, a
 //! colon. What the imitated service generates is compared by its form.
 
@@ -20,11 +20,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use vestibule::settings::Template;
-use vestibule::store;
 use vestibule_protocol::purpose::Purpose;
 
 use super::tokens::execute_and_refresh;
-use crate::fixture::{Answer, Call, PASSWORD, START, Site, changed};
+use crate::fixture::{Answer, Call, PASSWORD, START, Site};
 
 /// The site of a client with a backend, as the pages write it.
 const PRIVATE_HOST: &str = "MyDomainName.my.site.com";
@@ -70,10 +69,7 @@ async fn template(site: &Site, flow: Purpose) {
         created_at: START,
         updated_at: START,
     };
-    let saved = site.change(template, |tx, template| {
-        Box::pin(async move { changed(store::template::insert(tx, template).await?) })
-    });
-    assert!(saved.await);
+    assert!(site.save_template(template).await, "it is new");
     for name in ["private", "public"] {
         let listed = json!({
             "isEmailTemplateAllowlistingEnabled": true,
@@ -97,7 +93,7 @@ async fn integration_token(site: &Site) -> String {
     text(&answer, "access_token").to_owned()
 }
 
-/// A user whose address has proven itself.
+/// A user whose address is verified.
 async fn customer(site: &Site, username: &str, email: &str) {
     let token = integration_token(site).await;
     let body = json!({
@@ -125,7 +121,7 @@ fn identifier_and_code(begun: &Value, code: &str) -> String {
     STANDARD.encode(format!("{}:{code}", text(begun, "identifier")))
 }
 
-/// The newest message to somebody, by its subject and its code.
+/// The newest message to a recipient, by its subject and its code.
 async fn message(site: &Site, recipient: &str) -> (String, Option<String>) {
     site.deliver().await;
     let message = site.inbox.list(Some(recipient)).pop().expect("a message");

@@ -123,7 +123,7 @@ async fn a_certificate_is_registered_listed_and_removed_and_a_bad_one_is_refused
                 registered().certificate_of("200101000000Z", "210101000000Z"),
                 "it ended at 2021-01-01T00:00:00Z",
             ),
-            ("key.pem", registered().pkcs8(), "it holds a private key"),
+            ("key.pem", registered().pkcs8(), "it contains a private key"),
             ("none.pem", "hello".to_owned(), "there is no certificate"),
             ("long.pem", "x".repeat(5_000), "longer than 4 KB"),
         ] {

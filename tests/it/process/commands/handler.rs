@@ -264,10 +264,10 @@ async fn a_template_begins_a_handler_and_passes_its_trial() {
         .expect_code(0);
         let file = format!("{template}.js");
         let create = ["create", template, "--template", template, "--out", &file];
-        let told = handler(&installation, &create).expect_code(0).stdout;
+        let created = handler(&installation, &create).expect_code(0).stdout;
         assert!(
-            told.contains(contract) && told.contains(&format!("handler check {file}")),
-            "{told}"
+            created.contains(contract) && created.contains(&format!("handler check {file}")),
+            "{created}"
         );
         let written = std::fs::read_to_string(installation.path(&file)).unwrap();
         assert_eq!(written, printed.stdout);
@@ -302,7 +302,7 @@ async fn a_template_begins_a_handler_and_passes_its_trial() {
 }
 
 #[test]
-fn a_trial_needs_no_installation_and_tells_what_came_of_each_fixture() {
+fn a_trial_needs_no_installation_and_reports_the_outcome_of_each_fixture() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     write(directory, "orders.js", DISCOVER);
@@ -415,15 +415,7 @@ async fn a_webhook_has_a_secret_that_is_shown_once_and_rests_sealed() {
 #[tokio::test]
 async fn a_site_names_a_handler_of_the_right_contract_and_then_it_stays() {
     for installation in installations().await {
-        installation
-            .run(&[
-                "site",
-                "create",
-                "shop",
-                "--base-url",
-                "https://id.example.com",
-            ])
-            .expect_code(0);
+        installation.create_site("https://id.example.com");
         write(installation.directory.path(), "orders.js", DISCOVER);
         let name = |setting: &str, handler: &str| {
             let set = format!("{setting}={handler}");
@@ -494,7 +486,7 @@ fn types_are_printed_for_editors_and_for_machines() {
 }
 
 #[tokio::test]
-async fn calls_and_replay_of_what_is_not_there_are_told_so() {
+async fn calls_and_replay_of_an_unknown_call_are_refused() {
     for installation in installations().await {
         assert_eq!(json(&installation, &["calls"]), json!({"calls": []}));
         for (arguments, code, word) in [

@@ -95,82 +95,77 @@ async fn a_site_is_made_listed_shown_and_changed() {
     }
 }
 
+/// Files of settings with one mistake each, its line, and a word that the message about it has.
+const WRONG_FILES: &[(&str, usize, &str)] = &[
+    (
+        "defaultLocale = \"de_DE\"\n\n# a comment\nisHeadlessUserRegistrationAlowed = true\n",
+        4,
+        "isHeadlessUserRegistrationAlowed",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\ndefaultTimezone = \"Mars/Base\"\n",
+        2,
+        "Mars/Base",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\ndoesRegistrationRequireAuth = \"yes\"\n",
+        2,
+        "doesRegistrationRequireAuth",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\nregistrationUserDefaultProfile = \"Customers\"\n",
+        2,
+        "Customers",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\nregistrationExecutionUser = \"nobody@example.com\"\n",
+        2,
+        "nobody@example.com",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\n[registrationFieldMapping]\na = \"profileId\"\n",
+        3,
+        "profileId",
+    ),
+    (
+        "# Accounts\ndefaultLocale = \"de_DE\"\n\n[registrationAccount]\nrule = \"customdata\"\nmemebr = \"company\"\n",
+        6,
+        "memebr",
+    ),
+    (
+        "[registrationAccount]\ncreate = true\nrule = \"shared\"\n",
+        3,
+        "name",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\nregistrationAccount = { rule = \"own\",\n  create = 7 }\n",
+        3,
+        "registrationAccount",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\n\nisHeadlessUserRegistrationAllowed = true\n",
+        3,
+        "doesRegistrationRequireAuth",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\nemailTmplsAllowlist = [\"nope\"]\n",
+        2,
+        "nope",
+    ),
+    (
+        "defaultLocale = \"de_DE\"\noAuthCdCrdtFlowEnable = \n",
+        2,
+        "",
+    ),
+];
+
 #[tokio::test]
 async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
     for installation in installations().await {
-        installation
-            .run(&[
-                "site",
-                "create",
-                "shop",
-                "--base-url",
-                "https://id.example.com",
-            ])
-            .expect_code(0);
+        installation.create_site("https://id.example.com");
         let before = installation.run(&["site", "show", "shop", "--json"]).json();
         let file = installation.path("settings.toml");
-        for (text, line, word) in [
-            (
-                "defaultLocale = \"de_DE\"\n\n# a comment\nisHeadlessUserRegistrationAlowed = true\n",
-                4,
-                "isHeadlessUserRegistrationAlowed",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\ndefaultTimezone = \"Mars/Base\"\n",
-                2,
-                "Mars/Base",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\ndoesRegistrationRequireAuth = \"yes\"\n",
-                2,
-                "doesRegistrationRequireAuth",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\nregistrationUserDefaultProfile = \"Customers\"\n",
-                2,
-                "Customers",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\nregistrationExecutionUser = \"nobody@example.com\"\n",
-                2,
-                "nobody@example.com",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\n[registrationFieldMapping]\na = \"profileId\"\n",
-                3,
-                "profileId",
-            ),
-            (
-                "# Accounts\ndefaultLocale = \"de_DE\"\n\n[registrationAccount]\nrule = \"customdata\"\nmemebr = \"company\"\n",
-                6,
-                "memebr",
-            ),
-            (
-                "[registrationAccount]\ncreate = true\nrule = \"shared\"\n",
-                3,
-                "name",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\nregistrationAccount = { rule = \"own\",\n  create = 7 }\n",
-                3,
-                "registrationAccount",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\n\nisHeadlessUserRegistrationAllowed = true\n",
-                3,
-                "doesRegistrationRequireAuth",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\nemailTmplsAllowlist = [\"nope\"]\n",
-                2,
-                "nope",
-            ),
-            (
-                "defaultLocale = \"de_DE\"\noAuthCdCrdtFlowEnable = \n",
-                2,
-                "",
-            ),
-        ] {
+        for (text, line, word) in WRONG_FILES {
             std::fs::write(&file, text).unwrap();
             let ran = installation.run(&["site", "update", "shop", "--from", "settings.toml"]);
             expect_refused(ran, 3, &[&format!("settings.toml, line {line}"), word]);
@@ -180,6 +175,19 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
                 "{text}"
             );
         }
+        expect_refused(
+            installation.run(&["site", "update", "shop", "--from", "gone.toml"]),
+            3,
+            &["gone.toml"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_setting_on_the_command_line_changes_nothing() {
+    for installation in installations().await {
+        installation.create_site("https://id.example.com");
+        let before = installation.run(&["site", "show", "shop", "--json"]).json();
         for (set, word) in [
             ("defaultLocale", "KEY=VALUE"),
             ("nothing=1", "nothing"),
@@ -204,13 +212,15 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
                 "{set}"
             );
         }
-        expect_refused(
-            installation.run(&["site", "update", "shop", "--from", "gone.toml"]),
-            3,
-            &["gone.toml"],
-        );
+    }
+}
+
+#[tokio::test]
+async fn settings_are_read_from_a_file() {
+    for installation in installations().await {
+        installation.create_site("https://id.example.com");
         std::fs::write(
-            &file,
+            installation.path("settings.toml"),
             "defaultLocale = \"de_DE\"\ndefaultTimezone = \"Europe/Berlin\"\n",
         )
         .unwrap();
@@ -232,22 +242,18 @@ async fn a_wrong_setting_is_named_with_its_line_and_nothing_is_changed() {
 #[tokio::test]
 async fn cap_14_a_sealed_secret_is_taken_only_if_it_opens_here() {
     for installation in installations().await {
-        let base = ["--base-url", "https://id.example.com"];
-        let create = ["site", "create", "shop"];
-        installation
-            .run(&[&create[..], &base[..]].concat())
-            .expect_code(0);
+        installation.create_site("https://id.example.com");
         let set = |value: &str| {
             let set = format!("recaptchaSecretKey={value}");
             installation.run(&["site", "update", "shop", "--json", "--set", &set])
         };
-        let own = set("6Lc-secret").json();
-        let own = own["settings"]["recaptchaSecretKey"].as_str().unwrap();
+        let sealed = set("6Lc-secret").json();
+        let sealed = sealed["settings"]["recaptchaSecretKey"].as_str().unwrap();
         let words = ["recaptchaSecretKey", "does not open", "master key"];
-        for foreign in ["sealed:AAAA", "sealed:", &own[..own.len() - 8]] {
+        for foreign in ["sealed:AAAA", "sealed:", &sealed[..sealed.len() - 8]] {
             expect_refused(set(foreign), 3, &words);
         }
-        set(own).expect_code(0);
+        set(sealed).expect_code(0);
         std::fs::write(
             installation.path("captcha.toml"),
             "defaultLocale = \"de_DE\"\nrecaptchaSecretKey = \"sealed:AAAA\"\n",

@@ -6,25 +6,28 @@ use super::{both, expect_refused, installations};
 use crate::process::binary::run_with_input;
 use crate::process::serve::Installation;
 
+const PASSWORD: &str = "Quiet-Lantern-42";
+
+/// Creates `Jo@Example.com` with all that a user can have, and [`PASSWORD`] from standard input.
+const CREATE_JO: [&str; 12] = [
+    "user",
+    "create",
+    "Jo@Example.com",
+    "--last-name",
+    "Doe",
+    "--first-name",
+    "Jo",
+    "--phone",
+    "+49 170 1234567",
+    "--email-verified",
+    "--password-file",
+    "-",
+];
+
 #[tokio::test]
 async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it() {
-    const PASSWORD: &str = "Quiet-Lantern-42";
     for installation in installations().await {
-        let create = [
-            "user",
-            "create",
-            "Jo@Example.com",
-            "--last-name",
-            "Doe",
-            "--first-name",
-            "Jo",
-            "--phone",
-            "+49 170 1234567",
-            "--email-verified",
-            "--password-file",
-            "-",
-            "--json",
-        ];
+        let create = [&CREATE_JO[..], &["--json"]].concat();
         let made = installation.run_with_input(&create, PASSWORD);
         assert!(
             !made.stdout.contains(PASSWORD) && !made.stderr.contains(PASSWORD),
@@ -55,106 +58,49 @@ async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it
             3,
             &["in use"],
         );
-        std::fs::write(installation.path("password"), "Other-Lantern-42\n").unwrap();
-        let from_file = [
-            "user",
-            "create",
-            "ada@example.com",
-            "--last-name",
-            "L",
-            "--password-file",
-            "password",
-        ];
-        installation.run(&from_file).expect_code(0);
+    }
+}
+
+#[tokio::test]
+async fn a_user_that_cannot_be_made_is_refused_and_not_kept() {
+    for installation in installations().await {
+        let weak = ["user", "create", "weak@example.com", "--last-name", "W"];
+        let weak = |more: &[&'static str]| [&weak[..], more].concat();
         for (arguments, input, word) in [
+            (weak(&["--password-file", "-"]), "short", "password"),
+            (weak(&["--password-file", "-"]), "", "password"),
             (
-                &[
-                    "user",
-                    "create",
-                    "weak@example.com",
-                    "--last-name",
-                    "W",
-                    "--password-file",
-                    "-",
-                ][..],
-                "short",
-                "password",
-            ),
-            (
-                &[
-                    "user",
-                    "create",
-                    "weak@example.com",
-                    "--last-name",
-                    "W",
-                    "--password-file",
-                    "-",
-                ],
-                "",
-                "password",
-            ),
-            (
-                &["user", "create", "weak", "--last-name", "W"],
+                vec!["user", "create", "weak", "--last-name", "W"],
                 "",
                 "username",
             ),
-            (
-                &[
-                    "user",
-                    "create",
-                    "weak@example.com",
-                    "--last-name",
-                    "W",
-                    "--email",
-                    "x",
-                ],
-                "",
-                "email",
-            ),
-            (
-                &[
-                    "user",
-                    "create",
-                    "weak@example.com",
-                    "--last-name",
-                    "W",
-                    "--phone",
-                    "12",
-                ],
-                "",
-                "phone",
-            ),
-            (
-                &[
-                    "user",
-                    "create",
-                    "weak@example.com",
-                    "--last-name",
-                    "W",
-                    "--password-file",
-                    "gone",
-                ],
-                "",
-                "gone",
-            ),
+            (weak(&["--email", "x"]), "", "email"),
+            (weak(&["--phone", "12"]), "", "phone"),
+            (weak(&["--password-file", "gone"]), "", "gone"),
         ] {
-            expect_refused(installation.run_with_input(arguments, input), 3, &[word]);
+            expect_refused(installation.run_with_input(&arguments, input), 3, &[word]);
         }
-        let nowhere = [
-            "user",
-            "create",
-            "weak@example.com",
-            "--last-name",
-            "W",
-            "--profile",
-            "Kings",
-        ];
+        let nowhere = weak(&["--profile", "Kings"]);
         expect_refused(installation.run(&nowhere), 4, &["Kings"]);
         expect_refused(
             installation.run(&["user", "show", "weak@example.com"]),
             4,
             &["weak@example.com"],
         );
+        let (listed, _) = both(&installation, &["user", "list"]);
+        assert_eq!(listed["users"], Value::Array(Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn users_are_listed_in_the_order_of_their_keys() {
+    for installation in installations().await {
+        let jo = installation.run_with_input(&CREATE_JO, PASSWORD);
+        jo.expect_code(0);
+        std::fs::write(installation.path("password"), "Other-Lantern-42\n").unwrap();
+        let ada = ["user", "create", "ada@example.com", "--last-name", "L"];
+        let from_file = [&ada[..], &["--password-file", "password"]].concat();
+        installation.run(&from_file).expect_code(0);
         let (listed, _) = both(&installation, &["user", "list"]);
         let names: Vec<_> = listed["users"]
             .as_array()
@@ -167,18 +113,9 @@ async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it
             ["ada@example.com", "Jo@Example.com"],
             "in order of the keys"
         );
-        let rest = installation
-            .run(&[
-                "user",
-                "list",
-                "--after",
-                "ADA@example.com",
-                "--limit",
-                "1",
-                "--json",
-            ])
-            .json();
-        assert_eq!(rest["users"][0]["username"], "Jo@Example.com");
+        let after = ["user", "list", "--after", "ADA@example.com"];
+        let rest = installation.run(&[&after[..], &["--limit", "1", "--json"]].concat());
+        assert_eq!(rest.json()["users"][0]["username"], "Jo@Example.com");
         let unreadable = ["user", "list", "--after", "nobody"];
         expect_refused(installation.run(&unreadable), 3, &["--after"]);
     }
@@ -206,12 +143,12 @@ fn a_password_is_read_to_its_last_character_but_the_line_break() {
     assert_eq!(
         create("b@example.com", "Quiet-Lantern-42 \n"),
         3,
-        "white space at the end is told, not trimmed"
+        "white space at the end is refused, not trimmed"
     );
 }
 
 #[tokio::test]
-async fn a_number_that_has_proven_itself_elsewhere_is_said_to_be_verified() {
+async fn a_number_that_was_verified_elsewhere_is_marked_as_verified() {
     for installation in installations().await {
         let create = [
             "user",

@@ -17,11 +17,17 @@ use crate::fixture::{Call, Database, START, Site, postgres};
 const END_CONNECTIONS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'vestibule'";
 
-/// A site on PostgreSQL and a connection beside it, or `None` where there is no PostgreSQL.
+/// A site on PostgreSQL and a connection to the same database, or `None` where there is no PostgreSQL.
 async fn open() -> Option<(Site, Client)> {
     let url = postgres::database().await?;
     let beside = postgres::connect(&url).await;
     Some((Site::open(Database::Postgres(url)).await, beside))
+}
+
+/// The number of connections that it ended.
+async fn end_connections(beside: &Client) -> i64 {
+    let ended = beside.query_one(END_CONNECTIONS, &[]).await;
+    ended.expect("the connections end").get(0)
 }
 
 async fn insert_account(tx: &mut Transaction<'_>, id: &str) -> Result<(), Fault> {
@@ -49,11 +55,7 @@ async fn db_11_connections_killed_between_requests_are_not_noticed() {
         for answer in join_all(inits).await {
             answer.expect_ok();
         }
-        let killed: i64 = beside
-            .query_one(END_CONNECTIONS, &[])
-            .await
-            .expect("they die")
-            .get(0);
+        let killed = end_connections(&beside).await;
         assert!(killed > 0, "there was none to kill");
     }
     assert_eq!(site.count("SELECT COUNT(*) FROM challenge").await, 20);
@@ -75,10 +77,7 @@ async fn db_11_a_connection_killed_within_a_write_has_no_double_effect() {
             Box::pin(async move {
                 insert_account(tx, "001a").await?;
                 if RUNS.fetch_add(1, Ordering::SeqCst) < 2 {
-                    killer
-                        .query_one(END_CONNECTIONS, &[])
-                        .await
-                        .expect("it dies");
+                    end_connections(killer).await;
                 }
                 insert_account(tx, "001b").await
             })
@@ -99,10 +98,7 @@ async fn db_11_a_connection_killed_within_a_read_is_replaced() {
     let found = site.app.store.read("test.read", &killer, |tx, killer| {
         Box::pin(async move {
             if RUNS.fetch_add(1, Ordering::SeqCst) < 2 {
-                killer
-                    .query_one(END_CONNECTIONS, &[])
-                    .await
-                    .expect("it dies");
+                end_connections(killer).await;
             }
             store::installation::find(tx).await
         })
@@ -133,7 +129,7 @@ async fn db_11_a_commit_whose_outcome_is_unknown_is_not_tried_again() {
             insert_account(tx, "001a").await
         })
     });
-    let fault = written.await.expect_err("nobody knows");
+    let fault = written.await.expect_err("the outcome is unknown");
     assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
     assert_eq!(
         RUNS.load(Ordering::SeqCst),
@@ -147,7 +143,7 @@ async fn db_11_a_commit_whose_outcome_is_unknown_is_not_tried_again() {
     assert_eq!(site.count("SELECT COUNT(*) FROM account").await, 0);
 }
 
-/// Raises the installation's version as a rival does, in a transaction of its own.
+/// Raises the installation's version as a rival does, in another transaction.
 const RIVAL: &str = "UPDATE installation SET version = version + 1";
 
 /// Takes a snapshot that any change from outside will conflict with.
@@ -158,30 +154,36 @@ async fn serializable(tx: &mut Transaction<'_>) -> Result<(), Fault> {
     store::installation::find(tx).await.map(|_| ())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn db_11_a_serialization_conflict_is_tried_again() {
-    static RUNS: AtomicU32 = AtomicU32::new(0);
-    let Some((site, rival)) = open().await else {
-        return;
-    };
-    let before = site.count("SELECT version FROM installation").await;
+/// Raises the installation's version in a write whose first `conflicts` runs conflict with a rival's
+/// change. The outcome, and the number of runs.
+async fn bump_against(rival: Client, conflicts: u32, site: &Site) -> (Result<(), Fault>, u32) {
+    let runs = Arc::new(AtomicU32::new(0));
+    let input = (rival, conflicts, Arc::clone(&runs));
     let written = site
         .app
         .store
-        .write("test.write", Arc::new(rival), |tx, rival| {
+        .write("test.write", input, |tx, (rival, conflicts, runs)| {
             Box::pin(async move {
                 serializable(tx).await?;
-                if RUNS.fetch_add(1, Ordering::SeqCst) < 2 {
-                    rival
-                        .batch_execute(RIVAL)
-                        .await
-                        .expect("the rival is first");
+                if runs.fetch_add(1, Ordering::SeqCst) < *conflicts {
+                    let raised = rival.batch_execute(RIVAL).await;
+                    raised.expect("the rival is first");
                 }
                 store::installation::bump(tx).await
             })
         });
-    written.await.expect("a conflict is worth another try");
-    assert_eq!(RUNS.load(Ordering::SeqCst), 3);
+    (written.await, runs.load(Ordering::SeqCst))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn db_11_a_serialization_conflict_is_tried_again() {
+    let Some((site, rival)) = open().await else {
+        return;
+    };
+    let before = site.count("SELECT version FROM installation").await;
+    let (written, runs) = bump_against(rival, 2, &site).await;
+    written.expect("a conflict is worth another try");
+    assert_eq!(runs, 3);
     assert_eq!(
         site.count("SELECT version FROM installation").await,
         before + 3
@@ -190,31 +192,16 @@ async fn db_11_a_serialization_conflict_is_tried_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn db_11_a_conflict_without_end_is_given_up() {
-    static RUNS: AtomicU32 = AtomicU32::new(0);
     let Some((site, rival)) = open().await else {
         return;
     };
-    let written = site
-        .app
-        .store
-        .write("test.write", Arc::new(rival), |tx, rival| {
-            Box::pin(async move {
-                serializable(tx).await?;
-                RUNS.fetch_add(1, Ordering::SeqCst);
-                rival
-                    .batch_execute(RIVAL)
-                    .await
-                    .expect("the rival is first");
-                store::installation::bump(tx).await
-            })
-        });
-    let fault = written.await.expect_err("the rival never rests");
+    let (written, runs) = bump_against(rival, u32::MAX, &site).await;
+    let fault = written.expect_err("the rival never rests");
     assert_eq!(
         fault.kind,
         FaultKind::Conflict,
         "which the wire answers with 503"
     );
-    let runs = RUNS.load(Ordering::SeqCst);
     assert!((2..=20).contains(&runs), "{runs} runs");
 }
 
@@ -268,7 +255,7 @@ async fn db_11_a_deadlock_is_tried_again_and_both_writes_are_kept() {
     one.expect("kept");
     other.expect("kept");
     // The database looks for deadlocks from both sides, so on a busy machine both may be its victims;
-    // what must hold is that somebody was, and that each write took place once.
+    // what must hold is that one was, and that each write took place once.
     let runs = runs.load(Ordering::SeqCst);
     assert!(
         (3..=4).contains(&runs),
@@ -300,7 +287,7 @@ async fn db_11_an_empty_pool_is_a_503_in_time_and_fills_again() {
         join_all(inits).await
     };
     let unlock = async {
-        // Asks, without a connection of the pool, until somebody waits no longer.
+        // Asks, without a connection of the pool, until a write has given up.
         for _ in 0..100_000 {
             if site.app.metrics.render().contains("rolled_back") {
                 break;
@@ -314,7 +301,7 @@ async fn db_11_an_empty_pool_is_a_503_in_time_and_fills_again() {
     };
     let (answers, ()) = tokio::join!(answers, unlock);
     let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
-    assert!(!bad.is_empty(), "nobody was refused");
+    assert!(!bad.is_empty(), "no call was refused");
     bad.into_iter().for_each(assert_is_temporary);
     init(&site, &token, "later@example.com").await.expect_ok();
     let kept = i64::try_from(good.len()).expect("a few") + 1;
@@ -344,17 +331,17 @@ async fn clu_02_a_database_that_goes_away_is_a_503_and_is_found_again() {
         .to_owned();
     drop(beside);
 
-    // From another database: this one lets nobody in, and whoever is in is thrown out.
+    // From another database: this one takes no connection any more, and those it has are ended.
     let elsewhere =
         postgres::connect(&url.expose().replace(&format!("/{name}?"), "/postgres?")).await;
     let close = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
     elsewhere.batch_execute(&close).await.expect("it is closed");
-    let throw_out =
+    let end_all =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     elsewhere
-        .batch_execute(&throw_out)
+        .batch_execute(&end_all)
         .await
-        .expect("they are out");
+        .expect("they are ended");
 
     assert_is_temporary(&init(&site, &token, "during@example.com").await);
     let userinfo = || Call::get("/services/oauth2/userinfo").bearer(&access_token);

@@ -6,11 +6,9 @@ mod first_party;
 
 use serde_json::{Value, json};
 use vestibule::handler::contract::Contract;
-use vestibule::identity::external_identifier::ExternalIdentifier;
-use vestibule::store;
 
 use crate::fixture::remote::{Behaviour, Remote};
-use crate::fixture::{Answer, CHALLENGE, Call, PASSWORD, START, Site, changed, on_both_databases};
+use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases};
 
 /// The user of the stories.
 const USERNAME: &str = "janice@example.com";
@@ -20,7 +18,7 @@ const ORDER: &str = "ORD-10023";
 const CASE: &str = "CASE-5005";
 const PHONE: &str = "+12035550100";
 
-/// Who reads a `login_hint`.
+/// What reads a `login_hint`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     BuiltIn,
@@ -28,7 +26,7 @@ enum Way {
     Webhook,
 }
 
-/// The handler of the page: it finds who has an order or a case, for an app that was here before.
+/// The handler of the page: it finds the user of an order or a case, for an app that was here before.
 const SCRIPT: &str = r#"
 export async function discoverUser({ loginHint, customDataJson }) {
   if (JSON.parse(customDataJson).cookie !== "seen-before") return { userIds: [] };
@@ -47,7 +45,7 @@ struct Shop {
 }
 
 impl Shop {
-    /// What the customer's server answers from now on: whom the hint means, or nobody.
+    /// What the customer's server answers from now on: the user of the hint, or no user.
     fn knows(&self, is_known: bool) {
         let user_ids = if is_known {
             vec![&self.user_id]
@@ -69,14 +67,14 @@ impl Shop {
 /// A verified customer with an order and a case, and a site that reads both in one of the ways.
 async fn shop(site: &Site, way: Way) -> Shop {
     site.register(USERNAME).await;
-    let user = site.user(USERNAME).await.expect("she is registered");
+    let user = site.user(USERNAME).await.expect("registered");
     site.execute(format!(
         "UPDATE app_user SET phone = '{PHONE}', phone_verified_at = 1 WHERE id = '{}'",
         user.id
     ))
     .await;
     for (kind, value) in [("order", ORDER), ("case", CASE)] {
-        identifier(site, &user.id, kind, value).await;
+        site.add_identifier(&user.id, kind, value).await;
     }
     let mut remote = None;
     let handler = match way {
@@ -94,15 +92,9 @@ async fn shop(site: &Site, way: Way) -> Shop {
             "Orders"
         }
     };
-    let run_as = site
-        .entry("private")
-        .site
-        .settings
-        .registration_execution_user
-        .clone();
     let settings = json!({
         "headlessDiscoveryHandler": handler,
-        "headlessDiscoveryExecutionUser": run_as,
+        "headlessDiscoveryExecutionUser": site.registration_execution_user(),
         "headlessDiscoveryStrategies": ["identifier:order", "identifier:case"],
         "isUserDisambiguationAllowedUsernamePwd": true,
         "isUserDisambiguationAllowedForgotPwd": true,
@@ -118,35 +110,10 @@ async fn shop(site: &Site, way: Way) -> Shop {
     shop
 }
 
-/// Gives a user an identifier.
-async fn identifier(site: &Site, user_id: &str, kind: &str, value: &str) {
-    let identifier = ExternalIdentifier {
-        kind: kind.to_owned(),
-        value: value.to_owned(),
-        user_id: user_id.to_owned(),
-        created_at: START,
-    };
-    let key = value.to_lowercase();
-    let saved = site.change((identifier, key), |tx, (identifier, key)| {
-        Box::pin(
-            async move { changed(store::external_identifier::insert(tx, identifier, key).await?) },
-        )
-    });
-    assert!(saved.await);
-}
-
 /// "Log in with Any Identifier and a Password": `login_hint` and `customdata` in the body of
 /// authorize.
 fn password_login(site: &Site, hint: &str, password: &str) -> Call {
-    Call::post("/services/oauth2/authorize")
-        .on_public()
-        .header("Auth-Request-Type", "Named-User")
-        .form("response_type", "code_credentials")
-        .form("client_id", &site.public_client.id)
-        .form("redirect_uri", &site.public_redirect_uri)
-        .form("code_challenge", CHALLENGE)
-        .form("login_hint", hint)
-        .form("password", password)
+    site.public_hint_call(hint, password)
         .form("customdata", r#"{"cookie":"seen-before"}"#)
 }
 
@@ -185,17 +152,17 @@ async fn order_number_and_password_of(site: &Site, way: Way) {
         assert!(attributes["IpAddress"].is_string(), "{asked}");
         assert!(!asked.to_string().contains(PASSWORD));
     }
-    // A wrong password and an order that is nobody's are told alike.
+    // A wrong password and an order of no user are answered alike.
     let wrong = site
         .send(password_login(site, ORDER, "Wr0ng-password"))
         .await
         .expect_status(400);
     shop.knows(false);
-    let nobody = site
+    let unknown = site
         .send(password_login(site, "ORD-99999", PASSWORD))
         .await
         .expect_status(400);
-    assert_eq!(wrong.body, nobody.body);
+    assert_eq!(wrong.body, unknown.body);
     assert_eq!(
         wrong.json(),
         json!({"error": "invalid_grant", "error_description": "authentication failure"})
@@ -233,9 +200,9 @@ async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, m
     if let Some(asked) = shop.asked() {
         assert_eq!(asked["verificationAction"], method.to_uppercase());
     }
-    // Nobody's number gets the same answer, and no message.
+    // The number of no user gets the same answer, and no message.
     shop.knows(false);
-    let nobody = site.send(begin("ORD-99999")).await.expect_ok().json();
+    let unknown = site.send(begin("ORD-99999")).await.expect_ok().json();
     let members = |value: &Value| {
         value
             .as_object()
@@ -244,7 +211,7 @@ async fn a_number_and_a_one_time_password(site: &Site, way: Way, number: &str, m
             .cloned()
             .collect::<Vec<_>>()
     };
-    assert_eq!(members(&nobody), members(&begun));
+    assert_eq!(members(&unknown), members(&begun));
     site.deliver().await;
     site.inbox.clear();
 }

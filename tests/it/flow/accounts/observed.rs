@@ -1,8 +1,8 @@
-//! What happens at each door to a person in each state.
+//! The answer of each operation for a user in each account state.
 //!
-//! A person is made whole, with logins, tokens and codes that wait; then their state changes; then
-//! every door is tried with what they hold. What begins something anew is tried by a second person,
-//! because a newer request would end the code that waits.
+//! A user is created with logins, tokens and pending codes; then the state changes; then every
+//! operation is tried with these tokens and codes. Operations that begin a new flow are tried for a
+//! second user, because a newer request would end the pending code.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub enum State {
     Good,
     Unverified,
     Locked,
-    Held,
+    LockedOut,
     Disabled,
     Deleted,
     Passwordless,
@@ -26,40 +26,40 @@ pub const STATES: [State; 7] = [
     State::Good,
     State::Unverified,
     State::Locked,
-    State::Held,
+    State::LockedOut,
     State::Disabled,
     State::Deleted,
     State::Passwordless,
 ];
 
-/// Who stands before the door.
+/// Who sends the requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody known, at the public site.
-    Stranger,
-    /// Somebody with the integration client's token, at the private site.
+    /// At the public site.
+    Unauthenticated,
+    /// With the integration client's token, at the private site.
     Backend,
-    /// Nobody known, at a site that discloses the state of accounts.
+    /// Unauthenticated, at a site that discloses the state of accounts.
     Disclosing,
 }
 
-/// Door by door: its name and what happened.
+/// Each operation: its name and what happened.
 pub async fn observe(site: &Site, caller: Caller, state: State) -> Vec<(&'static str, String)> {
     let column = STATES.iter().position(|known| *known == state).unwrap();
     let name = |number: usize| format!("p{column}{number}@example.com");
     let phone = |number: usize| format!("+49151{column}{number}00100");
     let person = Person::new(site, caller, &name(1), &phone(1)).await;
-    let held = person.prepare().await;
-    person.become_(state).await;
-    // A code by text message of somebody else's: of one person the newer code ends the older.
+    let begun = person.prepare().await;
+    person.change_state(state).await;
+    // A code by text message for another user: of one user the newer code ends the older.
     let texted = Person::new(site, caller, &name(3), &phone(3)).await;
     let by_sms = texted.begin("sms").await;
-    texted.become_(state).await;
+    texted.change_state(state).await;
     let asking = Person::new(site, caller, &name(2), &phone(2)).await;
-    asking.become_(state).await;
+    asking.change_state(state).await;
 
-    let access = held.tokens["access_token"].as_str().unwrap();
-    let refresh = held.tokens["refresh_token"].as_str().unwrap();
+    let access = begun.tokens["access_token"].as_str().unwrap();
+    let refresh = begun.tokens["refresh_token"].as_str().unwrap();
     let mut seen = vec![
         ("password login", said(&person.log_in(PASSWORD).await)),
         (
@@ -77,18 +77,18 @@ pub async fn observe(site: &Site, caller: Caller, state: State) -> Vec<(&'static
         ),
         (
             "passwordless login by email, code",
-            said(&person.prove("email", &held.by_email).await),
+            said(&person.present_code("email", &begun.by_email).await),
         ),
         (
             "passwordless login by sms, code",
-            said(&texted.prove("sms", &by_sms).await),
+            said(&texted.present_code("sms", &by_sms).await),
         ),
         (
             "userinfo",
             said(&person.read("/services/oauth2/userinfo", access).await),
         ),
     ];
-    let identity = held.tokens["id"].as_str().unwrap();
+    let identity = begun.tokens["id"].as_str().unwrap();
     let identity = &identity[identity.find("/id/").unwrap()..];
     seen.push(("identity URL", said(&person.read(identity, access).await)));
     seen.push((
@@ -99,13 +99,13 @@ pub async fn observe(site: &Site, caller: Caller, state: State) -> Vec<(&'static
         "introspection of a refresh token",
         person.introspected(refresh).await,
     ));
-    seen.push(("code exchange", said(&person.exchange(&held.code).await)));
+    seen.push(("code exchange", said(&person.exchange(&begun.code).await)));
     seen.push(("refresh", said(&person.refresh(refresh).await)));
     seen.push(("revocation", said(&person.revoke(refresh).await)));
     // This one ends every session and sets a password, so it comes last.
     seen.push((
         "forgot password, code",
-        said(&person.choose(&held.reset).await),
+        said(&person.choose(&begun.reset).await),
     ));
     person.emptied().await;
     seen
