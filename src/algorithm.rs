@@ -1,4 +1,4 @@
-//! The signature algorithms that a client may ask for (RFC 7518, RFC 8037).
+//! The signature algorithms that a client may choose (RFC 7518, RFC 8037).
 
 use vestibule_protocol::words;
 

@@ -1,11 +1,11 @@
-//! Changes to a bag of settings: checked one by one, so that the message can name the one that is
-//! wrong, and applied all together or not at all.
+//! Changes to a bag of settings: checked one by one, so that the message can name the invalid one, and applied all
+//! together or not at all.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-/// A setting that is wrong: its documented name, and what about it.
+/// An invalid setting: its documented name and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
     /// The documented name.
@@ -15,7 +15,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// A wrong setting.
+    /// An invalid setting.
     pub fn new(key: &str, reason: impl Into<String>) -> Invalid {
         Invalid {
             key: key.to_owned(),
@@ -35,7 +35,7 @@ impl std::error::Error for Invalid {}
 /// `current` with `changes` applied.
 ///
 /// # Errors
-/// The first change that names no setting, or whose value has the wrong type.
+/// The first change whose name is not a setting, or whose value has the wrong type.
 pub fn apply<T: Serialize + DeserializeOwned>(
     current: &T,
     changes: &Map<String, Value>,

@@ -1,6 +1,6 @@
 //! Metrics: the counters of the server, in one typed place, for `/metrics` (OpenMetrics text).
 //!
-//! Labels are words of ours (a write's name, an outcome), never anything that a request brought.
+//! Labels are constants of the server (a write's name, an outcome), never data from a request.
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -13,100 +13,100 @@ use std::sync::atomic::AtomicU64;
 type Seconds = Counter<f64, AtomicU64>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Request {
+struct RequestLabels {
     endpoint: &'static str,
     status: u16,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Endpoint {
+struct EndpointLabels {
     endpoint: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct WriteName {
+struct WriteNameLabels {
     name: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Write {
+struct WriteLabels {
     name: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
+struct OutcomeLabels {
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OtpOutcome {
+struct OtpOutcomeLabels {
     purpose: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct HandlerCalls {
+struct HandlerCallsLabels {
     contract: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Contract {
+struct ContractLabels {
     contract: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Limited {
+struct LimitedLabels {
     surface: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Spray {
+struct SprayLabels {
     site: String,
     kind: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct TextMessage {
+struct TextMessageLabels {
     country: &'static str,
     status: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct TaskRun {
+struct TaskRunLabels {
     task: &'static str,
     outcome: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Country {
+struct CountryLabels {
     country: &'static str,
 }
 
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<Request, Counter>,
-    request_seconds: Family<Endpoint, Histogram>,
-    writes: Family<Write, Counter>,
-    write_seconds: Family<WriteName, Histogram>,
-    outbox: Family<Outcome, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Family<EndpointLabels, Histogram>,
+    writes: Family<WriteLabels, Counter>,
+    write_seconds: Family<WriteNameLabels, Histogram>,
+    outbox: Family<OutcomeLabels, Counter>,
     outbox_waiting: Gauge,
-    hashes: Family<Outcome, Counter>,
+    hashes: Family<OutcomeLabels, Counter>,
     hash_queue: Gauge,
     hash_seconds: Seconds,
-    one_time_passwords: Family<OtpOutcome, Counter>,
-    handler_calls: Family<HandlerCalls, Counter>,
-    handler_cpu: Family<Contract, Histogram>,
-    limited: Family<Limited, Counter>,
-    sprays: Family<Spray, Counter>,
-    refreshes: Family<Outcome, Counter>,
+    one_time_passwords: Family<OtpOutcomeLabels, Counter>,
+    handler_calls: Family<HandlerCallsLabels, Counter>,
+    handler_cpu: Family<ContractLabels, Histogram>,
+    limited: Family<LimitedLabels, Counter>,
+    sprays: Family<SprayLabels, Counter>,
+    refreshes: Family<OutcomeLabels, Counter>,
     faults: Counter,
     remote_faults: Counter,
-    task_runs: Family<TaskRun, Counter>,
-    text_messages: Family<TextMessage, Counter>,
-    text_message_cost: Family<Country, Counter>,
+    task_runs: Family<TaskRunLabels, Counter>,
+    text_messages: Family<TextMessageLabels, Counter>,
+    text_message_cost: Family<CountryLabels, Counter>,
 }
 
 impl Metrics {
@@ -170,62 +170,66 @@ impl Metrics {
         }
     }
 
-    /// An answer left.
+    /// A response was sent.
     pub fn request_done(&self, endpoint: &'static str, status: u16, seconds: f64) {
         self.requests
-            .get_or_create(&Request { endpoint, status })
+            .get_or_create(&RequestLabels { endpoint, status })
             .inc();
         self.request_seconds
-            .get_or_create(&Endpoint { endpoint })
+            .get_or_create(&EndpointLabels { endpoint })
             .observe(seconds);
     }
 
     /// A write ended.
     pub fn write_done(&self, name: &'static str, seconds: f64, is_kept: bool) {
         let outcome = if is_kept { "committed" } else { "rolled_back" };
-        self.writes.get_or_create(&Write { name, outcome }).inc();
+        self.writes
+            .get_or_create(&WriteLabels { name, outcome })
+            .inc();
         self.write_seconds
-            .get_or_create(&WriteName { name })
+            .get_or_create(&WriteNameLabels { name })
             .observe(seconds);
     }
 
     /// Messages left the outbox: `sent`, `retried`, `abandoned`, `expired`, `suppressed`.
     pub fn outbox_settled(&self, outcome: &'static str, count: u64) {
         self.outbox
-            .get_or_create(&Outcome { outcome })
+            .get_or_create(&OutcomeLabels { outcome })
             .inc_by(count);
     }
 
-    /// A refresh token was used (`refreshed`), came again after a lost answer (`retried`), or was one
-    /// that had been replaced (`reused`), which ended its family.
+    /// A refresh token was used (`refreshed`), repeated after a lost response (`retried`), or was one that had been
+    /// replaced (`reused`), which ended its family.
     pub fn refreshed(&self, outcome: &'static str) {
-        self.refreshes.get_or_create(&Outcome { outcome }).inc();
+        self.refreshes
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
     }
 
-    /// A handler was called and answered (`ok`), `failed`, or could not be called (`refused`).
+    /// A handler was called and succeeded (`ok`), `failed`, or could not be called (`refused`).
     pub fn handler_called(&self, contract: &'static str, outcome: &'static str, cpu_seconds: f64) {
         self.handler_calls
-            .get_or_create(&HandlerCalls { contract, outcome })
+            .get_or_create(&HandlerCallsLabels { contract, outcome })
             .inc();
-        // A webhook takes none of ours.
+        // A webhook uses no processor time of the server.
         if cpu_seconds > 0.0 {
             self.handler_cpu
-                .get_or_create(&Contract { contract })
+                .get_or_create(&ContractLabels { contract })
                 .observe(cpu_seconds);
         }
     }
 
-    /// How many messages wait.
+    /// The number of queued messages.
     pub fn outbox_waiting(&self, count: i64) {
         self.outbox_waiting.set(count);
     }
 
-    /// A password was hashed (`done`) or turned away (`busy`).
+    /// A password was hashed (`done`) or refused because the queue was full (`busy`).
     pub fn hash_done(&self, outcome: &'static str) {
-        self.hashes.get_or_create(&Outcome { outcome }).inc();
+        self.hashes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
-    /// What the hashing threads know of themselves, copied here before the metrics are read.
+    /// Copies the state of the hashing threads; called before the metrics are read.
     pub fn hashing(&self, depth: usize, busy_seconds: f64) {
         self.hash_queue
             .set(i64::try_from(depth).unwrap_or(i64::MAX));
@@ -236,47 +240,48 @@ impl Metrics {
     /// A one-time password was `issued`, `accepted`, `refused` or `limited`.
     pub fn one_time_password(&self, purpose: &'static str, outcome: &'static str) {
         self.one_time_passwords
-            .get_or_create(&OtpOutcome { purpose, outcome })
+            .get_or_create(&OtpOutcomeLabels { purpose, outcome })
             .inc();
     }
 
-    /// A rule of the edge refused a request.
+    /// A rule of the rate limiter refused a request.
     pub fn rate_limited(&self, surface: &'static str) {
-        self.limited.get_or_create(&Limited { surface }).inc();
+        self.limited.get_or_create(&LimitedLabels { surface }).inc();
     }
 
-    /// The failures of a site (by its record id) became a spray in this hour: `otp`, `password`.
+    /// The failures of a site (by its record id) reached the threshold of a password-spray attack in this hour:
+    /// `otp`, `password`.
     pub fn spray_detected(&self, site: &str, kind: &'static str) {
         let site = site.to_owned();
-        self.sprays.get_or_create(&Spray { site, kind }).inc();
+        self.sprays.get_or_create(&SprayLabels { site, kind }).inc();
     }
 
     /// A background task ran: `outbox`, `sweep`, `keys`, `directory`.
     pub fn task_ran(&self, task: &'static str, is_done: bool) {
         let outcome = if is_done { "done" } else { "failed" };
         self.task_runs
-            .get_or_create(&TaskRun { task, outcome })
+            .get_or_create(&TaskRunLabels { task, outcome })
             .inc();
     }
 
     /// A text message was tried: in which country, with which documented status, and what it cost.
     pub fn text_message(&self, country: &'static str, status: &'static str, cost_micros: u64) {
         self.text_messages
-            .get_or_create(&TextMessage { country, status })
+            .get_or_create(&TextMessageLabels { country, status })
             .inc();
         if cost_micros > 0 {
             self.text_message_cost
-                .get_or_create(&Country { country })
+                .get_or_create(&CountryLabels { country })
                 .inc_by(cost_micros);
         }
     }
 
-    /// Something broke.
+    /// A fault occurred.
     pub fn fault(&self) {
         self.faults.inc();
     }
 
-    /// A request failed because another service did not answer.
+    /// A request failed because another service did not respond.
     pub fn remote_fault(&self) {
         self.remote_faults.inc();
     }
@@ -284,18 +289,18 @@ impl Metrics {
     /// The OpenMetrics text.
     pub fn render(&self) -> String {
         let mut rendered = String::new();
-        // Writing into a String does not fail.
+        // Writing into a String cannot fail.
         let _ = text::encode(&mut rendered, &self.registry);
         rendered
     }
 }
 
-/// From a tenth of a millisecond to some seconds.
+/// From a tenth of a millisecond to a few seconds.
 fn durations() -> Histogram {
     Histogram::new(exponential_buckets(0.000_1, 4.0, 9))
 }
 
-/// The registry while it is filled: a metric goes in, and comes back for the field that counts in it.
+/// The registry during registration: each metric is registered and returned for its field.
 struct Listing(Registry);
 
 impl Listing {

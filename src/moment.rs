@@ -1,8 +1,7 @@
-//! Time and randomness as values: the only file that asks the world for either.
+//! Time and randomness as values: the only file that reads the clock or the random generator.
 //!
-//! A story receives a [`Moment`] and never asks what time it is; a token is made from an
-//! [`Entropy`] that was handed down. That is what lets a test move the clock past an expiry
-//! and lets two seeded runs of `vestibule dev` mint the same identifiers.
+//! A flow receives a [`Moment`] and never reads the clock; a token is made from an [`Entropy`] that was passed in.
+//! So a test can move the clock past an expiry, and two seeded runs of `vestibule dev` issue the same identifiers.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -28,7 +27,7 @@ impl Moment {
         self.0
     }
 
-    /// Whole seconds since the epoch, as JWT claims want them (RFC 7519 section 2, NumericDate).
+    /// Whole seconds since the epoch, as in JWT claims (RFC 7519 section 2, NumericDate).
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(1000)
     }
@@ -77,17 +76,17 @@ impl fmt::Debug for Moment {
     }
 }
 
-/// Where the server's time comes from.
+/// The source of the time.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clock.
     System,
-    /// A clock that stands still until it is told to move.
+    /// A clock that does not move until it is advanced.
     Fixed(Arc<AtomicI64>),
 }
 
 impl Clock {
-    /// A clock that stands at `at`.
+    /// A fixed clock at `at`.
     pub fn fixed(at: Moment) -> Clock {
         Clock::Fixed(Arc::new(AtomicI64::new(at.millis())))
     }
@@ -100,7 +99,7 @@ impl Clock {
         }
     }
 
-    /// Moves a fixed clock; the system clock does not listen.
+    /// Advances a fixed clock; the system clock is not affected.
     pub fn advance(&self, by: Duration) {
         if let Clock::Fixed(millis) = self {
             let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
@@ -120,12 +119,12 @@ fn system_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A stopwatch for metrics. It measures how long something took and decides nothing.
+/// A stopwatch for metrics. It measures durations; no decision depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(std::time::Instant);
 
 impl Stopwatch {
-    /// Starts counting.
+    /// Starts it.
     #[allow(
         clippy::disallowed_methods,
         reason = "this is the one place that asks the machine"
@@ -140,8 +139,8 @@ impl Stopwatch {
     }
 }
 
-/// The processor time that this thread has used so far. It limits a script and is told as its cost; it says nothing
-/// about what time it is.
+/// The processor time that this thread has used. It limits a script and is recorded as its cost; it is unrelated to
+/// the time of day.
 pub fn thread_cpu() -> Duration {
     let spent = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     Duration::new(
@@ -150,16 +149,16 @@ pub fn thread_cpu() -> Duration {
     )
 }
 
-/// The characters of everything random that a client carries around. None of `+`, `/`, `=`, `:`, `&`,
-/// `%` or `#` is among them, because real clients paste such values into forms unencoded.
+/// The characters of random values that clients pass around. None of `+`, `/`, `=`, `:`, `&`, `%` or `#` is among
+/// them, because existing clients put such values into forms unencoded.
 pub const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Where the server's randomness comes from.
+/// The source of randomness.
 #[derive(Clone)]
 pub enum Entropy {
-    /// The operating system's generator, by way of aws-lc.
+    /// The operating system's generator, through aws-lc.
     Os,
-    /// A repeatable stream for tests and for `vestibule dev --seed`. Never for a real site.
+    /// A repeatable stream for tests and for `vestibule dev --seed`. Never for a production site.
     Seeded(Arc<Mutex<SeededStream>>),
 }
 
@@ -191,10 +190,10 @@ impl Entropy {
         bytes
     }
 
-    /// `length` characters drawn uniformly from `alphabet`, by rejection sampling, so that no
-    /// character is likelier than another (threat OTP-22).
+    /// `length` characters drawn uniformly from `alphabet`, by rejection sampling, so that all characters are
+    /// equally likely (threat OTP-22).
     ///
-    /// The alphabet holds between 2 and 256 ASCII characters.
+    /// The alphabet has between 2 and 256 ASCII characters.
     pub fn text(&self, alphabet: &[u8], length: usize) -> String {
         let size = alphabet.len();
         let limit = 256 - 256 % size;
@@ -226,7 +225,7 @@ impl fmt::Debug for Entropy {
     }
 }
 
-/// SHA-256 over a seed and a counter: enough for repeatable runs, and nothing more.
+/// SHA-256 over a seed and a counter: sufficient for repeatable runs only.
 pub struct SeededStream {
     seed: u64,
     block: u64,
@@ -250,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fixed_clock_moves_only_when_told() {
+    fn a_fixed_clock_moves_only_when_advanced() {
         let clock = Clock::fixed(Moment::from_millis(1_000));
         assert_eq!(clock.now().millis(), 1_000);
         clock.advance(Duration::from_secs(2));
@@ -276,7 +275,7 @@ mod tests {
             .iter()
             .map(|n| (n - expected).powi(2) / expected)
             .sum();
-        // Nine degrees of freedom: 40 is beyond p = 0.00001, so chance does not fail this test.
+        // Nine degrees of freedom: 40 is beyond p = 0.00001, so this test does not fail by chance.
         assert!(
             chi_square < 40.0,
             "chi square {chi_square}, counts {counts:?}"

@@ -26,7 +26,7 @@ impl Network {
         prefix: 128,
     };
 
-    /// Whether an address lies in the network. An IPv4 address written as IPv6 is IPv4.
+    /// Whether an address belongs to the network. An IPv4 address written as IPv6 counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_holds_its_own_addresses_only() {
+    fn a_network_contains_only_its_addresses() {
         let network: Network = "10.1.0.0/16".parse().unwrap();
         assert!(network.contains("10.1.255.255".parse().unwrap()));
         assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));

@@ -1,5 +1,5 @@
-//! Outgoing messages as data: queued by a story, claimed by the worker, settled for good. `store` keeps
-//! them, `delivery` makes and sends them.
+//! Outgoing messages as data: queued by a flow, claimed by the worker, settled permanently. `store` keeps them,
+//! `delivery` renders and sends them.
 
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::VerificationMethod;
@@ -7,28 +7,28 @@ use vestibule_protocol::words;
 
 use crate::moment::Moment;
 
-/// Why a message is made and never sent. Whoever asked for it is told nothing of that, so that the answer,
-/// the work and the time are those of a message that is sent.
+/// Why a message is made and never sent. The caller does not learn of it: the response, the work and the time are
+/// the same as for a message that is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Suppression {
-    /// The user's address was never verified.
+    /// The user's address is not verified.
     AddressUnverified,
     /// The user's profile is not a member of the site.
     NotAMember,
-    /// The user's number was never verified, or there is none.
+    /// The user has no verified number.
     NumberUnverified,
-    /// No text message is sent to the number, or the day's messages are used up.
+    /// Text messages to the number are not allowed, or the day's limit is reached.
     TextMessageBlocked,
-    /// The mailbox has had as many codes this hour as there may be.
+    /// The mailbox has reached the limit of codes for this hour.
     TooManyCodes,
-    /// The user has had as many password resets today as there may be.
+    /// The user has reached the limit of password resets for today.
     TooManyResets,
     /// The user is disabled.
     UserDisabled,
     /// The user is locked.
     UserLocked,
-    /// Nobody has this username.
+    /// No user has this username.
     UserUnknown,
 }
 
@@ -46,7 +46,7 @@ impl Suppression {
         Suppression::UserUnknown,
     ];
 
-    /// The reason as the inbox shows it and as the settled message keeps it.
+    /// The reason in the inbox and in the settled message.
     pub fn as_str(self) -> &'static str {
         match self {
             Suppression::AddressUnverified => "the address is not verified",
@@ -62,7 +62,7 @@ impl Suppression {
     }
 }
 
-/// A message as it is queued.
+/// A message to be queued.
 #[derive(Clone, Debug)]
 pub struct QueuedMessage {
     /// Unique.
@@ -75,7 +75,7 @@ pub struct QueuedMessage {
     pub language: String,
     /// Address or number.
     pub recipient: String,
-    /// The site that it speaks for.
+    /// The site.
     pub site_id: String,
     /// Message-ID, the same over all retries.
     pub message_id: String,
@@ -83,7 +83,7 @@ pub struct QueuedMessage {
     pub sealed: Vec<u8>,
     /// When it was queued.
     pub created_at: Moment,
-    /// After which it is of no use and not sent.
+    /// When it expires; it is not sent afterwards.
     pub expires_at: Moment,
 }
 
@@ -100,40 +100,40 @@ pub struct ClaimedMessage {
     pub language: String,
     /// Address or number.
     pub recipient: String,
-    /// The site that it speaks for.
+    /// The site.
     pub site_id: String,
     /// Message-ID, the same over all retries.
     pub message_id: String,
     /// The variables, sealed for the id.
     pub sealed: Option<Vec<u8>>,
-    /// This try's number, from 1.
+    /// The number of this attempt, from 1.
     pub attempts: i64,
-    /// After which it is of no use and not sent.
+    /// When it expires; it is not sent afterwards.
     pub expires_at: Moment,
     /// When it was queued.
     pub created_at: Moment,
 }
 
-/// What became of a claimed message.
+/// The result of a claimed message.
 #[derive(Clone, Debug)]
 pub enum Settlement {
-    /// Given up.
+    /// Abandoned.
     Abandoned {
-        /// Why; never with anything secret.
+        /// The reason; without secrets.
         reason: String,
     },
-    /// Its code ended before it could be sent.
+    /// It expired before it could be sent.
     Expired,
-    /// To be tried again.
+    /// To be retried.
     Retry {
-        /// When.
+        /// When it is due.
         due_at: Moment,
-        /// Why; never with anything secret.
+        /// The reason; without secrets.
         reason: String,
     },
-    /// Taken over by the relay.
+    /// Accepted by the relay.
     Sent,
-    /// Never to be sent, and never was.
+    /// Never sent, by decision.
     Suppressed {
         /// Why.
         reason: Suppression,
@@ -171,10 +171,10 @@ pub struct MessageState {
     pub status: MessageStatus,
     /// Tries so far.
     pub attempts: i64,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub last_reason: Option<String>,
     /// Message-ID.
     pub message_id: String,
-    /// Whether the variables are gone.
+    /// Whether the variables were deleted.
     pub is_wiped: bool,
 }

@@ -1,10 +1,10 @@
-//! Sealing: what must come back out of the database in clear is encrypted under the master key.
+//! Sealing: values that must be readable again are stored encrypted under the master key.
 //!
-//! Consumer secrets (the `signature` member of a token answer needs them), signing keys and codes
-//! that wait in the outbox are sealed with AES-256-GCM (NIST SP 800-38D). What never has to come
-//! back is not sealed but hashed: opaque tokens and consumer secrets with SHA-256, one-time
-//! passwords with HMAC-SHA-256 under a key of their own. Each use has its own key, derived from
-//! the master key by HKDF (RFC 5869), so that a sealed value of one use never opens as another.
+//! Consumer secrets (the `signature` member of a token response needs them), signing keys and codes in the outbox
+//! are sealed with AES-256-GCM (NIST SP 800-38D). Values that need not be readable again are hashed: opaque tokens
+//! and consumer secrets with SHA-256, one-time passwords with HMAC-SHA-256 under a separate key. Each use has its
+//! own key, derived from the master key by HKDF (RFC 5869), so that a value sealed for one use cannot be opened for
+//! another.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, hmac};
@@ -17,19 +17,19 @@ use zeroize::Zeroizing;
 use crate::moment::{Entropy, Moment};
 use crate::refusal::Fault;
 
-/// Bytes of a master key.
+/// Length of a master key in bytes.
 pub const MASTER_KEY_BYTES: usize = 32;
 
-/// How long a client may prove possession over an attestation challenge, in seconds.
+/// The lifetime of an attestation challenge, in seconds.
 pub const ATTESTATION_CHALLENGE_SECONDS: i64 = 300;
 
-/// How a sealed text begins.
+/// The prefix of a sealed text.
 const SEALED_PREFIX: &str = "sealed:";
 
-/// Bytes of an attestation challenge before its MAC: when it was made, and 128 random bits.
+/// Length of an attestation challenge before its MAC: its instant, and 128 random bits.
 const CHALLENGE_BODY_BYTES: usize = 24;
 
-/// Whether a text is one that [`Keyring::seal_text`] made.
+/// Whether a text is a result of [`Keyring::seal_text`].
 pub fn is_sealed_text(text: &str) -> bool {
     text.starts_with(SEALED_PREFIX)
 }
@@ -41,11 +41,11 @@ pub enum SealedKind {
     CaptchaSecret,
     /// A consumer secret.
     ClientSecret,
-    /// The record of a handler's call, which holds personal data.
+    /// The record of a handler's call, which contains personal data.
     HandlerCall,
-    /// The secret that a handler's webhook is signed with.
+    /// The secret for the signature of a handler's webhook.
     HandlerSecret,
-    /// The variables of a message that waits in the outbox, its code among them.
+    /// The variables of a queued message, which may contain a code.
     OutboxMessage,
     /// The private half of a signing key.
     SigningKey,
@@ -53,11 +53,11 @@ pub enum SealedKind {
 
 /// The keys of this installation, derived from the master key.
 pub struct Keyring {
-    // Some kilobytes, which the futures that hand it on would carry about.
-    keys: Box<Keys>,
+    // Boxed: it has some kilobytes, which futures would otherwise copy.
+    keys: Box<DerivedKeys>,
 }
 
-struct Keys {
+struct DerivedKeys {
     captcha_secret: LessSafeKey,
     client_secret: LessSafeKey,
     handler_call: LessSafeKey,
@@ -83,7 +83,7 @@ impl Keyring {
         let mut check = [0; 16];
         check.copy_from_slice(&derive(&root, b"check")[..16]);
         let mac = |info: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, derive(&root, info).as_slice());
-        let keys = Keys {
+        let keys = DerivedKeys {
             captcha_secret: aead(b"captcha secret"),
             client_secret: aead(b"client secret"),
             handler_call: aead(b"handler call"),
@@ -101,10 +101,10 @@ impl Keyring {
         }
     }
 
-    /// Reads a master key from its file form: 32 bytes in standard base64.
+    /// Parses a master key from its file form: 32 bytes in standard base64.
     ///
     /// # Faults
-    /// The text is something else. The text itself is never part of the fault.
+    /// The text has another form. The fault never contains the text.
     pub fn parse(text: &str) -> Result<Keyring, Fault> {
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
         let master: &[u8; MASTER_KEY_BYTES] = bytes.as_slice().try_into().map_err(|_| {
@@ -116,14 +116,14 @@ impl Keyring {
         Ok(Keyring::new(master))
     }
 
-    /// A fresh master key in its file form.
+    /// Generates a master key in its file form.
     pub fn generate(entropy: &Entropy) -> Zeroizing<String> {
         let master = Zeroizing::new(entropy.bytes::<MASTER_KEY_BYTES>());
         Zeroizing::new(STANDARD.encode(master.as_slice()))
     }
 
-    /// A value that tells one master key from another and nothing else. It stands in the database,
-    /// so that a server with the wrong key refuses to start instead of failing at the first secret.
+    /// A value that identifies the master key and reveals nothing else. It is stored in the database, so that a
+    /// server with the wrong key refuses to start instead of failing at the first secret.
     pub fn check_value(&self) -> &[u8; 16] {
         &self.keys.check
     }
@@ -168,7 +168,7 @@ impl Keyring {
         Ok(body)
     }
 
-    /// [`Keyring::seal`] as text, for a bag of settings; it says of itself that it is sealed.
+    /// [`Keyring::seal`] as text, for a bag of settings; a prefix marks it as sealed.
     pub fn seal_text(
         &self,
         kind: SealedKind,
@@ -180,7 +180,7 @@ impl Keyring {
         format!("{SEALED_PREFIX}{}", STANDARD.encode(sealed))
     }
 
-    /// Opens what [`Keyring::seal_text`] made.
+    /// Opens a result of [`Keyring::seal_text`].
     ///
     /// # Faults
     /// As of [`Keyring::open`].
@@ -192,8 +192,8 @@ impl Keyring {
         Ok(Secret::from(text.to_owned()))
     }
 
-    /// The keyed hash under which a one-time password rests. The request's own identifier enters
-    /// it, so that a stored value is of no use in another request (threats OTP-18, OTP-23).
+    /// The keyed hash under which a one-time password is stored. The identifier of the request enters it, so that a
+    /// stored value is useless in another request (threats OTP-18, OTP-23).
     pub fn one_time_password_mac(&self, identifier_hash: &[u8; 32], code: &str) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.keys.one_time_password);
         context.update(identifier_hash);
@@ -203,8 +203,8 @@ impl Keyring {
         mac
     }
 
-    /// The secret of the refresh token that takes the place of another. It is found again only by
-    /// who has the master key, the salt and the token that is replaced.
+    /// The secret of the successor of a refresh token. Computing it again requires the master key, the salt and the
+    /// predecessor.
     pub fn refresh_token_successor(&self, salt: &[u8; 16], predecessor: &Secret) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.keys.refresh_token);
         context.update(salt);
@@ -214,8 +214,8 @@ impl Keyring {
         secret
     }
 
-    /// A fresh attestation challenge of a site. It says when it was made and that we made it, so that
-    /// every node knows it again and none has to remember it.
+    /// A fresh attestation challenge of a site. It contains its instant and a MAC, so that every node can verify it
+    /// and none has to store it.
     pub fn attestation_challenge(&self, site_id: &str, at: Moment, entropy: &Entropy) -> String {
         let mut body = [0; CHALLENGE_BODY_BYTES];
         body[..8].copy_from_slice(&at.millis().to_be_bytes());
@@ -224,7 +224,7 @@ impl Keyring {
         URL_SAFE_NO_PAD.encode([&body[..], mac.as_ref()].concat())
     }
 
-    /// Whether an attestation challenge is one of a site's, and not older than
+    /// Whether an attestation challenge was made for a site, and is not older than
     /// [`ATTESTATION_CHALLENGE_SECONDS`].
     pub fn is_attestation_challenge_fresh(
         &self,
@@ -240,7 +240,7 @@ impl Keyring {
         let mut millis = [0; 8];
         millis.copy_from_slice(&body[..8]);
         let made_at = Moment::from_millis(i64::from_be_bytes(millis));
-        // The clocks of two nodes may differ by a little.
+        // The clocks of two nodes may differ slightly.
         let is_fresh = made_at <= at.plus_seconds(60)
             && at <= made_at.plus_seconds(ATTESTATION_CHALLENGE_SECONDS);
         is_ours && is_fresh
@@ -253,9 +253,8 @@ impl Keyring {
         context.sign()
     }
 
-    /// The word under which something is counted for a name that nobody has. It is made of the name in
-    /// its compared form and is nobody's record id; without the master key it cannot be told which of the
-    /// names in a list it was made of.
+    /// The subject under which failures for an unknown username are counted. It is derived from the name in its
+    /// compared form and is never a record id; without the master key it cannot be matched with names from a list.
     pub fn subject_of_unknown(&self, key: &str) -> String {
         let mac = hmac::sign(&self.keys.unknown_subject, key.as_bytes());
         let hex: String = mac.as_ref()[..16]
@@ -291,7 +290,7 @@ fn derive(root: &hkdf::Prk, info: &[u8]) -> Zeroizing<[u8; 32]> {
     key
 }
 
-/// SHA-256, the hash under which random secrets of 128 bits and more rest.
+/// SHA-256, the hash under which random secrets of at least 128 bits are stored.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
@@ -376,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn enu_03_a_name_that_nobody_has_is_counted_under_a_word_that_only_the_key_can_make() {
+    fn enu_03_an_unknown_name_is_counted_under_a_subject_that_only_the_key_can_derive() {
         let subject = keyring(1).subject_of_unknown("nobody@example.com");
         assert_eq!(subject, keyring(1).subject_of_unknown("nobody@example.com"));
         assert_ne!(

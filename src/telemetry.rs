@@ -1,5 +1,5 @@
-//! Telemetry: where the log lines go. One line per fault, with the request's id; nothing secret,
-//! because secrets are of a type that does not print.
+//! Telemetry: the log. One line per fault, with the request's id. It contains no secrets, because the types of
+//! secrets do not print.
 
 use std::io::IsTerminal;
 
@@ -11,12 +11,12 @@ use crate::config::{LogConfig, LogFormat};
 /// Starts the log on standard error.
 ///
 /// # Errors
-/// The filter does not parse, or a log was started before.
+/// The filter does not parse, or a log was already started.
 pub fn start(log: &LogConfig) -> Result<(), String> {
     let mut filter =
         EnvFilter::try_new(&log.level).map_err(|error| format!("[log] level: {error}"))?;
     for directive in CAPPED {
-        filter = filter.add_directive(directive.parse().expect("a directive of ours parses"));
+        filter = filter.add_directive(directive.parse().expect("a constant directive parses"));
     }
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
@@ -29,6 +29,6 @@ pub fn start(log: &LogConfig) -> Result<(), String> {
     started.map_err(|error| error.to_string())
 }
 
-/// Libraries that tell too much at their lowest levels, whatever level is asked for. This one writes
-/// the bound values of every statement: addresses, password hashes, registrations that wait.
+/// Libraries whose lowest levels are never logged, whatever the configured level. This one logs the bound values of
+/// every statement: addresses, password hashes, pending registrations.
 const CAPPED: [&str; 1] = ["tokio_postgres=info"];

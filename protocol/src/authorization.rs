@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_challenge_is_a_whole_digest() {
+    fn a_code_challenge_is_a_complete_digest() {
         // PKCE-07.
         let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
         assert_eq!(check_code_challenge(challenge), Ok(()));

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_one_time_password_with_a_colon_stays_whole() {
+    fn a_one_time_password_with_a_colon_is_not_split() {
         // BASIC-11: the password is then simply wrong.
         assert_eq!(
             halves(user(b"0RX1:12:34").unwrap()),
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_password_is_printed() {
+    fn a_password_is_never_printed() {
         let credentials = user(b"a:hunter2").unwrap();
         assert!(!format!("{credentials:?}").contains("hunter2"));
         assert!(!BasicError::NotUtf8.to_string().is_empty());

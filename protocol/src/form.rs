@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_nobody_encoded_is_read() {
+    fn an_unencoded_body_is_parsed() {
         // Mobile SDKs join name and value with `=` and `&` and encode nothing.
         let parameters =
             body("response_type=code_credentials&redirect_uri=https://x.example/y?z=1").unwrap();

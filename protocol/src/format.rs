@@ -376,7 +376,7 @@ mod tests {
         }
 
         #[test]
-        fn xml_text_holds_no_markup_and_no_forbidden_character(text in any::<String>()) {
+        fn xml_text_contains_no_markup_and_no_forbidden_character(text in any::<String>()) {
             let xml = compact(Format::Xml, json!({"x": text}));
             let inner = xml
                 .split_once("<x>").unwrap().1

@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "three letters or digits")]
-    fn a_prefix_with_a_colon_is_a_mistake_of_ours() {
+    fn a_prefix_with_a_colon_is_a_defect_of_the_server() {
         RecordId::from_random("0:0", [0; 16]);
     }
 
@@ -238,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_made_is_read_back(random in any::<[u8; 16]>()) {
+        fn a_generated_value_is_parsed_again(random in any::<[u8; 16]>()) {
             let identifier = RecordId::from_random("00D", random);
             prop_assert_eq!(RecordId::parse(identifier.as_str()), Ok(identifier));
             prop_assert_eq!(RecordId::parse(identifier.short()), Ok(identifier));

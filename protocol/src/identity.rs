@@ -287,7 +287,7 @@ mod tests {
 
     // A strict reader throws at the first missing child.
     #[test]
-    fn photos_and_urls_are_whole_or_absent() {
+    fn photos_and_urls_are_complete_or_absent() {
         let answer = json_of(&identity());
         for name in [
             "enterprise",

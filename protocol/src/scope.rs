@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_narrowed_in_its_own_order_and_words() {
+    fn a_list_is_narrowed_in_its_order_and_spelling() {
         let granted = scopes("offline_access openid api");
         let left = granted.intersection(&scopes("api web refresh_token"));
         assert_eq!(left.to_string(), "offline_access api");

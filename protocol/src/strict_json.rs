@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_comes_twice_is_refused_at_every_level() {
+    fn a_duplicate_member_is_refused_at_every_level() {
         // HTTP-05.
         let duplicate = |name: &str| Err(JsonError::DuplicateMember(name.to_owned()));
         assert_eq!(parse(br#"{"a":1,"a":1}"#), duplicate("a"));

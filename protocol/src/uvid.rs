@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_not_told_to_debug() {
+    fn debug_does_not_show_a_token() {
         let hint = UvidHint::parse("JWT aaa.bbb.ccc").unwrap();
         assert!(!format!("{hint:?}").contains("bbb"));
     }

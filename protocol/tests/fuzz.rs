@@ -36,9 +36,9 @@ use inputs::{
 mod inputs;
 
 #[test]
-fn a_form_is_read_whole_or_refused() {
+fn a_form_is_parsed_completely_or_refused() {
     fuzz(
-        "a_form_is_read_whole_or_refused",
+        "a_form_is_parsed_completely_or_refused",
         FORM,
         FORM_WORDS,
         |input| {
@@ -67,9 +67,9 @@ fn a_form_is_read_whole_or_refused() {
 }
 
 #[test]
-fn the_body_of_a_login_or_a_reset_is_read_whole_or_refused() {
+fn the_body_of_a_login_or_a_reset_is_parsed_completely_or_refused() {
     fuzz(
-        "the_body_of_a_login_or_a_reset_is_read_whole_or_refused",
+        "the_body_of_a_login_or_a_reset_is_parsed_completely_or_refused",
         RESET,
         LOGIN_WORDS,
         |input| {
@@ -101,9 +101,9 @@ fn the_body_of_a_login_or_a_reset_is_read_whole_or_refused() {
 }
 
 #[test]
-fn a_registration_body_is_read_whole_or_refused() {
+fn a_registration_body_is_parsed_completely_or_refused() {
     fuzz(
-        "a_registration_body_is_read_whole_or_refused",
+        "a_registration_body_is_parsed_completely_or_refused",
         REGISTRATION,
         JSON_WORDS,
         |input| {
@@ -146,9 +146,9 @@ fn a_registration_body_is_read_whole_or_refused() {
 }
 
 #[test]
-fn an_authorization_header_is_read_whole_or_refused() {
+fn an_authorization_header_is_parsed_completely_or_refused() {
     fuzz(
-        "an_authorization_header_is_read_whole_or_refused",
+        "an_authorization_header_is_parsed_completely_or_refused",
         BASIC,
         BASIC_WORDS,
         |input| {
@@ -190,9 +190,9 @@ fn an_authorization_header_is_read_whole_or_refused() {
 }
 
 #[test]
-fn an_authorization_request_comes_back_as_it_was_sent() {
+fn an_authorization_request_is_parsed_as_sent() {
     fuzz(
-        "an_authorization_request_comes_back_as_it_was_sent",
+        "an_authorization_request_is_parsed_as_sent",
         AUTHORIZATION,
         FORM_WORDS,
         |input| {
@@ -239,9 +239,9 @@ fn an_authorization_request_comes_back_as_it_was_sent() {
 }
 
 #[test]
-fn a_token_request_holds_what_was_sent() {
+fn a_token_request_contains_the_sent_parameters() {
     fuzz(
-        "a_token_request_holds_what_was_sent",
+        "a_token_request_contains_the_sent_parameters",
         TOKEN,
         FORM_WORDS,
         |input| {

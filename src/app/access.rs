@@ -1,4 +1,4 @@
-//! Who holds this access token: the question of every protected endpoint.
+//! Access tokens: finding the subject of a token, for every protected endpoint.
 
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
@@ -15,70 +15,70 @@ use crate::token::{AccessClaims, decode};
 /// The `gty` claim of a token that is not in the store.
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
 
-/// The holder of a live access token.
+/// The user of a live access token.
 #[derive(Debug)]
-pub struct Holder {
+pub struct TokenUser {
     /// The client that it was issued to.
     pub client_id: String,
-    /// What it is good for.
+    /// Its scopes.
     pub scopes: ScopeSet,
     /// When the token was issued.
     pub issued_at: Moment,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
-    /// The user that it speaks for, who is neither locked nor disabled.
+    /// The user that it represents, who is neither locked nor disabled.
     pub user: User,
 }
 
-/// The guest who holds a live access token.
+/// The guest of a live access token.
 #[derive(Debug)]
 pub struct Guest {
     /// The client that it was issued to.
     pub client_id: String,
-    /// What it is good for.
+    /// Its scopes.
     pub scopes: ScopeSet,
     /// When the token was issued.
     pub issued_at: Moment,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: Moment,
-    /// What the app calls the visitor.
+    /// The app's id of the visitor.
     pub uvid: Uvid,
 }
 
-/// Whom a live access token speaks for.
+/// The subject of a live access token.
 #[derive(Debug)]
 pub enum Bearer {
-    /// Nobody in particular.
+    /// A guest.
     Guest(Guest),
     /// A user.
-    User(Box<Holder>),
+    User(Box<TokenUser>),
 }
 
 impl App {
-    /// Finds the user who holds an access token of a site. A guest is nobody here.
+    /// Finds the user of an access token of a site. A guest's token is refused.
     ///
     /// # Refusals
-    /// `AccessTokenInvalid`, without saying why.
+    /// `AccessTokenInvalid`, for every reason.
     pub async fn holder(
         &self,
         entry: &SiteEntry,
         token: &Secret,
         at: Moment,
-    ) -> Result<Holder, Failure> {
+    ) -> Result<TokenUser, Failure> {
         match self.bearer(entry, token, at).await? {
             Bearer::User(holder) => Ok(*holder),
             Bearer::Guest(_) => Err(Refusal::AccessTokenInvalid.into()),
         }
     }
 
-    /// Finds whom an access token of a site speaks for.
+    /// Finds the subject of an access token of a site.
     ///
-    /// An opaque token and a JWT of a user or a guest are looked up, so that a revocation holds at once. A
-    /// JWT of the client credentials grant is short-lived and not stored; its user, with the end of their
-    /// sessions, and its client are still asked for. A guest's client must have guests still.
+    /// An opaque token and a JWT of a user or a guest are looked up, so that a revocation takes effect at once. A
+    /// JWT of the client credentials grant has a short lifetime and is not stored; its user, including the end of
+    /// their sessions, and its client are still checked. A guest's client must still allow guests.
     ///
     /// # Refusals
-    /// `AccessTokenInvalid`, without saying why.
+    /// `AccessTokenInvalid`, for every reason.
     pub async fn bearer(
         &self,
         entry: &SiteEntry,
@@ -107,11 +107,11 @@ impl App {
         }
     }
 
-    /// The visitor whom a hint names, for a client: an id as it stands, or that of a guest's live token
-    /// that was issued to this client at this site.
+    /// The visitor of a hint, for a client: the id itself, or that of a guest's live token that was issued to this
+    /// client at this site.
     ///
     /// # Refusals
-    /// `UvidInvalid`, without saying why.
+    /// `UvidInvalid`, for every reason.
     pub async fn visitor(
         &self,
         visit: &Visit,
@@ -134,7 +134,7 @@ impl App {
         entry: &SiteEntry,
         hash: [u8; 32],
         at: Moment,
-    ) -> Result<Holder, Failure> {
+    ) -> Result<TokenUser, Failure> {
         let found = self
             .store
             .read("token.find_live", &(hash, at), |tx, (hash, at)| {
@@ -143,7 +143,7 @@ impl App {
             .await?
             .filter(|token| token.site_id == entry.site.id)
             .ok_or(Refusal::AccessTokenInvalid)?;
-        Ok(Holder {
+        Ok(TokenUser {
             client_id: found.client_id,
             scopes: ScopeSet::parse(&found.scope).unwrap_or_default(),
             issued_at: found.issued_at,
@@ -187,10 +187,10 @@ impl App {
                 Box::pin(store::user::find_by_id(tx, id))
             })
             .await?
-            // Locked, disabled or given a password since, though all may be well again.
+            // A lock, a disabling or a new password since then ended the sessions, even if it was undone.
             .filter(|user| claims.session_generation == Some(user.session_generation))
             .ok_or_else(invalid)?;
-        Ok(Bearer::User(Box::new(Holder {
+        Ok(Bearer::User(Box::new(TokenUser {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
             issued_at: Moment::from_millis(claims.iat.saturating_mul(1_000)),
@@ -199,7 +199,7 @@ impl App {
         })))
     }
 
-    /// The guest of a token whose claims hold, if it is neither revoked nor over.
+    /// The guest of a token whose claims are valid, if it is neither revoked nor expired.
     async fn guest(
         &self,
         entry: &SiteEntry,

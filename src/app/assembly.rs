@@ -19,7 +19,7 @@ use crate::handler::script::ScriptEngine;
 use crate::hashing::Hasher;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
-use crate::outbound::{AddressRule, Names, Outbound};
+use crate::outbound::{AddressRule, NameResolver, Outbound};
 use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::Store;
@@ -40,7 +40,7 @@ pub struct World {
     /// The counters; the same that the store has.
     pub metrics: Arc<Metrics>,
     /// Resolves the names of hosts that handlers call.
-    pub names: Names,
+    pub names: NameResolver,
     /// The gateway of text messages, in place of the one that the config names.
     pub sms: Option<Gateway>,
     /// The database, with its schema in place.
@@ -58,7 +58,7 @@ impl World {
             inbox: None,
             keyring,
             metrics,
-            names: Names::System,
+            names: NameResolver::System,
             sms: None,
             store,
         }

@@ -1,9 +1,8 @@
 //! The directory: everything that an administrator configures, as one snapshot in memory.
 //!
-//! Sites, clients, profiles, templates, handlers and signing keys are read on every request and change seldom, so a
-//! request reads them here. A change bumps the installation's version in the same write; each node
-//! polls that one number and loads a new snapshot within a second. Locks, revocations and codes are
-//! never here.
+//! Sites, clients, profiles, templates, handlers and signing keys are read on every request and change seldom, so
+//! requests read them here. A change increments the installation's version in the same write; each node polls that
+//! number and loads a new snapshot within a second. Locks, revocations and codes are never cached here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ use crate::settings::{self, Choice, Settings, Site, Template};
 use crate::store::{self, Store};
 use crate::token::KeySet;
 
-/// The scopes that do something in this version, in the order of the metadata.
+/// The scopes that have an effect in this version, in the order of the metadata.
 const SCOPES_SUPPORTED: [&str; 14] = [
     "openid",
     "profile",
@@ -57,10 +56,10 @@ const AUTH_METHODS: &[&str] = &[
     "none",
 ];
 
-/// How else, at a site that lets first-party apps in.
+/// Further methods, at a site that allows first-party apps.
 const ATTESTED_AUTH_METHODS: &[&str] = &["attest_jwt_client_auth", "attest_jwt_client_auth_dpop"];
 
-/// The claims that userinfo and id_tokens may hold, and no other.
+/// The claims that userinfo and id_tokens may contain.
 const CLAIMS_SUPPORTED: [&str; 35] = [
     "active",
     "address",
@@ -103,7 +102,7 @@ const CLAIMS_SUPPORTED: [&str; 35] = [
 pub struct Directory {
     /// Record id of the organisation.
     pub org_id: String,
-    /// The version that this snapshot was read at.
+    /// The version at which this snapshot was loaded.
     pub version: i64,
     /// The signing keys.
     pub keys: KeySet,
@@ -117,36 +116,36 @@ pub struct Directory {
     handler_problems: Vec<String>,
 }
 
-/// A mail template of an administrator's own, ready to use.
+/// A custom mail template of an administrator, compiled.
 struct OwnTemplate {
     flow: Purpose,
     /// None when this version refuses what another one has saved.
     compiled: Option<Arc<CustomTemplate>>,
 }
 
-/// A site with what is computed from it once.
+/// A site with the values that are computed from it once.
 pub struct SiteEntry {
     /// The site.
     pub site: Site,
-    /// Record id of its guest user, whom no row stands for: see [`guest_user_id`].
+    /// Record id of its guest user, who has no row: see [`guest_user_id`].
     pub guest_user_id: String,
     /// Its two metadata documents.
     pub metadata: Bytes,
-    /// What the mobile SDKs ask before a login.
+    /// The document that the mobile SDKs read before a login.
     pub auth_configuration: Bytes,
-    /// The secret key of its captcha verifier, opened; none if it has none, or one that does not open:
-    /// nobody passes a captcha there then.
+    /// The secret key of its captcha verifier, opened; `None` if there is none, or if it does not open: then every
+    /// captcha of the site is refused.
     pub recaptcha_secret: Option<Secret>,
 }
 
-/// What the secret key of a site's captcha verifier is sealed for; whoever saves one names the same.
+/// The owner for which the secret key of a site's captcha verifier is sealed.
 pub const CAPTCHA_SECRET_OWNER: &str = "recaptchaSecretKey";
 
 impl Directory {
-    /// Reads everything. Scripts that the snapshot before has compiled are taken over from it.
+    /// Loads everything. Compiled scripts are reused from the previous snapshot.
     ///
     /// # Faults
-    /// The database is away, holds no installation, or was sealed under another master key.
+    /// The database is unreachable, contains no installation, or was sealed under another master key.
     pub async fn load(
         store: &Store,
         keyring: &Keyring,
@@ -217,8 +216,8 @@ impl Directory {
         })
     }
 
-    /// The published site at an authority (`host:port`) whose path prefix a request path has, and
-    /// the rest of the path. Of two that fit, the longer prefix wins.
+    /// The published site with an authority (`host:port`) and a prefix of the request path, and the rest of the
+    /// path. The longest matching prefix is used.
     pub fn resolve<'p>(
         &self,
         authority: &str,
@@ -240,7 +239,7 @@ impl Directory {
         &self.sites
     }
 
-    /// The client with a consumer key, unless it was switched off.
+    /// The client with a consumer key, unless it is disabled.
     pub fn client(&self, id: &str) -> Option<&Arc<Client>> {
         self.clients
             .get(id)
@@ -277,17 +276,17 @@ impl Directory {
             .and_then(|template| template.compiled.clone())
     }
 
-    /// The handler of a name, with its current version.
+    /// The handler with a name, and its current version.
     pub fn handler(&self, name: &str) -> Option<&Arc<LoadedHandler>> {
         self.handlers.get(name)
     }
 
-    /// Whether a handler is to be made ready once more although nothing was changed.
+    /// Whether a handler should be loaded again although nothing was changed.
     pub fn is_incomplete(&self) -> bool {
-        self.handlers.values().any(|handler| handler.is_tried_again)
+        self.handlers.values().any(|handler| handler.needs_retry)
     }
 
-    /// What of the handlers does not work, in sentences for health.
+    /// The problems of handlers, in sentences for the health endpoint.
     pub fn handler_problems(&self) -> &[String] {
         &self.handler_problems
     }
@@ -317,7 +316,7 @@ impl OwnTemplate {
         let html = template.html.as_deref();
         let compiled = Templates::compile_custom(&template.language, subject, text, html);
         if let Err(problem) = &compiled {
-            tracing::error!(template = template.name, %problem, "the built-in one stands in");
+            tracing::error!(template = template.name, %problem, "a custom template cannot be used; the built-in one is used instead");
         }
         OwnTemplate {
             flow: template.flow,
@@ -327,7 +326,7 @@ impl OwnTemplate {
 }
 
 impl SiteEntry {
-    /// A secret that does not open is this site's trouble and no other's (threat CAP-14).
+    /// A secret that does not open affects only its site (threat CAP-14).
     fn open(site: Site, org_id: &str, keyring: &Keyring) -> SiteEntry {
         let open = |text| keyring.open_text(SealedKind::CaptchaSecret, CAPTCHA_SECRET_OWNER, text);
         let recaptcha_secret = match site.settings.recaptcha_secret_key.as_deref().map(open) {
@@ -335,7 +334,7 @@ impl SiteEntry {
             Some(Ok(secret)) => Some(secret),
             Some(Err(fault)) => {
                 tracing::error!(
-                    site = site.name, %fault, "its recaptchaSecretKey is of no use: set it again"
+                    site = site.name, %fault, "its recaptchaSecretKey cannot be used: set it again"
                 );
                 None
             }
@@ -349,7 +348,7 @@ impl SiteEntry {
     fn new(site: Site, org_id: &str) -> SiteEntry {
         let base = &site.base_url;
         let is_first_party = site.settings.is_first_party_apps_allowed;
-        // Only what works is listed (RFC 8414 section 2).
+        // Only working features are listed (RFC 8414 section 2).
         let words = |words: &[&str]| {
             words
                 .iter()
@@ -391,10 +390,10 @@ impl SiteEntry {
         }
     }
 
-    /// Whether requests to this authority are the site's. On a loopback site every loopback name
-    /// is: nobody but this machine can reach it, and `localhost` is what people type.
+    /// Whether an authority belongs to the site. A loopback site accepts every loopback name: only this machine can
+    /// reach it, and people type `localhost`.
     fn answers_at(&self, authority: &str) -> bool {
-        // A port that the scheme implies may be written or left out (RFC 9110 section 4.2.3).
+        // The default port of the scheme may be written or left out (RFC 9110 section 4.2.3).
         let default_port = match self.site.base_url.starts_with("https:") {
             true => ":443",
             false => ":80",
@@ -405,7 +404,7 @@ impl SiteEntry {
             || matches!((loopback_port(own), loopback_port(authority)), (Some(a), Some(b)) if a == b)
     }
 
-    /// The identity URL of a user: `sub` of every token, and the `id` of a token answer.
+    /// The identity URL of a user: `sub` of every token, and the `id` of a token response.
     pub fn identity_url(&self, org_id: &str, user_id: &str) -> String {
         format!("{}/id/{org_id}/{user_id}", self.site.base_url)
     }
@@ -414,11 +413,10 @@ impl SiteEntry {
 /// The user type of a guest.
 pub const GUEST_USER_TYPE: &str = "GUEST";
 
-/// The record id of a site's guest user, whom all its guests' tokens speak for.
+/// The record id of a site's guest user, the subject of all its guests' tokens.
 ///
-/// It is computed from the site's and stands in no table of users: so there is nobody to log in, to give a
-/// password or to act as, and what looks a user up finds no guest. It is the same on every node, and
-/// after a restore.
+/// It is computed from the site's id and is in no table: so nobody can log in as this user, give it a password or
+/// act as it, and no look-up of users finds a guest. It is the same on every node, and after a restore.
 pub fn guest_user_id(site_id: &str) -> String {
     let hash = sha256(format!("guest user of {site_id}").as_bytes());
     let mut random = [0; 16];

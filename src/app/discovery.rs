@@ -1,4 +1,4 @@
-//! User discovery: which user a `login_hint` means.
+//! User discovery: which user a `login_hint` names.
 //!
 //! The settings of the site decide who resolves it: the built-in discovery, by strategies in their order, or a custom
 //! handler. Exactly one user is accepted; none or several count as none. The user that a handler returns is looked up
@@ -25,7 +25,7 @@ use crate::refusal::Fault;
 use crate::settings::{HandlerChoice, Settings, Strategy};
 use crate::store::{self, Transaction};
 
-/// As many users as are looked at to find out that a hint means more than one of them.
+/// The number of users that are read to find out that a hint is ambiguous.
 const USERS_MAX: i64 = 20;
 
 /// Longest part of the message of a handler that an app gets, in characters.
@@ -56,7 +56,7 @@ impl App {
     /// A handler that fails finds no user: the failure is in its record and in the log.
     ///
     /// # Faults
-    /// The database is away.
+    /// The database is unreachable.
     pub async fn discover(
         &self,
         visit: &Visit,
@@ -104,7 +104,7 @@ impl App {
             tracing::warn!(
                 handler,
                 site = visit.site.site.name,
-                "the user that a discovery handler runs as is not active: nobody is found"
+                "the Run As user of a discovery handler is not active: no user is found"
             );
             return Ok(Discovered::default());
         };
@@ -115,10 +115,10 @@ impl App {
         let Ok(answer) = answered else {
             return Ok(Discovered::default());
         };
-        // Its shape was checked with the call.
+        // The shape was checked with the call.
         let found: DiscoverUserResult = serde_json::from_value(answer).unwrap_or_default();
         let message = found.custom_error_message.map(shown);
-        // A set: the same user twice is one.
+        // A set: the same user twice counts as one.
         let ids: BTreeSet<&String> = found.user_ids.iter().collect();
         let (Some(id), 1) = (ids.first(), ids.len()) else {
             return Ok(Discovered {
@@ -142,7 +142,7 @@ impl App {
         login_hint: &str,
     ) -> Result<Discovered, Fault> {
         for strategy in &settings.headless_discovery_strategies {
-            let Some(sought) = Sought::new(strategy, settings, login_hint) else {
+            let Some(sought) = LookUp::new(strategy, settings, login_hint) else {
                 continue;
             };
             let found = self
@@ -151,13 +151,13 @@ impl App {
                     Box::pin(find(tx, sought))
                 })
                 .await?;
-            // As many as were asked for may be more than there are here.
+            // The limit was reached, so there may be more.
             if i64::try_from(found.len()).is_ok_and(|count| count >= USERS_MAX) {
                 return Ok(Discovered::default());
             }
             let mut found = found
                 .into_iter()
-                .filter(|user| Sought::is_meant(user, settings));
+                .filter(|user| LookUp::is_eligible(user, settings));
             match (found.next(), found.next()) {
                 (None, _) => {}
                 (user, None) => {
@@ -166,7 +166,7 @@ impl App {
                         message: None,
                     });
                 }
-                // Several: guessing which of them is meant would let one in for the other.
+                // Several users match: guessing could log in the wrong one.
                 (Some(_), Some(_)) => return Ok(Discovered::default()),
             }
         }
@@ -184,8 +184,8 @@ fn shown(message: String) -> String {
         .collect()
 }
 
-/// What one strategy looks for.
-enum Sought {
+/// The value that a strategy looks up.
+enum LookUp {
     Attribute(String, String),
     Email(String),
     Identifier(String, String),
@@ -193,32 +193,32 @@ enum Sought {
     Username(String),
 }
 
-impl Sought {
+impl LookUp {
     /// Nothing when the hint cannot be what the strategy looks for.
-    fn new(strategy: &Strategy, settings: &Settings, login_hint: &str) -> Option<Sought> {
+    fn new(strategy: &Strategy, settings: &Settings, login_hint: &str) -> Option<LookUp> {
         Some(match strategy {
-            Strategy::Attribute(name) => Sought::Attribute(name.clone(), value_key(login_hint)?),
-            Strategy::Identifier(kind) => Sought::Identifier(kind.clone(), value_key(login_hint)?),
+            Strategy::Attribute(name) => LookUp::Attribute(name.clone(), value_key(login_hint)?),
+            Strategy::Identifier(kind) => LookUp::Identifier(kind.clone(), value_key(login_hint)?),
             Strategy::Username => {
-                Sought::Username(Username::parse(login_hint.trim()).ok()?.key().to_owned())
+                LookUp::Username(Username::parse(login_hint.trim()).ok()?.key().to_owned())
             }
             Strategy::VerifiedEmail => {
-                Sought::Email(EmailAddress::parse(login_hint.trim()).ok()?.key())
+                LookUp::Email(EmailAddress::parse(login_hint.trim()).ok()?.key())
             }
             Strategy::VerifiedPhone => {
                 let country_code = settings.default_phone_country_code.as_deref();
-                Sought::Phone(phone(login_hint, country_code)?.as_str().to_owned())
+                LookUp::Phone(phone(login_hint, country_code)?.as_str().to_owned())
             }
         })
     }
 
     /// Whether a user that was found can be the one: a person, a member of the site, and not disabled.
-    fn is_meant(user: &User, settings: &Settings) -> bool {
+    fn is_eligible(user: &User, settings: &Settings) -> bool {
         settings.admits(&user.profile_id) && !user.is_integration && user.disabled_at.is_none()
     }
 }
 
-/// A number as people type it: with its country code, or in the way of the site's country.
+/// A number as people type it: with its country code, or in the national form of the site's country.
 fn phone(text: &str, country_code: Option<&str>) -> Option<PhoneNumber> {
     if let Ok(number) = PhoneNumber::parse(text) {
         return Some(number);
@@ -231,18 +231,18 @@ fn phone(text: &str, country_code: Option<&str>) -> Option<PhoneNumber> {
     PhoneNumber::parse(&format!("{}{national}", country_code?)).ok()
 }
 
-async fn find(tx: &mut Transaction<'_>, sought: &Sought) -> Result<Vec<User>, Fault> {
+async fn find(tx: &mut Transaction<'_>, sought: &LookUp) -> Result<Vec<User>, Fault> {
     Ok(match sought {
-        Sought::Attribute(name, key) => {
+        LookUp::Attribute(name, key) => {
             store::user_attribute::find(tx, name, key, USERS_MAX).await?
         }
-        Sought::Email(key) => store::user::find_by_verified_email(tx, key, USERS_MAX).await?,
-        Sought::Identifier(kind, key) => store::external_identifier::find(tx, kind, key)
+        LookUp::Email(key) => store::user::find_by_verified_email(tx, key, USERS_MAX).await?,
+        LookUp::Identifier(kind, key) => store::external_identifier::find(tx, kind, key)
             .await?
             .into_iter()
             .collect(),
-        Sought::Phone(number) => store::user::find_by_verified_phone(tx, number, USERS_MAX).await?,
-        Sought::Username(key) => store::user::find_by_username(tx, key)
+        LookUp::Phone(number) => store::user::find_by_verified_phone(tx, number, USERS_MAX).await?,
+        LookUp::Username(key) => store::user::find_by_username(tx, key)
             .await?
             .into_iter()
             .collect(),

@@ -12,7 +12,7 @@ use crate::config::{ConfigProblem, SmsConfig, SmtpConfig, read_secret};
 use crate::delivery::Gateway;
 use crate::delivery::sms::twilio::{TWILIO, Twilio};
 use crate::delivery::sms::webhook::Webhook;
-use crate::delivery::sms::{Provider, SmsGateway};
+use crate::delivery::sms::{SmsGateway, SmsProvider};
 use crate::delivery::smtp::{SmtpRelay, SmtpSettings};
 use crate::outbound::check_url;
 
@@ -52,7 +52,7 @@ pub fn sms_gateway(sms: &SmsConfig) -> Result<Option<Gateway>, AssemblyProblem> 
         (Some(url), _) => {
             let secret = sms_secret("webhook_secret_file", sms.webhook_secret_file.as_deref())?;
             let url = check_url(url).map_err(refused)?;
-            Provider::Webhook(Webhook::new(url, secret.as_ref()))
+            SmsProvider::Webhook(Webhook::new(url, secret.as_ref()))
         }
         (None, Some(account)) => {
             let key = "twilio_auth_token_file";
@@ -61,7 +61,7 @@ pub fn sms_gateway(sms: &SmsConfig) -> Result<Option<Gateway>, AssemblyProblem> 
             let base = sms.twilio_url.as_deref().unwrap_or(TWILIO);
             let base = check_url(base).map_err(refused)?;
             let from = sms.from.clone().unwrap_or_default();
-            Provider::Twilio(Twilio::new(&base, account, &token, from).map_err(refused)?)
+            SmsProvider::Twilio(Twilio::new(&base, account, &token, from).map_err(refused)?)
         }
         (None, None) => return Ok(None),
     };

@@ -1,12 +1,11 @@
-//! What limits guessing at a site, and what is done when its failures become a spray. The counting
-//! stands in `store::tally`.
+//! The limits of guessing at a site, and the report of a password-spray attack. The counts are in `store::tally`.
 
 use super::{App, SiteEntry};
 use crate::settings::SprayAction;
 use crate::verification::{GuessLimits, Guessed, SprayLimit};
 
 impl App {
-    /// What limits the comparisons of one-time passwords at a site.
+    /// The limits of one-time password comparisons at a site.
     pub fn guess_limits(&self, site: &SiteEntry) -> GuessLimits {
         let settings = &site.site.settings;
         GuessLimits {
@@ -19,7 +18,7 @@ impl App {
         }
     }
 
-    /// When the wrong passwords of a site are a spray.
+    /// The threshold of wrong passwords for a password-spray attack.
     pub fn password_spray(&self, site: &SiteEntry) -> SprayLimit {
         let settings = &site.site.settings;
         SprayLimit {
@@ -29,8 +28,8 @@ impl App {
         }
     }
 
-    /// Tells of a spray, once per site and hour: for whoever made it one (`store::tally`), after the
-    /// commit.
+    /// Reports a password-spray attack, once per site and hour: called after the commit, when `store::tally` has
+    /// reached the threshold.
     pub fn report_spray(&self, site: &SiteEntry, limit: &SprayLimit) {
         let kind = limit.guessed.as_str();
         self.metrics.spray_detected(&site.site.id, kind);

@@ -44,7 +44,7 @@ use crate::store::{self, Store};
 use crate::token::KeyRules;
 use crate::verification::OtpRules;
 pub(crate) use access::CLIENT_CREDENTIALS;
-pub use access::{Bearer, Guest, Holder};
+pub use access::{Bearer, Guest, TokenUser};
 pub use admit::Admitted;
 pub use assembly::{AssemblyProblem, World};
 #[cfg(test)]

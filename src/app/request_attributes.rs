@@ -1,13 +1,13 @@
-//! What a discovery handler is told of the request: `requestAttributes`.
+//! The description of the request for a discovery handler: `requestAttributes`.
 //!
-//! Source: HeadlessUserDiscoveryHandler Interface. Platform and application are read off the
-//! `User-Agent`, which anybody can write: they are hints and prove nothing.
+//! Source: HeadlessUserDiscoveryHandler Interface. Platform and application are derived from the `User-Agent`,
+//! which the caller chooses freely: they are only hints.
 
 use std::collections::BTreeMap;
 
 use super::Visit;
 
-/// Marks of platforms in a `User-Agent`; the first that is found decides, so the narrower stand first.
+/// Marks of platforms in a `User-Agent`; the first match decides, so the more specific ones come first.
 const PLATFORMS: [(&str, &str); 8] = [
     ("iPhone", "iPhone"),
     ("iPad", "iPad"),
@@ -19,7 +19,7 @@ const PLATFORMS: [(&str, &str); 8] = [
     ("Linux", "Linux"),
 ];
 
-/// Marks of applications, in the same way.
+/// Marks of applications, in the same form.
 const APPLICATIONS: [(&str, &str); 7] = [
     ("SalesforceMobileSDK", "SalesforceMobileSDK"),
     ("Edg/", "Edge"),
@@ -30,7 +30,7 @@ const APPLICATIONS: [(&str, &str); 7] = [
     ("okhttp/", "okhttp"),
 ];
 
-/// The attributes of a request, under their documented names; what is not known is absent.
+/// The attributes of a request, under their documented names; unknown ones are absent.
 pub(super) fn request_attributes(visit: &Visit) -> BTreeMap<String, String> {
     let agent = visit.user_agent.as_deref();
     let known = [

@@ -4,36 +4,36 @@
 //! |---|---|
 //! | `test-pass` | passes, with score 1 |
 //! | `test-score-0.3` (any number from 0 to 1) | passes if the score is high enough |
-//! | `test-timeout` | as if the verifier did not answer; nothing waits |
+//! | `test-timeout` | as if the verifier did not respond; returns at once |
 //! | `test-fail`, and every other text | refused |
 //!
-//! These may be used any number of times. Behind a dash each takes any ending that tells one token from
-//! another (`test-pass-7`, `test-score-0.9-b`), and such a token passes once, as a real one does.
+//! These may be used any number of times. Each accepts a suffix after a dash that makes the token distinct
+//! (`test-pass-7`, `test-score-0.9-b`); such a token passes once, as a real one does.
 
 use serde_json::json;
 
 use super::CaptchaCheck;
 use crate::moment::Moment;
 
-/// What comes of a token.
+/// The outcome of a token.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
-    /// As if nobody answered.
-    Silence,
-    /// An answer as siteverify gives it.
-    Answer {
+pub(super) enum FixedOutcome {
+    /// As if the verifier did not respond.
+    NoResponse,
+    /// A response in the form of siteverify.
+    Response {
         /// Its body.
         body: String,
-        /// Whether the token passes once only.
+        /// Whether the token may be spent only once.
         is_once: bool,
     },
 }
 
-/// What comes of the token of a check.
-pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> Outcome {
+/// The outcome of the token of a check.
+pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> FixedOutcome {
     let token = check.proof.token().expose();
     if is_or_begins(token, "test-timeout").is_some() {
-        return Outcome::Silence;
+        return FixedOutcome::NoResponse;
     }
     let passed = match (is_or_begins(token, "test-pass"), score_of(token)) {
         (Some(ending), _) => Some((1.0, ending)),
@@ -41,7 +41,7 @@ pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> Outcome {
     };
     let Some((score, is_once)) = passed else {
         let body = json!({"success": false, "error-codes": ["invalid-input-response"]});
-        return Outcome::Answer {
+        return FixedOutcome::Response {
             body: body.to_string(),
             is_once: false,
         };
@@ -53,7 +53,7 @@ pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> Outcome {
         "score": score,
         "action": check.wanted_action().unwrap_or("test"),
     });
-    Outcome::Answer {
+    FixedOutcome::Response {
         body: body.to_string(),
         is_once,
     }

@@ -4,9 +4,9 @@
 //! and how their responses are judged. [`verifier`] makes the call. `admission` decides when a token is required, and
 //! the store that none is accepted twice: a flow spends what [`Verified`] names in its last write.
 //!
-//! Follows Headless Forgot Password Flow (`recaptcha`, `recaptchaevent`, `recaptcha_response`), and the
-//! verifiers' own pages: reCAPTCHA "Verifying the user's response" and "Create an assessment", hCaptcha
-//! "Verify the user response server side", Turnstile "Validate the token".
+//! Follows Headless Forgot Password Flow (`recaptcha`, `recaptchaevent`, `recaptcha_response`), and the verifiers'
+//! pages: reCAPTCHA "Verifying the user's response" and "Create an assessment", hCaptcha "Verify the user response
+//! server side", Turnstile "Validate the token".
 
 mod answer;
 mod fixed;
@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 
 impl CaptchaProvider {
     /// Whether its answers say which action the user took.
-    fn tells_action(self) -> bool {
+    fn reports_action(self) -> bool {
         match self {
             CaptchaProvider::GoogleEnterprise | CaptchaProvider::GoogleV3 => true,
             CaptchaProvider::Test | CaptchaProvider::Turnstile => true,
@@ -32,7 +32,7 @@ impl CaptchaProvider {
         }
     }
 
-    /// How old a solved challenge may be. It is the verifiers' own limit, kept here as well.
+    /// The maximum age of a solved challenge. It is the verifiers' limit, enforced here as well.
     fn age_seconds_max(self) -> i64 {
         match self {
             CaptchaProvider::Turnstile => 300,
@@ -48,20 +48,20 @@ pub struct CaptchaCheck<'a> {
     pub provider: CaptchaProvider,
     /// The secret key of siteverify, or the API key of the assessments API.
     pub secret: &'a Secret,
-    /// The lowest score that passes, between 0.5 and 1; of interest where answers hold a score.
+    /// The lowest accepted score, between 0.5 and 1; used when responses contain a score.
     pub score_threshold: f64,
-    /// Where the challenge may be solved: host names, and for apps their package names or bundle
-    /// ids. Empty: anywhere.
+    /// Where the challenge may be solved: host names, and for apps their package names or bundle ids. Empty:
+    /// anywhere.
     pub hostnames: &'a [String],
-    /// Enterprise: the Google project. A body that names another is refused.
+    /// Enterprise: the Google project. An event of another project is refused.
     pub project_id: Option<&'a str>,
-    /// Enterprise: the site key. A body that names another is refused.
+    /// Enterprise: the site key. An event with another key is refused.
     pub site_key: Option<&'a str>,
-    /// The action that the user must have taken. Without one, what an event itself expects counts.
+    /// The action that the user must have taken. If unset, the action that the event expects is used.
     pub expected_action: Option<&'a str>,
-    /// What the caller sent.
+    /// The captcha response of the caller.
     pub proof: &'a CaptchaProof,
-    /// Where the caller is, for the verifier's own judgement.
+    /// The address of the caller, for the verifier's judgement.
     pub ip: IpAddr,
 }
 
@@ -93,14 +93,14 @@ impl CaptchaCheck<'_> {
 /// A token that the verifier has accepted. The last write of the flow spends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// SHA-256 of the token, which may be spent once in the installation; none for a fixed token of
-    /// the provider `test`.
+    /// SHA-256 of the token, which may be spent once in the installation; none for a fixed token of the provider
+    /// `test`.
     pub token_hash: Option<[u8; 32]>,
-    /// Until when it must be remembered as spent.
+    /// Until when the token must be stored as spent.
     pub expires_at: Moment,
 }
 
-/// The refusal of a token that was spent before, in the words that the verifier has for it.
+/// The refusal of a token that was spent before, in the verifier's form.
 pub fn spent_before() -> Refusal {
     let response = json!({"success": false, "error-codes": ["timeout-or-duplicate"]});
     Refusal::RecaptchaInvalid {

@@ -11,30 +11,30 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 use url::Url;
 
-use super::answer::Answer;
+use super::answer::VerifierResponse;
 use super::{CaptchaCheck, CaptchaProvider, Verified, fixed};
 use crate::moment::Moment;
 use crate::outbound::{Bounds, Outbound, Post};
 use crate::refusal::{Failure, Fault, FaultKind};
 use crate::sealing::sha256;
 
-/// Where the verifiers are and how long they may take.
+/// The URLs and limits of the verifiers.
 #[derive(Clone, Debug)]
 pub struct Verifiers {
-    /// The siteverify endpoint; `None`: the provider's own.
+    /// The siteverify endpoint; `None`: the provider's.
     pub siteverify_url: Option<Url>,
     /// The base of the assessments API; `None`: Google's.
     pub enterprise_url: Option<Url>,
     /// How long one verification may take.
     pub deadline: Duration,
-    /// Most verifications at once; one more fails at once.
+    /// The maximum number of concurrent verifications; one more fails at once.
     pub in_flight_max: usize,
     /// Whether the provider `test` may be used: in `vestibule dev` only.
     pub is_test_allowed: bool,
 }
 
 impl Default for Verifiers {
-    /// The providers' own endpoints, and no provider `test`.
+    /// The providers' endpoints, without the provider `test`.
     fn default() -> Self {
         Verifiers {
             siteverify_url: None,
@@ -46,7 +46,7 @@ impl Default for Verifiers {
     }
 }
 
-/// Verifies proofs.
+/// Verifies captcha responses.
 #[derive(Debug)]
 pub struct Captcha {
     verifiers: Verifiers,
@@ -54,7 +54,7 @@ pub struct Captcha {
 }
 
 impl Captcha {
-    /// A verifier with these settings. Opens no connection.
+    /// A client with these settings. It opens no connection.
     ///
     /// # Faults
     /// The HTTP client cannot be set up.
@@ -70,7 +70,7 @@ impl Captcha {
         })
     }
 
-    /// Whether the provider `test` verifies here.
+    /// Whether the provider `test` is allowed.
     pub fn is_test_allowed(&self) -> bool {
         self.verifiers.is_test_allowed
     }
@@ -82,7 +82,8 @@ impl Captcha {
     /// `RecaptchaInvalid`.
     ///
     /// # Faults
-    /// The verifier is away, slow or answers junk; or the site's settings lack what it needs.
+    /// The verifier is unreachable, too slow, or returns an invalid response; or the site's settings are
+    /// incomplete.
     pub async fn verify(&self, check: &CaptchaCheck<'_>, at: Moment) -> Result<Verified, Failure> {
         check.check_event()?;
         if check.secret.is_empty() && check.provider != CaptchaProvider::Test {
@@ -98,7 +99,7 @@ impl Captcha {
             CaptchaProvider::GoogleEnterprise => self.by_assessment(check).await?,
             _ => self.by_siteverify(check).await?,
         };
-        if answer.blames_our_secret() {
+        if answer.reports_invalid_secret() {
             tracing::warn!("the captcha verifier does not know the site's secret key");
         }
         answer.judge(check, at).map_err(|(refusal, reason)| {
@@ -115,21 +116,22 @@ impl Captcha {
         &self,
         check: &CaptchaCheck<'_>,
         at: Moment,
-    ) -> Result<(Answer, bool), Failure> {
+    ) -> Result<(VerifierResponse, bool), Failure> {
         if !self.verifiers.is_test_allowed {
             return Err(unset("the provider test belongs to `vestibule dev`").into());
         }
         match fixed::outcome(check, at) {
-            fixed::Outcome::Silence => Err(away("no answer in time").into()),
-            fixed::Outcome::Answer { body, is_once } => {
-                let answer = Answer::parse_siteverify(body.as_bytes()).ok_or_else(junk)?;
+            fixed::FixedOutcome::NoResponse => Err(away("no answer in time").into()),
+            fixed::FixedOutcome::Response { body, is_once } => {
+                let answer =
+                    VerifierResponse::parse_siteverify(body.as_bytes()).ok_or_else(junk)?;
                 Ok((answer, is_once))
             }
         }
     }
 
-    /// Source: reCAPTCHA, "Verifying the user's response"; the others keep to its form.
-    async fn by_siteverify(&self, check: &CaptchaCheck<'_>) -> Result<Answer, Failure> {
+    /// Source: reCAPTCHA, "Verifying the user's response"; the others have the same form.
+    async fn by_siteverify(&self, check: &CaptchaCheck<'_>) -> Result<VerifierResponse, Failure> {
         let url = match (&self.verifiers.siteverify_url, check.provider) {
             (Some(url), _) => url.clone(),
             (None, CaptchaProvider::Hcaptcha) => address(HCAPTCHA),
@@ -147,11 +149,11 @@ impl Captcha {
             headers: HeaderMap::new(),
             body,
         };
-        self.ask(post, Answer::parse_siteverify).await
+        self.ask(post, VerifierResponse::parse_siteverify).await
     }
 
     /// Source: reCAPTCHA Enterprise, "Create an assessment". The key is sent in a header, because URLs are logged.
-    async fn by_assessment(&self, check: &CaptchaCheck<'_>) -> Result<Answer, Failure> {
+    async fn by_assessment(&self, check: &CaptchaCheck<'_>) -> Result<VerifierResponse, Failure> {
         let (Some(project_id), Some(site_key)) = (check.project_id, check.site_key) else {
             return Err(unset("the site has no recaptchaProjectId or recaptchaSiteKey").into());
         };
@@ -180,10 +182,14 @@ impl Captcha {
             headers: HeaderMap::from_iter([(API_KEY, key)]),
             body: json!({ "event": event }).to_string(),
         };
-        self.ask(post, Answer::parse_assessment).await
+        self.ask(post, VerifierResponse::parse_assessment).await
     }
 
-    async fn ask(&self, post: Post, parse: fn(&[u8]) -> Option<Answer>) -> Result<Answer, Failure> {
+    async fn ask(
+        &self,
+        post: Post,
+        parse: fn(&[u8]) -> Option<VerifierResponse>,
+    ) -> Result<VerifierResponse, Failure> {
         let reply = self.outbound.post(post).await.map_err(away)?;
         if reply.status != 200 {
             return Err(away(format_args!("status {}", reply.status)).into());
@@ -214,8 +220,8 @@ const HCAPTCHA: &str = "https://api.hcaptcha.com/siteverify";
 const TURNSTILE: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 
-/// An answer has some hundred bytes.
+/// A response has a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Longer than any verifier says yes to a token.
+/// Longer than any verifier accepts a token.
 const REMEMBERED_SECONDS: i64 = 3_600;

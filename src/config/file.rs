@@ -1,4 +1,4 @@
-//! Reading the config: the file, then the environment over it.
+//! Reading the config: the file, then the environment variables, which override it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,31 +8,31 @@ use serde::de::Error as _;
 use super::{Config, keys};
 use crate::settings::line_of_key;
 
-/// Environment variables of ours start with this.
+/// The prefix of the server's environment variables.
 const PREFIX: &str = "VESTIBULE_";
 
 /// Why a config cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigProblem {
-    /// An environment variable is wrong.
+    /// An environment variable is invalid.
     #[error("{variable}: {reason}")]
     Environment {
         /// Its name.
         variable: String,
-        /// What is wrong; never its value.
+        /// The reason; never its value.
         reason: String,
     },
-    /// The file is wrong.
+    /// The file is invalid.
     #[error("{}{}: {reason}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
     File {
         /// The file.
         path: PathBuf,
-        /// The line, where one is to blame.
+        /// The line, if known.
         line: Option<usize>,
-        /// What is wrong.
+        /// The reason.
         reason: String,
     },
-    /// Every key is well formed, and together they do not work.
+    /// Every key is well formed, but some contradict each other.
     #[error("{0}")]
     Rule(String),
 }
@@ -40,7 +40,7 @@ pub enum ConfigProblem {
 /// Reads a config from a file, if one is given, and from environment variables.
 ///
 /// # Errors
-/// [`ConfigProblem`], which names the file and line, or the variable, and repeats no value.
+/// [`ConfigProblem`], which names the file and line, or the variable, and contains no value.
 pub fn load(
     path: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -50,7 +50,7 @@ pub fn load(
         None => toml::Table::new(),
     };
     for (variable, value) in environment {
-        // What is not UTF-8 is none of ours, and stands in many an environment.
+        // A variable that is not UTF-8 does not belong to the server; many environments have one.
         let Ok(variable) = variable.into_string() else {
             continue;
         };
@@ -65,7 +65,7 @@ pub fn load(
             .into_string()
             .map_err(|_| wrong(String::from("it is not UTF-8")))?;
         set(&mut table, &path, parse_value(&value));
-        // What the file and the variables before it say was checked, so it is this one.
+        // The file and the earlier variables were checked, so this variable is the invalid one.
         parse(&table).map_err(|_| wrong(keys::reason(&path)))?;
     }
     let mut config = parse(&table).expect("each part of it was checked");
@@ -117,7 +117,7 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigProblem> {
     }
 }
 
-/// The first line that sets what cannot be set, and the names of that key.
+/// The first line with an invalid key, and the path of the key.
 fn wrong_key(table: &toml::Table, text: &str) -> Option<(Option<usize>, Vec<String>)> {
     let mut leaves = Vec::new();
     collect_leaves(table, &mut Vec::new(), &mut leaves);
@@ -135,7 +135,7 @@ fn wrong_key(table: &toml::Table, text: &str) -> Option<(Option<usize>, Vec<Stri
         .min()
 }
 
-/// Every key that is no section, and sections with nothing in them.
+/// Every key that is not a section, and empty sections.
 fn collect_leaves<'t>(
     table: &'t toml::Table,
     path: &mut Vec<String>,
@@ -151,15 +151,15 @@ fn collect_leaves<'t>(
     }
 }
 
-/// `VESTIBULE_SMTP__TIMEOUT_SECONDS` is `smtp`, `timeout_seconds`; a variable without two underscores
-/// in a row is not config.
+/// `VESTIBULE_SMTP__TIMEOUT_SECONDS` is `smtp`, `timeout_seconds`; a variable without two consecutive underscores
+/// is not config.
 fn key_of(variable: &str) -> Option<Vec<String>> {
     let key = variable.strip_prefix(PREFIX)?;
     let names = key.split("__").map(str::to_ascii_lowercase);
     key.contains("__").then(|| names.collect())
 }
 
-/// Sets the value at a path of names, and makes the sections on the way.
+/// Sets the value at a path of names, and creates the sections on the path.
 fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
     match path {
         [] => {}
@@ -180,7 +180,7 @@ fn set(table: &mut toml::Table, path: &[String], value: toml::Value) {
     }
 }
 
-/// A number, a truth value or a list where it reads as one, and text otherwise.
+/// A number, a boolean or a list where the text is one, and text otherwise.
 fn parse_value(text: &str) -> toml::Value {
     let parsed = toml::from_str::<toml::Table>(&format!("v = {text}")).and_then(|mut table| {
         table
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_stands_over_the_file() {
+    fn the_environment_overrides_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("vestibule.toml");
         std::fs::write(&path, "[limits]\nenabled = true\n[hashing]\nqueue = 5\n").unwrap();
@@ -306,9 +306,12 @@ mod tests {
             let section = section.replace("__", ".");
             std::fs::write(&path, format!("[{section}]\n{key} = {quoted}\n")).unwrap();
             let in_file = load(Some(&path), []).unwrap_err();
-            for told in [problem.to_string(), in_file.to_string()] {
-                assert!(told.contains(key), "{told}");
-                assert!(!told.contains("s3cret") && !told.contains("7313"), "{told}");
+            for message in [problem.to_string(), in_file.to_string()] {
+                assert!(message.contains(key), "{message}");
+                assert!(
+                    !message.contains("s3cret") && !message.contains("7313"),
+                    "{message}"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `[handlers]`: what bounds the customers' own code.
+//! `[handlers]`: the limits of the customers' code.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::script::ScriptLimits;
 use crate::network::Network;
-use crate::outbound::{AddressRule, Bounds, Names};
+use crate::outbound::{AddressRule, Bounds, NameResolver};
 
-/// What bounds handlers.
+/// The limits of handlers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HandlersConfig {
@@ -18,9 +18,9 @@ pub struct HandlersConfig {
     pub private_addresses: Vec<Network>,
     /// Processor time of one call of a script.
     pub script_cpu_ms: u64,
-    /// How long one call of a script may take, its questions to the server included.
+    /// How long one call of a script may take, including its host calls.
     pub script_deadline_ms: u64,
-    /// Most calls of scripts at once; one more fails at once.
+    /// Maximum concurrent calls of scripts; one more fails at once.
     pub script_max_in_flight: usize,
     /// Memory of one call of a script.
     pub script_memory_mib: usize,
@@ -30,7 +30,7 @@ pub struct HandlersConfig {
     pub script_threads: usize,
     /// How long one call to a webhook, or one `fetch` of a script, may take.
     pub webhook_timeout_ms: u64,
-    /// Most such calls at once; one more fails at once.
+    /// Maximum concurrent calls of this kind; one more fails at once.
     pub webhook_max_in_flight: usize,
 }
 
@@ -52,7 +52,7 @@ impl Default for HandlersConfig {
 }
 
 impl HandlersConfig {
-    /// Checks what one key rules out.
+    /// Checks the rules for single keys.
     ///
     /// # Errors
     /// A sentence that names the key.
@@ -87,7 +87,7 @@ impl HandlersConfig {
         Ok(())
     }
 
-    /// The config of `vestibule dev`: handlers run on the same machine, unless the config says where.
+    /// The config of `vestibule dev`: handlers on the same machine are allowed, unless the config lists networks.
     pub fn on_this_machine(mut self) -> HandlersConfig {
         if self.private_addresses.is_empty() {
             self.private_addresses = vec![Network::LOOPBACK_V4, Network::LOOPBACK_V6];
@@ -95,7 +95,7 @@ impl HandlersConfig {
         self
     }
 
-    /// What bounds a call to a webhook or to a host of a script's.
+    /// The limits of a call to a webhook or to a host of a script.
     pub fn bounds(&self) -> Bounds {
         Bounds {
             deadline: Duration::from_millis(self.webhook_timeout_ms),
@@ -104,7 +104,7 @@ impl HandlersConfig {
         }
     }
 
-    /// What bounds a script.
+    /// The limits of a script.
     pub fn script_limits(&self) -> ScriptLimits {
         ScriptLimits {
             cpu: Duration::from_millis(self.script_cpu_ms),
@@ -117,16 +117,16 @@ impl HandlersConfig {
         }
     }
 
-    /// Whom webhooks and scripts may call.
+    /// The addresses that webhooks and scripts may call.
     pub fn address_rule(&self) -> AddressRule {
         AddressRule {
             allowed: self.private_addresses.clone(),
-            names: Names::System,
+            names: NameResolver::System,
         }
     }
 }
 
-/// What a script may fetch at once; a webhook's answer is bounded more closely.
+/// The limit of one fetched response; a webhook's response has a lower limit.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 #[cfg(test)]
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_number_has_its_bounds() {
-        type Change = fn(&mut HandlersConfig);
-        let cases: [(&str, Change); 6] = [
+    fn each_number_has_limits() {
+        type ConfigEdit = fn(&mut HandlersConfig);
+        let cases: [(&str, ConfigEdit); 6] = [
             ("script_cpu_ms", |config| config.script_cpu_ms = 0),
             ("script_deadline_ms", |config| {
                 config.script_deadline_ms = 30_001

@@ -1,5 +1,5 @@
-//! The keys of the config and what each takes, in words of our own: what a parser says about a wrong
-//! value repeats the value, and that may be a secret that was put in the wrong place.
+//! The keys of the config and the values that each takes, in the server's own words: a parser's message about an
+//! invalid value repeats the value, which may be a secret in the wrong place.
 
 use vestibule_protocol::purpose::Purpose;
 
@@ -116,7 +116,7 @@ pub fn reason(path: &[String]) -> String {
     if let Some((_, _, takes)) = keys.iter().find(|(section, key, _)| is_key(section, key)) {
         return format!("{shown} takes {takes}");
     }
-    // The nearest section that exists says what there is.
+    // The names of the nearest existing section.
     let under = |section: &str| -> Vec<&str> {
         let found = keys.iter().filter(|(name, _, _)| *name == section);
         found.map(|(_, key, _)| *key).collect()
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_by_the_key() {
+    fn an_invalid_value_is_reported_with_its_key() {
         let reason = |path: &str| {
             let path: Vec<String> = path.split('.').map(str::to_owned).collect();
             reason(&path)

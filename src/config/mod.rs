@@ -1,8 +1,7 @@
-//! Config: what the process needs to run, as opposed to what an administrator decides about a site.
+//! Config: what the process needs to run, in contrast to the settings that an administrator makes for a site.
 //!
-//! A TOML file, then environment variables over it: `VESTIBULE_SMTP__URL` is `[smtp] url`, and a
-//! secret may come from a file by `…_file`. Unknown keys are fatal. Nothing here changes under a
-//! request.
+//! A TOML file, overridden by environment variables: `VESTIBULE_SMTP__URL` is `[smtp] url`, and a secret may come
+//! from a file by `…_file`. Unknown keys are fatal. The config does not change during a request.
 
 mod file;
 mod handlers;
@@ -63,27 +62,27 @@ pub struct Config {
     pub smtp: SmtpConfig,
 }
 
-/// Who verifies captcha tokens.
+/// The verifiers of captcha tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CaptchaConfig {
-    /// The siteverify endpoint, in place of the provider's own.
+    /// The siteverify endpoint, instead of the provider's.
     pub siteverify_url: Option<String>,
-    /// The base of the assessments API, in place of Google's.
+    /// The base of the assessments API, instead of Google's.
     pub enterprise_url: Option<String>,
     /// How long one verification may take.
     pub timeout_ms: u64,
-    /// Most verifications at once; one more fails at once.
+    /// Maximum concurrent verifications; one more fails at once.
     pub max_in_flight: usize,
 }
 
-/// Where the data lies. The URL may hold a password, and is not told to Debug.
+/// The location of the database. The URL may contain a password and is not shown by `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     /// `sqlite:PATH` or `postgres://USER@HOST/NAME`.
     pub url: String,
-    /// The same from a file, for a URL that holds a password.
+    /// The same from a file, for a URL that contains a password.
     pub url_file: Option<PathBuf>,
     /// SQLite: `full` (every commit survives a power cut) or `normal`.
     pub synchronous: Synchronous,
@@ -95,13 +94,13 @@ pub struct DatabaseConfig {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashingConfig {
-    /// Threads; 0 is one per core. Each holds 19 MiB.
+    /// Threads; 0 is one per core. Each uses 19 MiB.
     pub threads: usize,
-    /// Passwords that may wait; beyond it the answer is 503.
+    /// Maximum queued passwords; beyond it the response is 503.
     pub queue: usize,
 }
 
-/// The master key, and how old a signing key may become.
+/// The master key, and the maximum age of a signing key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KeysConfig {
@@ -109,19 +108,19 @@ pub struct KeysConfig {
     pub master_key_file: Option<PathBuf>,
     /// How long a signing key is published before it signs.
     pub publish_before_hours: u64,
-    /// How long a signing key signs; 0 is for as long as nobody rotates it.
+    /// How long a signing key signs; 0: until an administrator rotates it.
     pub rotate_after_days: u64,
 }
 
-/// Limits. What a code and an account may have in failures is not switched off by any key.
+/// Limits. The limits of failures per code and per account cannot be disabled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitsConfig {
-    /// Whether the rules of the edge hold and codes per hour are counted.
+    /// Whether the rate limiter is active and codes per hour are counted.
     pub enabled: bool,
-    /// The rules of the edge; those of the config stand in place of all built-in ones.
+    /// The rules of the rate limiter; the rules in the config replace all built-in ones.
     pub rules: Vec<Rule>,
-    /// Whether the file or the environment says `enabled`.
+    /// Whether the file or the environment sets `enabled`.
     #[serde(skip)]
     pub is_enabled_named: bool,
 }
@@ -134,7 +133,7 @@ pub struct ListenConfig {
     pub public: SocketAddr,
     /// Health, metrics and, in `vestibule dev`, the inbox.
     pub management: SocketAddr,
-    /// PEM chain for the public listener; without it TLS ends at a listed proxy.
+    /// PEM chain for the public listener; without it, a listed proxy terminates TLS.
     pub tls_certificate_file: Option<PathBuf>,
     /// PEM key.
     pub tls_key_file: Option<PathBuf>,
@@ -160,11 +159,11 @@ pub struct LogConfig {
     pub level: String,
 }
 
-/// One-time passwords, per use.
+/// One-time passwords, by purpose.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OtpConfig {
-    /// Failed comparisons per user or address in 24 hours, over all codes, uses and nodes.
+    /// Failed comparisons per user or address in 24 hours, over all codes, purposes and nodes.
     pub failures_per_day: i64,
     /// A forgotten password.
     pub forgot_password: OtpRules,
@@ -189,13 +188,13 @@ impl OtpConfig {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProxiesConfig {
-    /// Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    /// Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are trusted.
     pub trusted: Vec<Network>,
-    /// The header in which a trusted proxy names the client's city.
+    /// The header in which a trusted proxy reports the client's city.
     pub city_header: Option<String>,
-    /// The header in which it names the client's country.
+    /// The header in which it reports the client's country.
     pub country_header: Option<String>,
-    /// The header in which it names the region of that country.
+    /// The header in which it reports the region of that country.
     pub subdivision_header: Option<String>,
 }
 
@@ -207,13 +206,13 @@ pub struct SmtpConfig {
     pub url: Option<String>,
     /// The sender: `Example <no-reply@example.com>`.
     pub from: Option<String>,
-    /// A file with the password of the user that the URL names.
+    /// A file with the password of the user in the URL.
     pub password_file: Option<PathBuf>,
-    /// PEM certificates to trust in place of the public ones.
+    /// PEM certificates to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
     /// How long one message may take.
     pub timeout_seconds: Option<u64>,
-    /// Most connections to the relay.
+    /// Maximum connections to the relay.
     pub connections: Option<usize>,
 }
 
@@ -259,7 +258,7 @@ impl Default for KeysConfig {
 }
 
 impl KeysConfig {
-    /// How old a signing key may become.
+    /// The maximum age of a signing key.
     pub fn rules(&self) -> KeyRules {
         let seconds =
             |count: u64, unit: i64| i64::try_from(count).unwrap_or(i64::MAX / unit) * unit;
@@ -298,8 +297,8 @@ impl Default for LimitsConfig {
 }
 
 impl LimitsConfig {
-    /// The limits of `vestibule dev`: on one machine everybody has one address, so the rules by
-    /// address hold only where the config says that limits are enabled.
+    /// The limits of `vestibule dev`: on one machine all callers have one address, so the rules by address are
+    /// active only if the config enables limits explicitly.
     pub fn without_addresses(mut self) -> LimitsConfig {
         if !self.is_enabled_named {
             self.rules.retain(|rule| !rule.per.is_by_address());
@@ -307,7 +306,7 @@ impl LimitsConfig {
         self
     }
 
-    /// The rules that hold.
+    /// The active rules.
     pub fn rules_in_force(&self) -> Vec<Rule> {
         match self.enabled {
             true => self.rules.clone(),
@@ -348,7 +347,7 @@ impl Default for OtpConfig {
 }
 
 impl Config {
-    /// Checks what one key or two keys together rule out.
+    /// Checks the rules for single keys and for pairs of keys.
     ///
     /// # Errors
     /// A sentence that names the key.
@@ -425,7 +424,7 @@ impl Config {
         Ok(())
     }
 
-    /// Where the data lies.
+    /// The location of the database.
     ///
     /// # Errors
     /// The URL is of neither kind; the message does not repeat it.
@@ -448,10 +447,10 @@ impl Config {
         Err("[database] url must start with sqlite: or postgres://".into())
     }
 
-    /// Who verifies captcha tokens. The provider `test` is not allowed by config.
+    /// The verifiers of captcha tokens. The config cannot allow the provider `test`.
     ///
     /// # Errors
-    /// An address is no URL of ours to call; the message does not repeat it.
+    /// A URL is not allowed; the message does not repeat it.
     pub fn verifiers(&self) -> Result<Verifiers, String> {
         let url = |key: &str, url: &Option<String>| {
             let url = url.as_deref().map(check_url).transpose();
@@ -466,15 +465,15 @@ impl Config {
         })
     }
 
-    /// Where text messages may go and how many a day.
+    /// The allowed destinations and limits of text messages.
     ///
     /// # Errors
-    /// A country or a number is wrong.
+    /// A country or a number is invalid.
     pub fn sms_policy(&self) -> Result<SmsPolicy, String> {
         self.sms.policy(self.limits.enabled)
     }
 
-    /// How many threads hash passwords.
+    /// The number of hashing threads.
     pub fn hashing_threads(&self) -> usize {
         match self.hashing.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
@@ -494,7 +493,7 @@ impl Config {
     }
 }
 
-/// A bare word that is no level would be read as the name of a module, and then nothing is logged.
+/// A bare word that is not a level would be read as the name of a module, and nothing would be logged.
 fn is_log_filter(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     let is_directive = |part: &str| {

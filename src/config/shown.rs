@@ -1,4 +1,4 @@
-//! The config for people to see: what may hold a secret is left out, and on doubt more than that.
+//! The config in a form for people: values that may contain a secret are left out, in doubt more than necessary.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::Url;
 use super::{Config, DatabaseConfig, SmsConfig};
 
 impl Config {
-    /// The same config with URLs that hold no secret any more. It can be printed, not used.
+    /// The same config with URLs without secrets. It can be printed, not used.
     pub fn shown(mut self) -> Config {
         self.database.url = shown_database(&self.database.url);
         self.smtp.url = self.smtp.url.as_deref().map(shown_relay);
@@ -37,7 +37,7 @@ impl fmt::Debug for DatabaseConfig {
     }
 }
 
-/// Of a webhook only the server is shown: its path is often what lets a caller in.
+/// Of a webhook's URL only the server is shown: its path often authenticates the caller.
 fn shown_webhook(url: &str) -> String {
     match Url::parse(url) {
         Ok(url) if url.host_str().is_some() => format!("{}/…", url.origin().ascii_serialization()),
@@ -45,7 +45,7 @@ fn shown_webhook(url: &str) -> String {
     }
 }
 
-/// A path as it is; of a server its host and the database's name, if it is clear which they are.
+/// A path unchanged; of a server its host and the database's name, if they can be recognised.
 fn shown_database(url: &str) -> String {
     if url.starts_with("sqlite:") {
         return url.to_owned();
@@ -56,8 +56,8 @@ fn shown_database(url: &str) -> String {
     }
 }
 
-/// A password that was not escaped may hold any of the characters that part a URL. So there is at
-/// most one `@`, it stands before all of them, and what comes out is plain.
+/// An unescaped password may contain any of the characters that separate the parts of a URL. So the result requires
+/// at most one `@`, before all of these characters, and plain host and name.
 fn host_and_name(url: &str) -> Option<(String, String)> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
@@ -76,7 +76,7 @@ fn host_and_name(url: &str) -> Option<(String, String)> {
     (is_plain(host, ".-[]:") && is_plain(name, "_-")).then(|| (host.to_owned(), name.to_owned()))
 }
 
-/// A relay's URL has no password; one that was put there all the same is not shown.
+/// A relay's URL has no password; one that is there nevertheless is not shown.
 fn shown_relay(url: &str) -> String {
     let parsed = Url::parse(url).ok();
     let is_clear = parsed.is_some_and(|url| {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_does_not_tell_its_password_to_debug() {
+    fn debug_of_a_config_does_not_show_its_password() {
         let mut config = Config::default();
         config.database.url = String::from("postgres://shop:s3cret@db.example/shop");
         config.sms.webhook_url = Some(String::from("https://hooks.example/s3cret"));

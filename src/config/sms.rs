@@ -1,4 +1,4 @@
-//! `[sms]`: who sends text messages, where they may go and how many a day.
+//! `[sms]`: the provider of text messages, their destinations and limits.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,16 +9,15 @@ use crate::identity::country::Country;
 use crate::identity::text_message::{Destination, SmsPolicy};
 use crate::outbound::check_url;
 
-/// The provider of text messages.
-/// A webhook's URL may hold a secret, and is not told to Debug.
+/// The provider of text messages. A webhook's URL may contain a secret and is not shown by `Debug`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SmsConfig {
-    /// A service of the operator's own, which gets each message as signed JSON.
+    /// A service of the operator, which receives each message as signed JSON.
     pub webhook_url: Option<String>,
     /// A file with the key of the signature.
     pub webhook_secret_file: Option<PathBuf>,
-    /// The base of an API of Twilio's form, in place of Twilio's.
+    /// The base URL of an API like Twilio's, instead of Twilio's.
     pub twilio_url: Option<String>,
     /// The account at Twilio.
     pub twilio_account_sid: Option<String>,
@@ -28,19 +27,19 @@ pub struct SmsConfig {
     pub from: Option<String>,
     /// How long one message may take.
     pub timeout_ms: u64,
-    /// Most messages on their way to the provider at once.
+    /// Maximum concurrent messages to the provider.
     pub connections: usize,
-    /// Where messages may go: `DE`, `+4915`. Empty: to every country.
+    /// Allowed destinations: `DE`, `+4915`. Empty: every country.
     pub allowed_countries: Vec<String>,
-    /// Where none goes, whatever is allowed.
+    /// Denied destinations, even if allowed above.
     pub denied_countries: Vec<String>,
-    /// Most messages a day.
+    /// Maximum messages a day.
     pub daily_cap: i64,
-    /// Most messages a day to numbers that differ in their last four digits only.
+    /// Maximum messages a day to numbers that differ in their last four digits only.
     pub range_daily_cap: i64,
-    /// Most messages a day by country.
+    /// Maximum messages a day by country.
     pub country_daily_caps: BTreeMap<String, i64>,
-    /// What a message costs by country, in millionths.
+    /// The cost of a message by country, in millionths.
     pub cost_micros: BTreeMap<String, u64>,
 }
 
@@ -66,7 +65,7 @@ impl Default for SmsConfig {
 }
 
 impl SmsConfig {
-    /// Checks what one key or two keys together rule out.
+    /// Checks the rules for single keys and for pairs of keys.
     ///
     /// # Errors
     /// A sentence that names the key.
@@ -118,10 +117,10 @@ impl SmsConfig {
         Ok(())
     }
 
-    /// Where messages may go and how many a day, if they are counted at all.
+    /// The destinations and limits; without limits if `is_counted` is false.
     ///
     /// # Errors
-    /// A country or a number is wrong.
+    /// A country or a number is invalid.
     pub(super) fn policy(&self, is_counted: bool) -> Result<SmsPolicy, String> {
         let cap = |key: &str, value: i64| match value {
             1.. => Ok(is_counted.then_some(value)),

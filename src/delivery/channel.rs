@@ -1,4 +1,4 @@
-//! Channels: one gateway for mail and one for text messages, chosen when the server starts.
+//! Channels: one gateway for mail and one for text messages, chosen at the start of the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,15 @@ use super::inbox::Inbox;
 use super::sms::SmsGateway;
 use super::smtp::SmtpRelay;
 
-/// Where the messages of a channel go.
+/// The destination of a channel's messages.
 pub enum Gateway {
-    /// Into the memory of this process, for people to read (`vestibule dev`).
+    /// The memory of this process, for people to read (`vestibule dev`).
     Inbox(Arc<Inbox>),
-    /// Nowhere: the channel is not configured, and what needs it is refused.
+    /// None: the channel is not configured, and requests that need it are refused.
     None,
-    /// To a provider of text messages.
+    /// A provider of text messages.
     Sms(Box<SmsGateway>),
-    /// To a mail relay.
+    /// A mail relay.
     Smtp {
         /// The relay.
         relay: Box<SmtpRelay>,
@@ -35,7 +35,7 @@ pub struct Channels {
 }
 
 impl Gateway {
-    /// How long one message may take on its way; the inbox takes no time.
+    /// How long sending one message may take; zero for the inbox.
     pub fn deadline(&self) -> Duration {
         match self {
             Gateway::Inbox(_) | Gateway::None => Duration::ZERO,
@@ -44,7 +44,7 @@ impl Gateway {
         }
     }
 
-    /// Most messages at once, where that is bounded.
+    /// The maximum number of concurrent messages, if there is one.
     pub fn connections(&self) -> Option<usize> {
         match self {
             Gateway::Inbox(_) | Gateway::None => None,
@@ -63,7 +63,7 @@ impl Channels {
         }
     }
 
-    /// Whether the server has a gateway for a channel; a site may have a handler besides.
+    /// Whether the server has a gateway for a channel; a site may have a handler instead.
     pub fn is_available(&self, channel: VerificationMethod) -> bool {
         !matches!(self.gateway(channel), Gateway::None)
     }

@@ -1,4 +1,4 @@
-//! The inbox of `vestibule dev`: the last messages, in memory, to be read by people and by tests.
+//! The inbox of `vestibule dev`: the latest messages, in memory, for people and for tests.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
@@ -9,13 +9,13 @@ use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Messages that are kept; the oldest go first.
+/// The maximum number of stored messages; the oldest are dropped first.
 const MESSAGES_MAX: usize = 10_000;
 
-/// How many bells may hang before those that nobody hears are taken down.
-const BELLS_SWEPT_AT: usize = 1_024;
+/// The number of signals at which those without a listener are removed.
+const SIGNALS_SWEPT_AT: usize = 1_024;
 
-/// A message as it lies in the inbox.
+/// A message in the inbox.
 #[derive(Clone, Debug, Serialize)]
 pub struct InboxMessage {
     /// Unique.
@@ -24,7 +24,7 @@ pub struct InboxMessage {
     pub to: String,
     /// `email` or `sms`.
     pub channel: String,
-    /// The template that made it.
+    /// The template that was rendered.
     pub template: String,
     /// Subject; empty for a text message.
     pub subject: String,
@@ -33,30 +33,30 @@ pub struct InboxMessage {
     /// The HTML part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
-    /// The code in it. The inbox exists to show it; there is none outside `vestibule dev`.
+    /// The one-time password in it. The inbox exists to show it; there is no inbox outside `vestibule dev`.
     pub code: Option<String>,
     /// Message-ID.
     pub message_id: String,
     /// When it arrived, in milliseconds since the epoch.
     pub sent_at: i64,
-    /// Why the message carries no code although somebody asked for one. Such a message was not sent and has no
-    /// words, but for the note to the owner of an address that somebody registered again.
+    /// Why the message was suppressed although a code was requested. Such a message was not sent and has no text,
+    /// except the note to the owner of an address that was registered again.
     pub suppressed: Option<String>,
 }
 
 /// The inbox.
 pub struct Inbox {
-    shelves: Mutex<Shelves>,
-    /// Rung at every arrival, for who waits for any message.
-    bell: Notify,
+    stored: Mutex<Stored>,
+    /// Notified at every arrival, for callers that wait for any message.
+    signal: Notify,
 }
 
 #[derive(Default)]
-struct Shelves {
+struct Stored {
     all: VecDeque<Arc<InboxMessage>>,
-    /// By recipient in small letters, so that who waits for one address reads no other's mail.
+    /// By recipient in lower case, so that a caller that waits for one address does not scan the others.
     by_recipient: HashMap<String, Vec<Arc<InboxMessage>>>,
-    /// Who waits for one recipient's mail, so that nobody else's wakes them.
+    /// One signal per recipient that a caller waits for, so that other messages do not wake it.
     waiting: HashMap<String, Weak<Notify>>,
 }
 
@@ -64,40 +64,40 @@ impl Inbox {
     /// An empty inbox.
     pub fn new() -> Inbox {
         Inbox {
-            shelves: Mutex::default(),
-            bell: Notify::new(),
+            stored: Mutex::default(),
+            signal: Notify::new(),
         }
     }
 
-    /// Puts a message in; the oldest makes room.
+    /// Adds a message; the oldest is dropped when the inbox is full.
     pub fn put(&self, message: InboxMessage) {
         let message = Arc::new(message);
         let recipient = message.to.to_lowercase();
         let waiting = {
-            let mut shelves = self.lock();
-            if shelves.all.len() == MESSAGES_MAX
-                && let Some(oldest) = shelves.all.pop_front()
+            let mut stored = self.lock();
+            if stored.all.len() == MESSAGES_MAX
+                && let Some(oldest) = stored.all.pop_front()
             {
-                shelves.forget(&oldest);
+                stored.forget(&oldest);
             }
-            let waiting = shelves.waiting.remove(&recipient);
-            let shelf = shelves.by_recipient.entry(recipient).or_default();
-            shelf.push(Arc::clone(&message));
-            shelves.all.push_back(message);
+            let waiting = stored.waiting.remove(&recipient);
+            let messages_of = stored.by_recipient.entry(recipient).or_default();
+            messages_of.push(Arc::clone(&message));
+            stored.all.push_back(message);
             waiting.and_then(|waiting| waiting.upgrade())
         };
         if let Some(waiting) = waiting {
             waiting.notify_waiters();
         }
-        self.bell.notify_waiters();
+        self.signal.notify_waiters();
     }
 
-    /// The messages to an address (all of them without one), newest last.
+    /// The messages to an address (or all), newest last.
     pub fn list(&self, to: Option<&str>) -> Vec<Arc<InboxMessage>> {
-        let shelves = self.lock();
+        let stored = self.lock();
         match to {
-            None => shelves.all.iter().cloned().collect(),
-            Some(to) => shelves
+            None => stored.all.iter().cloned().collect(),
+            Some(to) => stored
                 .by_recipient
                 .get(&to.to_lowercase())
                 .cloned()
@@ -105,7 +105,7 @@ impl Inbox {
         }
     }
 
-    /// The same, beyond the message with the id `after`; all of them when there is none such.
+    /// The messages after the one with the id `after`; all of them when it does not exist.
     fn list_after(&self, to: Option<&str>, after: Option<&str>) -> Vec<Arc<InboxMessage>> {
         let mut messages = self.list(to);
         let known = after.and_then(|after| messages.iter().rposition(|m| m.id == after));
@@ -115,7 +115,7 @@ impl Inbox {
         }
     }
 
-    /// The same, but waits until there is one, at most for `wait`.
+    /// As `list`, but waits until there is a message, at most for `wait`.
     pub async fn wait(
         &self,
         to: Option<&str>,
@@ -124,52 +124,52 @@ impl Inbox {
     ) -> Vec<Arc<InboxMessage>> {
         let arrived = async {
             loop {
-                let own = to.map(|to| self.lock().bell_of(&to.to_lowercase()));
-                let mut rung = pin!(own.as_deref().unwrap_or(&self.bell).notified());
-                // Listening begins before the look, so that no arrival falls between the two.
-                rung.as_mut().enable();
+                let of_recipient = to.map(|to| self.lock().signal_of(&to.to_lowercase()));
+                let mut notified = pin!(of_recipient.as_deref().unwrap_or(&self.signal).notified());
+                // Listening starts before the look-up, so that no arrival is missed between the two.
+                notified.as_mut().enable();
                 let messages = self.list_after(to, after);
                 if !messages.is_empty() {
                     return messages;
                 }
-                rung.await;
+                notified.await;
             }
         };
         timeout(wait, arrived).await.unwrap_or_default()
     }
 
-    /// Empties it; how many messages there were.
+    /// Removes all messages and returns their number.
     pub fn clear(&self) -> usize {
-        let mut shelves = self.lock();
-        shelves.by_recipient.clear();
-        std::mem::take(&mut shelves.all).len()
+        let mut stored = self.lock();
+        stored.by_recipient.clear();
+        std::mem::take(&mut stored.all).len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shelves> {
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Stored> {
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Shelves {
-    /// The bell of a recipient, shared by all who wait for it. Bells that nobody hears any more go.
-    fn bell_of(&mut self, recipient: &str) -> Arc<Notify> {
-        if let Some(bell) = self.waiting.get(recipient).and_then(Weak::upgrade) {
-            return bell;
+impl Stored {
+    /// The signal of a recipient, shared by all callers that wait for it. Signals without a listener are removed.
+    fn signal_of(&mut self, recipient: &str) -> Arc<Notify> {
+        if let Some(signal) = self.waiting.get(recipient).and_then(Weak::upgrade) {
+            return signal;
         }
-        if self.waiting.len() >= BELLS_SWEPT_AT {
-            self.waiting.retain(|_, bell| bell.strong_count() > 0);
+        if self.waiting.len() >= SIGNALS_SWEPT_AT {
+            self.waiting.retain(|_, signal| signal.strong_count() > 0);
         }
-        let bell = Arc::new(Notify::new());
+        let signal = Arc::new(Notify::new());
         self.waiting
-            .insert(recipient.to_owned(), Arc::downgrade(&bell));
-        bell
+            .insert(recipient.to_owned(), Arc::downgrade(&signal));
+        signal
     }
 
     fn forget(&mut self, message: &InboxMessage) {
         let recipient = message.to.to_lowercase();
-        if let Some(shelf) = self.by_recipient.get_mut(&recipient) {
-            shelf.retain(|kept| kept.id != message.id);
-            if shelf.is_empty() {
+        if let Some(messages_of) = self.by_recipient.get_mut(&recipient) {
+            messages_of.retain(|kept| kept.id != message.id);
+            if messages_of.is_empty() {
                 self.by_recipient.remove(&recipient);
             }
         }
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room_and_is_gone_for_its_recipient_too() {
+    fn the_oldest_message_is_dropped_for_its_recipient_too() {
         let inbox = Inbox::new();
         for id in 0..=MESSAGES_MAX {
             inbox.put(message(

@@ -1,4 +1,4 @@
-//! A letter: what a story wants to say to somebody, and the outbox row that it becomes.
+//! A letter: a message that a flow sends, and its outbox row.
 
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::headless::VerificationMethod;
@@ -11,33 +11,33 @@ use crate::refusal::Fault;
 use crate::sealing::{Keyring, SealedKind};
 use crate::settings::Site;
 
-/// What a story wants to say.
+/// A message that a flow sends.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    /// By mail or by text message.
+    /// Mail or text message.
     pub channel: VerificationMethod,
-    /// Record id of the user whom it is about, if there is one yet.
+    /// Record id of the user, if the user exists already.
     pub user_id: Option<String>,
-    /// To whom: an address or a number; empty if there is nobody, and then the letter is suppressed.
+    /// The address or number; empty if there is none, and then the letter is suppressed.
     pub recipient: String,
-    /// In which words.
+    /// The built-in template.
     pub template: TemplateName,
-    /// Developer name of the template of the site's own that stands in for these words, if there is one.
+    /// Developer name of the site's custom template that replaces it, if there is one.
     pub custom: Option<String>,
-    /// In which language: the recipient's locale.
+    /// The recipient's locale, which selects the language.
     pub locale: String,
-    /// For which site.
+    /// The site.
     pub site_id: String,
-    /// The host that stands in the Message-ID and binds a code in a text message.
+    /// The host in the Message-ID, to which the code in a text message is bound.
     pub host: String,
-    /// What the template fills in.
+    /// The values for the template.
     pub variables: Variables,
-    /// Why it is never sent; `None` for a letter that is.
+    /// Why it is never sent; `None` for a letter that is sent.
     pub suppressed: Option<Suppression>,
-    /// The challenge whose code it carries, by the hash of its identifier. When a newer request has
-    /// closed it, the message is not tried again.
+    /// The challenge of its code, by the hash of its identifier. When a newer request has closed the challenge, the
+    /// message is not retried.
     pub challenge: Option<[u8; 32]>,
-    /// After which the message is of no use.
+    /// When the message expires.
     pub expires_at: Moment,
 }
 
@@ -61,11 +61,11 @@ pub struct Contents {
     pub challenge: Option<[u8; 32]>,
 }
 
-/// Makes the outbox row of a letter. That of a suppressed one is made by the same work and looks the same from
-/// outside, but its code is left out: nobody is ever to read it.
+/// Makes the outbox row of a letter. The row of a suppressed letter is made by the same work and looks the same,
+/// but does not contain the code.
 ///
 /// # Faults
-/// The variables cannot be written as JSON, which they can.
+/// The variables cannot be written as JSON, which does not occur.
 pub fn queue(
     letter: &Letter,
     at: Moment,
@@ -103,20 +103,20 @@ pub fn queue(
     })
 }
 
-/// The id of a message: its instant, so that rows that come together lie together in the database, and
-/// 77 random bits. Nothing in it has to do with the code.
+/// The id of a message: its instant, so that rows of the same time are adjacent in the database, and 77 random
+/// bits. It does not depend on the code.
 fn message_id(at: Moment, entropy: &Entropy) -> String {
     let random = entropy.text(b"0123456789abcdefghijklmnopqrstuvwxyz", 15);
     format!("{:012x}{random}", at.millis())
 }
 
-/// How long a notice that a password was changed is worth sending.
+/// How long the notice of a changed password is worth sending.
 const NOTICE_SECONDS: i64 = 24 * 3_600;
 
-/// Makes the outbox row of the notice to a user whose password was changed: no secret, and nothing to click.
+/// Makes the outbox row of the notice to a user whose password was changed; it contains no secret and no link.
 ///
 /// # Faults
-/// As of [`queue`].
+/// As for [`queue`].
 pub fn password_changed(
     site: &Site,
     user: &User,

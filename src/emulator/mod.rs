@@ -1,10 +1,10 @@
-//! The emulator API: what `vestibule dev` adds to the management listener so that people and tests
-//! can read the mail that the server sends. `vestibule serve` has none of these routes.
+//! The emulator API: routes that `vestibule dev` adds to the management listener so that people and tests can read
+//! the mail that the server sends. `vestibule serve` has none of these routes.
 //!
-//! `GET /_emulator/v1/inbox?to=ADDRESS&after=ID&wait_ms=2000` lists messages, waiting for the first;
-//! `DELETE /_emulator/v1/inbox` empties it. The listener is on the loopback; a request that names
-//! another host, or that a web page sent, is refused, because a page in the developer's browser must
-//! not read codes. A token is not needed, and one that is sent must be right.
+//! `GET /_emulator/v1/inbox?to=ADDRESS&after=ID&wait_ms=2000` lists messages, waiting for the first; `DELETE
+//! /_emulator/v1/inbox` empties it. The listener is on the loopback interface. A request with another host, or from
+//! a web page, is refused, because a page in the developer's browser must not read codes. A token is not required,
+//! but one that is sent must be valid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use vestibule_protocol::form::Parameters;
 use crate::delivery::{Inbox, InboxMessage};
 use crate::sealing::sha256;
 
-/// The longest that a listing waits for a message.
+/// The maximum time that a listing waits for a message.
 const WAIT_MS_MAX: u64 = 60_000;
 
-/// What the routes need.
+/// The state of the routes.
 #[derive(Clone)]
 pub struct Emulator {
     /// The inbox.
@@ -87,7 +87,7 @@ fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> 
             .get(name)
             .map(|value: &HeaderValue| value.to_str().unwrap_or(""))
     };
-    // A name that was bound to the loopback by a stranger's DNS is not ours (DNS rebinding).
+    // A foreign name that DNS resolves to the loopback is refused (DNS rebinding).
     let host = text(HOST).unwrap_or("");
     let is_loopback = ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
         host.strip_prefix(name)

@@ -1,8 +1,8 @@
-//! What a registration handler of the customer's own is given, and what it may answer.
+//! The arguments of a customer's registration handler, and its permitted result.
 //!
-//! A handler decides about names, number, place, attributes and account of a new user, or names a user
-//! who is there. Whoever proved an address cannot be given another username, address or profile by
-//! it: the first two were checked and reserved, the third is a right (threat HND-09).
+//! A handler decides names, phone number, locale, attributes and account of a new user, or names an existing user.
+//! It cannot give the registrant another username, address or profile: the first two were checked and reserved, the
+//! third is a right (threat HND-09).
 
 use std::collections::BTreeMap;
 
@@ -14,19 +14,20 @@ use super::contract::{AccountDraft, Contract, CreateUserArguments, CreateUserRes
 use super::registration::{AccountLink, HandlerError, NewUser, Registrant, illegal};
 use crate::settings::{Settings, Site};
 
-/// Longest name of an account, in characters.
+/// The maximum length of an account name, in characters.
 const ACCOUNT_NAME_LENGTH_MAX: usize = 255;
 
-/// What a registration is to become.
+/// What a registration results in.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Created {
-    /// Nobody new: it belongs to the user with this record id, if the proven address or number is theirs.
+    /// No new user: the registration is attached to the user with this record id, if the verified address or number
+    /// is that user's.
     Existing(String),
     /// A new user.
     New(Box<NewUser>),
 }
 
-/// What `createUser` is given for a registrant. There is no password in it.
+/// The argument of `createUser` for a registrant. It contains no password.
 pub fn arguments(
     site: &Site,
     profile_id: &str,
@@ -71,11 +72,11 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// Checks what `createUser` answered. `profile_id` is the profile that it was given.
+/// Checks the result of `createUser`. `profile_id` is the profile in the argument.
 ///
 /// # Errors
-/// `NullPointerException` when it answered null; `TypeException` for an answer of another shape;
-/// `IllegalArgumentException` for a value that cannot be, or that is not the handler's to choose.
+/// `NullPointerException` when the result is null; `TypeException` for a result of another shape;
+/// `IllegalArgumentException` for a value that is invalid, or that the handler may not choose.
 pub fn accept(
     settings: &Settings,
     profile_id: &str,
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_is_there_is_named_by_id_alone() {
+    fn an_existing_user_is_named_by_id_alone() {
         assert_eq!(
             accepted(json!({"id": "005000000000001AAA"})),
             Ok(Created::Existing("005000000000001AAA".into()))

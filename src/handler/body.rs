@@ -1,4 +1,4 @@
-//! What a version of a handler consists of, as it rests in the database.
+//! The content of a handler's version, as stored in the database.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +14,15 @@ use crate::contract::HandlerKind;
 pub enum Body {
     /// A JavaScript module.
     Script {
-        /// Its text.
+        /// Its source.
         source: String,
         /// The hosts that it may call.
         #[serde(default)]
         allowed_hosts: Vec<String>,
     },
-    /// A server of the customer's.
+    /// A server of the customer.
     Webhook {
-        /// Where it is.
+        /// Its URL.
         url: String,
     },
 }
@@ -36,15 +36,15 @@ impl Body {
         }
     }
 
-    /// As it rests.
+    /// The stored text.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads it back.
+    /// Parses the stored text.
     ///
     /// # Errors
-    /// It was written by a newer version of this program, or by hand.
+    /// It was written by a newer version of the server, or by hand.
     pub fn parse(text: &str) -> Result<Body, String> {
         serde_json::from_str(text).map_err(|error| error.to_string())
     }

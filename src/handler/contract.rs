@@ -1,8 +1,8 @@
-//! The three contracts that customers' code fulfils, with the documented names.
+//! The three contracts that customers' code implements, with the documented names.
 //!
-//! Arguments and results are the same JSON for a script and for a webhook, so that one can take the
-//! other's place. Source: HeadlessSelfRegistrationHandler Interface, Auth.UserData,
-//! HeadlessUserDiscoveryHandler Interface, and the custom one-time password delivery handler.
+//! Arguments and results are the same JSON for a script and for a webhook, so that one can replace the other.
+//! Source: HeadlessSelfRegistrationHandler Interface, Auth.UserData, HeadlessUserDiscoveryHandler Interface, and
+//! the custom one-time password delivery handler.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,21 @@ pub use crate::contract::Contract;
 use crate::identity::Attributes;
 use crate::identity::text_message::SmsStatus;
 
-/// As much of a wrong answer as the operator is told, in characters.
+/// The maximum length of a wrong result in the operator's error message, in characters.
 const DETAIL_LENGTH_MAX: usize = 1_000;
 
 impl Contract {
-    /// Checks that an answer has the shape of the contract's result (threat HND-04).
+    /// Checks that a result has the shape of the contract (threat HND-04).
     ///
     /// # Errors
-    /// `NullPointerException` when there is no answer, else `TypeException`; what was answered is in the
-    /// detail.
+    /// `NullPointerException` when there is no result, else `TypeException`; the result itself is in the detail.
     pub fn check(self, answer: Value) -> Result<Value, HandlerError> {
         if answer.is_null() {
             let message = format!("{} returned nothing", self.as_str());
             return Err(HandlerError::new("NullPointerException", message));
         }
         let problem = match self {
-            // An array would be read member by member.
+            // Serde would read an array member by member.
             Contract::CreateUser | Contract::DiscoverUser if !answer.is_object() => {
                 Some(serde_json::Error::custom("not an object"))
             }
@@ -52,7 +51,7 @@ impl Contract {
     }
 }
 
-/// What an answer is that is no result, without its values.
+/// The kind of an invalid result, without its values.
 fn kind(answer: &Value) -> &'static str {
     match answer {
         Value::Null => "null",
@@ -64,27 +63,27 @@ fn kind(answer: &Value) -> &'static str {
     }
 }
 
-/// What `createUser` is given.
+/// The argument of `createUser`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateUserArguments {
     /// Record id of the profile that the new user gets.
     pub profile_id: String,
-    /// Who registers.
+    /// The registrant.
     pub data: UserData,
-    /// `customdata` of the init call, as the text of a JSON object.
+    /// `customdata` of the init request, as the text of a JSON object.
     pub custom_user_data_map: Option<String>,
     /// Record id of the site.
     pub experience_id: String,
-    /// Always null: a handler never gets a password.
+    /// Always null: a handler never receives a password.
     pub password: Option<String>,
 }
 
-/// `Auth.UserData`: who registers, as the init call described them.
+/// `Auth.UserData`: the registrant, as described in the init request.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct UserData {
-    /// Nothing here: it names the user of a third party.
+    /// Always absent: it is the user's id at a third party.
     pub identifier: Option<String>,
     /// Given name.
     pub first_name: Option<String>,
@@ -92,29 +91,28 @@ pub struct UserData {
     pub last_name: String,
     /// Both names.
     pub full_name: String,
-    /// Address.
+    /// Email address.
     pub email: String,
-    /// Nothing here: a third party's page about the user.
+    /// Always absent: it is a third party's page about the user.
     pub link: Option<String>,
     /// Username.
     pub username: String,
     /// Locale.
     pub locale: Option<String>,
-    /// Nothing here: a third party that vouches for the user.
+    /// Always absent: it is a third-party identity provider.
     pub provider: Option<String>,
     /// The site's base URL.
     pub site_login_url: String,
-    /// Members of `userdata` that have no meaning of their own, as text; also `phone`.
+    /// Members of `userdata` without a defined meaning, as text; also `phone`.
     pub attribute_map: BTreeMap<String, String>,
 }
 
-/// What `createUser` answers: an existing user, by `id` alone, or what a new one is to be. Members
-/// that are absent are as the request has them; nothing else may be set, so that no handler gives
-/// a privilege away.
+/// The result of `createUser`: an existing user, by `id` alone, or the data of a new one. Absent members have the
+/// values of the request. No other member is allowed, so that no handler can grant a privilege.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CreateUserResult {
-    /// An existing user, whom the registration is attached to.
+    /// An existing user, to whom the registration is attached.
     pub id: Option<String>,
     /// The request's username, or absent.
     pub username: Option<String>,
@@ -130,27 +128,27 @@ pub struct CreateUserResult {
     pub locale: Option<String>,
     /// IANA time zone.
     pub timezone: Option<String>,
-    /// The profile that the handler was given, or absent.
+    /// The profile of the argument, or absent.
     pub profile_id: Option<String>,
     /// Record id of an existing account.
     pub account_id: Option<String>,
-    /// The account by name; a missing one is made if `create` says so.
+    /// The account by name; a missing one is created if `create` is true.
     pub account: Option<AccountDraft>,
     /// Attributes.
     pub attributes: Attributes,
 }
 
-/// An account by its name.
+/// An account, identified by its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct AccountDraft {
     /// Its name.
     pub name: String,
-    /// Whether a missing one is made.
+    /// Whether a missing account is created.
     pub create: bool,
 }
 
-/// What `discoverUser` is given.
+/// The argument of `discoverUser`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DiscoverUserArguments {
@@ -162,8 +160,8 @@ pub struct DiscoverUserArguments {
     pub verification_action: VerificationAction,
     /// `customdata` as the text of a JSON object.
     pub custom_data_json: Option<String>,
-    /// `CommunityUrl`, `IpAddress`, `UserAgent`, `Platform`, `Application`, `City`, `Country`,
-    /// `Subdivision`; what is not known is absent.
+    /// `CommunityUrl`, `IpAddress`, `UserAgent`, `Platform`, `Application`, `City`, `Country`, `Subdivision`;
+    /// unknown ones are absent.
     pub request_attributes: BTreeMap<String, String>,
 }
 
@@ -177,27 +175,27 @@ pub enum VerificationAction {
     Sms,
 }
 
-/// `Auth.HeadlessUserDiscoveryResponse`: one id goes on; none or several fail.
+/// `Auth.HeadlessUserDiscoveryResponse`: exactly one id is a success; none or several are a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct DiscoverUserResult {
     /// Record ids of the users that were found.
     pub user_ids: Vec<String>,
-    /// What the app may be told, if the site's setting allows it.
+    /// A message for the app, sent if the site's setting allows it.
     pub custom_error_message: Option<String>,
 }
 
-/// What `sendOneTimePassword` is given.
+/// The argument of `sendOneTimePassword`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SendOneTimePasswordArguments {
-    /// Record id of the user, if there is one yet.
+    /// Record id of the user, if the user exists already.
     pub user_id: Option<String>,
-    /// Where to, with the country code.
+    /// The recipient's number, with the country code.
     pub phone_number: String,
-    /// The code.
+    /// The one-time password.
     pub one_time_password: String,
-    /// The text that would be sent otherwise; it holds the code.
+    /// The text that the server would send; it contains the one-time password.
     pub default_text: String,
     /// Record id of the site.
     pub network_id: String,

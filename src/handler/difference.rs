@@ -1,4 +1,4 @@
-//! What differs between two values: one line per place, for people.
+//! The differences between two JSON values: one line per path, for people.
 
 use serde_json::Value;
 

@@ -1,8 +1,7 @@
-//! Fixtures: a small world in a JSON file, in which a handler is tried out.
+//! Fixtures: a JSON file with the data for trying out a handler.
 //!
-//! A fixture holds the argument, what there is (users, accounts, identifiers, the answers of other
-//! servers), and what is expected. Without an expectation a result must only have the shape of its
-//! contract.
+//! A fixture contains the argument, the existing data (users, accounts, identifiers, responses of other servers),
+//! and the expected result. Without an expectation, a result must only have the shape of its contract.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,7 +11,7 @@ use super::contract::Contract;
 use super::question::{
     AccountQuestion, IdentifierQuestion, SeenAccount, SeenUser, UserQuestion, seen_identifier,
 };
-use super::record::Outcome;
+use super::record::RecordedOutcome;
 use super::script::{Host, HostAnswer, HostError};
 use crate::identity::Account;
 use crate::identity::external_identifier::value_key;
@@ -21,24 +20,24 @@ use crate::identity::external_identifier::value_key;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixture {
-    /// What it is about.
+    /// Its title.
     #[serde(default)]
     pub name: String,
-    /// What the handler is given.
+    /// The argument of the handler.
     pub argument: Value,
-    /// The users that there are.
+    /// The existing users.
     #[serde(default)]
     pub users: Vec<SeenUser>,
-    /// The accounts that there are.
+    /// The existing accounts.
     #[serde(default)]
     pub accounts: Vec<SeenAccount>,
-    /// The external identifiers that there are.
+    /// The existing external identifiers.
     #[serde(default)]
     pub identifiers: Vec<FixtureIdentifier>,
-    /// What other servers answer; the first that fits is taken.
+    /// The responses of other servers; the first that matches is used.
     #[serde(default)]
     pub fetch: Vec<FixtureFetch>,
-    /// What must come of it.
+    /// The expected outcome.
     #[serde(default)]
     pub expect: Option<Expectation>,
 }
@@ -51,25 +50,25 @@ pub struct FixtureIdentifier {
     pub kind: String,
     /// Its value.
     pub value: String,
-    /// Record id of the user who holds it.
+    /// Record id of its user.
     pub user: String,
 }
 
-/// What another server answers.
+/// A response of another server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixtureFetch {
-    /// The URL; any without.
+    /// The URL; every URL if absent.
     #[serde(default)]
     pub url: Option<String>,
-    /// The method; any without.
+    /// The method; every method if absent.
     #[serde(default)]
     pub method: Option<String>,
-    /// The answer.
+    /// The response.
     pub answer: FixtureAnswer,
 }
 
-/// An answer of another server.
+/// A response.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FixtureAnswer {
@@ -83,8 +82,8 @@ pub struct FixtureAnswer {
     pub body: String,
 }
 
-/// What a trial must come to: `{"result": …}` or `{"error": {"exception": …, "message": …}}`. Of an
-/// object only the members that are named are compared.
+/// The expected outcome of a trial: `{"result": …}` or `{"error": {"exception": …, "message": …}}`. In an object,
+/// only the members that are listed are compared.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Expectation {
@@ -106,28 +105,28 @@ impl Host for Fixture {
 }
 
 impl Fixture {
-    /// Reads one fixture or a list of them.
+    /// Parses one fixture or a list of them.
     ///
     /// # Errors
-    /// A sentence that says what is wrong.
+    /// A sentence with the reason.
     pub fn parse(text: &str) -> Result<Vec<Fixture>, String> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum OneOrMany {
+        enum OneFixtureOrMany {
             Many(Vec<Value>),
             One(Value),
         }
         let read = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let all = match read {
-            OneOrMany::Many(all) => all,
-            OneOrMany::One(one) => vec![one],
+            OneFixtureOrMany::Many(all) => all,
+            OneFixtureOrMany::One(one) => vec![one],
         };
         all.into_iter()
             .map(|one| serde_json::from_value(one).map_err(|error| error.to_string()))
             .collect()
     }
 
-    /// The fixtures that every handler of a contract should get through.
+    /// The fixtures that every handler of a contract should pass.
     pub fn built_in(contract: Contract) -> Vec<Fixture> {
         let text = match contract {
             Contract::CreateUser => include_str!("assets/fixtures/createUser.json"),
@@ -139,10 +138,10 @@ impl Fixture {
         Fixture::parse(text).expect("the built-in fixtures are tested")
     }
 
-    /// Answers a question of the script.
+    /// Answers a host call of the script.
     ///
     /// # Errors
-    /// The question has another shape, or the fixture has no such server.
+    /// The argument has another shape, or the fixture has no such server.
     pub fn answer(&self, function: &str, argument: &Value) -> Result<Value, HandlerError> {
         match function {
             "users.find" => {
@@ -209,21 +208,26 @@ impl Fixture {
         })
     }
 
-    /// What is wrong with an outcome; nothing when it is as it should be.
-    pub fn judge(&self, contract: Contract, outcome: &Outcome) -> Vec<String> {
+    /// The problems of an outcome; empty when it is as expected.
+    pub fn judge(&self, contract: Contract, outcome: &RecordedOutcome) -> Vec<String> {
         match (&self.expect, outcome) {
-            (None | Some(Expectation::Result(_)), Outcome::Error { exception, message }) => {
+            (
+                None | Some(Expectation::Result(_)),
+                RecordedOutcome::Error { exception, message },
+            ) => {
                 vec![format!("it failed: {exception}: {message}")]
             }
-            (Some(Expectation::Error(_)), Outcome::Result(value)) => {
+            (Some(Expectation::Error(_)), RecordedOutcome::Result(value)) => {
                 vec![format!("it should have failed, and answered {value}")]
             }
-            (Some(Expectation::Error(expected)), Outcome::Error { exception, message }) => {
+            (Some(Expectation::Error(expected)), RecordedOutcome::Error { exception, message }) => {
                 let found = json!({"exception": exception, "message": message});
                 missing("", expected, &found)
             }
-            (None, Outcome::Result(value)) => check(contract, value).err().into_iter().collect(),
-            (Some(Expectation::Result(expected)), Outcome::Result(value)) => {
+            (None, RecordedOutcome::Result(value)) => {
+                check(contract, value).err().into_iter().collect()
+            }
+            (Some(Expectation::Result(expected)), RecordedOutcome::Result(value)) => {
                 match check(contract, value) {
                     Err(problem) => vec![problem],
                     Ok(()) => missing("", expected, value),
@@ -238,7 +242,7 @@ fn is_meant(question: &UserQuestion, user: &SeenUser) -> bool {
         UserQuestion::parse(&json!({ member: text })).is_ok_and(|own| own == *question)
     };
     match question {
-        UserQuestion::Nobody => false,
+        UserQuestion::Invalid => false,
         UserQuestion::Id(id) => user.id == *id,
         UserQuestion::Email(_) => asks("email", &user.email),
         UserQuestion::Phone(_) => user
@@ -249,13 +253,13 @@ fn is_meant(question: &UserQuestion, user: &SeenUser) -> bool {
     }
 }
 
-/// Whether a value is a contract's result, and if not, why.
+/// Checks that a value is a result of a contract.
 fn check(contract: Contract, value: &Value) -> Result<(), String> {
     let checked = contract.check(value.clone());
     checked.map(drop).map_err(|error| error.explained())
 }
 
-/// Where a value lacks what is expected.
+/// The places where a value lacks what is expected.
 fn missing(path: &str, expected: &Value, found: &Value) -> Vec<String> {
     match (expected, found) {
         (Value::Object(expected), Value::Object(found)) => expected
@@ -353,15 +357,15 @@ mod tests {
 
     #[test]
     fn an_outcome_is_judged_by_the_expectation_and_the_contract() {
-        let judge = |expect: Value, outcome: Outcome| {
+        let judge = |expect: Value, outcome: RecordedOutcome| {
             let mut text = json!({"argument": {}});
             if !expect.is_null() {
                 text["expect"] = expect;
             }
             fixture(text).judge(Contract::DiscoverUser, &outcome)
         };
-        let ok = |value: Value| Outcome::Result(value);
-        let failed = || Outcome::Error {
+        let ok = |value: Value| RecordedOutcome::Result(value);
+        let failed = || RecordedOutcome::Error {
             exception: "TypeError".into(),
             message: "x is null".into(),
         };
@@ -428,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_fixture_says_why() {
+    fn an_invalid_fixture_is_refused_with_the_reason() {
         for (text, words) in [
             ("{", "EOF"),
             ("{}", "argument"),

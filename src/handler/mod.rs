@@ -1,9 +1,9 @@
-//! Handlers: the place of the customer's own code.
+//! Handlers: the customer's code.
 //!
-//! A handler answers and the flow acts: it is given values and returns values, and holds neither a
-//! connection nor a transaction. The built-in registration handler makes the user straight from
-//! `userdata`, puts members of `customdata` where the site's mapping says, and names the account. A
-//! [`script`] is a handler that runs here, in a sandbox, and a [`webhook`] one that runs on a server of the customer's.
+//! A handler decides and the flow acts: it receives values and returns values, and has neither a connection nor a
+//! transaction. The built-in registration handler creates the user directly from `userdata`, maps members of
+//! `customdata` by the site's settings, and names the account. A [`script`] is a handler that runs here, in a
+//! sandbox, and a [`webhook`] is one that runs on a server of the customer.
 
 pub mod body;
 pub mod contract;

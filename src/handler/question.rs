@@ -1,7 +1,7 @@
-//! What a script may ask of the server, read from its JSON, and the answers in theirs.
+//! The look-ups of scripts, parsed from their JSON, and their results as JSON.
 //!
-//! The live host asks the database, a trial asks its fixture; what a question means and how a user
-//! looks is the same for both and stands here.
+//! The live host queries the database, a trial queries its fixture; the meaning of a look-up and the JSON of a user
+//! are the same for both and are defined here.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,25 +12,25 @@ use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::identity::{Account, Attributes, User};
 
-/// Most users, accounts or identifiers that one question finds.
+/// The maximum number of users, accounts or identifiers in one result.
 pub const FOUND_MAX: usize = 50;
 
-/// Whom `users.find` looks for.
+/// The argument of `users.find`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserQuestion {
     /// By the address in its compared form.
     Email(String),
     /// By record id.
     Id(String),
-    /// What was given cannot be anybody's: it is no address, no number or no username.
-    Nobody,
+    /// No user can match: the value is not an address, a number or a username.
+    Invalid,
     /// By the phone number in E.164 form.
     Phone(String),
     /// By the username in its compared form.
     Username(String),
 }
 
-/// What `accounts.find` looks for.
+/// The argument of `accounts.find`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountQuestion {
     /// By record id.
@@ -39,7 +39,7 @@ pub enum AccountQuestion {
     Name(String),
 }
 
-/// What `identifiers.find` looks for.
+/// The argument of `identifiers.find`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentifierQuestion {
     /// The kind: `order`.
@@ -49,10 +49,10 @@ pub struct IdentifierQuestion {
 }
 
 impl UserQuestion {
-    /// Reads `{username}`, `{email}`, `{phone}` or `{id}`.
+    /// Parses `{username}`, `{email}`, `{phone}` or `{id}`.
     ///
     /// # Errors
-    /// `TypeException`: none of them, several, something else, or no text.
+    /// `TypeException`: none of them, several, another member, or not a text.
     pub fn parse(argument: &Value) -> Result<UserQuestion, HandlerError> {
         let (name, text) = only(
             "users.find",
@@ -60,13 +60,13 @@ impl UserQuestion {
             &["username", "email", "phone", "id"],
         )?;
         Ok(match name {
-            "username" => Username::parse(text).map_or(UserQuestion::Nobody, |name| {
+            "username" => Username::parse(text).map_or(UserQuestion::Invalid, |name| {
                 UserQuestion::Username(name.key().to_owned())
             }),
-            "email" => EmailAddress::parse(text).map_or(UserQuestion::Nobody, |email| {
+            "email" => EmailAddress::parse(text).map_or(UserQuestion::Invalid, |email| {
                 UserQuestion::Email(email.key())
             }),
-            "phone" => PhoneNumber::parse(text).map_or(UserQuestion::Nobody, |phone| {
+            "phone" => PhoneNumber::parse(text).map_or(UserQuestion::Invalid, |phone| {
                 UserQuestion::Phone(phone.as_str().to_owned())
             }),
             _ => UserQuestion::Id(text.to_owned()),
@@ -75,10 +75,10 @@ impl UserQuestion {
 }
 
 impl AccountQuestion {
-    /// Reads `{name}` or `{id}`.
+    /// Parses `{name}` or `{id}`.
     ///
     /// # Errors
-    /// `TypeException`: neither of them, both, something else, or no text.
+    /// `TypeException`: neither of them, both, another member, or not a text.
     pub fn parse(argument: &Value) -> Result<AccountQuestion, HandlerError> {
         let (name, text) = only("accounts.find", argument, &["name", "id"])?;
         Ok(match name {
@@ -89,10 +89,10 @@ impl AccountQuestion {
 }
 
 impl IdentifierQuestion {
-    /// Reads `{kind, value}`.
+    /// Parses `{kind, value}`.
     ///
     /// # Errors
-    /// `TypeException`: one is missing, there is something else, or no text.
+    /// `TypeException`: one is missing, there is another member, or it is not a text.
     pub fn parse(argument: &Value) -> Result<IdentifierQuestion, HandlerError> {
         let members = argument.as_object();
         let text = |name| {
@@ -112,7 +112,7 @@ impl IdentifierQuestion {
     }
 }
 
-/// The one member that was given.
+/// The one member of the argument.
 fn only<'a>(
     function: &str,
     argument: &'a Value,
@@ -138,13 +138,13 @@ fn misused(message: impl Into<String>) -> HandlerError {
     HandlerError::new("TypeException", message)
 }
 
-/// More was found than a script is given.
+/// More was found than a script may receive.
 pub fn too_many(function: &str) -> HandlerError {
     let message = format!("{function} found more than {FOUND_MAX}");
     HandlerError::new("LimitException", message)
 }
 
-/// A user as a script sees one. Credentials are no part of it.
+/// A user as scripts see them. Credentials are not included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct SeenUser {
@@ -154,11 +154,11 @@ pub struct SeenUser {
     pub username: String,
     /// Address as entered.
     pub email: String,
-    /// Whether the address has proved itself.
+    /// Whether the address was verified.
     pub email_verified: bool,
     /// Phone number in E.164 form.
     pub phone: Option<String>,
-    /// Whether the number has proved itself.
+    /// Whether the number was verified.
     pub phone_verified: bool,
     /// Given name.
     pub first_name: Option<String>,
@@ -179,7 +179,7 @@ pub struct SeenUser {
 }
 
 impl Default for SeenUser {
-    /// A user of a fixture that says nothing else.
+    /// The defaults for a user of a fixture.
     fn default() -> SeenUser {
         SeenUser {
             id: String::new(),
@@ -201,7 +201,7 @@ impl Default for SeenUser {
 }
 
 impl SeenUser {
-    /// A user of the database.
+    /// The view of a stored user.
     pub fn of(user: &User) -> SeenUser {
         SeenUser {
             id: user.id.clone(),
@@ -221,13 +221,13 @@ impl SeenUser {
         }
     }
 
-    /// As JSON.
+    /// The JSON form.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-/// An account as a script sees one.
+/// An account as scripts see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SeenAccount {
@@ -237,7 +237,7 @@ pub struct SeenAccount {
     pub name: String,
 }
 
-/// An identifier as a script sees one: with the user who holds it.
+/// An identifier as scripts see it, with its user.
 pub fn seen_identifier(kind: &str, value: &str, user: &SeenUser) -> Value {
     json!({ "kind": kind, "value": value, "user": user.to_json() })
 }
@@ -262,8 +262,8 @@ mod tests {
                 UserQuestion::Phone("+12035550100".into()),
             ),
             (json!({"id": "005"}), UserQuestion::Id("005".into())),
-            (json!({"email": "nobody"}), UserQuestion::Nobody),
-            (json!({"phone": "call me"}), UserQuestion::Nobody),
+            (json!({"email": "nobody"}), UserQuestion::Invalid),
+            (json!({"phone": "call me"}), UserQuestion::Invalid),
         ] {
             assert_eq!(
                 UserQuestion::parse(&argument).unwrap(),

@@ -1,8 +1,8 @@
-//! The record of a call: what went in, what the server was asked and answered, what came out.
+//! The record of a call: its argument, the host calls with their results, and its outcome.
 //!
-//! It is enough to run a script again. Secrets leave it before it is sealed: members that are called like
-//! one, wherever they stand, and their values wherever those turn up again. A replay gets the same
-//! word in their place, so that what is recorded and what is replayed can be compared.
+//! It is sufficient to run a script again. Secrets are removed before it is sealed: every member with the name of a
+//! secret, at any depth, and every other occurrence of its value. A replay has the same placeholder in their place,
+//! so that the two can be compared.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use serde::{Deserialize, Serialize};
@@ -10,68 +10,68 @@ use serde_json::Value;
 
 use super::HandlerError;
 
-/// What stands in the place of a secret.
+/// The placeholder for a secret.
 pub const REMOVED: &str = "[removed]";
 
-/// A value that is shorter is removed where it stands, but not searched for elsewhere.
+/// A shorter value is removed from its member, but not searched for elsewhere.
 const SEARCHED_LENGTH_MIN: usize = 4;
 
-/// Nested deeper than any request may be.
+/// More levels than any request may have.
 const DEPTH_MAX: usize = 64;
 
 /// The record of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallRecord {
-    /// What the handler was given.
+    /// The argument of the handler.
     pub argument: Value,
     /// Where secrets were removed, as JSON pointers into this record.
     #[serde(default)]
     pub removed: Vec<String>,
-    /// Whether questions and log are all here; a very large record keeps neither, and cannot be replayed.
+    /// Whether host calls and log are complete; a very large record contains neither, and cannot be replayed.
     pub is_whole: bool,
-    /// Record id of the user whose rights it had.
+    /// Record id of the user whose rights the handler had.
     pub run_as: Option<String>,
-    /// The instant that the script saw, in milliseconds since the epoch.
+    /// The time of the script's clock, in milliseconds since the epoch.
     pub at_ms: i64,
-    /// What the script's randomness came from, in hexadecimal digits; none for a webhook.
+    /// The seed of the script's randomness, in hexadecimal digits; none for a webhook.
     pub seed: Option<String>,
-    /// What the server was asked, in order.
-    pub questions: Vec<Question>,
-    /// What came of it.
-    pub outcome: Outcome,
+    /// The host calls, in order.
+    pub questions: Vec<RecordedHostCall>,
+    /// The outcome.
+    pub outcome: RecordedOutcome,
     /// What the handler logged.
     pub log: Vec<Value>,
 }
 
-/// Something that the server was asked.
+/// A host call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Question {
+pub struct RecordedHostCall {
     /// The host function: `users.find`.
     pub name: String,
-    /// What it was given.
+    /// Its argument.
     pub argument: Value,
-    /// What it answered.
-    pub answer: Outcome,
+    /// Its result.
+    pub answer: RecordedOutcome,
 }
 
 /// A result, or an exception.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Outcome {
-    /// It went well.
+pub enum RecordedOutcome {
+    /// A success.
     Result(Value),
-    /// It did not.
+    /// A failure.
     Error {
         /// The kind of error.
         exception: String,
-        /// What about it.
+        /// The message.
         message: String,
     },
 }
 
-impl Question {
-    /// What a question looks like without secrets, by itself.
+impl RecordedHostCall {
+    /// A single argument without secrets.
     pub fn cleaned_argument(argument: &Value) -> Value {
         let mut found = Secrets::default();
         found.search(argument, 0);
@@ -80,12 +80,12 @@ impl Question {
     }
 }
 
-impl Outcome {
+impl RecordedOutcome {
     /// An outcome of a handler.
-    pub fn of(outcome: &Result<Value, HandlerError>) -> Outcome {
+    pub fn of(outcome: &Result<Value, HandlerError>) -> RecordedOutcome {
         match outcome {
-            Ok(value) => Outcome::Result(value.clone()),
-            Err(error) => Outcome::Error {
+            Ok(value) => RecordedOutcome::Result(value.clone()),
+            Err(error) => RecordedOutcome::Error {
                 exception: error.exception.clone(),
                 message: error.explained(),
             },
@@ -95,8 +95,8 @@ impl Outcome {
     /// `ok` or `failed`.
     pub fn word(&self) -> &'static str {
         match self {
-            Outcome::Result(_) => "ok",
-            Outcome::Error { .. } => "failed",
+            RecordedOutcome::Result(_) => "ok",
+            RecordedOutcome::Error { .. } => "failed",
         }
     }
 }
@@ -108,11 +108,11 @@ impl CallRecord {
         found.search(&self.argument, 0);
         for question in &self.questions {
             found.search(&question.argument, 0);
-            if let Outcome::Result(value) = &question.answer {
+            if let RecordedOutcome::Result(value) = &question.answer {
                 found.search(value, 0);
             }
         }
-        if let Outcome::Result(value) = &self.outcome {
+        if let RecordedOutcome::Result(value) = &self.outcome {
             found.search(value, 0);
         }
         found.settle();
@@ -121,7 +121,7 @@ impl CallRecord {
         let argument = clean("/argument", &self.argument);
         let questions = self.questions.iter().enumerate();
         let questions = questions
-            .map(|(number, question)| Question {
+            .map(|(number, question)| RecordedHostCall {
                 name: question.name.clone(),
                 argument: clean(&format!("/questions/{number}/argument"), &question.argument),
                 answer: question
@@ -145,16 +145,16 @@ impl CallRecord {
     }
 }
 
-impl Outcome {
-    fn cleaned(&self, at: &str, clean: &mut impl FnMut(&str, &Value) -> Value) -> Outcome {
+impl RecordedOutcome {
+    fn cleaned(&self, at: &str, clean: &mut impl FnMut(&str, &Value) -> Value) -> RecordedOutcome {
         match self {
-            Outcome::Result(value) => Outcome::Result(clean(at, value)),
-            Outcome::Error { exception, message } => {
+            RecordedOutcome::Result(value) => RecordedOutcome::Result(clean(at, value)),
+            RecordedOutcome::Error { exception, message } => {
                 let mut clean_text = |text: &str| {
                     let clean = clean(at, &Value::from(text));
                     clean.as_str().unwrap_or_default().to_owned()
                 };
-                Outcome::Error {
+                RecordedOutcome::Error {
                     exception: clean_text(exception),
                     message: clean_text(message),
                 }
@@ -184,12 +184,12 @@ pub fn is_secret_name(name: &str) -> bool {
     PARTS.iter().any(|part| joined.contains(part))
         || words(name).any(|word| {
             let word = word.to_lowercase();
-            // `otp1` is one, too.
+            // `otp1` is one as well.
             WORDS.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit()))
         })
 }
 
-/// The words of `camelCase`, `snake_case` and `Kebab-Case`.
+/// The words of a name in `camelCase`, `snake_case` or `Kebab-Case`.
 fn words(name: &str) -> impl Iterator<Item = &str> {
     let mut starts = vec![0];
     let mut was_lower = false;
@@ -214,12 +214,12 @@ fn words(name: &str) -> impl Iterator<Item = &str> {
 #[derive(Default)]
 struct Secrets {
     values: Vec<String>,
-    /// Finds all of them in one pass, once they are settled.
+    /// Finds all of them in one pass, once they are complete.
     finder: Option<AhoCorasick>,
 }
 
 impl Secrets {
-    /// Notes every value that stands under a secret's name.
+    /// Collects every value under a secret's name.
     fn search(&mut self, value: &Value, depth: usize) {
         if depth > DEPTH_MAX {
             return;
@@ -267,15 +267,15 @@ impl Secrets {
         }
     }
 
-    /// Makes them findable in one pass over a text: of those that begin at one place the longest, so that
-    /// no part of one is left over, and never in what has been put in the place of another, so that no
-    /// text grows by more than the word for each.
+    /// Builds the automaton that finds them in one pass over a text: of several that begin at one position the
+    /// longest, so that no part of one remains, and never inside a placeholder, so that a text grows by at most one
+    /// placeholder for each.
     fn settle(&mut self) {
         self.values
             .retain(|value| value.chars().count() >= SEARCHED_LENGTH_MIN);
         self.values.sort_unstable();
         self.values.dedup();
-        // More text than an automaton holds is more than any request brings.
+        // An automaton holds more text than any request can contain.
         self.finder = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(&self.values)
@@ -320,7 +320,7 @@ impl Secrets {
         if let Some(inner) = inner_json(text) {
             let count = removed.len();
             let clean = self.clean(at, &inner, removed, depth + 1);
-            // What holds no secret stays as it was written.
+            // A text without secrets is not changed.
             let is_changed = removed.len() > count;
             return Value::from(if is_changed {
                 clean.to_string()
@@ -344,7 +344,7 @@ impl Secrets {
     }
 }
 
-/// A flag or nothing at all is no secret.
+/// Flags and null are not secrets.
 fn is_removable(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) => false,
@@ -377,7 +377,11 @@ mod tests {
 
     use super::*;
 
-    fn record(argument: Value, questions: Vec<Question>, outcome: Outcome) -> CallRecord {
+    fn record(
+        argument: Value,
+        questions: Vec<RecordedHostCall>,
+        outcome: RecordedOutcome,
+    ) -> CallRecord {
         CallRecord {
             argument,
             removed: Vec::new(),
@@ -427,14 +431,14 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_removed_by_its_name_wherever_it_stands_and_the_record_says_where() {
+    fn a_member_is_removed_by_its_name_at_any_depth_and_the_record_lists_where() {
         let custom = r#"{"plan":"gold","apiToken":"tk-0123456789","nested":{"pin":4711,"hasPassword":true}}"#;
         let argument = json!({"customUserDataMap": custom, "password": null,
             "data": {"attributeMap": {"secretAnswer": "Rosebud", "town": "Bonn"}}});
         let clean = record(
             argument,
             Vec::new(),
-            Outcome::Result(json!({"attributes": {"town": "Bonn"}})),
+            RecordedOutcome::Result(json!({"attributes": {"town": "Bonn"}})),
         )
         .cleaned();
         let inner: Value =
@@ -459,19 +463,23 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_turns_up_again_is_removed_there_too() {
+    fn every_other_occurrence_of_a_secret_is_removed_too() {
         let argument = json!({"oneTimePassword": "493817", "phoneNumber": "+12035550100",
             "defaultText": "493817 is your code"});
-        let question = Question {
+        let question = RecordedHostCall {
             name: String::from("fetch"),
             argument: json!({"url": "https://sms.example/send?api_key=k-998877&to=1", "method": "POST",
                 "headers": {"Authorization": "Bearer abcdefgh"}, "body": "{\"text\":\"493817\"}"}),
-            answer: Outcome::Error {
+            answer: RecordedOutcome::Error {
                 exception: String::from("FetchException"),
                 message: String::from("493817 refused"),
             },
         };
-        let mut dirty = record(argument, vec![question], Outcome::Result(json!("SUCCESS")));
+        let mut dirty = record(
+            argument,
+            vec![question],
+            RecordedOutcome::Result(json!("SUCCESS")),
+        );
         dirty.log = vec![json!("sent 493817 with abcdefgh and k-998877")];
         let clean = dirty.cleaned();
         let text = serde_json::to_string(&clean).unwrap();
@@ -491,19 +499,19 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_secret_stays_as_it_was_written() {
+    fn text_without_a_secret_is_unchanged() {
         let argument =
             json!({"customDataJson": "{ \"b\": 1,\n \"a\": [2] }", "loginHint": "a=b", "n": 1.50});
         let dirty = record(
             argument,
             Vec::new(),
-            Outcome::Result(json!({"userIds": []})),
+            RecordedOutcome::Result(json!({"userIds": []})),
         );
         assert_eq!(dirty.clone().cleaned(), dirty);
         let twice = record(
             json!({"password": "a secret of some length"}),
             Vec::new(),
-            Outcome::Result(json!(1)),
+            RecordedOutcome::Result(json!(1)),
         )
         .cleaned();
         assert_eq!(
@@ -520,13 +528,13 @@ mod tests {
     #[test]
     fn a_short_secret_is_not_searched_for_elsewhere() {
         let argument = json!({"pin": "1", "amount": "1001"});
-        let clean = record(argument, Vec::new(), Outcome::Result(Value::Null)).cleaned();
+        let clean = record(argument, Vec::new(), RecordedOutcome::Result(Value::Null)).cleaned();
         assert_eq!(clean.argument, json!({"pin": REMOVED, "amount": "1001"}));
     }
 
     #[test]
     fn a_text_does_not_grow_by_secrets_that_are_parts_of_the_word_for_them() {
-        // Each of them is found in "[removed]", and in what that would become.
+        // Each of them occurs in "[removed]", and in what that would become.
         let secrets: Vec<String> = [
             "[rem", "move", "oved", "ved]", "remo", "emov", "remov", "removed",
         ]
@@ -539,7 +547,7 @@ mod tests {
         let mut dirty = record(
             json!({"token": secrets, "note": note}),
             Vec::new(),
-            Outcome::Result(json!({})),
+            RecordedOutcome::Result(json!({})),
         );
         dirty = dirty.cleaned();
         let clean = dirty.argument["note"].as_str().unwrap();

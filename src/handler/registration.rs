@@ -1,7 +1,7 @@
 //! The built-in registration handler.
 //!
-//! Source: HeadlessSelfRegistrationHandler Interface. Unlike the original's template it invents no
-//! placeholders: what is missing is refused.
+//! Source: HeadlessSelfRegistrationHandler Interface. Unlike the imitated service's template it invents no
+//! placeholders: missing data is refused.
 
 use serde_json::Value;
 use vestibule_protocol::form::{holds_unprintable, public_name};
@@ -11,18 +11,18 @@ use crate::identity::Attributes;
 use crate::identity::phone::PhoneNumber;
 use crate::settings::{AccountRuleKind, FieldTarget, Settings};
 
-/// Longest attribute value, in bytes of JSON.
+/// The maximum length of an attribute value, in bytes of JSON.
 const ATTRIBUTE_BYTES_MAX: usize = 4_096;
 
-/// Most attributes of a registration: several times the longest form that anybody fills in.
+/// The maximum number of attributes of a registration: several times the longest form in use.
 const ATTRIBUTES_MAX: usize = 100;
 
-/// Who registers, as the init call described them.
+/// The registrant, as described in the init request.
 #[derive(Clone)]
 pub struct Registrant<'r> {
     /// Username.
     pub username: &'r str,
-    /// Address.
+    /// Email address.
     pub email: &'r str,
     /// Given name.
     pub first_name: Option<&'r str>,
@@ -32,13 +32,13 @@ pub struct Registrant<'r> {
     pub phone: Option<&'r str>,
     /// Locale.
     pub locale: Option<&'r str>,
-    /// Members of `userdata` that have no meaning of their own.
+    /// Members of `userdata` without a defined meaning.
     pub extra: &'r Attributes,
     /// `customdata`.
     pub customdata: &'r Attributes,
 }
 
-/// What the user is to be.
+/// The data of the new user.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewUser {
     /// Given name.
@@ -65,30 +65,30 @@ pub enum AccountLink {
         /// Its record id.
         id: String,
     },
-    /// The one with this name; a missing one is made if `create` says so.
+    /// The one with this name; a missing one is created if `create` is true.
     Named {
         /// Its name.
         name: String,
-        /// Whether a missing one is made.
+        /// Whether a missing account is created.
         create: bool,
     },
-    /// None.
+    /// No account.
     None,
-    /// A new one of this name, even if others bear it.
+    /// A new account with this name, even if others have the same name.
     Own {
         /// Its name.
         name: String,
     },
 }
 
-/// Why the handler failed; exception and message are shown to the app as `apex_error`.
+/// A handler's failure; exception and message are shown to the app as `apex_error`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandlerError {
-    /// The kind, in the manner of an exception's name.
+    /// The name of the exception.
     pub exception: String,
-    /// What about it, without any value of the request.
+    /// The message, without any value of the request.
     pub message: String,
-    /// What the operator is told besides, and the app is not.
+    /// Details for the operator that the app does not receive.
     pub detail: Option<String>,
 }
 
@@ -102,13 +102,13 @@ impl HandlerError {
         }
     }
 
-    /// The same failure, with what only the operator is told.
+    /// The same failure, with details for the operator.
     pub fn with_detail(mut self, detail: impl Into<String>) -> HandlerError {
         self.detail = Some(detail.into());
         self
     }
 
-    /// The message with what only the operator is told.
+    /// The message with the details for the operator.
     pub fn explained(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.message),
@@ -122,11 +122,11 @@ impl HandlerError {
     }
 }
 
-/// `createUser`: decides what the user is to be.
+/// `createUser`: decides the data of the user.
 ///
 /// # Errors
-/// A mapped member has the wrong type or shape, an attribute is too long or one too many, or the
-/// account's name is missing.
+/// A mapped member has the wrong type or shape, an attribute is too long or there are too many, or the account's
+/// name is missing.
 pub fn create_user(
     settings: &Settings,
     registrant: &Registrant<'_>,
@@ -171,7 +171,7 @@ pub(super) fn illegal(path: &str, reason: &str) -> HandlerError {
     HandlerError::new("IllegalArgumentException", format!("{path} {reason}"))
 }
 
-/// `de`, `de_DE`, `zh-Hant-TW`: words of letters and digits, the first of them a language.
+/// `de`, `de_DE`, `zh-Hant-TW`: words of letters and digits, the first of which is a language.
 fn is_locale(text: &str) -> bool {
     let mut words = text.split(['_', '-']);
     let is_language = words.next().is_some_and(|language| {
@@ -183,10 +183,10 @@ fn is_locale(text: &str) -> bool {
     is_language && words.all(is_word) && text.len() <= LOCALE_LENGTH_MAX
 }
 
-/// What may be said of a new user, by the mapping of a site or by a handler. `path` is how an error calls
-/// the member; no error holds its value.
+/// The members of a new user that a site's mapping or a handler may set. `path` is the member's name in errors; no
+/// error contains its value.
 impl NewUser {
-    /// The user whom the request describes, without attributes and without an account.
+    /// The user described by the request, without attributes and without an account.
     pub(super) fn of(settings: &Settings, registrant: &Registrant<'_>) -> NewUser {
         let locale = registrant.locale.unwrap_or(&settings.default_locale);
         NewUser {
@@ -232,15 +232,15 @@ impl NewUser {
 
     pub(super) fn set_timezone(&mut self, path: &str, zone: &str) -> Result<(), HandlerError> {
         let zone = jiff::tz::TimeZone::get(zone).ok();
-        // As the zone is called, and not in whatever case it was asked for.
+        // The canonical name of the zone, not the spelling of the request.
         let name = zone.as_ref().and_then(jiff::tz::TimeZone::iana_name);
         let name = name.ok_or_else(|| illegal(path, "is not a time zone"))?;
         name.clone_into(&mut self.timezone);
         Ok(())
     }
 
-    /// Keeps a member as an attribute. What would look like a privilege is dropped (threat REG-09); what
-    /// is too much is refused, because an attribute that is silently missing is found out too late.
+    /// Keeps a member as an attribute. A member that looks like a privilege is dropped (threat REG-09). A value
+    /// that is too large is refused, because a silently missing attribute would be noticed too late.
     pub(super) fn keep(
         &mut self,
         path: &str,
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn members_go_where_the_mapping_says_and_otherwise_become_attributes() {
+    fn mapped_members_set_fields_and_others_become_attributes() {
         let mapping = json!({"registrationFieldMapping":
             {"mobilePhone": "phone", "tz": "timezone", "town": "attributes.city"}});
         let custom = json!({"mobilePhone": "+1 203 555 0100", "tz": "Europe/Berlin", "town": "Bonn",
@@ -424,7 +424,7 @@ mod tests {
             let members = (0..count).map(|number| (format!("m{number}"), json!(number)));
             create(json!({}), Value::Object(members.collect()))
         };
-        // One more comes from userdata.
+        // The hundredth comes from userdata.
         assert_eq!(many(99).unwrap().attributes.len(), 100);
         assert_eq!(many(100).unwrap_err().exception, "IllegalArgumentException");
     }

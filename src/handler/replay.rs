@@ -1,5 +1,5 @@
-//! A recorded call, run again: the questions of the script are answered from the record, in the same
-//! world, at the same instant and with the same randomness.
+//! Replaying a recorded call: the host calls of the script are answered from the record, with the same data, time
+//! and randomness.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use super::HandlerError;
 use super::contract::Contract;
 use super::difference::differences;
-use super::record::{CallRecord, Outcome, Question};
-use super::script::{Host, HostAnswer, HostError, Program, Ran, ScriptCall, ScriptEngine};
+use super::record::{CallRecord, RecordedHostCall, RecordedOutcome};
+use super::script::{Host, HostAnswer, HostError, Program, ScriptCall, ScriptEngine, ScriptRun};
 use crate::moment::Moment;
 
-/// What a replay came to.
+/// The result of a replay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replayed {
-    /// What came out.
-    pub outcome: Outcome,
-    /// How it differs from what was recorded, in lines.
+    /// The outcome.
+    pub outcome: RecordedOutcome,
+    /// The differences from the recorded outcome, as lines.
     pub output: Vec<String>,
-    /// How the questions differ.
+    /// The differences of the host calls.
     pub questions: Vec<String>,
     /// What the script logged.
     pub log: Vec<Value>,
@@ -35,7 +35,7 @@ impl Replayed {
 /// Runs a recorded call again.
 ///
 /// # Errors
-/// A sentence: the record is of a webhook, or does not hold everything.
+/// A sentence: the record is of a webhook, or is not complete.
 pub async fn replay(
     engine: &ScriptEngine,
     program: &Arc<Program>,
@@ -43,7 +43,7 @@ pub async fn replay(
     record: &CallRecord,
 ) -> Result<Replayed, String> {
     let seed = record.seed.as_deref().and_then(unhex);
-    let seed = seed.ok_or("this was a call of a webhook, and nobody is called for a replay")?;
+    let seed = seed.ok_or("this was a call of a webhook, which cannot be replayed")?;
     if !record.is_whole {
         return Err("this record was too large to be kept whole".into());
     }
@@ -59,7 +59,7 @@ pub async fn replay(
     let ran = engine.run(program, call, Arc::new(host)).await;
     let again = CallRecord {
         questions: questions(&ran),
-        outcome: Outcome::of(&outcome(contract, &ran)),
+        outcome: RecordedOutcome::of(&outcome(contract, &ran)),
         log: log(&ran),
         removed: Vec::new(),
         ..record.clone()
@@ -79,14 +79,14 @@ pub async fn replay(
     })
 }
 
-/// What a script was answered, as a record keeps it.
-pub fn questions(ran: &Ran) -> Vec<Question> {
-    let questions = ran.host_calls.iter().map(|asked| Question {
+/// The host calls of a run, in the form of a record.
+pub fn questions(ran: &ScriptRun) -> Vec<RecordedHostCall> {
+    let questions = ran.host_calls.iter().map(|asked| RecordedHostCall {
         name: asked.name.to_string(),
         argument: asked.argument.clone(),
         answer: match &asked.answer {
-            Ok(value) => Outcome::Result(value.clone()),
-            Err(error) => Outcome::Error {
+            Ok(value) => RecordedOutcome::Result(value.clone()),
+            Err(error) => RecordedOutcome::Error {
                 exception: error.exception.clone(),
                 message: error.message.clone(),
             },
@@ -95,11 +95,11 @@ pub fn questions(ran: &Ran) -> Vec<Question> {
     questions.collect()
 }
 
-/// What came of a script that was asked for a contract.
+/// The outcome of a script for a contract.
 ///
 /// # Errors
-/// What it threw, why it was stopped, or that its answer is not one.
-pub fn outcome(contract: Contract, ran: &Ran) -> Result<Value, HandlerError> {
+/// What the script threw, why it was stopped, or that its result does not fit the contract.
+pub fn outcome(contract: Contract, ran: &ScriptRun) -> Result<Value, HandlerError> {
     let outcome = ran.outcome.as_ref();
     outcome
         .cloned()
@@ -107,28 +107,29 @@ pub fn outcome(contract: Contract, ran: &Ran) -> Result<Value, HandlerError> {
         .and_then(|answer| contract.check(answer))
 }
 
-/// What a script logged, as a record keeps it.
-pub fn log(ran: &Ran) -> Vec<Value> {
+/// The log of a run, in the form of a record.
+pub fn log(ran: &ScriptRun) -> Vec<Value> {
     ran.log.iter().map(|line| json!(line.text)).collect()
 }
 
-/// Answers from a record: each recorded answer once, to the question that got it.
+/// Answers from a record: each recorded result once, for the call that received it.
 struct RecordedHost {
-    left: Mutex<Vec<Option<Question>>>,
+    left: Mutex<Vec<Option<RecordedHostCall>>>,
 }
 
 impl Host for RecordedHost {
     fn call<'h>(&'h self, name: &'static str, argument: Value) -> HostAnswer<'h> {
         Box::pin(async move {
-            let asked = Question::cleaned_argument(&argument);
+            let asked = RecordedHostCall::cleaned_argument(&argument);
             let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_it = |question: &Question| question.name == name && question.argument == asked;
+            let is_it =
+                |question: &RecordedHostCall| question.name == name && question.argument == asked;
             let found = left
                 .iter_mut()
                 .find(|question| question.as_ref().is_some_and(is_it));
             match found.and_then(Option::take).map(|question| question.answer) {
-                Some(Outcome::Result(value)) => Ok(value),
-                Some(Outcome::Error { exception, message }) => {
+                Some(RecordedOutcome::Result(value)) => Ok(value),
+                Some(RecordedOutcome::Error { exception, message }) => {
                     Err(HostError { exception, message })
                 }
                 None => Err(HostError {

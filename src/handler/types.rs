@@ -1,14 +1,13 @@
-//! What is shipped for the authors of handlers: templates, TypeScript declarations and JSON Schemas.
+//! Files for the authors of handlers: templates, TypeScript declarations and JSON Schemas.
 //!
-//! They are files of text beside this one. The tests here keep their members in step with the types of
-//! the contracts.
+//! They are text files beside this one. The tests here keep their members in step with the types of the contracts.
 
 use super::contract::Contract;
 
 /// The TypeScript declarations of all contracts and of the host.
 pub const DECLARATIONS: &str = include_str!("assets/vestibule.d.ts");
 
-/// The word of a contract's template on the command line, and the template.
+/// The name of a contract's template on the command line, and the template.
 pub fn template(contract: Contract) -> (&'static str, &'static str) {
     match contract {
         Contract::CreateUser => ("registration", include_str!("assets/registration.js")),
@@ -17,8 +16,7 @@ pub fn template(contract: Contract) -> (&'static str, &'static str) {
     }
 }
 
-/// The JSON Schema of a contract: its arguments under `$defs/arguments`, its result under
-/// `$defs/result`.
+/// The JSON Schema of a contract: its argument under `$defs/arguments`, its result under `$defs/result`.
 pub fn schema(contract: Contract) -> &'static str {
     match contract {
         Contract::CreateUser => include_str!("assets/schema/createUser.json"),

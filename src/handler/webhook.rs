@@ -1,7 +1,6 @@
-//! A handler on a server of the customer's: one signed POST, and its answer is the result.
+//! A handler on a server of the customer: one signed POST request, whose response is the result.
 //!
-//! The argument is the very object that a script is given, and the answer the very object that it returns, so that
-//! one can take the other's place:
+//! The argument and the result are the same JSON objects as for a script, so that one can replace the other:
 //!
 //! ```http
 //! POST /handlers/discover HTTP/1.1
@@ -15,10 +14,10 @@
 //! {"contract":"discoverUser","version":3,"callId":"9HC…","argument":{"networkId":"0DB…","loginHint":"ORDER-1", …}}
 //! ```
 //!
-//! 200 with JSON is a result, and whoever asked reads it as its contract's. 4xx with `{"error":"message"}` is a handler that says no, and its message is
-//! the exception's. Everything else is a handler that failed: the app hears that and no more, the operator hears
-//! why. Nothing is tried again, because a handler may have acted before its answer was lost; a one-time password
-//! has the outbox for that.
+//! A 200 with JSON is a result, and the caller parses it by its contract. A 4xx with `{"error":"message"}` is a
+//! handler that refuses, and its message is that of the exception. Everything else is a failure of the handler: the
+//! app learns only that, the operator gets the reason. No request is repeated, because a handler may have acted
+//! before its response was lost; one-time passwords are retried by the outbox.
 
 use std::fmt;
 
@@ -31,30 +30,30 @@ use vestibule_protocol::strict_json;
 use super::HandlerError;
 use super::contract::Contract;
 use crate::moment::Moment;
-use crate::outbound::{NoReply, Outbound, Post, Reply, SigningKey, date_and_sign};
+use crate::outbound::{NoReply, Outbound, Post, Reply, SignatureKey, date_and_sign};
 
-/// One call. The argument may hold a code, so it does not print.
+/// One call. The argument may contain a one-time password, so it has no `Debug`.
 pub struct WebhookCall<'c> {
-    /// Where to.
+    /// The URL.
     pub url: &'c Url,
     /// The key of the signature.
     pub secret: &'c Secret,
-    /// What is asked.
+    /// The contract.
     pub contract: Contract,
     /// The handler's version.
     pub version: i64,
-    /// Names the call in the records and at the receiver.
+    /// Identifies the call in the records and at the receiver.
     pub call_id: &'c str,
-    /// The argument, as a script is given it.
+    /// The argument, as for a script.
     pub argument: &'c Value,
-    /// When; the receiver refuses what is old.
+    /// The time of the call; the receiver refuses old requests.
     pub at: Moment,
 }
 
-/// Calls a handler on a server of the customer's; what it returns.
+/// Calls a handler on a server of the customer and returns its result.
 ///
 /// # Errors
-/// The handler said no, in its own words; or it failed, with the reason as the detail.
+/// The handler refused, with its message; or it failed, with the reason as the detail.
 pub async fn call(outbound: &Outbound, call: WebhookCall<'_>) -> Result<Value, HandlerError> {
     let post = post(&call).ok_or_else(|| failed("the call makes no request"))?;
     result(outbound.post(post).await)
@@ -74,7 +73,7 @@ fn post(call: &WebhookCall<'_>) -> Option<Post> {
         (CONTRACT, HeaderValue::from_static(contract)),
         (VERSION, HeaderValue::from(call.version)),
     ]);
-    let key = SigningKey::new(call.secret);
+    let key = SignatureKey::new(call.secret);
     date_and_sign(&mut headers, Some(&key), call.at, &body);
     Some(Post {
         url: call.url.clone(),
@@ -102,7 +101,7 @@ fn result(reply: Result<Reply, NoReply>) -> Result<Value, HandlerError> {
     }
 }
 
-/// `application/json`, or what ends in `+json`, with any parameters.
+/// `application/json`, or a type that ends in `+json`, with any parameters.
 fn is_json(headers: &HeaderMap) -> bool {
     let text = headers
         .get(CONTENT_TYPE)
@@ -113,7 +112,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         || essence.starts_with("application/") && essence.ends_with("+json")
 }
 
-/// The message of a handler that said no, if it is one for people.
+/// The message of a handler that refused, if it is suitable for people.
 fn said(members: &Map<String, Value>) -> Option<HandlerError> {
     let message = members.get("error")?.as_str()?.trim();
     let is_fit = !message.is_empty()
@@ -128,7 +127,7 @@ fn failed(reason: impl fmt::Display) -> HandlerError {
 
 const EXCEPTION: &str = "WebhookException";
 
-/// A result has some hundred bytes.
+/// A result has a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
 const MESSAGE_LENGTH_MAX: usize = 500;
@@ -168,7 +167,7 @@ mod tests {
             let result = answered(200, content_type, r#"{"userIds":["005"]}"#);
             assert_eq!(result, Ok(json!({"userIds": ["005"]})), "{content_type}");
         }
-        // A result is not always an object.
+        // A result need not be an object.
         let word = answered(200, json, r#""SUCCESS""#);
         assert_eq!(word, Ok(json!("SUCCESS")));
         let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(ANSWER_BYTES_MAX));
@@ -208,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn hnd_04_a_handler_that_says_no_is_quoted_and_one_that_stammers_is_not() {
+    fn hnd_04_the_message_of_a_refusing_handler_is_quoted_and_an_invalid_response_is_not() {
         let no = |body: &str| answered(422, "application/json", body).unwrap_err();
         assert_eq!(
             no(r#"{"error":"No such order."}"#),

@@ -1,9 +1,9 @@
-//! The two implementations of Argon2id (RFC 9106) behind one small function; tests prove them equal.
+//! The two implementations of Argon2id (RFC 9106) behind one small function; tests verify that they are equal.
 
 use super::TAG_BYTES;
 use super::phc::Params;
 
-/// Hashing itself broke; never says anything about the password.
+/// Hashing failed; contains nothing about the password.
 #[derive(Debug, thiserror::Error)]
 #[error("argon2: {0}")]
 pub(super) struct HashingFault(String);
@@ -42,7 +42,7 @@ pub(super) mod fast {
         let mut tag = [0; TAG_BYTES];
         let outcome = hasher.hash_into(password, salt, &mut tag);
         if hasher.reserved_blocks() > Params::CURRENT.memory_kib as usize {
-            // One old hash with a large memory must not keep that memory for the life of the thread.
+            // A single old hash with large parameters must not keep that memory for the life of the thread.
             hasher.clear();
         }
         outcome.map_err(|fault| HashingFault(fault.to_string()))?;
@@ -54,7 +54,7 @@ pub(super) mod fast {
             .memory(Memory::kib(params.memory_kib.into()))
             .passes(params.passes)
             .lanes(params.lanes)
-            // The number of cores in use is decided by the number of hashing threads alone.
+            // The number of hashing threads alone determines the number of cores in use.
             .threads(1)
             .tag_len(TagLen::bytes(TAG_BYTES as u64))
             .build()
@@ -63,7 +63,7 @@ pub(super) mod fast {
     }
 }
 
-/// The portable implementation: the reference in tests, and the way back should the SIMD one disappoint.
+/// The portable implementation: the reference in tests, and an alternative to the SIMD one.
 #[cfg(any(test, feature = "portable-argon2"))]
 pub(super) mod portable {
     use argon2::{Algorithm, Argon2, Block, Version};
@@ -100,7 +100,7 @@ pub(super) mod portable {
         let outcome = argon2.hash_password_into_with_memory(password, salt, &mut tag, &mut *memory);
         memory.fill(Block::default());
         if arena.0.len() > Params::CURRENT.memory_kib as usize {
-            // One old hash with a large memory must not keep that memory for the life of the thread.
+            // A single old hash with large parameters must not keep that memory for the life of the thread.
             arena.0.truncate(Params::CURRENT.memory_kib as usize);
             arena.0.shrink_to_fit();
         }

@@ -1,17 +1,17 @@
-//! Password hashing: Argon2id on threads of its own.
+//! Password hashing: Argon2id on dedicated threads.
 //!
-//! Owns the Argon2id parameters, the PHC strings in which tags are stored, the hashing threads with one memory arena
-//! each, and the bounded queue in front of them. One hash fills 19 MiB and keeps a core busy for milliseconds, so it
-//! never runs on a thread that serves requests, and what does not fit into the queue is turned away at once.
+//! This module owns the Argon2id parameters, the PHC strings in which tags are stored, the hashing threads with one
+//! memory arena each, and their bounded queue. One hash fills 19 MiB and occupies a core for milliseconds, so it
+//! never runs on a thread that serves requests, and a request is refused at once when the queue is full.
 //!
-//! It leaves to `identity::password` what a password may be and how it is normalised: the bytes that arrive here are
-//! hashed as they are. It leaves to the caller where salts come from (entropy is a value) and what `Busy` looks like on
-//! the wire (503 with `Retry-After`).
+//! The password policy and the normalisation are left to `identity::password`: the bytes that arrive here are
+//! hashed unchanged. The source of salts (entropy is a value) and the wire form of `Busy` (503 with `Retry-After`)
+//! are left to the caller.
 //!
-//! Two implementations stand behind one function, `tag`: a SIMD one, and with the cargo feature `portable-argon2` the
-//! portable one. The tests hold them equal.
+//! There are two implementations behind one function, `tag`: a SIMD one, and a portable one with the cargo feature
+//! `portable-argon2`. The tests verify that they are equal.
 //!
-//! Carries out RFC 9106 (Argon2id, version 0x13) and the PHC string format.
+//! Implements RFC 9106 (Argon2id, version 0x13) and the PHC string format.
 
 mod engines;
 mod phc;
@@ -42,7 +42,7 @@ pub struct Hasher {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// The queue is full, or the hashing broke off. Nothing was decided about the password: ask again later.
+/// The queue is full, or the hashing failed. The password was not judged: the caller may try again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the password-hashing queue is full")]
 pub struct Busy;
@@ -67,17 +67,17 @@ impl From<Busy> for NewHashProblem {
 /// What a comparison against a stored hash found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// The password is the one that was hashed.
+    /// Whether the password is the one that was hashed.
     pub matches: bool,
-    /// The password matches, but its hash was made with parameters that are no longer current: hash it again now, while
-    /// the password is at hand. Never set when the password does not match.
+    /// The password matches, but its hash has parameters that are no longer current: the caller should hash it
+    /// again now, while the password is available. Never set when the password does not match.
     pub needs_rehash: bool,
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads behind a queue of `queue` waiting jobs; at least one of each.
+    /// Starts `threads` hashing threads behind a queue for `queue` jobs; at least one of each.
     ///
-    /// Each thread holds an arena of 19 MiB from its start on. More threads than cores only cost memory.
+    /// Each thread has an arena of 19 MiB from its start. More threads than cores only cost memory.
     pub fn start(threads: usize, queue: usize) -> Hasher {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
@@ -103,7 +103,7 @@ impl Hasher {
 
     /// Hashes a password with the current parameters into a PHC string.
     ///
-    /// `password` is already prepared (`identity::password::prepare`); `salt` is 16 fresh random bytes.
+    /// `password` is already normalised (`identity::password::prepare`); `salt` is 16 fresh random bytes.
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full.
@@ -111,7 +111,7 @@ impl Hasher {
     /// Source: RFC 9106 section 4; OWASP Password Storage Cheat Sheet (m=19456 KiB, t=2, p=1).
     pub async fn hash(&self, password: Secret, salt: [u8; SALT_BYTES]) -> Result<String, Busy> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Hash {
+        self.enqueue(HashingJob::Hash {
             password,
             salt,
             reply,
@@ -121,7 +121,7 @@ impl Hasher {
 
     /// Compares a password with a stored PHC string in constant time.
     ///
-    /// A string that cannot be read never matches, is logged as our fault, and costs as much as a real comparison.
+    /// An invalid string never matches, is logged as a fault of the server, and costs as much as a real comparison.
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full.
@@ -129,7 +129,7 @@ impl Hasher {
         self.compare(password, Some(phc)).await
     }
 
-    /// Whether a prepared password is that of one of some PHC strings.
+    /// Whether a normalised password matches one of several PHC strings.
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full.
@@ -165,7 +165,7 @@ impl Hasher {
 
     /// Does the work of [`Hasher::verify`] for a user who does not exist or has no password, and never matches.
     ///
-    /// Without it the time of the answer would tell a stranger which accounts exist.
+    /// Without it the response time would disclose to unauthenticated callers which accounts exist.
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full, exactly as for a user who exists.
@@ -173,25 +173,24 @@ impl Hasher {
         self.compare(password, None).await
     }
 
-    /// Jobs that wait for a thread; those being hashed right now are not counted.
+    /// Jobs that wait for a thread; running jobs are not counted.
     pub fn depth(&self) -> usize {
         self.shared.queue().waiting.len()
     }
 
-    /// Hashes begun since the start, comparisons included and jobs skipped for an absent caller left out.
+    /// Hashes started since the start, including comparisons and without skipped jobs of absent callers.
     pub fn begun(&self) -> u64 {
         self.shared.begun.load(Ordering::Relaxed)
     }
 
-    /// How long the threads have been at it, in seconds, all of them together. On a machine with
-    /// idle cores this is CPU time.
+    /// The total busy time of all threads, in seconds. On a machine with idle cores this is CPU time.
     pub fn busy_seconds(&self) -> f64 {
         self.shared.busy_micros.load(Ordering::Relaxed) as f64 / 1e6
     }
 
     async fn compare(&self, password: Secret, phc: Option<String>) -> Result<Verification, Busy> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(Job::Verify {
+        self.enqueue(HashingJob::Verify {
             password,
             phc,
             reply,
@@ -199,10 +198,10 @@ impl Hasher {
         answer.await.map_err(|_| Busy)
     }
 
-    fn enqueue(&self, job: Job) -> Result<(), Busy> {
+    fn enqueue(&self, job: HashingJob) -> Result<(), Busy> {
         let mut queue = self.shared.queue();
         if queue.waiting.len() >= self.shared.capacity {
-            // Callers who hung up must not keep others out.
+            // Jobs of callers that have disconnected must not block others.
             queue.waiting.retain(|job| !job.is_abandoned());
         }
         if queue.waiting.len() >= self.shared.capacity {
@@ -220,7 +219,7 @@ impl Drop for Hasher {
         self.shared.queue().is_closed = true;
         self.shared.arrived.notify_all();
         for thread in self.threads.drain(..) {
-            // A job's panic is caught inside the loop, so there is nothing to learn from the result.
+            // A job's panic is caught inside the loop, so the result contains no information.
             let _ = thread.join();
         }
     }
@@ -244,18 +243,18 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<HashingJob>,
     is_closed: bool,
 }
 
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        // Nothing that can panic runs under this lock, so a poisoned queue is still a whole one.
+        // No code that can panic runs under this lock, so a poisoned queue is consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a job; `None` when the hasher is being dropped, whose waiting callers are gone by then.
-    fn take(&self) -> Option<Job> {
+    /// Waits for a job; `None` when the hasher is being dropped, which has no waiting callers.
+    fn take(&self) -> Option<HashingJob> {
         let mut queue = self.queue();
         loop {
             if queue.is_closed {
@@ -272,7 +271,7 @@ impl Shared {
     }
 }
 
-enum Job {
+enum HashingJob {
     Hash {
         password: Secret,
         salt: [u8; SALT_BYTES],
@@ -287,18 +286,18 @@ enum Job {
     Errand(Box<dyn FnOnce() + Send>),
 }
 
-impl Job {
+impl HashingJob {
     fn is_abandoned(&self) -> bool {
         match self {
-            Job::Hash { reply, .. } => reply.is_closed(),
-            Job::Verify { reply, .. } => reply.is_closed(),
+            HashingJob::Hash { reply, .. } => reply.is_closed(),
+            HashingJob::Verify { reply, .. } => reply.is_closed(),
             #[cfg(test)]
-            Job::Errand(_) => false,
+            HashingJob::Errand(_) => false,
         }
     }
 }
 
-/// The life of one hashing thread.
+/// The main loop of a hashing thread.
 fn work(shared: &Shared) {
     let mut arena = engine::Arena::reserve();
     while let Some(job) = shared.take() {
@@ -308,7 +307,8 @@ fn work(shared: &Shared) {
         shared.begun.fetch_add(1, Ordering::Relaxed);
         let stopwatch = Stopwatch::start();
         if catch_unwind(AssertUnwindSafe(|| perform(job, &mut arena))).is_err() {
-            // The reply was dropped with the job, so its caller sees `Busy`; the arena may be half written.
+            // The reply channel was dropped with the job, so its caller gets `Busy`; the arena may be in an
+            // inconsistent state.
             tracing::error!("a password-hashing job panicked");
             arena = engine::Arena::reserve();
         }
@@ -317,10 +317,10 @@ fn work(shared: &Shared) {
     }
 }
 
-fn perform(job: Job, arena: &mut engine::Arena) {
-    // A reply that nobody waits for any more is dropped; that is the caller's choice and no error.
+fn perform(job: HashingJob, arena: &mut engine::Arena) {
+    // A reply without a receiver is dropped: the caller has disconnected, which is not an error.
     match job {
-        Job::Hash {
+        HashingJob::Hash {
             password,
             salt,
             reply,
@@ -337,7 +337,7 @@ fn perform(job: Job, arena: &mut engine::Arena) {
             ),
             Err(fault) => tracing::error!(%fault, "a password could not be hashed"),
         },
-        Job::Verify {
+        HashingJob::Verify {
             password,
             phc,
             reply,
@@ -346,7 +346,7 @@ fn perform(job: Job, arena: &mut engine::Arena) {
             Err(fault) => tracing::error!(%fault, "a password could not be compared"),
         },
         #[cfg(test)]
-        Job::Errand(errand) => errand(),
+        HashingJob::Errand(errand) => errand(),
     }
 }
 
@@ -380,7 +380,7 @@ fn verify(
 /// Salt of every new hash, in bytes (RFC 9106 section 3.1 recommends 16).
 pub const SALT_BYTES: usize = 16;
 const TAG_BYTES: usize = 32;
-/// Salt of the comparisons that can only fail. Nothing is ever stored under it.
+/// Salt of the comparisons that always fail. Nothing is ever stored with it.
 const DUMMY_SALT: [u8; SALT_BYTES] = *b"no such account!";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Stored hashes: the PHC string of Argon2id, and which costs of an imported one are bearable.
+//! Stored hashes: the PHC string of Argon2id, and the accepted parameters of an imported one.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ impl Params {
         lanes: 1,
     };
 
-    /// Bounds for hashes that come from elsewhere: an imported row must not be able to exhaust the machine.
+    /// The limits for hashes from elsewhere: an imported row must not be able to exhaust the machine.
     pub(super) fn are_bearable(&self) -> bool {
         (1..=LANES_MAX).contains(&self.lanes)
             && (8 * self.lanes..=MEMORY_KIB_MAX).contains(&self.memory_kib)
@@ -39,7 +39,7 @@ pub(super) struct Phc {
 }
 
 impl Phc {
-    /// Reads exactly the form that `Display` writes, with any bearable parameters.
+    /// Parses exactly the form that `Display` writes, with any accepted parameters.
     pub(super) fn parse(text: &str) -> Option<Phc> {
         let rest = text.strip_prefix("$argon2id$v=19$")?;
         let mut fields = rest.split('$');
@@ -94,11 +94,11 @@ fn decimal(text: &str) -> Option<u32> {
     is_plain.then(|| text.parse().ok())?
 }
 
-/// The least that Argon2 accepts.
+/// The minimum of Argon2.
 const SALT_BYTES_MIN: usize = 8;
 const SALT_BYTES_MAX: usize = 64;
 const LANES_MAX: u32 = 16;
-/// 256 MiB for one imported hash, on each hashing thread at most.
+/// 256 MiB for one imported hash, at most one per hashing thread.
 const MEMORY_KIB_MAX: u32 = 262_144;
-/// Memory times passes: about 27 of our own hashes, a tenth of a second and some.
+/// Memory times passes: about 27 hashes with the current parameters, just over a tenth of a second.
 const WORK_KIB_MAX: u64 = 1_048_576;

@@ -118,7 +118,7 @@ fn a_hash_with_more_memory_does_not_spoil_the_arena_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_password_matches_its_own_hash_and_no_other() {
+async fn a_password_matches_only_its_hash() {
     let hasher = Hasher::start(1, 4);
     let phc = hasher.hash(secret("Sup3rSecret"), [7; 16]).await.unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
@@ -177,7 +177,7 @@ async fn a_password_of_16_000_bytes_counts_to_its_last_byte() {
 
 // PWD-09
 #[tokio::test]
-async fn an_old_hash_matches_and_asks_to_be_made_again() {
+async fn an_old_hash_matches_and_needs_a_rehash() {
     let hasher = Hasher::start(1, 4);
     for old in [
         Params {
@@ -216,7 +216,7 @@ async fn an_old_hash_matches_and_asks_to_be_made_again() {
 
 // LOCK-10
 #[tokio::test]
-async fn a_user_who_does_not_exist_never_matches_but_is_hashed_for() {
+async fn an_unknown_user_never_matches_but_costs_a_hash() {
     let hasher = Hasher::start(1, 4);
     for password in ["", "no such account!", "Sup3rSecret"] {
         assert_eq!(
@@ -282,7 +282,7 @@ async fn jobs_whose_caller_has_gone_are_neither_hashed_nor_in_the_way() {
 async fn a_panicking_job_does_not_take_its_thread_along() {
     let hasher = Hasher::start(1, 4);
     hasher
-        .enqueue(Job::Errand(Box::new(|| panic!("on purpose"))))
+        .enqueue(HashingJob::Errand(Box::new(|| panic!("on purpose"))))
         .unwrap();
     assert_eq!(
         hasher.verify_dummy(secret("x")).await,
@@ -339,7 +339,7 @@ fn a_phc_string_is_read_only_in_the_form_it_is_written() {
 }
 
 #[test]
-fn a_hash_made_elsewhere_is_readable() {
+fn a_hash_of_another_tool_is_accepted() {
     // Password "password", salt "somesalt"; printed in the documentation of the PHC reference implementation's ports.
     let text =
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$cpx6VEQbwTVZvcpxNIxOVUWZ5xnAipUmAe1cg2GMG70";
@@ -376,12 +376,14 @@ fn stall(hasher: &Hasher) -> mpsc::Sender<()> {
         begun.send(()).unwrap();
         closed.recv().unwrap();
     };
-    hasher.enqueue(Job::Errand(Box::new(errand))).unwrap();
+    hasher
+        .enqueue(HashingJob::Errand(Box::new(errand)))
+        .unwrap();
     begin.recv().unwrap();
     gate
 }
 
-/// A small deterministic generator (SplitMix64), so that a failure can be repeated.
+/// A small deterministic generator (SplitMix64), so that a failure can be reproduced.
 struct Dice(u64);
 
 impl Dice {

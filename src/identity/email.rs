@@ -268,7 +268,7 @@ mod tests {
 
     // REG-13
     #[test]
-    fn what_we_could_not_send_to_is_refused() {
+    fn an_address_that_cannot_be_sent_to_is_refused() {
         for (text, expected) in [
             ("", EmailProblem::NotOneAddress),
             ("@example.com", EmailProblem::LocalPartInvalid),

@@ -509,7 +509,7 @@ mod tests {
 
     // PWD-06
     #[test]
-    fn a_password_made_of_the_own_names_is_refused() {
+    fn a_password_made_of_the_user_s_names_is_refused() {
         for password in [
             "Janice123",
             "EDWARDS-1",
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_of_common_passwords_is_whole_and_sorted() {
+    fn the_list_of_common_passwords_is_complete_and_sorted() {
         let (prefixes, rest) = COMMON_PASSWORDS.as_chunks::<COMMON_PREFIX_BYTES>();
         assert_eq!((prefixes.len(), rest.len()), (10_000, 0));
         assert!(prefixes.is_sorted_by(|earlier, later| earlier < later));

@@ -267,7 +267,7 @@ mod tests {
 
     // USR-03
     #[test]
-    fn folding_is_unicodes_own_and_stable() {
+    fn folding_is_unicode_s_and_idempotent() {
         assert_eq!(key("STRASSE@x.example"), "strasse@x.example");
         assert_eq!(key("STRAẞE@x.example"), "straße@x.example");
         assert_ne!(key("straße@x.example"), key("strasse@x.example"));
@@ -288,7 +288,7 @@ mod tests {
 
     // USR-04
     #[test]
-    fn scripts_that_look_alike_do_not_mix_in_one_label() {
+    fn similar_scripts_may_not_be_mixed_in_one_label() {
         for text in [
             "\u{430}lice@x.example",
             "alic\u{435}@x.example",

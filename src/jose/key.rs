@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn jwt_24_a_thumbprint_has_its_published_value() {
+    fn jwt_24_a_thumbprint_equals_the_published_value() {
         let key = PublicKey::from_jwk(&jwk(RSA_JWK)).unwrap();
         assert_eq!(key.algorithm(), Algorithm::RS256);
         assert_eq!(

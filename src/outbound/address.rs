@@ -1,13 +1,13 @@
-//! Which addresses may be called where somebody else names the host.
+//! Which addresses may be called when a handler or a setting names the host.
 //!
-//! A handler or a setting names a host, and the machine that this process runs on can reach more than the
-//! public network: itself, its neighbours, and the metadata service of its cloud, which hands out keys. So the
-//! addresses of a name are looked up once, here, all of them are judged, and the connection is made to one of
-//! those that were judged. There is no second look-up whose answer could differ. IPv4 is public unless a
-//! row below says otherwise; of IPv6 nothing is but global unicast, less the rows.
+//! The machine of this process can reach more than the public network: itself, its neighbours, and the metadata
+//! service of its cloud, which returns keys. So the addresses of a name are resolved once, here, all of them are
+//! judged, and the connection is made to one of them. There is no second look-up with a different result. An IPv4
+//! address is public unless a row below excludes it; of IPv6 only global unicast is public, without the excluded
+//! rows.
 //!
-//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890); RFC 4291 sections 2.4, 2.5.5.2;
-//! RFC 6052 (addresses that hold an IPv4 address); RFC 6761 section 6.3 (`localhost`).
+//! Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890); RFC 4291 sections 2.4, 2.5.5.2; RFC
+//! 6052 (addresses that contain an IPv4 address); RFC 6761 section 6.3 (`localhost`).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -20,21 +20,21 @@ use url::{Host, Url};
 use super::NoReply;
 use crate::network::Network;
 
-/// Whom a guarded way out may call: every public address, and these.
+/// Which addresses a guarded client may call: every public address, and these.
 #[derive(Clone, Debug, Default)]
 pub struct AddressRule {
     /// Networks that may be called although they are not public.
     pub allowed: Vec<Network>,
-    /// Who knows the addresses of a name.
-    pub names: Names,
+    /// The resolver of names.
+    pub names: NameResolver,
 }
 
-/// From a name to its addresses.
+/// A function from a name to its addresses.
 type Known = dyn Fn(&str) -> Vec<IpAddr> + Send + Sync;
 
-/// Who knows the addresses of a name.
+/// The resolver of names.
 #[derive(Clone, Default)]
-pub enum Names {
+pub enum NameResolver {
     /// A function, for tests.
     Fixed(Arc<Known>),
     /// The machine's resolver.
@@ -42,7 +42,7 @@ pub enum Names {
     System,
 }
 
-/// An address rule with the bound on its look-ups.
+/// An address rule with the limit of its look-ups.
 pub(super) struct Guard {
     rule: AddressRule,
     lookups: Arc<Semaphore>,
@@ -56,8 +56,8 @@ impl Guard {
         }
     }
 
-    /// Judges the host of a URL if it is an address: nobody looks that up. Whatever way it was written
-    /// (`2130706433`, `0x7f.1`, `[::ffff:127.0.0.1]`), the URL parser has made one address of it.
+    /// Judges the host of a URL if it is an address, because an address is not resolved. The URL parser has
+    /// converted every notation (`2130706433`, `0x7f.1`, `[::ffff:127.0.0.1]`) into one address.
     pub(super) fn check_host(&self, url: &Url) -> Result<(), NoReply> {
         let judged = match url.host() {
             Some(Host::Domain(_)) => Ok(()),
@@ -68,7 +68,7 @@ impl Guard {
         judged.map_err(NoReply::Forbidden)
     }
 
-    /// Why an address may not be called.
+    /// The reason why an address may not be called.
     fn judge(&self, address: IpAddr) -> Result<(), &'static str> {
         match not_public(address) {
             Some(_) if self.rule.allowed.iter().any(|n| n.contains(address)) => Ok(()),
@@ -77,7 +77,7 @@ impl Guard {
         }
     }
 
-    /// One address that may not be called spoils the name: which of them is connected to would be chance.
+    /// One forbidden address makes the name forbidden: otherwise chance would decide which one is connected to.
     fn judge_name(&self, name: &str, addresses: &[IpAddr]) -> Result<(), Stopped> {
         if addresses.is_empty() {
             return Err(Stopped(NoReply::Unreachable));
@@ -85,7 +85,7 @@ impl Guard {
         for address in addresses {
             self.judge(*address)
                 .map_err(|why| Stopped(NoReply::Forbidden(why)))?;
-            // Plain HTTP goes to this name, so it must not lead anywhere else.
+            // Plain HTTP is allowed to this name, so it must not resolve to another machine.
             if is_this_machine(name) && !address.is_loopback() {
                 return Err(Stopped(NoReply::Forbidden("localhost is another machine")));
             }
@@ -94,12 +94,12 @@ impl Guard {
     }
 }
 
-/// Whether a host's name is this machine's own.
+/// Whether a host name is the name of this machine.
 pub(super) fn is_this_machine(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost")
 }
 
-/// The resolver of a guarded client: whatever comes out of it was judged.
+/// The resolver of a guarded client: all of its results were judged.
 pub(super) struct Resolver(pub(super) Arc<Guard>);
 
 impl Resolve for Resolver {
@@ -117,10 +117,10 @@ impl Resolve for Resolver {
 
 async fn look_up(guard: &Guard, name: &str) -> Result<Vec<IpAddr>, Stopped> {
     let name = match &guard.rule.names {
-        Names::Fixed(addresses) => return Ok(addresses(name)),
-        Names::System => name.to_owned(),
+        NameResolver::Fixed(addresses) => return Ok(addresses(name)),
+        NameResolver::System => name.to_owned(),
     };
-    // Nobody can stop a look-up that hangs, so it keeps its permit past the deadline of the call.
+    // A look-up that hangs cannot be cancelled, so it keeps its permit past the deadline of the call.
     let permit = Arc::clone(&guard.lookups).try_acquire_owned();
     let permit = permit.map_err(|_| Stopped(NoReply::Busy))?;
     let looked_up = tokio::task::spawn_blocking(move || {
@@ -133,7 +133,7 @@ async fn look_up(guard: &Guard, name: &str) -> Result<Vec<IpAddr>, Stopped> {
     }
 }
 
-/// Why a look-up gave no address; it travels through the HTTP client as the cause of its error.
+/// Why a look-up returned no address; the HTTP client passes it on as the cause of its error.
 #[derive(Debug)]
 pub(super) struct Stopped(pub(super) NoReply);
 
@@ -145,7 +145,7 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-/// What keeps an address from being public, in a few words; `None` if it is.
+/// The reason why an address is not public, in a few words; `None` if it is public.
 fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => not_public_v4(address),
@@ -168,10 +168,10 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     let bits = address.to_bits();
     let is_in =
         |network: Ipv6Addr, prefix: u32| (bits ^ network.to_bits()).leading_zeros() >= prefix;
-    let held = || Ipv4Addr::from_bits(u32::try_from(bits & 0xFFFF_FFFF).unwrap_or_default());
-    // These are an IPv4 address in other clothes, and as public as that is.
+    let embedded = || Ipv4Addr::from_bits(u32::try_from(bits & 0xFFFF_FFFF).unwrap_or_default());
+    // These contain an IPv4 address, and are public if that is.
     if is_in(MAPPED, 96) || is_in(TRANSLATED, 96) {
-        return not_public_v4(held());
+        return not_public_v4(embedded());
     }
     let mut rows = NOT_PUBLIC_V6.iter();
     if let Some((_, _, why)) = rows.find(|(network, prefix, _)| is_in(*network, *prefix)) {
@@ -180,13 +180,13 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     (!is_in(GLOBAL_UNICAST, 3)).then_some("it is reserved")
 }
 
-/// Look-ups at once, those included that nobody waits for any more.
+/// The maximum number of concurrent look-ups, including those of expired calls.
 const LOOKUPS_MAX: usize = 64;
 
 /// `::ffff:0:0/96`
 const MAPPED: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0xFFFF, 0, 0);
 
-/// `64:ff9b::/96`, which a gateway turns into the IPv4 address in it.
+/// `64:ff9b::/96`, which a gateway translates into the IPv4 address in it.
 const TRANSLATED: Ipv6Addr = Ipv6Addr::new(0x64, 0xFF9B, 0, 0, 0, 0, 0, 0);
 
 /// `2000::/3`
@@ -197,7 +197,7 @@ const NOT_PUBLIC_V4: &[([u8; 4], u32, &str)] = &[
     ([10, 0, 0, 0], 8, "it is private (RFC 1918)"),
     ([100, 64, 0, 0], 10, "it is shared by a carrier (RFC 6598)"),
     ([127, 0, 0, 0], 8, "it is this machine (loopback)"),
-    // Azure's own services answer at this one, to its guests only.
+    // Azure's services respond at this address, to virtual machines only.
     ([168, 63, 129, 16], 32, "it is a service of the cloud"),
     ([169, 254, 0, 0], 16, "it is link-local (RFC 3927)"),
     ([172, 16, 0, 0], 12, "it is private (RFC 1918)"),
@@ -262,11 +262,11 @@ const NOT_PUBLIC_V6: &[(Ipv6Addr, u32, &str)] = &[
     ),
 ];
 
-impl fmt::Debug for Names {
+impl fmt::Debug for NameResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Names::Fixed(_) => "Fixed",
-            Names::System => "System",
+            NameResolver::Fixed(_) => "Fixed",
+            NameResolver::System => "System",
         })
     }
 }
@@ -278,7 +278,7 @@ mod tests {
     fn guard(allowed: &[&str]) -> Guard {
         Guard::new(AddressRule {
             allowed: allowed.iter().map(|text| text.parse().unwrap()).collect(),
-            names: Names::System,
+            names: NameResolver::System,
         })
     }
 
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn ssrf_02_link_local_and_the_clouds_own_services_are_refused() {
+    fn ssrf_02_link_local_and_cloud_services_are_refused() {
         assert_refused(&[
             ("169.254.169.254", "link-local"),
             ("169.254.0.1", "link-local"),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn ssrf_04_ipv6_that_is_not_public_or_holds_ipv4_that_is_not_is_refused() {
+    fn ssrf_04_ipv6_that_is_not_public_or_contains_private_ipv4_is_refused() {
         assert_refused(&[
             ("[fc00::1]", "private"),
             ("[fdff:ffff::1]", "private"),
@@ -457,7 +457,7 @@ mod tests {
         let mixed = judge("a.example", &["1.1.1.1", "10.0.0.1"]);
         assert!(matches!(mixed, Err(NoReply::Forbidden(_))), "{mixed:?}");
         assert_eq!(judge("a.example", &[]), Err(NoReply::Unreachable));
-        // Plain HTTP is spoken to this name.
+        // Plain HTTP is allowed to this name.
         assert_eq!(judge("localhost", &["127.0.0.1"]), Ok(()));
         for elsewhere in ["1.1.1.1", "10.1.2.3"] {
             assert!(judge("LocalHost", &[elsewhere]).is_err(), "{elsewhere}");

@@ -1,7 +1,7 @@
-//! A call that a script asks for (`vestibule.fetch`): the handler's list of hosts first, then the guard.
+//! A call that a script requests (`vestibule.fetch`): the handler's list of hosts is checked first, then the guard.
 //!
-//! What may be asked is less than HTTP can do: five methods, no header that belongs to the connection or names
-//! another host, text in and text out, and bounds on both. `Set-Cookie` is not handed on, as in a browser.
+//! The allowed requests are a part of HTTP: five methods, no header that belongs to the connection or names another
+//! host, text in and text out, and limits on both. `Set-Cookie` is not returned, as in a browser.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,13 +11,13 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
-use super::{NoReply, Outbound, Request, check_parsed};
+use super::{NoReply, Outbound, OutboundRequest, check_parsed};
 
-/// What a script asks for. Its headers may hold a secret, so it does not print.
+/// The request of a script. Its headers may contain a secret, so it has no `Debug`.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
-    /// Where to.
+    /// The URL.
     pub url: String,
     /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`, in any case.
     #[serde(default = "get")]
@@ -30,42 +30,42 @@ pub struct FetchRequest {
     pub body: Option<String>,
 }
 
-/// What came back, a redirect or an error of the server included. It may hold a secret, so it does not print.
+/// The response, which may be a redirect or an error of the server. It may contain a secret, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct FetchReply {
     /// The HTTP status.
     pub status: u16,
-    /// Headers by name in lower case; of several with one name the values in a row, with commas.
+    /// Headers by name in lower case; several values of one name are joined with commas.
     pub headers: BTreeMap<String, String>,
     /// The body.
     pub body: String,
 }
 
-/// Why nothing came back. It holds nothing of the request but the name of a header.
+/// Why there is no response. It contains nothing of the request but the name of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoFetch {
     /// The call failed, or the guard refused the address.
     Failed(NoReply),
-    /// A header that a script may not set, or that is none.
+    /// A header that a script may not set, or an invalid one.
     Header(String),
-    /// The host is not among those that the handler may call.
+    /// The host is not among the handler's allowed hosts.
     HostNotAllowed,
-    /// The body is larger than may be sent, or `GET` has one.
+    /// The body exceeds the limit, or `GET` has one.
     Body,
     /// Another method.
     Method,
-    /// The answer is not UTF-8.
+    /// The response is not UTF-8.
     NotText,
-    /// The URL cannot be called; the reason does not repeat it.
+    /// The URL is not allowed; the reason does not repeat it.
     Url(String),
 }
 
 impl Outbound {
-    /// Does what a script asks for, if the host is one of `allowed_hosts`: `api.example.com`, `*.example.com` (every
-    /// host below it, and not itself), either with `:port`; without a port it is the scheme's own.
+    /// Sends the request of a script, if the host is one of `allowed_hosts`: `api.example.com`, `*.example.com`
+    /// (every host below it, but not itself), either with `:port`; without a port the scheme's default applies.
     ///
     /// # Errors
-    /// [`NoFetch`]. A request whose answer did not come in time may have arrived all the same.
+    /// [`NoFetch`]. A request without a response in time may have arrived all the same.
     pub async fn fetch(
         &self,
         request: FetchRequest,
@@ -81,7 +81,7 @@ impl Outbound {
     }
 }
 
-fn prepare(request: FetchRequest, allowed_hosts: &[String]) -> Result<Request, NoFetch> {
+fn prepare(request: FetchRequest, allowed_hosts: &[String]) -> Result<OutboundRequest, NoFetch> {
     let url =
         Url::parse(&request.url).map_err(|error| NoFetch::Url(format!("is no URL: {error}")))?;
     check_parsed(&url).map_err(|why| NoFetch::Url(why.to_owned()))?;
@@ -104,7 +104,7 @@ fn prepare(request: FetchRequest, allowed_hosts: &[String]) -> Result<Request, N
     }
     let headers = request.headers.iter();
     let headers = headers.map(|(name, value)| own_header(name, value));
-    Ok(Request {
+    Ok(OutboundRequest {
         method,
         url,
         headers: headers.collect::<Result<HeaderMap, NoFetch>>()?,
@@ -112,7 +112,7 @@ fn prepare(request: FetchRequest, allowed_hosts: &[String]) -> Result<Request, N
     })
 }
 
-/// A header that a script sets. What it holds is nobody's business but the two ends'.
+/// A header that a script sets. Its value is marked as sensitive.
 fn own_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), NoFetch> {
     let Ok(known) = HeaderName::from_bytes(name.as_bytes()) else {
         return Err(NoFetch::Header(String::from("a name that is none")));
@@ -141,10 +141,10 @@ fn shown_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     shown
 }
 
-/// Reads one row of a list of hosts as an administrator writes it.
+/// Parses one row of a list of hosts as an administrator writes it.
 ///
 /// # Errors
-/// A sentence that says what a row looks like.
+/// A sentence with the correct form of a row.
 pub fn check_allowed_host(text: &str) -> Result<String, String> {
     let wrong = || {
         String::from("takes a host such as api.example.com, *.example.com or api.example.com:8443")
@@ -227,7 +227,8 @@ const METHODS: [Method; 5] = [
     Method::DELETE,
 ];
 
-/// Those of the connection (RFC 9110 section 7.6.1), those that frame a message, and the one that names another host.
+/// The headers of the connection (RFC 9110 section 7.6.1), those that frame a message, and the one that names
+/// another host.
 const RESERVED_HEADERS: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -296,7 +297,7 @@ mod tests {
             );
         }
         assert!(prepare(request("https://api.example.com/"), &[]).is_err());
-        // Not even one that claims everything.
+        // No pattern matches every host.
         for all in ["*", "*.", "", "**"] {
             let refused = prepare(request("https://api.example.com/"), &[all.to_owned()]);
             assert_eq!(refused.err(), Some(NoFetch::HostNotAllowed), "{all}");

@@ -1,12 +1,12 @@
-//! Outbound: calls to other people's servers, which may be slow, wrong, away or hostile.
+//! Outbound: calls to servers of other parties, which may be slow, wrong, unreachable or hostile.
 //!
-//! Owns what holds for every such call: one deadline from the first look-up of the name to the last
-//! byte, a bound on the calls in flight and on the answer's size, no redirects, no proxy from the
-//! environment, TLS against the public authorities. It leaves to the caller what the answer means.
+//! This module owns the common rules of such calls: one deadline from the resolution of the name to the last byte,
+//! a limit on concurrent calls and on the size of the response, no redirects, no proxy from the environment, TLS
+//! with the public certificate authorities. The meaning of the response is left to the caller.
 //!
-//! There are two ways out. Addresses of the config are the operator's and may well be private ones
-//! ([`Outbound::new`]); what a request or a setting says never becomes part of such a host. Addresses that a
-//! handler or a setting names go through a guard, which refuses what is not public ([`Outbound::guarded`]).
+//! There are two kinds of clients. URLs in the config are the operator's and may be private ones
+//! ([`Outbound::new`]); no text of a request or a setting becomes part of such a host. URLs of handlers and
+//! settings go through a guard, which refuses addresses that are not public ([`Outbound::guarded`]).
 
 mod address;
 mod fetch;
@@ -26,53 +26,53 @@ use url::Url;
 use crate::refusal::Fault;
 use address::{Guard, Resolver, Stopped, is_this_machine};
 
-pub use address::{AddressRule, Names};
+pub use address::{AddressRule, NameResolver};
 pub use fetch::{FetchReply, FetchRequest, NoFetch, check_allowed_host};
-pub use signature::{SigningKey, date_and_sign};
+pub use signature::{SignatureKey, date_and_sign};
 
-/// What bounds the calls to one kind of server.
+/// The limits of calls to one kind of server.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long a call may take, connecting and reading the whole answer included.
+    /// How long a call may take, including connecting and reading the whole response.
     pub deadline: Duration,
-    /// Most calls at once. One more is turned away, and does not wait.
+    /// The maximum number of concurrent calls. One more is refused and does not wait.
     pub in_flight_max: usize,
-    /// Most bytes of an answer.
+    /// The maximum size of a response in bytes.
     pub answer_bytes_max: usize,
 }
 
-/// The way out, for one kind of server.
+/// An HTTP client for one kind of server.
 pub struct Outbound {
     client: reqwest::Client,
-    /// Judges whom it calls, where the address is not the operator's.
+    /// Judges the called address, when the URL is not the operator's.
     guard: Option<Arc<Guard>>,
     permits: Semaphore,
     bounds: Bounds,
 }
 
-/// A POST. Headers may hold secrets, so it does not print.
+/// A POST request. Headers may contain secrets, so it has no `Debug`.
 pub struct Post {
-    /// Where to. Nothing secret is ever part of it, because proxies and servers log it.
+    /// The URL. It never contains a secret, because proxies and servers log it.
     pub url: Url,
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// Other headers; what is secret among them is marked as such.
+    /// Other headers; the secret ones are marked as sensitive.
     pub headers: HeaderMap,
     /// The body.
     pub body: String,
 }
 
 /// Any request.
-struct Request {
+struct OutboundRequest {
     method: Method,
     url: Url,
     headers: HeaderMap,
     body: String,
 }
 
-/// An answer that came in time and whole.
+/// A complete response that arrived in time.
 pub struct Reply {
-    /// The HTTP status, a redirect's included: none is followed.
+    /// The HTTP status, which may be a redirect: none is followed.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
@@ -80,23 +80,23 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer. It holds nothing of the request.
+/// Why there is no response. It contains nothing of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoReply {
-    /// As many calls as allowed are in flight.
+    /// The maximum number of calls is running.
     Busy,
-    /// The address may not be called; the reason names the rule and not what the name leads to.
+    /// The address may not be called; the reason names the rule and not the address behind the name.
     Forbidden(&'static str),
-    /// The answer is larger than any that is meant well.
+    /// The response exceeds the size limit.
     Large,
     /// The deadline passed.
     Late,
-    /// There is no connection, or it broke.
+    /// There is no connection, or it was lost.
     Unreachable,
 }
 
 impl Outbound {
-    /// A way out with these bounds, to addresses of the operator's own. Opens no connection.
+    /// A client with these limits, for URLs of the operator. It opens no connection.
     ///
     /// # Faults
     /// The HTTP client cannot be set up.
@@ -109,8 +109,8 @@ impl Outbound {
         })
     }
 
-    /// A way out to addresses that others name: whatever the name leads to, only an address that the rule lets
-    /// through is connected to, by HTTPS or on this machine. Opens no connection.
+    /// A client for URLs of handlers and settings: it connects only to addresses that the rule allows, by HTTPS or
+    /// on this machine. It opens no connection.
     ///
     /// # Faults
     /// The HTTP client cannot be set up.
@@ -130,19 +130,19 @@ impl Outbound {
         self.bounds.deadline
     }
 
-    /// Most calls at once.
+    /// The maximum number of concurrent calls.
     pub fn in_flight_max(&self) -> usize {
         self.bounds.in_flight_max
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     ///
     /// # Errors
     /// [`NoReply`]. A request that was `Late` or `Unreachable` may have arrived all the same.
     pub async fn post(&self, post: Post) -> Result<Reply, NoReply> {
         let mut headers = post.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(post.content_type));
-        self.send(Request {
+        self.send(OutboundRequest {
             method: Method::POST,
             url: post.url,
             headers,
@@ -151,7 +151,7 @@ impl Outbound {
         .await
     }
 
-    async fn send(&self, request: Request) -> Result<Reply, NoReply> {
+    async fn send(&self, request: OutboundRequest) -> Result<Reply, NoReply> {
         if let Some(guard) = &self.guard {
             check_parsed(&request.url).map_err(NoReply::Forbidden)?;
             guard.check_host(&request.url)?;
@@ -163,7 +163,7 @@ impl Outbound {
         }
     }
 
-    async fn exchange(&self, request: Request) -> Result<Reply, NoReply> {
+    async fn exchange(&self, request: OutboundRequest) -> Result<Reply, NoReply> {
         let mut response = self
             .client
             .request(request.method, request.url)
@@ -204,7 +204,7 @@ fn sort(error: reqwest::Error) -> NoReply {
     }
 }
 
-/// An HTTP client that trusts the public authorities, follows no redirect and asks no proxy.
+/// An HTTP client that trusts the public certificate authorities, follows no redirect and uses no proxy.
 ///
 /// # Faults
 /// It cannot be set up.
@@ -231,7 +231,7 @@ fn no_client(error: reqwest::Error) -> Fault {
     Fault::new("starting the HTTP client", error)
 }
 
-/// Reads the URL of a server that gets secrets of ours: by HTTPS, or on this machine.
+/// Parses the URL of a server that receives secrets of the installation: by HTTPS, or on this machine.
 ///
 /// # Errors
 /// A sentence that does not repeat the URL.
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ssrf_06_what_is_secret_goes_by_https_or_stays_on_this_machine() {
+    fn ssrf_06_secrets_are_sent_by_https_or_remain_on_this_machine() {
         for (url, is_fine) in [
             ("https://www.google.com/recaptcha/api/siteverify", true),
             ("http://127.0.0.1:9999/verify", true),

@@ -1,7 +1,7 @@
-//! The signature of what we send to a webhook, a customer's or an operator's.
+//! The signature of requests to a webhook of a customer or an operator.
 //!
-//! It is `v1=` and the HMAC-SHA256, in hexadecimal, of the timestamp, a dot and the body. The timestamp is signed with
-//! it, so that a receiver can refuse what is old, and a recorded request is of no use later.
+//! It is `v1=` and the HMAC-SHA256, in hexadecimal, of the timestamp, a dot and the body. The signature covers the
+//! timestamp, so that a receiver can refuse old requests, and a recorded request cannot be replayed later.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use vestibule_protocol::secret::Secret;
 
 use crate::moment::Moment;
 
-/// A key of signatures. It does not print.
-// A key with its schedule is more than a kilobyte.
-pub struct SigningKey(Box<hmac::Key>);
+/// The key of the signatures. It has no `Debug`. It is boxed, because a key with its schedule has more than a
+/// kilobyte.
+pub struct SignatureKey(Box<hmac::Key>);
 
-impl SigningKey {
-    /// The key that a secret is, byte for byte.
-    pub fn new(secret: &Secret) -> SigningKey {
+impl SignatureKey {
+    /// The key is the bytes of the secret.
+    pub fn new(secret: &Secret) -> SignatureKey {
         let bytes = secret.expose().as_bytes();
-        SigningKey(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
+        SignatureKey(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
     fn sign(&self, timestamp: i64, body: &str) -> String {
@@ -29,9 +29,9 @@ impl SigningKey {
     }
 }
 
-/// Puts `Vestibule-Timestamp` among the headers of a body that is sent at an instant and, where there is a key,
+/// Adds `Vestibule-Timestamp` to the headers of a body that is sent at an instant and, if there is a key,
 /// `Vestibule-Signature`.
-pub fn date_and_sign(headers: &mut HeaderMap, key: Option<&SigningKey>, at: Moment, body: &str) {
+pub fn date_and_sign(headers: &mut HeaderMap, key: Option<&SignatureKey>, at: Moment, body: &str) {
     let timestamp = at.seconds();
     headers.insert(TIMESTAMP, HeaderValue::from(timestamp));
     if let Some(key) = key {
@@ -41,9 +41,9 @@ pub fn date_and_sign(headers: &mut HeaderMap, key: Option<&SigningKey>, at: Mome
     }
 }
 
-impl fmt::Debug for SigningKey {
+impl fmt::Debug for SignatureKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SigningKey(…)")
+        f.write_str("SignatureKey(…)")
     }
 }
 
@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_signature_is_the_hmac_of_timestamp_and_body() {
-        // Worked out with `printf '1767607200.{"a":1}' | openssl dgst -sha256 -hmac s3cret`.
-        let key = SigningKey::new(&Secret::from(String::from("s3cret")));
+        // Computed with `printf '1767607200.{"a":1}' | openssl dgst -sha256 -hmac s3cret`.
+        let key = SignatureKey::new(&Secret::from(String::from("s3cret")));
         let mut headers = HeaderMap::new();
         let at = Moment::from_millis(1_767_607_200_999);
         date_and_sign(&mut headers, Some(&key), at, r#"{"a":1}"#);

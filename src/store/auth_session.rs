@@ -20,7 +20,7 @@ statements! {
 
 /// The owner of a session.
 #[derive(Clone, Debug)]
-pub struct Holder {
+pub struct SessionOwner {
     /// The site at which it was created.
     pub site_id: String,
     /// The client that created it.
@@ -31,7 +31,7 @@ pub struct Holder {
 
 /// The stored login.
 #[derive(Clone)]
-pub struct Waiting {
+pub struct StoredSession {
     /// The state of the flow, as JSON.
     pub state: String,
     /// Remaining attempts.
@@ -44,14 +44,14 @@ pub struct Waiting {
 pub async fn insert(
     tx: &mut Transaction<'_>,
     session_hash: &[u8; 32],
-    holder: &Holder,
-    waiting: &Waiting,
+    owner: &SessionOwner,
+    waiting: &StoredSession,
 ) -> Result<(), Fault> {
     let values = bind![
         session_hash,
-        &holder.site_id,
-        &holder.client_id,
-        &holder.client_key,
+        &owner.site_id,
+        &owner.client_id,
+        &owner.client_key,
         &waiting.state,
         waiting.tries_left,
         waiting.expires_at,
@@ -65,22 +65,22 @@ pub async fn insert(
 pub async fn take(
     tx: &mut Transaction<'_>,
     session_hash: &[u8; 32],
-    holder: &Holder,
+    owner: &SessionOwner,
     at: Moment,
-) -> Result<Option<Waiting>, Fault> {
+) -> Result<Option<StoredSession>, Fault> {
     let values = bind![
         session_hash,
-        &holder.site_id,
-        &holder.client_id,
-        &holder.client_key,
+        &owner.site_id,
+        &owner.client_id,
+        &owner.client_key,
         at,
     ];
     tx.find(&TAKE, values).await
 }
 
-impl Record for Waiting {
+impl Record for StoredSession {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(Waiting {
+        Ok(StoredSession {
             state: row.next()?,
             tries_left: row.next()?,
             expires_at: row.next()?,

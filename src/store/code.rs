@@ -126,22 +126,22 @@ pub async fn spend(
     {
         return Ok(Spent::Now(Box::new(code)));
     }
-    let state: Option<State> = tx
+    let state: Option<CodeState> = tx
         .find(&STATE_OF, bind![code_hash, client_id, site_id])
         .await?;
     Ok(match state {
-        Some(State(user_id, Some(_))) => Spent::Before { user_id },
-        Some(State(_, None)) => Spent::Expired,
+        Some(CodeState(user_id, Some(_))) => Spent::Before { user_id },
+        Some(CodeState(_, None)) => Spent::Expired,
         None => Spent::Unknown,
     })
 }
 
 /// The user of a code, and when it was redeemed.
-struct State(String, Option<Moment>);
+struct CodeState(String, Option<Moment>);
 
-impl Record for State {
+impl Record for CodeState {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(State(row.next()?, row.next()?))
+        Ok(CodeState(row.next()?, row.next()?))
     }
 }
 

@@ -16,7 +16,7 @@ statements! {
 
 /// The single row.
 #[derive(Clone, Debug)]
-pub struct Installation {
+pub struct InstallationRow {
     /// Record id, `00D…`.
     pub org_id: String,
     /// [`crate::sealing::Keyring::check_value`] of the master key in use.
@@ -26,7 +26,7 @@ pub struct Installation {
 }
 
 /// The installation; `None` in a new database.
-pub async fn find(tx: &mut Transaction<'_>) -> Result<Option<Installation>, Fault> {
+pub async fn find(tx: &mut Transaction<'_>) -> Result<Option<InstallationRow>, Fault> {
     tx.find(&FIND, &[]).await
 }
 
@@ -47,9 +47,9 @@ pub async fn bump(tx: &mut Transaction<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-impl Record for Installation {
+impl Record for InstallationRow {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(Installation {
+        Ok(InstallationRow {
             org_id: row.next()?,
             key_check: row.next()?,
             version: row.next()?,

@@ -42,7 +42,7 @@ const STATEMENT_CACHE: usize = 256;
 
 /// An open SQLite database.
 pub struct Sqlite {
-    writer: Option<mpsc::SyncSender<Box<dyn Job>>>,
+    writer: Option<mpsc::SyncSender<Box<dyn QueuedWrite>>>,
     thread: Option<JoinHandle<()>>,
     readers: Vec<Mutex<Connection>>,
     next_reader: AtomicUsize,
@@ -64,7 +64,7 @@ impl Sqlite {
         let readers = (0..READERS)
             .map(|_| connect(path, true, synchronous).map(Mutex::new))
             .collect::<Result<_, _>>()?;
-        let (sender, jobs) = mpsc::sync_channel::<Box<dyn Job>>(QUEUE_MAX);
+        let (sender, jobs) = mpsc::sync_channel::<Box<dyn QueuedWrite>>(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("sqlite-writer".into())
             .spawn(move || write_in_groups(&mut writer, &jobs, &outbox_wake))
@@ -232,7 +232,7 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
 }
 
 /// One queued body: run inside the group's transaction, answered after its commit.
-trait Job: Send {
+trait QueuedWrite: Send {
     /// Runs the body; true when its savepoint is kept.
     fn run(&mut self, connection: &mut Connection) -> bool;
     /// Whether the body queued a message.
@@ -250,7 +250,7 @@ struct WriteJob<I, T, F> {
     reply: oneshot::Sender<Result<T, Fault>>,
 }
 
-impl<I, T, F> Job for WriteJob<I, T, F>
+impl<I, T, F> QueuedWrite for WriteJob<I, T, F>
 where
     I: Send + Sync,
     T: Send,
@@ -288,7 +288,7 @@ where
 
 fn write_in_groups(
     connection: &mut Connection,
-    jobs: &mpsc::Receiver<Box<dyn Job>>,
+    jobs: &mpsc::Receiver<Box<dyn QueuedWrite>>,
     outbox_wake: &Notify,
 ) {
     while let Ok(first) = jobs.recv() {
@@ -309,9 +309,9 @@ fn write_in_groups(
 /// kept.
 fn write_group(
     connection: &mut Connection,
-    first: Box<dyn Job>,
-    jobs: &mpsc::Receiver<Box<dyn Job>>,
-    group: &mut Vec<Box<dyn Job>>,
+    first: Box<dyn QueuedWrite>,
+    jobs: &mpsc::Receiver<Box<dyn QueuedWrite>>,
+    group: &mut Vec<Box<dyn QueuedWrite>>,
 ) -> Result<(), Fault> {
     if let Err(fault) = run_sql(connection, "BEGIN IMMEDIATE") {
         group.push(first);
@@ -328,9 +328,9 @@ fn write_group(
 
 fn run_jobs(
     connection: &mut Connection,
-    first: Box<dyn Job>,
-    jobs: &mpsc::Receiver<Box<dyn Job>>,
-    group: &mut Vec<Box<dyn Job>>,
+    first: Box<dyn QueuedWrite>,
+    jobs: &mpsc::Receiver<Box<dyn QueuedWrite>>,
+    group: &mut Vec<Box<dyn QueuedWrite>>,
 ) -> Result<(), Fault> {
     let mut next = Some(first);
     while let Some(mut job) = next {

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn at_hash_has_its_published_value() {
+    fn at_hash_equals_the_published_value() {
         let token = "00D000000000001!AQEAQexample";
         assert_eq!(at_hash(token, Algorithm::RS256), "fmWjSZdXuU_ZLFtc-0bbFA");
     }

@@ -91,7 +91,7 @@ mod tests {
     use crate::moment::Moment;
 
     #[test]
-    fn a_token_decodes_with_its_own_key_and_with_no_trick() {
+    fn a_token_decodes_with_its_key_only() {
         for algorithm in Algorithm::ALL {
             let (key, _) = SigningKey::generate(algorithm, Moment::from_millis(0)).unwrap();
             let (other, _) = SigningKey::generate(algorithm, Moment::from_millis(0)).unwrap();
@@ -99,9 +99,9 @@ mod tests {
             let keys = KeySet::new(vec![Arc::new(key)]);
             assert_eq!(decode::<Value>(&keys, &token).unwrap()["sub"], "x");
 
-            let strangers = KeySet::new(vec![Arc::new(other)]);
+            let foreign_keys = KeySet::new(vec![Arc::new(other)]);
             assert_eq!(
-                decode::<Value>(&strangers, &token).unwrap_err(),
+                decode::<Value>(&foreign_keys, &token).unwrap_err(),
                 JwtProblem::Key
             );
 

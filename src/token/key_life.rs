@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_published_signs_retires_and_goes() {
+    fn a_key_is_published_signs_retires_and_is_removed() {
         let rules = KeyRules::default();
         let publish = || {
             vec![KeyStep::Publish {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_current_key_goes_only_when_another_can_take_over() {
+    fn a_current_key_is_removed_only_when_another_can_replace_it() {
         let remove = KeyStep::Remove { id: "a".into() };
         let current = key("a", KeyState::Current, 0);
         assert!(!is_possible(std::slice::from_ref(&current), &remove));

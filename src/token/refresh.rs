@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn rt_11_the_token_just_replaced_is_good_for_ten_seconds_and_older_ones_never() {
+    fn rt_11_the_token_just_replaced_is_accepted_for_ten_seconds_and_older_ones_never() {
         let state = FamilyState {
             token_hash: [3; 32],
             replaced: Some(Replaced {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn rt_08_a_family_that_is_over_is_over_for_every_token() {
+    fn rt_08_an_ended_family_ends_all_its_tokens() {
         let state = FamilyState {
             token_hash: [3; 32],
             replaced: None,

@@ -232,15 +232,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_back_from_its_pkcs8_and_verifies_its_own_signature_only() {
+    fn a_key_is_parsed_from_its_pkcs8_and_verifies_only_its_signature() {
         for algorithm in Algorithm::ALL {
             let at = Moment::from_millis(0);
             let (key, der) = SigningKey::generate(algorithm, at).unwrap();
             let again = SigningKey::from_pkcs8(key.record.clone(), &der).unwrap();
             assert_eq!(key.record, again.record);
-            let (stranger, _) = SigningKey::generate(algorithm, at).unwrap();
+            let (other, _) = SigningKey::generate(algorithm, at).unwrap();
             assert!(
-                SigningKey::from_pkcs8(stranger.record, &der).is_err(),
+                SigningKey::from_pkcs8(other.record, &der).is_err(),
                 "another kid"
             );
             let signature = again.sign(b"message").unwrap();

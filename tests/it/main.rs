@@ -1,8 +1,8 @@
-//! The integration tests, one binary: `flow/` per story, `rfc/` per specification, `store/` on both
-//! databases, `delivery/` against a real SMTP conversation, `handlers/` the customers' own code, `process/` for the binary itself.
+//! The integration tests, one binary: `flow/` per flow, `rfc/` per specification, `store/` on both databases,
+//! `delivery/` against a real SMTP conversation, `handlers/` for customers' code, `process/` for the binary itself.
 //!
-//! Most tests drive the public listener's routes in process, with a fixed clock and a fresh database
-//! each; [`fixture::Site`] is a site with the demo on it and clients as verbs.
+//! Most tests drive the public listener's routes in process, with a fixed clock and a fresh database each;
+//! [`fixture::Site`] is a site with the demo and methods for the requests of clients.
 
 #![allow(
     clippy::unwrap_used,

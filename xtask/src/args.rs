@@ -1,11 +1,11 @@
-//! The command line, read by hand: a handful of `--name value` options do not justify a parser crate that would be
+//! The command line, parsed by hand: a few `--name value` options do not justify a parser crate, which would be
 //! compiled before the first test on every fresh machine.
 
 use std::str::FromStr;
 
 use crate::outcome::Outcome;
 
-/// The words after the command; each question takes its words out, and [`Args::finish`] refuses what is left.
+/// The words after the command; each accessor removes its words, and [`Args::finish`] refuses the rest.
 #[derive(Debug)]
 pub struct Args {
     words: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Args {
 }
 
 impl Args {
-    /// Splits at a lone `--`: what follows it is passed on to another program unread.
+    /// Splits at a lone `--`: the words after it are passed on to another program unread.
     pub fn new(mut words: Vec<String>) -> Self {
         let passed_on = match words.iter().position(|word| word == "--") {
             Some(at) => {
@@ -26,7 +26,7 @@ impl Args {
         Self { words, passed_on }
     }
 
-    /// Whether the flag is there.
+    /// Whether the flag is present.
     pub fn flag(&mut self, name: &str) -> bool {
         let before = self.words.len();
         self.words.retain(|word| word != name);

@@ -1,15 +1,15 @@
-//! What the browser test needs: Node.js, the packages that `tests/browser/package-lock.json` pins, and Chromium. The test
-//! itself is one of `cargo test`; it starts a browser of its own, with an empty profile.
+//! The prerequisites of the browser test: Node.js, the packages that `tests/browser/package-lock.json` pins, and
+//! Chromium. The test itself is one of `cargo test`; it starts a browser with an empty profile.
 
 use std::path::PathBuf;
 
 use crate::outcome::Outcome;
 use crate::{packages, step};
 
-/// The browser may also be named by hand; the test reads the same variable.
+/// An explicit path of the browser; the test reads the same variable.
 pub const CHROMIUM_VARIABLE: &str = "VESTIBULE_TEST_CHROMIUM";
 
-/// Set for the tests when all is there, so that the browser test cannot be skipped in silence.
+/// Set for the tests when everything is present, so that the browser test cannot be skipped silently.
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_BROWSER";
 
 /// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
@@ -26,7 +26,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<bool> {
     packages::install_for_node_test("the browser test", &missing, &folder(), may_install)
 }
 
-/// What is said, before and after the tests, when something is missing.
+/// Reported before and after the tests when something is missing.
 pub fn absence() -> String {
     format!(
         "ATTENTION: the browser test is SKIPPED: it needs Node.js, Chromium and the packages of tests/browser.\n    \
@@ -39,7 +39,7 @@ fn folder() -> PathBuf {
     step::workspace().join("tests").join("browser")
 }
 
-/// Programs, one of which must be there, and the package that brings one.
+/// Required programs, one of each group, and the package that contains one.
 const NEEDED: &[(&[&str], &str)] = &[
     (&["node"], "nodejs"),
     (&["npm"], "npm"),

@@ -1,5 +1,5 @@
-//! `cargo xtask ci`: everything that must hold before a change is taken, cheap checks first and the tests last, so that
-//! the log ends with the closing lines of the tests. It stops at the first step that fails.
+//! `cargo xtask ci`: all checks of a change, cheap ones first and the tests last, so that the log ends with the
+//! summary of the tests. It stops at the first step that fails.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::outcome::Outcome;
 use crate::{deny, links, step, test};
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Run what continuous integration runs, and stop at the first failure.
 

@@ -1,6 +1,6 @@
-//! cargo-deny, pinned and kept below `target/tools`: which licences, crates and sources may enter the build is written in
-//! `deny.toml`. Advisories are left to a machine with their database; this check works without any network once the
-//! tool and the crates are there.
+//! cargo-deny, pinned and installed below `target/tools`: `deny.toml` lists the licences, crates and sources that
+//! the build may use. Advisories are left to a machine with their database; this check works without a network once
+//! the tool and the crates are present.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,15 +8,15 @@ use std::process::{Command, Stdio};
 use crate::outcome::{Context, Outcome};
 use crate::step;
 
-/// The version that the checks were written for. Another one may read `deny.toml` differently.
+/// The version for which the checks were written. Another one may interpret `deny.toml` differently.
 const VERSION: &str = "0.20.2";
 
 /// Checks the dependency graph; installs the tool first when it is missing.
 ///
-/// A tool that cannot be installed is a failure: a check that is skipped in silence is worse than none.
+/// A tool that cannot be installed is a failure: a silently skipped check is worse than none.
 pub fn run(what: &str) -> Outcome {
     let program = find_or_install()?;
-    // The check itself is told to stay off the network, so the crates must be there before.
+    // The check itself runs offline, so the crates must be present before.
     step::run(
         "fetch the crates of the lock file",
         &mut step::cargo(&["fetch", "--locked"]),
@@ -59,7 +59,7 @@ fn find_or_install() -> Outcome<PathBuf> {
         .arg(&tools)
         .arg("--target-dir")
         .arg(&build);
-    // Speed of the build matters more here than speed of a tool that runs for a second.
+    // Build time matters more here than the speed of a tool that runs for a second.
     command
         .args(["--profile", "dev"])
         .env("CARGO_PROFILE_DEV_DEBUG", "false");

@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: the fuzz targets of the protocol crate, each for a long time, on the stable compiler.
 //!
-//! The targets are ordinary tests, written with bolero: `cargo test` runs each for a second, this runs them for minutes.
+//! The targets are ordinary tests, written with bolero: `cargo test` runs each for half a second, this command for
+//! minutes.
 
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -9,7 +10,7 @@ use crate::args::Args;
 use crate::outcome::{Context, Outcome};
 use crate::step;
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Run each fuzz target of the protocol crate (protocol/tests/fuzz.rs) for a long time.
 
@@ -21,7 +22,7 @@ Usage: cargo xtask fuzz [--seconds 600] [--target NAME]
 They are optimised, with overflow checks and debug assertions on. An input that fails is printed with its seed; to see it
 again: BOLERO_RANDOM_SEED=<seed> cargo test -p vestibule-protocol --test fuzz <name>";
 
-/// Runs the targets one after the other; each failure is shown, and all targets have their turn.
+/// Runs the targets one after the other; failures are reported, and all targets are run.
 pub fn run(mut args: Args) -> Outcome<ExitCode> {
     let seconds: u64 = args.option("--seconds")?.unwrap_or(600);
     let only: Option<String> = args.option("--target")?;
@@ -70,12 +71,12 @@ pub fn run(mut args: Args) -> Outcome<ExitCode> {
     })
 }
 
-/// Whether it held, and how much was tried.
+/// Whether the target passed, and how many inputs were tried.
 fn fuzz(target: &str, seconds: u64) -> Outcome<(bool, String)> {
     let mut command = cargo_test(&["--exact", target, "--nocapture"]);
     command
         .env("BOLERO_RANDOM_TEST_TIME_MS", (seconds * 1000).to_string())
-        // A target may bound its iterations for the daily tests; here the time alone decides.
+        // A target may limit its iterations for the daily tests; here only the time limits them.
         .env("BOLERO_RANDOM_ITERATIONS", usize::MAX.to_string());
     let since = Instant::now();
     let mut report = String::new();
@@ -100,7 +101,7 @@ fn cargo_test(words: &[&str]) -> Command {
         "--test",
         "fuzz",
     ]);
-    // A folder of its own, because the changed profile would otherwise rebuild what the release build needs.
+    // A target directory of its own, because the changed profile would otherwise invalidate the release build.
     command
         .arg("--target-dir")
         .arg(step::target_directory().join("fuzz"))

@@ -1,11 +1,12 @@
-//! What the test with another JOSE library needs: Node.js and the package that `tests/jose/package-lock.json` pins.
+//! The prerequisites of the test with another JOSE library: Node.js and the package that
+//! `tests/jose/package-lock.json` pins.
 
 use std::path::PathBuf;
 
 use crate::outcome::Outcome;
 use crate::{packages, step};
 
-/// Set for the tests when all is there, so that the test cannot be skipped in silence.
+/// Set for the tests when everything is present, so that the test cannot be skipped silently.
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_JOSE";
 
 /// Finds what is needed; installs it when that can be done without asking anybody. False means that the test will be
@@ -20,7 +21,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<bool> {
     packages::install_for_node_test(test, &missing, &folder(), may_install)
 }
 
-/// What is said, before and after the tests, when something is missing.
+/// Reported before and after the tests when something is missing.
 pub fn absence() -> String {
     String::from(
         "ATTENTION: the test with another JOSE library is SKIPPED: it needs Node.js and the package of tests/jose.\n    \

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::outcome::{Context, Outcome};
 
-/// Checks all Markdown files below `root`; returns how many files and links were looked at.
+/// Checks all Markdown files below `root`; returns the number of files and links.
 pub fn check(root: &Path) -> Outcome<(usize, usize)> {
     let mut files = Vec::new();
     collect(root, &mut files)?;
@@ -24,7 +24,7 @@ pub fn check(root: &Path) -> Outcome<(usize, usize)> {
             }
         }
     }
-    // The readme promises one test command; it must be the one that is run here.
+    // The readme documents one test command; it must be the one that exists here.
     let readme = root.join("README.md");
     if readme.is_file() && !read(&readme)?.contains("cargo xtask test") {
         problems.push("README.md: does not name the test command, `cargo xtask test`".to_owned());
@@ -119,7 +119,7 @@ fn problem(file: &Path, target: &str) -> Option<String> {
     (!is_there).then(|| format!("`{}` has no heading for `#{anchor}`", led_to.display()))
 }
 
-/// The anchors that the usual renderers give to headings: lower case, spaces to hyphens, other punctuation dropped.
+/// The anchors that common renderers give to headings: lower case, spaces to hyphens, other punctuation dropped.
 fn anchors(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut is_fenced = false;
@@ -149,7 +149,7 @@ fn read(file: &Path) -> Outcome<String> {
     std::fs::read_to_string(file).context(file.display())
 }
 
-/// Folders with files of others.
+/// Folders with third-party files.
 const NOT_OURS: &[&str] = &["target", ".git", "node_modules", "data"];
 
 #[cfg(test)]

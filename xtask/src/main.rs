@@ -1,9 +1,9 @@
-//! The chores of a Vestibule developer, as `cargo xtask <command>`.
+//! The commands for developers of Vestibule, as `cargo xtask <command>`.
 //!
-//! This crate owns what is run *around* the server: the one test command, the checks of continuous integration, the
-//! load generator and the long fuzzing runs. It leaves the server to the `vestibule` crate and knows it only from
-//! outside, by its command line and its wire. It depends on nothing heavy, so that it is built in seconds on a fresh
-//! machine before anything else is there.
+//! This crate owns everything that is run *around* the server: the test command, the checks of continuous
+//! integration, the load generator and the long fuzzing runs. The server itself is in the `vestibule` crate, which
+//! is used only from outside, through its command line and its protocols. This crate has few dependencies, so that
+//! it builds in seconds on a fresh machine.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,

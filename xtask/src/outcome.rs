@@ -1,10 +1,10 @@
-//! What every chore returns. A chore has no caller that could act on a kind of failure, only a person who reads it,
-//! so one boxed error with a good sentence is enough here; the server's own rules about errors do not apply.
+//! The result of a command. Its errors are read by people only, so one boxed error with a good sentence is enough;
+//! the server's rules about errors do not apply here.
 
 use std::error::Error;
 use std::fmt::Display;
 
-/// The result of a chore or of a part of one.
+/// The result of a command or of a part of one.
 pub type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Puts in front of an error what was being tried, because "No such file or directory" alone does not help.

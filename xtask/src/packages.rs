@@ -69,7 +69,8 @@ pub fn install_for_node_test(
 }
 
 fn is_root() -> bool {
-    // The owner of our own entry in /proc is the user we run as; on a system without /proc we install nothing.
+    // The owner of this process's entry in /proc is the current user; on a system without /proc nothing is
+    // installed.
     let status = std::fs::read_to_string("/proc/self/status").context("no /proc");
     status.is_ok_and(|text| {
         text.lines()

@@ -1,15 +1,15 @@
-//! Where the PostgreSQL server binaries are, and how to get them. The tests start throw-away clusters of their own; all
-//! they need is a folder with `initdb` and `postgres` in it. A cluster that the system runs is never touched.
+//! Finding or installing the PostgreSQL server binaries. The tests start temporary clusters; they need only a
+//! folder with `initdb` and `postgres`. A cluster of the system is never used.
 
 use std::path::{Path, PathBuf};
 
 use crate::outcome::Outcome;
 use crate::packages;
 
-/// The folder may also be named by hand; the tests read the same variable.
+/// An explicit path of the folder; the tests read the same variable.
 pub const BIN_VARIABLE: &str = "VESTIBULE_TEST_POSTGRES_BIN";
 
-/// Set for the tests when the binaries are there, so that no test can skip its PostgreSQL half in silence.
+/// Set for the tests when the binaries are present, so that no test can skip its PostgreSQL part silently.
 pub const REQUIRE_VARIABLE: &str = "VESTIBULE_TEST_REQUIRE_POSTGRES";
 
 /// Finds the binaries; installs them when no confirmation is needed.
@@ -28,7 +28,7 @@ pub fn find_or_install(may_install: bool) -> Outcome<Option<PathBuf>> {
     Ok(None)
 }
 
-/// What is said, before and after the tests, when there is no PostgreSQL.
+/// Reported before and after the tests when there is no PostgreSQL.
 pub fn absence() -> String {
     format!(
         "ATTENTION: PostgreSQL is not on this machine. The tests that need it are SKIPPED; all others run on SQLite.\n    \
@@ -58,7 +58,7 @@ fn find() -> Outcome<Option<PathBuf>> {
             }
         }
     }
-    // The newest of several wins: it is what a new installation would run.
+    // The newest of several is used, as for a new installation.
     if let Some((_, bin)) = found.into_iter().max() {
         return Ok(Some(bin));
     }
@@ -66,7 +66,7 @@ fn find() -> Outcome<Option<PathBuf>> {
     Ok(std::env::split_paths(&path).find(|folder| has_server(folder)))
 }
 
-/// `15` and `pgsql-15` and `postgresql@15` are all fifteen.
+/// `15`, `pgsql-15` and `postgresql@15` are all fifteen.
 fn major(name: &str) -> u32 {
     let digits: String = name
         .chars()
@@ -80,7 +80,7 @@ fn has_server(bin: &Path) -> bool {
     bin.join("initdb").is_file() && bin.join("postgres").is_file()
 }
 
-/// Folders that hold one folder per version, and where the binaries are below that.
+/// Folders with one folder per version, and the path of the binaries below it.
 const PLACES: &[(&str, &str)] = &[
     ("/usr/lib/postgresql", "bin"),
     ("/usr", "bin"),

@@ -1,8 +1,9 @@
-//! `cargo xtask test --repeat N`: the suite in several rounds, each in another shuffled order, to find tests that are
-//! green only most of the time: those that depend on the order of random ids, on timing, on a port, or on what ran before.
+//! `cargo xtask test --repeat N`: the suite in several rounds, each in a different shuffled order, to find tests
+//! that pass only most of the time: those that depend on the order of random ids, on timing, on a port, or on
+//! earlier tests.
 //!
-//! The test runner of a stable toolchain has the shuffled order, but hides it behind an environment variable. Cargo's
-//! `runner` sets that variable for the test binaries alone, so that nothing is built anew.
+//! The test runner of a stable toolchain has the shuffled order, but only with an environment variable. Cargo's
+//! `runner` sets that variable for the test binaries alone, so that nothing is rebuilt.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -13,10 +14,10 @@ use crate::outcome::Outcome;
 use crate::step;
 use crate::test::{DIED, Services, Tally, exit_code};
 
-/// Starts every test binary with the unstable options of the test runner allowed.
+/// Starts every test binary with the unstable options of the test runner enabled.
 const RUNNER: &str = r#"target."cfg(all())".runner=["env","RUSTC_BOOTSTRAP=1"]"#;
 
-/// How many rounds, and the seed of the first.
+/// The number of rounds, and the seed of the first.
 #[derive(Clone, Copy, Debug)]
 pub struct Rounds {
     count: u32,
@@ -24,7 +25,7 @@ pub struct Rounds {
 }
 
 impl Rounds {
-    /// Reads `--repeat` and `--seed`; `None` without them.
+    /// Parses `--repeat` and `--seed`; `None` without them.
     pub fn parse(args: &mut Args) -> Outcome<Option<Rounds>> {
         let count = args.option("--repeat")?;
         let seed = args.option("--seed")?;
@@ -40,7 +41,7 @@ impl Rounds {
     }
 }
 
-/// Runs the rounds; the tally is the sum of all of them.
+/// Runs the rounds; the tally is their sum.
 pub fn run(
     services: &Services,
     rounds: Rounds,
@@ -86,15 +87,15 @@ pub fn run(
     Ok((code, tally))
 }
 
-/// The words for `cargo test`, with the shuffled order among those for the test runner.
+/// The arguments of `cargo test`, with the shuffled order among those for the test runner.
 fn shuffled(passed_on: &[String], seed: u64) -> Vec<String> {
     let at = passed_on.iter().position(|word| word == "--");
-    let (ours, theirs) = passed_on.split_at(at.unwrap_or(passed_on.len()));
+    let (for_cargo, for_runner) = passed_on.split_at(at.unwrap_or(passed_on.len()));
     let options = ["--", "-Z", "unstable-options", "--shuffle-seed"];
-    let mut words = ours.to_vec();
+    let mut words = for_cargo.to_vec();
     words.extend(options.map(str::to_owned));
     words.push(seed.to_string());
-    words.extend(theirs.iter().skip(1).cloned());
+    words.extend(for_runner.iter().skip(1).cloned());
     words
 }
 
@@ -112,7 +113,7 @@ struct Record {
 }
 
 impl Record {
-    /// Reads a line of `cargo test`: which binary runs, or how a test ended.
+    /// Parses a line of `cargo test`: which binary runs, or the result of a test.
     fn see(&mut self, line: &str) {
         let line = line.trim_start();
         if let Some(rest) = line.strip_prefix("Running ") {
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_goes_to_the_test_runner_and_what_was_passed_on_stays_where_it_was() {
+    fn the_seed_is_added_for_the_test_runner_and_other_arguments_are_unchanged() {
         let words =
             |line: &str| -> Vec<String> { line.split_whitespace().map(str::to_owned).collect() };
         assert_eq!(

@@ -1,7 +1,7 @@
-//! `cargo xtask script`: what a call of a script costs, and what hostile ones cost others.
+//! `cargo xtask script`: the cost of a script call, and the effect of hostile scripts on other work.
 //!
-//! The figures are printed by two tests of the engine that are ignored otherwise; this runs them in a release build, one
-//! after the other.
+//! The figures are printed by two tests of the engine that are otherwise ignored; this command runs them in a
+//! release build, one after the other.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::args::Args;
 use crate::outcome::Outcome;
 use crate::step;
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Measure the cost of a script call: processor time of a warm and a cold call, of preparing and of freeing a sandbox,
 and the duration of other work while scripts run that do not end.

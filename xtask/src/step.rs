@@ -1,4 +1,4 @@
-//! Steps: other programs run in the open, each with a headline before it and the time it took after it.
+//! Steps: other programs with visible output, each with a headline before and its duration after.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ pub fn workspace() -> PathBuf {
     root
 }
 
-/// Where cargo puts what it builds.
+/// Cargo's target directory.
 pub fn target_directory() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(path) => workspace().join(path),
@@ -22,7 +22,7 @@ pub fn target_directory() -> PathBuf {
     }
 }
 
-/// The cargo that started us, at the root of the workspace.
+/// The cargo that started this program, at the root of the workspace.
 pub fn cargo(words: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
@@ -56,7 +56,7 @@ pub fn human(duration: Duration) -> String {
     }
 }
 
-/// Runs one step with its output going where ours goes; a failure ends the chore.
+/// Runs one step with inherited output; a failure ends the command.
 pub fn run(what: &str, command: &mut Command) -> Outcome {
     say(what);
     let since = Instant::now();
@@ -71,7 +71,7 @@ pub fn run(what: &str, command: &mut Command) -> Outcome {
     Ok(())
 }
 
-/// Runs a program, prints both of its outputs line by line as they come, and shows each line to `see` as well.
+/// Runs a program, prints both of its outputs line by line as they arrive, and passes each line to `see`.
 ///
 /// Both outputs share one pipe, so the lines keep the order in which the program wrote them.
 pub fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Outcome<ExitStatus> {
@@ -82,7 +82,7 @@ pub fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Outcome<ExitS
     let mut child = command
         .spawn()
         .context(format!("could not start {:?}", command.get_program()))?;
-    // The command still holds the writing end; as long as it does the reader would never see the end.
+    // The command has the writing end open; until it is dropped, the reader would not see the end.
     command
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null());
@@ -95,7 +95,7 @@ pub fn stream(command: &mut Command, mut see: impl FnMut(&str)) -> Outcome<ExitS
         > 0
     {
         let mut out = std::io::stdout().lock();
-        // A closed terminal must not stop the program halfway through its clean-up.
+        // A closed terminal must not stop the program in the middle of its clean-up.
         let _ = out.write_all(&line).and_then(|()| out.flush());
         see(String::from_utf8_lossy(&line).trim_end());
         line.clear();

@@ -1,5 +1,5 @@
-//! `cargo xtask test`: the one test command. It brings PostgreSQL and a browser, runs every test of the workspace, shows their output as it
-//! comes, and adds up the closing lines that the test binaries print one by one.
+//! `cargo xtask test`: the test command. It provides PostgreSQL and a browser, runs every test of the workspace,
+//! shows their output as it arrives, and adds up the summaries of the test binaries.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -10,7 +10,7 @@ use crate::outcome::Outcome;
 use crate::repeat::{self, Rounds};
 use crate::{browser, jose, postgres, step};
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Run every test of the workspace, on SQLite and on PostgreSQL.
 
@@ -41,7 +41,7 @@ pub fn run(mut args: Args) -> Outcome<ExitCode> {
     tests(may_install, rounds, &passed_on)
 }
 
-/// The tests, once or in several shuffled rounds, with `passed_on` handed to `cargo test`.
+/// The tests, once or in several shuffled rounds; `passed_on` is passed to `cargo test`.
 pub fn tests(may_install: bool, rounds: Option<Rounds>, passed_on: &[String]) -> Outcome<ExitCode> {
     let since = Instant::now();
     step::say("test 1/3: find PostgreSQL for the tests that need a server");
@@ -99,10 +99,10 @@ fn once(services: &Services, passed_on: &[String]) -> Outcome<(ExitCode, Tally)>
     Ok((exit_code(status), tally))
 }
 
-/// Said of a run that failed without a failed test.
+/// The message for a run that failed without a failed test.
 pub const DIED: &str = "cargo test failed without a failed test: something did not build, or a test binary died; see above.";
 
-/// The exit code of a program as ours.
+/// The exit code of a program as an exit code of this one.
 pub fn exit_code(status: ExitStatus) -> ExitCode {
     match status.code() {
         Some(0) => ExitCode::SUCCESS,
@@ -111,7 +111,7 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
     }
 }
 
-/// What the tests need besides Rust, as far as this machine has it.
+/// The services that the tests need besides Rust, as far as this machine has them.
 pub struct Services {
     bin: Option<PathBuf>,
     has_browser: bool,
@@ -119,7 +119,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// `cargo test` over the workspace. What is there is required, so that no test can skip in silence.
+    /// `cargo test` over the workspace. Present services are required, so that no test can skip silently.
     pub fn cargo_test(&self) -> Command {
         let mut command = step::cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
         if let Some(bin) = &self.bin {
@@ -136,7 +136,7 @@ impl Services {
         command
     }
 
-    /// Says once more, after the tests, what was missing.
+    /// Reports again, after the tests, what was missing.
     fn report_absences(&self) {
         if self.bin.is_none() {
             println!("    {}", postgres::absence());
@@ -150,7 +150,7 @@ impl Services {
     }
 }
 
-/// The sum of the closing lines of all test binaries.
+/// The sum of the summaries of all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     passed: u64,
@@ -161,7 +161,7 @@ pub struct Tally {
 impl Tally {
     /// Adds a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out`.
     ///
-    /// Filtered tests are not skipped tests: the person left them out on purpose.
+    /// Filtered tests are not skipped tests: they were left out on purpose.
     pub fn see(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
             return;

@@ -118,7 +118,7 @@ fn the_headless_shape_is_keyed_by_the_error_name() {
 }
 
 #[test]
-fn the_merged_shape_holds_both_others() {
+fn the_merged_shape_contains_both_others() {
     let answer = ErrorAnswer::new(WireError::RecaptchaRequired);
     assert_eq!(
         json_of(&answer, Shape::Merged),
@@ -133,7 +133,7 @@ fn the_merged_shape_holds_both_others() {
 }
 
 #[test]
-fn the_password_policy_row_has_its_spaced_name_and_an_alias() {
+fn the_password_policy_row_has_a_name_with_a_space_and_an_alias() {
     let answer = ErrorAnswer::new(WireError::PasswordPolicyCheckFailure)
         .with_description("at least 8 characters".to_owned());
     assert_eq!(
@@ -208,7 +208,7 @@ fn a_description_cannot_break_out_of_a_header() {
 }
 
 #[test]
-fn a_caller_without_a_token_is_told_no_reason() {
+fn a_caller_without_a_token_gets_no_reason() {
     let answer = ErrorAnswer::new(WireError::AuthenticationRequired);
     assert_eq!(
         answer.www_authenticate().unwrap(),

@@ -431,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_told_by_what_it_holds_in_a_form_as_in_json() {
+    fn a_step_is_recognised_by_its_members_in_a_form_and_in_json() {
         let userdata = r#"{"username":"a@b.example","email":"a@b.example","lastName":"B"}"#;
         for (form, json, expected) in [
             (
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_the_query_is_told() {
+    fn a_secret_in_the_query_is_reported() {
         let parse = |query| ChallengeRequest::parse(Some(query), b"username=a&password=x", None);
         assert!(!parse("client_id=c").unwrap().secret_came_in_query);
         assert!(parse("password=x").unwrap().secret_came_in_query);

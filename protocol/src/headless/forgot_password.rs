@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_phase_is_told_by_the_code_and_the_password() {
+    fn the_phase_is_recognised_by_the_code_and_the_password() {
         let named = |otp: Value, new_password: Value| json!({"username": "a@b.example", "otp": otp, "newpassword": new_password});
         let phase =
             |body| parse(body).map(|body| matches!(body.phase, ForgotPasswordPhase::Ask { .. }));

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_method_is_required_and_so_is_somebody() {
+    fn the_method_and_a_user_are_required() {
         for (body, field) in [
             (json!({"username": "a@b.example"}), "verificationmethod"),
             (

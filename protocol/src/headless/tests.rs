@@ -141,7 +141,7 @@ fn a_body_that_is_no_object_is_refused() {
 }
 
 #[test]
-fn a_username_that_comes_twice_is_refused() {
+fn a_duplicate_username_is_refused() {
     // HTTP-05.
     let body = br#"{"userdata":{"username":"a@b.example","username":"c@d.example"}}"#;
     assert_eq!(
@@ -319,7 +319,7 @@ fn lengths_count_code_points() {
 }
 
 #[test]
-fn a_documented_name_in_another_case_is_not_taken_for_a_stranger() {
+fn a_documented_name_in_another_case_is_not_an_unknown_member() {
     assert_eq!(
         refused(&with("verificationMethod", json!("sms"))),
         (
@@ -331,7 +331,7 @@ fn a_documented_name_in_another_case_is_not_taken_for_a_stranger() {
 }
 
 #[test]
-fn an_enterprise_event_is_read_whole() {
+fn an_enterprise_event_is_parsed_completely() {
     let mut body = sample();
     body["recaptcha"] = json!(null);
     body["recaptchaevent"] = json!({"token": "t", "siteKey": "s", "projectId": "p"});
@@ -376,7 +376,7 @@ fn request_types_have_no_case_and_are_four() {
 }
 
 #[test]
-fn the_answer_has_its_three_members() {
+fn the_answer_has_three_members() {
     let answer = InitAnswer {
         email: "janice.edwards@example.com".to_owned(),
         identifier: "0RX000000000001AAA".to_owned(),
@@ -388,7 +388,7 @@ fn the_answer_has_its_three_members() {
 }
 
 #[test]
-fn cap_13_two_proofs_at_once_are_refused_and_none_is_picked() {
+fn cap_13_two_captchas_in_one_request_are_refused() {
     let event = json!({"token": "t", "siteKey": "s", "projectId": "p"});
     assert_eq!(
         refused(&with("recaptchaevent", event)),

@@ -1,5 +1,5 @@
-//! The live host: what a script asks of the server is answered from the database and through the guard,
-//! with the rights of the *Run As* user and no more.
+//! The live host: answers the host calls of scripts from the database and through the guarded HTTP client, with the
+//! rights of the *Run As* user.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ use crate::outbound::{FetchRequest, Outbound};
 use crate::refusal::Fault;
 use crate::store::{self, Store};
 
-/// Rows that one question reads at most; beyond it there are too many, whoever may be seen.
+/// The maximum number of rows that one look-up reads; more are too many, whatever the script may see.
 const ROWS_MAX: i64 = 500;
 
-/// Answers the questions of one call.
+/// Answers the host calls of one call.
 pub struct LiveHost {
     /// The database.
     pub store: Arc<Store>,
-    /// The guarded way out.
+    /// The guarded HTTP client.
     pub outbound: Arc<Outbound>,
-    /// The profiles, as of the call.
+    /// The profiles, at the time of the call.
     pub directory: Arc<Directory>,
-    /// The site that the handler was called for.
+    /// The site.
     pub site: Arc<SiteEntry>,
-    /// How far the *Run As* user sees.
+    /// The rights of the *Run As* user.
     pub reach: Reach,
     /// The hosts that this version of the handler may call.
     pub allowed_hosts: Vec<String>,
-    /// Its calls to them at once: one script does not take the way out from all others.
+    /// Limits its concurrent requests to other servers, so that one script does not use up the client's limit.
     pub fetches: Semaphore,
 }
 
-/// Calls to other servers that one script has in flight; more wait for them.
+/// The maximum number of concurrent requests of one script to other servers; more wait.
 pub const FETCHES_MAX: usize = 4;
 
-/// Whether there may be more than were asked for. Of users with an address or a number there are counted
-/// then only those who have proven it: who merely claims it keeps nobody from being found.
+/// Whether there may be more rows than were read. For users with an address or a number, only those who have
+/// verified it are then read: unverified claims cannot prevent a user from being found.
 fn is_cut<T>(found: &[T]) -> bool {
     found.len() >= usize::try_from(ROWS_MAX).unwrap_or(usize::MAX)
 }
@@ -64,10 +64,10 @@ impl Host for LiveHost {
 }
 
 impl LiveHost {
-    /// Answers a question.
+    /// Answers a host call.
     ///
     /// # Errors
-    /// The question has another shape, found too much, or could not be answered.
+    /// The argument has another shape, too much was found, or the look-up failed.
     pub async fn answer(&self, function: &str, argument: Value) -> Result<Value, HandlerError> {
         match function {
             "users.find" => self.users(UserQuestion::parse(&argument)?).await,
@@ -90,7 +90,7 @@ impl LiveHost {
             .read("handler.find_users", &question, |tx, question| {
                 Box::pin(async move {
                     Ok(match question {
-                        UserQuestion::Nobody => Vec::new(),
+                        UserQuestion::Invalid => Vec::new(),
                         UserQuestion::Id(id) => one(store::user::find_by_id(tx, id).await?),
                         UserQuestion::Username(key) => {
                             one(store::user::find_by_username(tx, key).await?)
@@ -204,7 +204,7 @@ impl LiveHost {
 
     fn sees(&self, user: &User) -> bool {
         let profile = self.directory.profile(&user.profile_id);
-        // A profile that this snapshot does not know yet is taken for an internal one.
+        // A profile that this snapshot does not know yet counts as internal.
         let user_type = profile.map_or(UserType::Standard, |profile| profile.user_type);
         self.reach
             .sees_user(&self.site.site.settings, user, user_type)
@@ -215,8 +215,8 @@ fn one<T>(found: Option<T>) -> Vec<T> {
     found.into_iter().collect()
 }
 
-/// The database did not answer. The script learns that much, the log the rest.
+/// The database did not respond. The script learns only that; the details are logged.
 fn unanswered(fault: &Fault) -> HandlerError {
-    tracing::error!(%fault, "a handler's question could not be answered");
+    tracing::error!(%fault, "a host call of a handler could not be answered");
     HandlerError::new("ServerException", "the server could not answer")
 }

@@ -1,7 +1,7 @@
-//! Handlers as a snapshot of the directory holds them: compiled, with secrets opened.
+//! Handlers in a snapshot of the directory: compiled, with opened secrets.
 //!
-//! A version that is of no use (it does not compile, or its secret does not open) is kept as broken: every
-//! flow that needs it is refused, health shows it, and the log has said why once (threat HND-06).
+//! A version that cannot be used (it does not compile, or its secret does not open) is kept as broken: every flow
+//! that needs it is refused, the health endpoint reports it, and the reason is logged once (threat HND-06).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ pub struct LoadedHandler {
     pub contract: Contract,
     /// What is called.
     pub code: Code,
-    /// Whether it could not be made ready for a reason that passes, and is to be tried again.
-    pub is_tried_again: bool,
+    /// Whether it could not be loaded for a transient reason, and should be loaded again.
+    pub needs_retry: bool,
 }
 
-/// What is called.
+/// The code of a handler.
 #[derive(Clone)]
 pub enum Code {
-    /// Nothing: the reason.
+    /// None; the reason.
     Broken(String),
     /// A script.
     Script {
@@ -46,11 +46,11 @@ pub enum Code {
         /// The hosts that it may call.
         allowed_hosts: Vec<String>,
     },
-    /// A server of the customer's.
+    /// A server of the customer.
     Webhook {
-        /// Where to.
+        /// Its URL.
         url: Url,
-        /// The key of the signatures.
+        /// The key of the signature.
         secret: Secret,
     },
 }
@@ -58,8 +58,7 @@ pub enum Code {
 /// The handlers of a snapshot, by name.
 pub type LoadedHandlers = HashMap<String, Arc<LoadedHandler>>;
 
-/// Makes handlers ready to be called. A script that has not changed since the snapshot before is not
-/// compiled again.
+/// Loads handlers. A script that has not changed since the previous snapshot is not compiled again.
 pub async fn load(
     handlers: Vec<Handler>,
     versions: Vec<HandlerVersion>,
@@ -74,7 +73,7 @@ pub async fn load(
     let mut loaded = LoadedHandlers::new();
     for handler in handlers {
         let version = versions.remove(&handler.id);
-        // The two were read one after the other; the version itself says which one it is.
+        // The two were loaded one after the other; the version itself has the number.
         let number = version
             .as_ref()
             .map_or(handler.version, |version| version.version);
@@ -85,14 +84,14 @@ pub async fn load(
             (_, Some(version)) => open(&handler, &version, keyring, scripts).await,
             (_, None) => Err(Unopened::from("its current version is missing")),
         };
-        let is_tried_again = opened.as_ref().is_err_and(|unopened| unopened.is_passing);
+        let needs_retry = opened.as_ref().is_err_and(|unopened| unopened.is_transient);
         let former = before.and_then(|before| before.get(&handler.name));
         if let Some(former) = former.filter(|former| {
-            is_tried_again && former.id == handler.id && !matches!(former.code, Code::Broken(_))
+            needs_retry && former.id == handler.id && !matches!(former.code, Code::Broken(_))
         }) {
-            // The version before goes on until this one is ready.
+            // The previous version is used until this one is ready.
             let former = LoadedHandler {
-                is_tried_again,
+                needs_retry,
                 ..LoadedHandler::clone(former)
             };
             loaded.insert(handler.name, Arc::new(former));
@@ -107,7 +106,7 @@ pub async fn load(
                 handler = handler.name,
                 version = number,
                 reason,
-                "a handler is of no use: what needs it is refused"
+                "a handler cannot be used; requests that need it are refused"
             );
         }
         let ready = LoadedHandler {
@@ -116,25 +115,25 @@ pub async fn load(
             version: number,
             contract: handler.contract,
             code,
-            is_tried_again,
+            needs_retry,
         };
         loaded.insert(handler.name, Arc::new(ready));
     }
     loaded
 }
 
-/// Why a version is not ready.
+/// Why a version cannot be used.
 struct Unopened {
     reason: String,
-    /// Whether the reason passes.
-    is_passing: bool,
+    /// Whether the reason is transient.
+    is_transient: bool,
 }
 
 impl<S: Into<String>> From<S> for Unopened {
     fn from(reason: S) -> Unopened {
         Unopened {
             reason: reason.into(),
-            is_passing: false,
+            is_transient: false,
         }
     }
 }
@@ -154,7 +153,7 @@ async fn open(
             let program = Program::compile(scripts, &file, &source)
                 .await
                 .map_err(|problem| Unopened {
-                    is_passing: problem.is_passing,
+                    is_transient: problem.is_transient,
                     reason: problem.to_string(),
                 })?;
             if !program.exports(handler.contract.as_str()) {
@@ -182,18 +181,19 @@ async fn open(
     }
 }
 
-/// What traces call a version of a script: `welcome@3.js`.
+/// The name of a script's version in stack traces: `welcome@3.js`.
 pub fn script_name(handler: &str, version: i64) -> String {
     format!("{handler}@{version}.js")
 }
 
-/// What of the handlers does not work, in sentences for health: broken ones, and sites that name none.
+/// The problems of handlers, in sentences for the health endpoint: broken ones, and settings that name an unusable
+/// one.
 pub fn problems(handlers: &LoadedHandlers, sites: &[Site]) -> Vec<String> {
     let mut problems: Vec<String> = handlers
         .values()
         .filter_map(|handler| match &handler.code {
             Code::Broken(_) => Some(format!(
-                "handler {} version {} is of no use",
+                "handler {} version {} cannot be used",
                 handler.name, handler.version
             )),
             _ => None,

@@ -1,8 +1,8 @@
-//! Calls of handlers: the way from a story to the customer's own code and back, with the record of it.
+//! Calls of handlers from a flow, with their records.
 //!
-//! A call sees one version, whatever is changed meanwhile (threat HND-12). Whatever goes wrong is a
-//! [`HandlerError`]: failure is closed. A call is recorded after it has ended; that it could not be
-//! recorded is logged, and fails nobody.
+//! A call uses one version, whatever is changed in the meantime (threat HND-12). Every problem is a
+//! [`HandlerError`]: the call fails closed. A call is recorded after it has ended; a failure to record is logged,
+//! and does not fail the call.
 
 mod host;
 mod loaded;
@@ -21,9 +21,9 @@ pub use rights::Reach;
 
 use super::{App, Directory, SiteEntry, Visit};
 use crate::handler::contract::Contract;
-use crate::handler::record::Question;
+use crate::handler::record::RecordedHostCall;
 use crate::handler::replay;
-use crate::handler::script::{Program, Ran, ScriptCall};
+use crate::handler::script::{Program, ScriptCall, ScriptRun};
 use crate::handler::webhook::{self, WebhookCall};
 use crate::handler::{CALL_PREFIX, HandlerError};
 use crate::identity::{User, UserType};
@@ -32,31 +32,31 @@ use crate::settings::Settings;
 use crate::store;
 use host::LiveHost;
 
-/// Who calls a handler, for what.
+/// The context of a handler's call.
 pub struct HandlerCaller<'c> {
     /// The site.
     pub site: &'c Arc<SiteEntry>,
-    /// The instant that the handler sees.
+    /// The time of the handler's clock.
     pub at: Moment,
     /// The request, if there is one.
     pub request_id: Option<&'c str>,
-    /// Record id of the user whose rights the handler has; without one it looks nobody up.
+    /// Record id of the user whose rights the handler has; without one it can look up no user.
     pub run_as: Option<&'c str>,
-    /// How far that user sees.
+    /// The rights of that user.
     pub reach: Reach,
 }
 
-/// What came of a call, before it is recorded.
-struct Done {
+/// The result of a call, before it is recorded.
+struct CallResult {
     outcome: Result<Value, HandlerError>,
-    questions: Vec<Question>,
+    questions: Vec<RecordedHostCall>,
     log: Vec<Value>,
     seed: Option<[u8; 32]>,
     cpu: Duration,
     wall: Duration,
 }
 
-/// One call on its way.
+/// A call in progress.
 struct Call<'c> {
     id: String,
     caller: &'c HandlerCaller<'c>,
@@ -67,12 +67,11 @@ struct Call<'c> {
 }
 
 impl App {
-    /// Calls a handler for a visit, with the rights of a *Run As* user (a record id), who must exist and
-    /// be active.
+    /// Calls a handler for a visit, with the rights of a *Run As* user (a record id), who must exist and be active.
     ///
     /// # Errors
-    /// The handler is missing or broken, has another contract, threw, was stopped, or the user is not
-    /// active. There is a log line and, if the handler was called, a record.
+    /// The handler is missing or broken, has another contract, threw, was stopped, or the user is not active. This
+    /// is logged and, if the handler was called, recorded.
     pub async fn call_handler(
         &self,
         visit: &Visit,
@@ -87,10 +86,10 @@ impl App {
             .await
     }
 
-    /// The same for whoever has asked already how far the *Run As* user sees.
+    /// The same, for callers that have already determined the rights of the *Run As* user.
     ///
     /// # Errors
-    /// As of [`App::call_handler`].
+    /// As for [`App::call_handler`].
     pub async fn call_handler_within(
         &self,
         visit: &Visit,
@@ -110,10 +109,10 @@ impl App {
             .await
     }
 
-    /// The same for whoever has no visit, such as the worker.
+    /// The same, for callers without a visit, such as the worker.
     ///
     /// # Errors
-    /// As of [`App::call_handler`].
+    /// As for [`App::call_handler`].
     pub async fn call_handler_as(
         &self,
         caller: &HandlerCaller<'_>,
@@ -153,10 +152,10 @@ impl App {
         outcome
     }
 
-    /// How far a *Run As* user sees, by their record id.
+    /// The rights of a *Run As* user, by record id.
     ///
     /// # Errors
-    /// `ExecutionUserException` when there is no such user, or they are not active.
+    /// `ExecutionUserException` when the user does not exist, or is not active.
     pub async fn reach_of(&self, run_as: &str) -> Result<Reach, HandlerError> {
         let inactive = || {
             let message = "the user that the handler runs as is not active";
@@ -182,8 +181,7 @@ impl App {
         ))
     }
 
-    /// Whether a user may be looked up within a reach. Whose profile is not known yet is taken for an
-    /// internal user.
+    /// Whether a user may be looked up with these rights. A user whose profile is not known yet counts as internal.
     pub fn sees(&self, reach: &Reach, settings: &Settings, user: &User) -> bool {
         let user_type = self.user_type_of(user).unwrap_or(UserType::Standard);
         reach.sees_user(settings, user, user_type)
@@ -195,9 +193,9 @@ impl App {
         profile.map(|profile| profile.user_type)
     }
 
-    async fn run_handler(&self, handler: &LoadedHandler, call: &Call<'_>) -> Done {
+    async fn run_handler(&self, handler: &LoadedHandler, call: &Call<'_>) -> CallResult {
         match &handler.code {
-            Code::Broken(reason) => Done::of_one_answer(Err(no_use(reason.clone()))),
+            Code::Broken(reason) => CallResult::of_one_answer(Err(no_use(reason.clone()))),
             Code::Script {
                 program,
                 allowed_hosts,
@@ -216,9 +214,9 @@ impl App {
                 let outcome = webhook::call(&self.handlers.outbound, asked).await;
                 let outcome = outcome.and_then(|answer| call.contract.check(answer));
                 let wall = Duration::from_secs_f64(stopwatch.seconds());
-                Done {
+                CallResult {
                     wall,
-                    ..Done::of_one_answer(outcome)
+                    ..CallResult::of_one_answer(outcome)
                 }
             }
         }
@@ -229,7 +227,7 @@ impl App {
         program: &Arc<Program>,
         allowed_hosts: &[String],
         call: &Call<'_>,
-    ) -> Done {
+    ) -> CallResult {
         let host = LiveHost {
             store: Arc::clone(&self.store),
             outbound: Arc::clone(&self.handlers.outbound),
@@ -251,12 +249,11 @@ impl App {
             .scripts
             .run(program, asked, Arc::new(host))
             .await;
-        Done::of(call.contract, &ran, seed)
+        CallResult::of(call.contract, &ran, seed)
     }
 
-    /// Counts the call, and tells the operator of one that failed: which handler, which version, which call,
-    /// and nothing that the request brought.
-    fn report_call(&self, handler: &LoadedHandler, call: &Call<'_>, done: &Done) {
+    /// Counts the call, and logs a failed one: handler, version and call, without data of the request.
+    fn report_call(&self, handler: &LoadedHandler, call: &Call<'_>, done: &CallResult) {
         let outcome = if done.outcome.is_ok() { "ok" } else { "failed" };
         let contract = call.contract.as_str();
         self.metrics
@@ -277,7 +274,7 @@ impl App {
     }
 }
 
-/// The handler of a name, if it can be called for a contract.
+/// The handler with a name, if it can be called for a contract.
 pub(super) fn usable(
     directory: &Directory,
     name: &str,
@@ -302,10 +299,10 @@ fn no_use(why: String) -> HandlerError {
     HandlerError::new("HandlerException", "the handler is not available").with_detail(why)
 }
 
-impl Done {
-    /// An outcome and nothing else.
-    fn of_one_answer(outcome: Result<Value, HandlerError>) -> Done {
-        Done {
+impl CallResult {
+    /// An outcome without host calls and log.
+    fn of_one_answer(outcome: Result<Value, HandlerError>) -> CallResult {
+        CallResult {
             outcome,
             questions: Vec::new(),
             log: Vec::new(),
@@ -315,9 +312,9 @@ impl Done {
         }
     }
 
-    /// What a script did.
-    fn of(contract: Contract, ran: &Ran, seed: [u8; 32]) -> Done {
-        Done {
+    /// The result of a script.
+    fn of(contract: Contract, ran: &ScriptRun, seed: [u8; 32]) -> CallResult {
+        CallResult {
             outcome: replay::outcome(contract, ran),
             questions: replay::questions(ran),
             log: replay::log(ran),

@@ -1,21 +1,26 @@
-//! The record of a call: cleaned of secrets, sealed, saved.
+//! The record of a call: without secrets, sealed, stored.
 
 use serde_json::Value;
 
-use super::{Call, Done, LoadedHandler};
+use super::{Call, CallResult, LoadedHandler};
 use crate::app::App;
 use crate::handler::HandlerError;
-use crate::handler::record::{CallRecord, Outcome};
+use crate::handler::record::{CallRecord, RecordedOutcome};
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, SealedKind};
 use crate::store::handler_call::{self, HandlerCall};
 
-/// A larger record loses what the server answered, and cannot be replayed.
+/// A larger record loses the results of the host calls, and cannot be replayed.
 const RECORD_BYTES_MAX: usize = 1024 * 1024;
 
 impl App {
-    /// Saves the record of a call. What cannot be saved is logged, and the call stands.
-    pub(super) async fn record_call(&self, handler: &LoadedHandler, call: Call<'_>, done: Done) {
+    /// Stores the record of a call. A failure is logged, and the call remains valid.
+    pub(super) async fn record_call(
+        &self,
+        handler: &LoadedHandler,
+        call: Call<'_>,
+        done: CallResult,
+    ) {
         let row = match self.row(handler, call, done) {
             Ok(row) => row,
             Err(fault) => return self.not_recorded(&fault),
@@ -35,7 +40,7 @@ impl App {
         &self,
         handler: &LoadedHandler,
         call: Call<'_>,
-        done: Done,
+        done: CallResult,
     ) -> Result<HandlerCall, Fault> {
         let micros =
             |time: std::time::Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
@@ -49,7 +54,7 @@ impl App {
             at_ms: caller.at.millis(),
             seed: done.seed.map(|seed| hex(&seed)),
             questions: done.questions,
-            outcome: Outcome::of(&done.outcome),
+            outcome: RecordedOutcome::of(&done.outcome),
             log: done.log,
         };
         let record = record.cleaned();
@@ -102,14 +107,14 @@ fn to_text(record: CallRecord) -> Result<Vec<u8>, Fault> {
 /// Opens the record of a call.
 ///
 /// # Faults
-/// It was sealed under another master key, or written by a newer version of this program.
+/// It was sealed under another master key, or written by a newer version of the server.
 pub fn open_record(keyring: &Keyring, call: &HandlerCall) -> Result<CallRecord, Fault> {
     let text = keyring.open(SealedKind::HandlerCall, &call.id, &call.sealed)?;
     serde_json::from_slice(&text).map_err(|error| Fault::new("reading a handler's call", error))
 }
 
-/// The exception as a log line may show it: a name. A script may throw anything under any name, also
-/// what the request brought.
+/// The exception in a form suitable for the log: a name. A script may throw an error with any name, which may
+/// contain data of the request.
 pub fn shown_exception(error: &HandlerError) -> &str {
     let name = error.exception.as_str();
     let is_name = name.len() <= 60

@@ -1,22 +1,21 @@
-//! Whom and what a handler may look up: the rights of the *Run As* user.
+//! What a handler may look up: the rights of the *Run As* user.
 
 use crate::identity::{User, UserType};
 use crate::settings::Settings;
 
-/// How far a handler sees.
+/// The users and accounts that a handler may look up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
     /// The users of one account, and that account.
     Account(String),
-    /// Nobody and nothing.
+    /// No user and no account.
     Nothing,
     /// The members of the site, and all accounts.
     Site,
 }
 
 impl Reach {
-    /// The reach of a *Run As* user: an internal one sees the site, an external one the users of its own
-    /// account.
+    /// The rights of a *Run As* user: an internal one sees the site, an external one the users of their account.
     pub fn of(run_as: &User, user_type: UserType) -> Reach {
         match (user_type, &run_as.account_id) {
             (UserType::Standard, _) => Reach::Site,
@@ -25,8 +24,8 @@ impl Reach {
         }
     }
 
-    /// Whether a user may be looked up. A service's user never is, and an internal one only where the
-    /// site names its profile as a member: no handler comes by an administrator.
+    /// Whether a user may be looked up. An integration user never may, and an internal one only where the site
+    /// lists its profile as a member: no handler can look up an administrator.
     pub fn sees_user(&self, settings: &Settings, user: &User, user_type: UserType) -> bool {
         let is_open = settings.member_profiles.is_empty();
         let is_member =
@@ -101,12 +100,12 @@ mod tests {
             Reach::Account("001a".into())
         );
         assert_eq!(reach(user(CUSTOMERS, None, false)), Reach::Nothing);
-        // A service's user with a customer's profile has a customer's rights.
+        // An integration user with a customer's profile has a customer's rights.
         assert_eq!(reach(user(CUSTOMERS, None, true)), Reach::Nothing);
     }
 
     #[test]
-    fn hnd_05_who_is_seen_is_a_member_within_reach_and_no_service() {
+    fn hnd_05_a_visible_user_is_a_member_within_reach_and_not_a_service() {
         let named = |profiles: &[&str]| Settings {
             member_profiles: profiles.iter().map(|p| (*p).to_owned()).collect(),
             ..Settings::default()

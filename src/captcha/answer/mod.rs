@@ -1,4 +1,4 @@
-//! What a verifier answered, read strictly and judged.
+//! The response of a verifier, parsed strictly and judged.
 //!
 //! A response that is not of the documented form verifies nothing. One that is passes only if it contains everything
 //! that the site requires.
@@ -11,35 +11,35 @@ use crate::refusal::Refusal;
 
 /// A response of any verifier, in one form.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Answer {
+pub(super) struct VerifierResponse {
     is_success: bool,
-    /// Instant of the challenge as it came; empty if what came is no text.
+    /// Instant of the challenge as received; empty if the member is not a text.
     challenge_ts: Option<String>,
-    /// Host names, package names and bundle ids where it was solved.
+    /// Host names, package names and bundle ids where the challenge was solved.
     places: Vec<String>,
     error_codes: Vec<String>,
     score: Score,
     action: Option<String>,
 }
 
-/// A score, which some verifiers give.
+/// A score, which some verifiers return.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Score {
     Absent,
-    /// Something else than a number from 0 to 1.
-    Junk,
+    /// Anything other than a number from 0 to 1.
+    Invalid,
     Of(f64),
 }
 
-/// Why an answer does not do, for the log.
+/// Why a response is refused, for the log.
 pub(super) type Reason = &'static str;
 
-impl Answer {
-    /// Reads an answer of siteverify; `None` if it is none.
-    pub(super) fn parse_siteverify(body: &[u8]) -> Option<Answer> {
+impl VerifierResponse {
+    /// Parses a response of siteverify; `None` if it does not have its form.
+    pub(super) fn parse_siteverify(body: &[u8]) -> Option<VerifierResponse> {
         let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let places = ["hostname", "apk_package_name"];
-        Some(Answer {
+        Some(VerifierResponse {
             is_success: answer.get("success")?.as_bool()?,
             challenge_ts: instant(answer.get("challenge_ts")),
             places: places
@@ -59,15 +59,15 @@ impl Answer {
         })
     }
 
-    /// Reads an assessment; `None` if it is none.
-    pub(super) fn parse_assessment(body: &[u8]) -> Option<Answer> {
+    /// Parses an assessment; `None` if it does not have its form.
+    pub(super) fn parse_assessment(body: &[u8]) -> Option<VerifierResponse> {
         let answer: Map<String, Value> = serde_json::from_slice(body).ok()?;
         let token = answer.get("tokenProperties")?.as_object()?;
         let places = ["hostname", "androidPackageName", "iosBundleId"];
         let reason = text(token.get("invalidReason"))
             .filter(|reason| reason != "INVALID_REASON_UNSPECIFIED");
-        Some(Answer {
-            // A member that is false may be left out, as protobuf's JSON does.
+        Some(VerifierResponse {
+            // A member that is false may be left out, as in protobuf's JSON.
             is_success: match token.get("valid") {
                 None => false,
                 Some(valid) => valid.as_bool()?,
@@ -88,24 +88,24 @@ impl Answer {
         })
     }
 
-    /// Whether the verifier says that it is we who asked wrongly.
-    pub(super) fn blames_our_secret(&self) -> bool {
+    /// Whether the verifier reports that the site's secret key is wrong.
+    pub(super) fn reports_invalid_secret(&self) -> bool {
         self.error_codes
             .iter()
             .any(|code| code.ends_with("-input-secret"))
     }
 
-    /// Judges the answer by what the site asks for.
+    /// Judges the response by the site's requirements.
     ///
     /// # Refusals
-    /// `RecaptchaInvalid` with the answer's documented members, and the reason for the log.
+    /// `RecaptchaInvalid` with the documented members of the response, and the reason for the log.
     pub(super) fn judge(
         &self,
         check: &CaptchaCheck<'_>,
         at: Moment,
     ) -> Result<(), (Refusal, Reason)> {
         self.find_flaw(check, at).map_or(Ok(()), |reason| {
-            let response = Some(self.shown());
+            let response = Some(self.public_members());
             Err((Refusal::RecaptchaInvalid { response }, reason))
         })
     }
@@ -117,7 +117,7 @@ impl Answer {
         if !self.score_passes(check) {
             return Some("the score is too low, or none");
         }
-        if check.provider.tells_action()
+        if check.provider.reports_action()
             && let Some(wanted) = check.wanted_action()
             && self.action.as_deref() != Some(wanted)
         {
@@ -127,7 +127,7 @@ impl Answer {
             let mut listed = check.hostnames.iter();
             listed.any(|name| name.eq_ignore_ascii_case(place))
         };
-        // Each place that the answer names must be on the list, so that none hides behind another.
+        // Each place in the response must be on the list, so that a foreign one is not hidden behind a listed one.
         let is_foreign = self.places.is_empty() || !self.places.iter().all(is_listed);
         if !check.hostnames.is_empty() && is_foreign {
             return Some("it was solved elsewhere");
@@ -147,12 +147,12 @@ impl Answer {
             // There the score is the risk: 0 is a person, 1 a machine.
             (CaptchaProvider::Hcaptcha, Score::Of(risk)) => 1.0 - risk >= check.score_threshold,
             (_, Score::Of(score)) => score >= check.score_threshold,
-            (_, Score::Absent | Score::Junk) => false,
+            (_, Score::Absent | Score::Invalid) => false,
         }
     }
 
-    /// `recaptcha_response`: the documented members of the verifier's answer and nothing else.
-    fn shown(&self) -> Value {
+    /// `recaptcha_response`: the documented members of the verifier's response and nothing else.
+    fn public_members(&self) -> Value {
         let mut shown = Map::new();
         shown.insert("success".to_owned(), json!(self.is_success));
         if let Some(challenge_ts) = self.challenge_ts.as_ref().filter(|text| !text.is_empty()) {
@@ -180,20 +180,20 @@ impl Score {
             None | Some(Value::Null) => Score::Absent,
             Some(Value::Number(number)) => match number.as_f64() {
                 Some(score) if (0.0..=1.0).contains(&score) => Score::Of(score),
-                _ => Score::Junk,
+                _ => Score::Invalid,
             },
-            Some(_) => Score::Junk,
+            Some(_) => Score::Invalid,
         }
     }
 }
 
-/// A text of a length that is meant well.
+/// A text of a plausible length.
 fn text(value: Option<&Value>) -> Option<String> {
     let text = value?.as_str()?;
     (text.len() <= TEXT_BYTES_MAX).then(|| text.to_owned())
 }
 
-/// An instant that is there and is no text is not the same as none.
+/// An instant that is present but not a text is different from an absent one.
 fn instant(value: Option<&Value>) -> Option<String> {
     let value = value.filter(|value| !value.is_null())?;
     Some(text(Some(value)).unwrap_or_default())
@@ -204,9 +204,9 @@ fn parse_instant(text: &str) -> Option<Moment> {
     Some(Moment::from_millis(instant.as_millisecond()))
 }
 
-/// Most error codes that are handed on.
+/// The maximum number of error codes that are returned to the caller.
 const CODES_MAX: usize = 16;
-/// A host name has 253 bytes at most; nothing else that is handed on is longer.
+/// A host name has at most 253 bytes; no other returned text is longer.
 const TEXT_BYTES_MAX: usize = 256;
 
 #[cfg(test)]

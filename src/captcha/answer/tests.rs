@@ -1,4 +1,5 @@
-//! What passes, what does not, and what is handed on: one answer, changed one member at a time.
+//! Which responses pass, which do not, and what is returned to the caller: one response, changed one member at a
+//! time.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +14,7 @@ use super::*;
 const AT: Moment = Moment::from_millis(1_767_607_200_000);
 
 /// What a site asks for, as owned values.
-struct Site {
+struct Requirements {
     provider: CaptchaProvider,
     threshold: f64,
     hostnames: Vec<String>,
@@ -21,9 +22,9 @@ struct Site {
     proof: CaptchaProof,
 }
 
-impl Site {
-    fn of(provider: CaptchaProvider) -> Site {
-        Site {
+impl Requirements {
+    fn of(provider: CaptchaProvider) -> Requirements {
+        Requirements {
             provider,
             threshold: 0.5,
             hostnames: Vec::new(),
@@ -51,8 +52,10 @@ impl Site {
     fn passes(&self, body: &Value) -> bool {
         let body = body.to_string();
         let answer = match self.provider {
-            CaptchaProvider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
-            _ => Answer::parse_siteverify(body.as_bytes()),
+            CaptchaProvider::GoogleEnterprise => {
+                VerifierResponse::parse_assessment(body.as_bytes())
+            }
+            _ => VerifierResponse::parse_siteverify(body.as_bytes()),
         };
         let answer = answer.expect("an answer");
         self.check(|check| answer.judge(check, AT).is_ok())
@@ -99,9 +102,9 @@ fn cap_03_the_threshold_itself_passes() {
             CaptchaProvider::GoogleEnterprise,
             CaptchaProvider::Test,
         ] {
-            let site = Site {
+            let site = Requirements {
                 threshold,
-                ..Site::of(provider)
+                ..Requirements::of(provider)
             };
             let answer = match provider {
                 CaptchaProvider::GoogleEnterprise => {
@@ -129,34 +132,37 @@ fn cap_04_a_score_that_is_no_number_from_0_to_1_does_not_pass() {
         json!([0.9]),
     ] {
         let v3 = with(siteverify(), "/score", score.clone());
-        assert!(!Site::of(CaptchaProvider::GoogleV3).passes(&v3), "{score}");
+        assert!(
+            !Requirements::of(CaptchaProvider::GoogleV3).passes(&v3),
+            "{score}"
+        );
         let event = with(assessment(), "/riskAnalysis/score", score.clone());
         assert!(
-            !Site::of(CaptchaProvider::GoogleEnterprise).passes(&event),
+            !Requirements::of(CaptchaProvider::GoogleEnterprise).passes(&event),
             "{score}"
         );
     }
     let mut absent = siteverify();
     absent.as_object_mut().unwrap().shift_remove("score");
-    assert!(!Site::of(CaptchaProvider::GoogleV3).passes(&absent));
-    assert!(Site::of(CaptchaProvider::Hcaptcha).passes(&absent));
+    assert!(!Requirements::of(CaptchaProvider::GoogleV3).passes(&absent));
+    assert!(Requirements::of(CaptchaProvider::Hcaptcha).passes(&absent));
     let no_number = br#"{"success":true,"score":NaN}"#;
-    assert_eq!(Answer::parse_siteverify(no_number), None);
+    assert_eq!(VerifierResponse::parse_siteverify(no_number), None);
 }
 
 #[test]
 fn cap_05_where_there_is_no_score_success_alone_decides() {
     for provider in [CaptchaProvider::GoogleV2, CaptchaProvider::Turnstile] {
         let bare = json!({"success": true});
-        assert!(Site::of(provider).passes(&bare));
-        assert!(Site::of(provider).passes(&json!({"success": true, "score": 0.0})));
-        assert!(!Site::of(provider).passes(&json!({"success": false, "score": 1.0})));
+        assert!(Requirements::of(provider).passes(&bare));
+        assert!(Requirements::of(provider).passes(&json!({"success": true, "score": 0.0})));
+        assert!(!Requirements::of(provider).passes(&json!({"success": false, "score": 1.0})));
     }
 }
 
 #[test]
 fn the_score_of_hcaptcha_is_a_risk() {
-    let site = Site::of(CaptchaProvider::Hcaptcha);
+    let site = Requirements::of(CaptchaProvider::Hcaptcha);
     for (risk, passes) in [(0.0, true), (0.5, true), (0.51, false), (1.0, false)] {
         assert_eq!(
             site.passes(&with(siteverify(), "/score", json!(risk))),
@@ -177,7 +183,7 @@ fn cap_06_the_servers_action_wins_over_the_callers() {
             expected_action: expected.map(str::to_owned),
         })
     };
-    for (own, sent, told, passes) in [
+    for (own, sent, reported, passes) in [
         (Some("login"), None, "login", true),
         (Some("login"), Some("signup"), "login", true),
         (Some("login"), Some("signup"), "signup", false),
@@ -186,34 +192,34 @@ fn cap_06_the_servers_action_wins_over_the_callers() {
         (None, Some("login"), "signup", false),
         (None, None, "signup", true),
     ] {
-        let site = Site {
+        let site = Requirements {
             action: own,
             proof: event(sent),
-            ..Site::of(CaptchaProvider::GoogleEnterprise)
+            ..Requirements::of(CaptchaProvider::GoogleEnterprise)
         };
-        let answer = with(assessment(), "/tokenProperties/action", json!(told));
-        assert_eq!(site.passes(&answer), passes, "{own:?} {sent:?} {told}");
+        let answer = with(assessment(), "/tokenProperties/action", json!(reported));
+        assert_eq!(site.passes(&answer), passes, "{own:?} {sent:?} {reported}");
     }
-    let site = Site {
+    let site = Requirements {
         action: Some("login"),
-        ..Site::of(CaptchaProvider::GoogleV3)
+        ..Requirements::of(CaptchaProvider::GoogleV3)
     };
     assert!(site.passes(&siteverify()));
     assert!(!site.passes(&with(siteverify(), "/action", json!(null))));
     assert!(!site.passes(&with(siteverify(), "/action", json!(["login"]))));
-    // Where no answer ever names an action, wanting one asks for nothing.
-    let site = Site {
+    // Where responses never contain an action, requiring one has no effect.
+    let site = Requirements {
         action: Some("login"),
-        ..Site::of(CaptchaProvider::GoogleV2)
+        ..Requirements::of(CaptchaProvider::GoogleV2)
     };
     assert!(site.passes(&json!({"success": true})));
 }
 
 #[test]
-fn cap_07_a_challenge_is_solved_where_the_site_says() {
-    let site = |provider, hostnames: &[&str]| Site {
+fn cap_07_a_challenge_is_solved_on_a_host_of_the_site() {
+    let site = |provider, hostnames: &[&str]| Requirements {
         hostnames: hostnames.iter().map(|name| (*name).to_owned()).collect(),
-        ..Site::of(provider)
+        ..Requirements::of(provider)
     };
     for (hostname, passes) in [
         (json!("app.example.com"), true),
@@ -238,7 +244,7 @@ fn cap_07_a_challenge_is_solved_where_the_site_says() {
         assert_eq!(enterprise.passes(&answer), passes, "{hostname}");
         assert!(site(CaptchaProvider::GoogleEnterprise, &[]).passes(&answer));
     }
-    // An app has no host, but a name of its own; a foreign host does not hide behind it.
+    // An app has no host, but a name; a foreign host is not hidden behind it.
     let app = with(assessment(), "/tokenProperties/hostname", json!(""));
     let app = with(
         app,
@@ -267,20 +273,20 @@ fn cap_10_a_challenge_that_was_solved_long_ago_does_not_pass() {
     ] {
         let answer = with(siteverify(), "/challenge_ts", solved.clone());
         assert_eq!(
-            Site::of(CaptchaProvider::GoogleV3).passes(&answer),
+            Requirements::of(CaptchaProvider::GoogleV3).passes(&answer),
             passes,
             "{solved}"
         );
         let answer = with(assessment(), "/tokenProperties/createTime", solved.clone());
         assert_eq!(
-            Site::of(CaptchaProvider::GoogleEnterprise).passes(&answer),
+            Requirements::of(CaptchaProvider::GoogleEnterprise).passes(&answer),
             passes,
             "{solved}"
         );
     }
-    // Turnstile's own limit is five minutes.
+    // Turnstile's limit is five minutes.
     let answer = with(siteverify(), "/challenge_ts", json!("2026-01-05T09:55:00Z"));
-    assert!(Site::of(CaptchaProvider::Turnstile).passes(&answer));
+    assert!(Requirements::of(CaptchaProvider::Turnstile).passes(&answer));
 }
 
 #[test]
@@ -288,10 +294,12 @@ fn cap_02_the_documented_members_are_handed_on_and_nothing_else() {
     let shown = |provider, body: &Value| {
         let body = body.to_string();
         let answer = match provider {
-            CaptchaProvider::GoogleEnterprise => Answer::parse_assessment(body.as_bytes()),
-            _ => Answer::parse_siteverify(body.as_bytes()),
+            CaptchaProvider::GoogleEnterprise => {
+                VerifierResponse::parse_assessment(body.as_bytes())
+            }
+            _ => VerifierResponse::parse_siteverify(body.as_bytes()),
         };
-        let site = Site::of(provider);
+        let site = Requirements::of(provider);
         let refused = site.check(|check| answer.unwrap().judge(check, AT));
         match refused.unwrap_err().0 {
             Refusal::RecaptchaInvalid { response } => response.unwrap().to_string(),
@@ -337,9 +345,17 @@ fn cap_11_what_is_not_of_the_documented_form_is_no_answer() {
         r#"{"tokenProperties":true}"#,
         r#"{"tokenProperties":{"valid":"true"}}"#,
     ] {
-        assert_eq!(Answer::parse_siteverify(body.as_bytes()), None, "{body}");
-        assert_eq!(Answer::parse_assessment(body.as_bytes()), None, "{body}");
+        assert_eq!(
+            VerifierResponse::parse_siteverify(body.as_bytes()),
+            None,
+            "{body}"
+        );
+        assert_eq!(
+            VerifierResponse::parse_assessment(body.as_bytes()),
+            None,
+            "{body}"
+        );
     }
     let invalid = json!({"tokenProperties": {}});
-    assert!(!Site::of(CaptchaProvider::GoogleEnterprise).passes(&invalid));
+    assert!(!Requirements::of(CaptchaProvider::GoogleEnterprise).passes(&invalid));
 }

@@ -8,7 +8,7 @@ use crate::admin::handler::{self, Filter, Handler, HandlerCall};
 use crate::admin::{Admin, site};
 use crate::cli::place::{Exit, Place};
 use crate::handler::body::Body;
-use crate::handler::record::{CallRecord, Outcome};
+use crate::handler::record::{CallRecord, RecordedOutcome};
 use crate::handler::replay::{self, Replayed};
 use crate::settings::Site;
 
@@ -168,10 +168,10 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
-fn shown(outcome: &Outcome) -> String {
+fn shown(outcome: &RecordedOutcome) -> String {
     match outcome {
-        Outcome::Result(value) => pretty(value),
-        Outcome::Error { exception, message } => format!("{exception}: {message}"),
+        RecordedOutcome::Result(value) => pretty(value),
+        RecordedOutcome::Error { exception, message } => format!("{exception}: {message}"),
     }
 }
 

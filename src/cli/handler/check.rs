@@ -13,9 +13,9 @@ use crate::cli::place::{Exit, Place};
 use crate::handler::body::Body;
 use crate::handler::contract::Contract;
 use crate::handler::fixture::Fixture;
-use crate::handler::record::Outcome;
+use crate::handler::record::RecordedOutcome;
 use crate::handler::replay;
-use crate::handler::script::{Program, Ran, ScriptCall, ScriptEngine};
+use crate::handler::script::{Program, ScriptCall, ScriptEngine, ScriptRun};
 use crate::moment::{Clock, Entropy};
 
 /// Compiles a script and tries it out.
@@ -34,8 +34,8 @@ pub struct Check {
 /// What came of one fixture.
 struct Trial {
     name: String,
-    ran: Ran,
-    outcome: Outcome,
+    ran: ScriptRun,
+    outcome: RecordedOutcome,
     problems: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ async fn tried(
     let fixture = Arc::new(fixture);
     let world = Arc::clone(&fixture);
     let ran = engine.run(program, call, world).await;
-    let outcome = Outcome::of(&replay::outcome(contract, &ran));
+    let outcome = RecordedOutcome::of(&replay::outcome(contract, &ran));
     Trial {
         name: fixture.name.clone(),
         problems: fixture.judge(contract, &outcome),
@@ -182,8 +182,8 @@ fn report(place: &Place, file: &str, contract: Contract, trials: &[Trial]) -> Re
             trial.name
         ));
         match &trial.outcome {
-            Outcome::Result(value) => lines.push(format!("      → {value}")),
-            Outcome::Error { exception, message } => {
+            RecordedOutcome::Result(value) => lines.push(format!("      → {value}")),
+            RecordedOutcome::Error { exception, message } => {
                 lines.push(format!("      → {exception}: {message}"));
             }
         }

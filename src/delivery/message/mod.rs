@@ -1,12 +1,12 @@
-//! One outgoing mail, from rendered text to the bytes that go to the relay.
+//! One outgoing mail, from rendered text to the bytes that are sent to the relay.
 //!
-//! Owns the shape of the message: exactly one recipient, a fixed set of headers, a plain part and, when
-//! there is one, an HTML part beside it. It is the last wall against header injection and SMTP smuggling:
-//! whatever a template or a name brought along, nothing here can add a header, a recipient or a second message.
-//! What the mail says is `template.rs`; how it travels is `smtp.rs`; whether and when, is the outbox.
+//! This file owns the form of the message: exactly one recipient, a fixed set of headers, a plain part and, when
+//! there is one, an HTML part. It is the last defence against header injection and SMTP smuggling: whatever a
+//! template or a name contains, it cannot add a header, a recipient or a second message. The text comes from
+//! `template`, `smtp` sends the message, and the outbox decides whether and when.
 //!
-//! Carries out RFC 5322 (format), RFC 2045–2047 (MIME), RFC 3834 section 5 (`Auto-Submitted`) and
-//! RFC 5321 section 2.3.8 (only CR LF ends a line).
+//! Implements RFC 5322 (format), RFC 2045–2047 (MIME), RFC 3834 section 5 (`Auto-Submitted`) and RFC 5321 section
+//! 2.3.8 (only CR LF ends a line).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, address::Envelope};
 
-/// What a template made: a subject line and one or two bodies.
+/// The result of a template: a subject line and one or two bodies.
 ///
 /// The bodies usually hold a one-time password, so `Debug` shows only their lengths.
 #[derive(Clone, PartialEq, Eq)]
@@ -30,10 +30,10 @@ pub struct Rendered {
     pub html: Option<String>,
 }
 
-/// A mail that is ready to go: rendered, addressed and named.
+/// A mail that is ready to be sent: rendered, addressed and with an id.
 ///
-/// The same value is built again for each attempt, so that a repeated mail carries the same `Message-ID`
-/// and a receiver can tell a duplicate.
+/// The same value is built again for each attempt, so that a repeated mail has the same `Message-ID` and a receiver
+/// can recognise a duplicate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutgoingMail {
     /// The value of `Message-ID`, with or without angle brackets, for example `<m01@login.example>`.
@@ -48,10 +48,10 @@ pub struct OutgoingMail {
     pub date_at_ms: i64,
 }
 
-/// Why a mail cannot be put into the form of a message. It never can: trying again does not help.
+/// Why a mail cannot be written as a message. The problem is permanent: a retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageProblem {
-    /// The `Date` lies before 1970.
+    /// The `Date` is before 1970.
     #[error("the date of the message is out of range")]
     DateOutOfRange,
     /// The message id is not one printable `left@right`.
@@ -66,12 +66,12 @@ pub enum MessageProblem {
 }
 
 impl OutgoingMail {
-    /// Builds the message, ready for the wire.
+    /// Builds the message in its wire form.
     ///
     /// The same mail always gives the same bytes: the boundary between the parts comes from the message id.
     ///
     /// # Refusals
-    /// See [`MessageProblem`]: a sender, recipient, id or date that could not stand in a header.
+    /// See [`MessageProblem`]: a sender, recipient, id or date that is not valid in a header.
     pub fn to_message(&self) -> Result<Message, MessageProblem> {
         let to = parse_recipient(&self.to)?;
         let from = parse_sender(&self.from)?;
@@ -124,11 +124,10 @@ impl fmt::Debug for OutgoingMail {
     }
 }
 
-/// Reads a recipient: one address, nothing around it.
+/// Parses a recipient: one address and nothing else.
 ///
-/// A domain outside ASCII is turned into its A-labels. Quoted local parts and address literals are legal in
-/// RFC 5321 but refused here: no person has one, and each is a way to smuggle a second address past a weaker
-/// parser behind us.
+/// A domain outside ASCII is converted to its A-labels. Quoted local parts and address literals are legal in RFC
+/// 5321 but refused here: no user has one, and each could pass a second address to a weaker parser downstream.
 ///
 /// # Refusals
 /// [`MessageProblem::RecipientMalformed`] for anything else.
@@ -136,7 +135,7 @@ pub fn parse_recipient(text: &str) -> Result<Address, MessageProblem> {
     plain_address(text).ok_or(MessageProblem::RecipientMalformed)
 }
 
-/// Reads a sender: an address, or a name and an address in angle brackets.
+/// Parses a sender: an address, or a name and an address in angle brackets.
 ///
 /// # Refusals
 /// [`MessageProblem::SenderMalformed`] for anything else, including a name with control characters.
@@ -146,7 +145,7 @@ pub fn parse_sender(text: &str) -> Result<Mailbox, MessageProblem> {
         return Err(refused);
     }
     let mailbox: Mailbox = match text.rsplit_once('<') {
-        // An unquoted name may hold anything but the characters that would end it; the header writer quotes it.
+        // An unquoted name may contain anything but the characters that would end it; the header writer quotes it.
         Some((name, rest)) => {
             let address = rest.trim_end().strip_suffix('>').unwrap_or_default();
             let name = name.trim().trim_matches('"').trim();
@@ -161,8 +160,8 @@ pub fn parse_sender(text: &str) -> Result<Mailbox, MessageProblem> {
     Ok(mailbox)
 }
 
-/// A text made fit for one header line: control characters, line and paragraph separators and
-/// direction overrides become single spaces, and the length is bounded.
+/// Makes a text suitable for one header line: control characters, line and paragraph separators and direction
+/// overrides become single spaces, and the length is limited.
 pub fn single_line(text: &str, chars_max: usize) -> String {
     let mut line = String::new();
     for (count, word) in text
@@ -227,7 +226,7 @@ fn date(at_ms: i64) -> Result<SystemTime, MessageProblem> {
         .ok_or(MessageProblem::DateOutOfRange)
 }
 
-/// The boundary needs to be foreign to both bodies. The message id is unguessable to whoever chose a name in the body.
+/// The boundary must not occur in either body. The message id is unguessable for the author of a name in the body.
 fn boundary(message_id: &str) -> String {
     let letters = message_id
         .chars()
@@ -242,8 +241,8 @@ fn subject_header(subject: &str) -> HeaderValue {
     if !line.contains("=?") {
         return HeaderValue::new(name, line);
     }
-    // A literal `=?…?=` would be decoded by the reader's program into text that we never wrote. Encoding the
-    // whole subject makes it stand there as it was typed (RFC 2047 section 5).
+    // A literal `=?…?=` would be decoded by the mail program into text that nobody wrote. Encoding the whole
+    // subject preserves it as it was typed (RFC 2047 section 5).
     let mut words = Vec::new();
     let mut chunk = String::new();
     for c in line.chars() {
@@ -260,14 +259,14 @@ fn subject_header(subject: &str) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, line, encoded.join("\r\n "))
 }
 
-/// One body part. The encoder picks 7bit, quoted-printable or base64, so that the message is ASCII whatever the
-/// text holds and no relay without 8BITMIME can spoil it.
+/// One body part. The encoder selects 7bit, quoted-printable or base64, so that the message is ASCII whatever the
+/// text contains and a relay without 8BITMIME cannot damage it.
 fn part(kind: ContentType, text: &str) -> SinglePart {
     SinglePart::builder().header(kind).body(crlf_ready(text))
 }
 
-/// Every kind of line end becomes LF (the encoder makes CR LF of it), and the other control characters go.
-/// A bare CR or LF on the wire is what SMTP smuggling is made of.
+/// Every kind of line end becomes LF (the encoder makes CR LF of it), and the other control characters are removed.
+/// A bare CR or LF on the wire would allow SMTP smuggling.
 fn crlf_ready(text: &str) -> String {
     text.replace("\r\n", "\n")
         .replace('\r', "\n")
@@ -276,15 +275,15 @@ fn crlf_ready(text: &str) -> String {
         .collect()
 }
 
-/// RFC 5321 section 4.5.3.1: a path holds 256 octets with its brackets.
+/// RFC 5321 section 4.5.3.1: a path has at most 256 octets including its brackets.
 const ADDRESS_BYTES_MAX: usize = 254;
-/// Up to the last second of the year 9999, which is as far as the `Date` header reaches.
+/// The last second of the year 9999, the maximum of the `Date` header.
 const DATE_MS_MAX: u64 = 253_402_300_800_000;
 /// Before base64: 45 bytes become 60 characters, and an encoded word may have 75 (RFC 2047 section 2).
 const ENCODED_WORD_BYTES_MAX: usize = 45;
 /// Leaves room in a line of 998 characters (RFC 5322 section 2.1.1).
 const MESSAGE_ID_BYTES_MAX: usize = 250;
-/// Longer subjects are cut off by every mail program.
+/// Mail programs truncate longer subjects.
 const SUBJECT_CHARS_MAX: usize = 200;
 
 #[cfg(test)]

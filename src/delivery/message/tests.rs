@@ -1,4 +1,4 @@
-//! The sentences that a message keeps: one recipient, our headers and no others, only whole line ends.
+//! Properties of messages: one recipient, only the server's headers, only complete line ends.
 
 use super::*;
 

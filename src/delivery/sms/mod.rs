@@ -1,13 +1,12 @@
-//! Handing a text message to a provider over HTTP.
+//! Sending a text message to a provider over HTTP.
 //!
-//! Owns the gateways ([`webhook`], a service of the operator's own; [`twilio`], whoever speaks that API),
-//! and what an answer means for the message: sent, to be tried again, or never. It leaves attempts,
-//! back-off, leases and expiry to the outbox, and bounds and TLS to `outbound`.
+//! This file owns the gateways ([`webhook`], a service of the operator; [`twilio`], any service with that API), and
+//! the meaning of a response for the message: sent, to be retried, or refused. Attempts, back-off, leases and
+//! expiry are left to the outbox, limits and TLS to `outbound`.
 //!
-//! A refusal is final only when it is said about the number or the message. Said about the account, the
-//! address or the load, it is a matter of configuration or of time, and the message waits as long as its
-//! code lives. A message that may have arrived is sent again under the same id, which providers can
-//! recognise.
+//! A refusal is final only when it concerns the number or the message. When it concerns the account, the address or
+//! the load, it is a matter of configuration or of time, and the message is retried while its code is valid. A
+//! message that may have arrived is sent again under the same id, which providers can recognise.
 //!
 //! Statuses are those of the Custom OTP Delivery Handler (`sendOneTimePassword`).
 
@@ -24,16 +23,16 @@ use crate::refusal::Fault;
 use twilio::Twilio;
 use webhook::Webhook;
 
-/// A text message on its way. Its text holds a code, so it does not print.
+/// A text message to be sent. Its text contains a one-time password, so it has no `Debug`.
 #[derive(Clone)]
 pub struct TextMessage {
-    /// The same over all tries.
+    /// The same for all attempts.
     pub message_id: String,
-    /// `+` and digits.
+    /// The recipient: `+` and digits.
     pub to: String,
-    /// The words.
+    /// The text.
     pub text: String,
-    /// The site that it speaks for.
+    /// The site.
     pub site_id: String,
     /// Developer name of the template.
     pub template: String,
@@ -41,49 +40,50 @@ pub struct TextMessage {
     pub language: String,
 }
 
-/// What became of a text message. A reason is one line for the operator; it holds neither number nor text.
+/// The result of sending a text message. A reason is one line for the operator; it contains neither number nor
+/// text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SmsOutcome {
-    /// The provider refused this message for good.
+    /// The provider refused this message permanently.
     Reject {
-        /// In the documented words.
+        /// The documented status.
         status: SmsStatus,
         /// Why.
         reason: String,
     },
     /// Not sent, or not known to be sent; another attempt may succeed.
     Retry {
-        /// In the documented words.
+        /// The documented status.
         status: SmsStatus,
         /// Why.
         reason: String,
     },
-    /// The provider took it.
+    /// The provider accepted it.
     Sent,
 }
 
-/// Who takes the messages.
+/// The provider of text messages.
 #[derive(Debug)]
-pub enum Provider {
+pub enum SmsProvider {
     /// Twilio's API.
     Twilio(Twilio),
-    /// A service of the operator's own.
+    /// A service of the operator.
     Webhook(Webhook),
 }
 
-/// A provider and the way to it.
+/// A provider and the HTTP client for it.
 pub struct SmsGateway {
-    provider: Provider,
+    provider: SmsProvider,
     outbound: Outbound,
 }
 
 impl SmsGateway {
-    /// A gateway to a provider. Opens no connection.
+    /// A gateway to a provider. It opens no connection.
     ///
     /// # Faults
     /// The HTTP client cannot be set up.
     pub fn new(
-        provider: Provider,
+        provider: SmsProvider,
         deadline: Duration,
         connections: usize,
     ) -> Result<SmsGateway, Fault> {
@@ -95,21 +95,21 @@ impl SmsGateway {
         Ok(SmsGateway { provider, outbound })
     }
 
-    /// How long handing over one message may take.
+    /// How long sending one message may take.
     pub fn deadline(&self) -> Duration {
         self.outbound.deadline()
     }
 
-    /// Most messages on their way at once.
+    /// The maximum number of concurrent messages.
     pub fn connections(&self) -> usize {
         self.outbound.in_flight_max()
     }
 
-    /// Hands a message over, within the deadline, whatever the provider does.
+    /// Sends a message, within the deadline, whatever the provider does.
     pub async fn send(&self, message: &TextMessage, at: Moment) -> SmsOutcome {
         let post = match &self.provider {
-            Provider::Twilio(twilio) => twilio.post(message),
-            Provider::Webhook(webhook) => webhook.post(message, at),
+            SmsProvider::Twilio(twilio) => twilio.post(message),
+            SmsProvider::Webhook(webhook) => webhook.post(message, at),
         };
         let Ok(post) = post else {
             return reject(SmsStatus::Exception, "the message makes no request");
@@ -117,8 +117,8 @@ impl SmsGateway {
         match self.outbound.post(post).await {
             Err(no_reply) => retry(SmsStatus::Exception, no_reply),
             Ok(reply) => match &self.provider {
-                Provider::Twilio(_) => twilio::outcome(&reply),
-                Provider::Webhook(_) => webhook::outcome(&reply),
+                SmsProvider::Twilio(_) => twilio::outcome(&reply),
+                SmsProvider::Webhook(_) => webhook::outcome(&reply),
             },
         }
     }
@@ -144,8 +144,8 @@ fn retry(status: SmsStatus, reason: impl fmt::Display) -> SmsOutcome {
     }
 }
 
-/// A header that cannot be written, which no id of ours makes.
+/// A header that cannot be written, which the server's ids never cause.
 struct NoRequest;
 
-/// An answer has some hundred bytes.
+/// A response has a few hundred bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

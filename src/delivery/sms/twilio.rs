@@ -1,4 +1,4 @@
-//! Twilio's Messages API, and whoever speaks it.
+//! Twilio's Messages API, and other services with the same API.
 //!
 //! Follows Twilio, "Create a Message resource" and the dictionary of its error codes.
 
@@ -14,7 +14,7 @@ use vestibule_protocol::secret::Secret;
 use super::{NoRequest, Post, Reply, SmsOutcome, TextMessage, reject, retry};
 use crate::identity::text_message::SmsStatus;
 
-/// Twilio's own address.
+/// Twilio's base URL.
 pub const TWILIO: &str = "https://api.twilio.com/2010-04-01";
 
 /// An account.
@@ -28,7 +28,7 @@ impl Twilio {
     /// An account at an API whose base is `base`, with the number or name that messages come from.
     ///
     /// # Errors
-    /// A sentence, when base, account and token make no request.
+    /// A sentence, when base, account and token do not make a valid request.
     pub fn new(base: &Url, account: &str, token: &Secret, from: String) -> Result<Twilio, String> {
         let mut url = base.clone();
         url.path_segments_mut()
@@ -65,7 +65,7 @@ impl Twilio {
     }
 }
 
-/// What an answer means. Of its words only the code is kept: they quote the number.
+/// The meaning of a response. Of its text only the code is kept: the text quotes the number.
 pub(super) fn outcome(reply: &Reply) -> SmsOutcome {
     if (200..=299).contains(&reply.status) {
         return SmsOutcome::Sent;
@@ -83,7 +83,7 @@ pub(super) fn outcome(reply: &Reply) -> SmsOutcome {
         }
         (_, Some(21_408)) => reject(SmsStatus::CountryBlock, reason),
         (429, _) | (_, Some(20_429)) => retry(SmsStatus::MessageLimitExceeded, reason),
-        // About our account and our number, which can be repaired.
+        // These concern the account and the sender, which the operator can correct.
         (_, Some(20_003 | 21_603 | 21_606 | 21_659)) => retry(SmsStatus::ProviderError, reason),
         (400 | 422, _) => reject(SmsStatus::ProviderError, reason),
         _ => retry(SmsStatus::ProviderError, reason),

@@ -1,4 +1,4 @@
-//! A service of the operator's own: each message as one JSON object, signed as `outbound` signs.
+//! A service of the operator: each message is one JSON object, signed as `outbound` signs.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use vestibule_protocol::secret::Secret;
 use super::{NoRequest, Post, Reply, SmsOutcome, TextMessage, reject, retry};
 use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
-use crate::outbound::{SigningKey, date_and_sign};
+use crate::outbound::{SignatureKey, date_and_sign};
 
 /// The service.
 pub struct Webhook {
     url: Url,
-    key: Option<SigningKey>,
+    key: Option<SignatureKey>,
 }
 
 impl Webhook {
-    /// A service at an address. Without a secret nothing is signed.
+    /// A service at a URL. Without a secret nothing is signed.
     pub fn new(url: Url, secret: Option<&Secret>) -> Webhook {
         Webhook {
             url,
-            key: secret.map(SigningKey::new),
+            key: secret.map(SignatureKey::new),
         }
     }
 
@@ -49,7 +49,7 @@ impl Webhook {
     }
 }
 
-/// What an answer means. A `status` in its body, in the documented words, says more than the HTTP status.
+/// The meaning of a response. A documented `status` in its body takes precedence over the HTTP status.
 pub(super) fn outcome(reply: &Reply) -> SmsOutcome {
     let said = serde_json::from_slice::<Map<String, Value>>(&reply.body)
         .ok()

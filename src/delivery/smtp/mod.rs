@@ -1,15 +1,15 @@
-//! Handing a mail to an SMTP relay.
+//! Sending a mail to an SMTP relay.
 //!
-//! Owns the conversation with one relay: connections and their reuse, TLS, authentication, deadlines, and what the
-//! relay's answer means for the mail: sent, to be tried again, or never. It leaves the form of the message to
-//! `message.rs`, and attempts, back-off, leases and expiry to the outbox.
+//! This file owns the conversation with one relay: connections and their reuse, TLS, authentication, deadlines, and
+//! the meaning of the relay's reply for the mail: sent, to be retried, or refused. The form of the message is left
+//! to `message`; attempts, back-off, leases and expiry to the outbox.
 //!
-//! Two things here are deliberate. A connection goes back to the pool only after a complete exchange, because after an
-//! interrupted one each answer would be taken for the answer to another command. And each step is named, because a
-//! 5xx means "never" only when it is said about the mail: said about the login or the connection, it is a fault of the
-//! configuration, and the mail waits for the repair.
+//! Two things here are deliberate. A connection returns to the pool only after a complete exchange, because after
+//! an interrupted one each reply would be taken for the reply to another command. And each step is named, because a
+//! 5xx is permanent only when it concerns the mail: if it concerns the login or the connection, it is a fault of
+//! the configuration, and the mail waits for the correction.
 //!
-//! Carries out RFC 5321, RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 8314 (TLS), RFC 6531 (SMTPUTF8).
+//! Implements RFC 5321, RFC 3207 (STARTTLS), RFC 4954 (AUTH), RFC 8314 (TLS), RFC 6531 (SMTPUTF8).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -35,7 +35,7 @@ mod answer;
 mod settings;
 mod stream;
 
-use answer::{Failure, Step, line_of};
+use answer::{SmtpFailure, SmtpStep, line_of};
 pub use settings::{Security, SmtpSettings};
 use stream::NoReadAhead;
 
@@ -48,10 +48,10 @@ pub struct SmtpRelay {
     idle: Mutex<Vec<AsyncSmtpConnection>>,
 }
 
-/// What became of a mail. A reason is one line for the operator; it never holds body, code or password.
+/// The result of sending a mail. A reason is one line for the operator; it never contains body, code or password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
-    /// The relay refused this mail for good.
+    /// The relay refused this mail permanently.
     Reject {
         /// Why.
         reason: String,
@@ -61,15 +61,15 @@ pub enum SendOutcome {
         /// Why.
         reason: String,
     },
-    /// The relay took responsibility for it.
+    /// The relay accepted responsibility for it.
     Sent {
-        /// The relay's answer, for finding the mail in its logs.
+        /// The relay's reply, by which the mail can be found in the relay's logs.
         response: String,
     },
 }
 
 impl SmtpRelay {
-    /// Makes a relay from its settings. Opens no connection.
+    /// Makes a relay from its settings. It opens no connection.
     ///
     /// # Refusals
     /// A sentence about the CA file, if there is one and it cannot be used.
@@ -94,8 +94,9 @@ impl SmtpRelay {
 
     /// Sends one mail, within the deadline of the settings, whatever the relay does.
     ///
-    /// The deadline begins when one of the `pool_max` conversations is free. If it passes after the content went out,
-    /// the mail may have been taken: it is reported as `Retry`, and the repeated mail has the same `Message-ID`.
+    /// The deadline starts when one of the `pool_max` conversations is free. If it passes after the content was
+    /// sent, the relay may have accepted the mail: it is reported as `Retry`, and the repeated mail has the same
+    /// `Message-ID`.
     pub async fn send(&self, mail: &OutgoingMail) -> SendOutcome {
         let message = match mail.to_message() {
             Ok(message) => message,
@@ -110,7 +111,7 @@ impl SmtpRelay {
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let mut step = Step::Connect;
+        let mut step = SmtpStep::Connect;
         let delivery = Box::pin(self.deliver(&message, &mut step));
         let failure = match timeout(self.limit(), delivery).await {
             Ok(Ok(response)) => {
@@ -119,7 +120,7 @@ impl SmtpRelay {
                 };
             }
             Ok(Err(failure)) => failure,
-            Err(_) => Failure::Lost(format!(
+            Err(_) => SmtpFailure::Lost(format!(
                 "no answer within {} s",
                 self.settings.timeout_seconds
             )),
@@ -132,7 +133,7 @@ impl SmtpRelay {
     /// # Refusals
     /// One line that says at which step it ended and why.
     pub async fn check(&self) -> Result<(), String> {
-        let mut step = Step::Connect;
+        let mut step = SmtpStep::Connect;
         let connecting = Box::pin(self.connect(&mut step));
         match timeout(self.limit(), connecting).await {
             Ok(Ok(connection)) => {
@@ -147,7 +148,7 @@ impl SmtpRelay {
         }
     }
 
-    /// Closes the connections that are kept for reuse: when there is nothing to send for a while, and at the end.
+    /// Closes the pooled connections: after some idle time, and at the end.
     pub async fn close_idle(&self) {
         let parked = std::mem::take(&mut *self.idle());
         for connection in parked {
@@ -155,26 +156,30 @@ impl SmtpRelay {
         }
     }
 
-    async fn deliver(&self, message: &Message, step: &mut Step) -> Result<Response, Failure> {
+    async fn deliver(
+        &self,
+        message: &Message,
+        step: &mut SmtpStep,
+    ) -> Result<Response, SmtpFailure> {
         if let Some(mut connection) = self.reuse().await {
             let result = converse(&mut connection, message, step).await;
-            // The relay may close an idle connection at any instant. As long as the content has not gone out, starting
-            // over is free of risk, and the mail need not wait for its next attempt.
+            // The relay may close an idle connection at any time. Until the content is sent, starting over is safe,
+            // and the mail need not wait for its next attempt.
             let may_start_over =
-                *step < Step::Content && result.as_ref().is_err_and(Failure::is_lost);
+                *step < SmtpStep::Content && result.as_ref().is_err_and(SmtpFailure::is_lost);
             if !may_start_over {
                 self.park(connection, &result);
                 return result;
             }
         }
-        *step = Step::Connect;
+        *step = SmtpStep::Connect;
         let mut connection = self.connect(step).await?;
         let result = converse(&mut connection, message, step).await;
         self.park(connection, &result);
         result
     }
 
-    /// A kept connection that still answers. `RSET` is the question, so that no earlier transaction is left open.
+    /// A pooled connection that still responds. `RSET` is the probe, so that no earlier transaction remains open.
     async fn reuse(&self) -> Option<AsyncSmtpConnection> {
         loop {
             let mut connection = self.idle().pop()?;
@@ -182,21 +187,21 @@ impl SmtpRelay {
             match timeout(probe_limit, connection.command(Rset)).await {
                 Ok(Ok(_)) => return Some(connection),
                 Ok(Err(_)) => {}
-                // One that hangs stands for all: the way to the relay is gone, and waiting for each would eat the deadline.
+                // If one hangs, the relay is unreachable; waiting for each of them would use up the deadline.
                 Err(_) => self.idle().clear(),
             }
         }
     }
 
-    fn park(&self, connection: AsyncSmtpConnection, result: &Result<Response, Failure>) {
-        let is_in_step = !result.as_ref().is_err_and(Failure::is_lost);
+    fn park(&self, connection: AsyncSmtpConnection, result: &Result<Response, SmtpFailure>) {
+        let is_in_step = !result.as_ref().is_err_and(SmtpFailure::is_lost);
         let mut idle = self.idle();
         if is_in_step && !connection.has_broken() && idle.len() < self.settings.pool_max {
             idle.push(connection);
         }
     }
 
-    async fn connect(&self, step: &mut Step) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&self, step: &mut SmtpStep) -> Result<AsyncSmtpConnection, SmtpFailure> {
         let SmtpSettings {
             host,
             port,
@@ -224,9 +229,9 @@ impl SmtpRelay {
                 let stream = Box::new(NoReadAhead::new(tcp().await?));
                 let mut connection =
                     AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?;
-                *step = Step::StartTls;
+                *step = SmtpStep::StartTls;
                 if !connection.can_starttls() {
-                    return Err(Failure::Lost(
+                    return Err(SmtpFailure::Lost(
                         "it is not offered, and nothing is sent without it".into(),
                     ));
                 }
@@ -235,7 +240,7 @@ impl SmtpRelay {
             }
         };
         if let (Some(user), Some(password)) = (&self.settings.user, &self.settings.password) {
-            *step = Step::Authenticate;
+            *step = SmtpStep::Authenticate;
             let credentials = Credentials::new(user.clone(), Secret::expose(password).to_owned());
             connection
                 .auth(&[Mechanism::Plain, Mechanism::Login], &credentials)
@@ -249,7 +254,7 @@ impl SmtpRelay {
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<AsyncSmtpConnection>> {
-        // The lock guards a list and nothing that could be half done.
+        // The lock protects a list, which is never in an inconsistent state.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -266,12 +271,12 @@ impl fmt::Debug for SmtpRelay {
 async fn converse(
     connection: &mut AsyncSmtpConnection,
     message: &Message,
-    step: &mut Step,
-) -> Result<Response, Failure> {
+    step: &mut SmtpStep,
+) -> Result<Response, SmtpFailure> {
     let envelope = message.envelope();
     let content = message.formatted();
     let mut parameters = Vec::new();
-    *step = Step::Sender;
+    *step = SmtpStep::Sender;
     let needs_utf8 = !envelope
         .to()
         .iter()
@@ -282,7 +287,7 @@ async fn converse(
         if !known.supports_feature(Extension::SmtpUtfEight)
             || !known.supports_feature(Extension::EightBitMime)
         {
-            return Err(Failure::Unsendable(
+            return Err(SmtpFailure::Unsendable(
                 "the relay takes only ASCII addresses (no SMTPUTF8)",
             ));
         }
@@ -295,45 +300,45 @@ async fn converse(
         connection.command(sender).await?,
     )?;
     for recipient in envelope.to() {
-        *step = Step::Recipient;
+        *step = SmtpStep::Recipient;
         let recipient = Rcpt::new(recipient.clone(), Vec::new());
         expect(
             Severity::PositiveCompletion,
             connection.command(recipient).await?,
         )?;
     }
-    *step = Step::Data;
+    *step = SmtpStep::Data;
     expect(
         Severity::PositiveIntermediate,
         connection.command(Data).await?,
     )?;
-    *step = Step::Content;
+    *step = SmtpStep::Content;
     expect(
         Severity::PositiveCompletion,
         connection.message(&content).await?,
     )
 }
 
-/// An answer of the wrong kind means that the two sides are not talking about the same command.
-fn expect(severity: Severity, response: Response) -> Result<Response, Failure> {
+/// A reply of the wrong kind means that the two sides are out of step.
+fn expect(severity: Severity, response: Response) -> Result<Response, SmtpFailure> {
     if response.code().severity == severity {
         return Ok(response);
     }
-    Err(Failure::Lost(format!(
+    Err(SmtpFailure::Lost(format!(
         "the relay answered {} out of turn",
         response.code()
     )))
 }
 
-async fn connect_tcp(host: &str, port: u16, limit: Duration) -> Result<TcpStream, Failure> {
+async fn connect_tcp(host: &str, port: u16, limit: Duration) -> Result<TcpStream, SmtpFailure> {
     let mut last = "the name has no address".to_owned();
     let addresses = tokio::net::lookup_host((host, port))
         .await
-        .map_err(|error| Failure::Lost(error.to_string()))?;
+        .map_err(|error| SmtpFailure::Lost(error.to_string()))?;
     for address in addresses.collect::<Vec<SocketAddr>>() {
         match timeout(limit, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Commands are small and each waits for its answer; delaying them helps nobody.
+                // Commands are small and each waits for its reply; delaying them has no benefit.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
@@ -341,7 +346,7 @@ async fn connect_tcp(host: &str, port: u16, limit: Duration) -> Result<TcpStream
             Err(_) => last = "the connection was not accepted in time".to_owned(),
         }
     }
-    Err(Failure::Lost(last))
+    Err(SmtpFailure::Lost(last))
 }
 
 async fn say_goodbye(mut connection: AsyncSmtpConnection) {
@@ -373,8 +378,8 @@ fn tls_parameters(settings: &SmtpSettings) -> Result<TlsParameters, String> {
         .map_err(|error| format!("TLS for the SMTP relay cannot be set up: {error}"))
 }
 
-/// The name we introduce ourselves by. A host name that is no domain name (an underscore in a container's) would be
-/// refused by strict relays, so the address literal stands in for it (RFC 5321 section 4.1.4).
+/// The name for the EHLO command. Strict relays refuse a host name that is not a domain name (an underscore in a
+/// container's), so the address literal replaces it (RFC 5321 section 4.1.4).
 fn hello_name() -> ClientId {
     match ClientId::default() {
         ClientId::Domain(name)
@@ -389,5 +394,5 @@ fn hello_name() -> ClientId {
 
 const CERTIFICATE_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 const GOODBYE_LIMIT: Duration = Duration::from_secs(2);
-/// A relay on the same continent answers `RSET` in a fraction of it.
+/// A relay on the same continent replies to `RSET` in a fraction of this time.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);

@@ -1,7 +1,7 @@
-//! Where the relay is and how it wants to be spoken to.
+//! The settings of the relay.
 //!
-//! Owns reading and checking the `[smtp]` part of the configuration; `smtp.rs` uses it. Scheme names and ports
-//! follow RFC 8314 (`smtps`, 465), RFC 6409 (submission, 587) and RFC 5321 (25).
+//! This file owns parsing and checking the `[smtp]` part of the configuration; `smtp` uses it. Scheme names and
+//! ports follow RFC 8314 (`smtps`, 465), RFC 6409 (submission, 587) and RFC 5321 (25).
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use vestibule_protocol::secret::Secret;
 
 use super::super::message::parse_sender;
 
-/// The settings of one relay. `parse` gives the defaults; the fields may be changed before the relay is made.
+/// The settings of one relay. `parse` sets the defaults; the fields may be changed before the relay is made.
 #[derive(Debug, Clone)]
 pub struct SmtpSettings {
     /// Host name or address, without brackets.
@@ -25,15 +25,15 @@ pub struct SmtpSettings {
     pub password: Option<Secret>,
     /// The sender of every mail, `Name <address>` or an address.
     pub from: String,
-    /// The longest a mail may take from connect to the relay's last answer.
+    /// The maximum duration of sending one mail, from connect to the relay's last reply.
     pub timeout_seconds: u64,
-    /// How many conversations may run at once; as many connections are kept for reuse.
+    /// The maximum number of concurrent conversations; as many connections are pooled.
     pub pool_max: usize,
-    /// PEM file with the certificate authorities to trust in place of the public ones.
+    /// PEM file with the certificate authorities to trust instead of the public ones.
     pub ca_file: Option<PathBuf>,
 }
 
-/// How the connection to the relay is protected. There is no "if it happens to offer it".
+/// How the connection to the relay is protected. There is no opportunistic variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
     /// TLS from the first byte (`smtps://`, RFC 8314 section 3.3).
@@ -45,13 +45,13 @@ pub enum Security {
 }
 
 impl SmtpSettings {
-    /// Reads the URL of a relay: `smtp://`, `smtp+starttls://` or `smtps://`, then `[user@]host[:port]`.
+    /// Parses the URL of a relay: `smtp://`, `smtp+starttls://` or `smtps://`, then `[user@]host[:port]`.
     ///
-    /// A user name may be percent-encoded (`app%40shop.example`). The password never stands in the URL, because
-    /// the URL is printed and logged.
+    /// A user name may be percent-encoded (`app%40shop.example`). The password is never in the URL, because the URL
+    /// is printed and logged.
     ///
     /// # Refusals
-    /// A sentence that says which part is wrong and what would be right. It never repeats a password.
+    /// A sentence with the wrong part and its correct form. It never repeats a password.
     pub fn parse(url: &str, from: &str, password: Option<Secret>) -> Result<SmtpSettings, String> {
         let parsed = Url::parse(url).map_err(|problem| {
             format!("the SMTP URL cannot be read ({problem}); it looks like smtp+starttls://user@mail.example:587")
@@ -159,9 +159,9 @@ fn percent_decode(text: &str) -> Result<String, String> {
     }
 }
 
-/// Enough for one address each; a relay that needs more can be told so.
+/// Enough for one address each; a relay that needs more can be configured.
 const POOL_MAX: usize = 4;
-/// Longer than a busy relay takes, much shorter than a code lives.
+/// Longer than a busy relay needs, and much shorter than the lifetime of a code.
 const TIMEOUT_SECONDS: u64 = 30;
 
 #[cfg(test)]
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_never_stands_in_the_url_nor_in_a_refusal() {
+    fn a_password_is_never_in_the_url_or_in_a_refusal() {
         let problem = parse("smtps://app:hunter2@mail.example").unwrap_err();
         assert!(problem.contains("password") && !problem.contains("hunter2"));
     }

@@ -1,11 +1,11 @@
 //! The unencrypted beginning of a `STARTTLS` connection.
 //!
-//! Owns one promise: no byte that arrived before the TLS handshake is ever read after it. A reader that buffers
-//! would keep what an attacker put behind the relay's `220` in the same packet, and take it later for the relay's
-//! encrypted answers (response injection). So until the handshake begins this stream hands out one byte at a time:
-//! nothing can be left in a buffer above it, and an injected byte reaches the TLS layer, which refuses it.
+//! This file owns one guarantee: no byte that arrived before the TLS handshake is read after it. A buffering reader
+//! would keep what an attacker put after the relay's `220` in the same packet, and take it later for the relay's
+//! encrypted replies (response injection). So until the handshake starts this stream returns one byte at a time: no
+//! byte can remain in a buffer above it, and an injected byte reaches the TLS layer, which refuses it.
 //!
-//! Carries out RFC 3207 section 6.
+//! Implements RFC 3207 section 6.
 
 use std::io;
 use std::net::SocketAddr;
@@ -55,7 +55,7 @@ impl AsyncWrite for NoReadAhead {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        // Every command begins with a letter; only a TLS record begins with this byte.
+        // Every command starts with a letter; only a TLS record starts with this byte.
         if bytes.first() == Some(&TLS_HANDSHAKE_RECORD) {
             self.is_handshaking = true;
         }

@@ -1,7 +1,7 @@
-//! How a template is run: which values it sees, and where it is stopped.
+//! Running a template: the values that it can use, and its limits.
 //!
-//! Owns the engine's environment, the limits on steps and size, and the cleaning of values that strangers choose. It
-//! leaves wording to `words.rs` and the choice of template to the parent.
+//! This file owns the engine's environment, the limits on steps and size, and the cleaning of values that
+//! unauthenticated callers choose. The wording is left to `words`, the choice of template to the parent.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use vestibule_protocol::secret::Secret;
 use super::super::message::single_line;
 use super::{HTML, Language, PART_BYTES_MAX, SUBJECT, TemplateProblem, Variables};
 
-/// An environment with nothing in it but four harmless filters, and limits.
+/// An environment with four harmless filters and limits, and nothing else.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::empty();
     environment.add_filter("default", filters::default);
@@ -23,12 +23,12 @@ pub(super) fn environment() -> Environment<'static> {
         false => AutoEscape::None,
     });
     environment.set_fuel(Some(FUEL));
-    // The engine's debug mode would put the values, the code among them, into its errors.
+    // The engine's debug mode would include the values, and thus the code, in its errors.
     environment.set_debug(false);
     environment
 }
 
-/// Renders one part. A subject comes back as one line.
+/// Renders one part. A subject is rendered as one line.
 pub(super) fn render_part(
     environment: &Environment<'static>,
     key: &str,
@@ -64,11 +64,10 @@ pub(super) fn render_part(
     })
 }
 
-/// A first name, if it can be greeted.
+/// A first name, if it is safe to use in a greeting.
 ///
-/// The recipient of a registration mail need not be the one who typed the name, so the name is the place where
-/// somebody would make us carry an advertisement. A name is short, and one that a mail program would turn into
-/// a link is left out.
+/// The recipient of a registration mail need not be the person who typed the name, so the name could be used to
+/// send advertisements. A name is short, and one that a mail program would turn into a link is left out.
 fn greetable(name: &str) -> String {
     let name = single_line(name, FIRST_NAME_CHARS_MAX);
     let lower = name.to_lowercase();
@@ -85,11 +84,11 @@ fn greetable(name: &str) -> String {
     name
 }
 
-/// The engine's complaint, without the values it may quote.
+/// The engine's error, without the values that it may quote.
 pub(super) fn problem(part: &'static str, error: &minijinja::Error) -> TemplateProblem {
     match error.kind() {
         ErrorKind::OutOfFuel => TemplateProblem::OutOfFuel,
-        // The kind is a fixed phrase. The detail could quote a value, so it stays here.
+        // The kind is a fixed phrase. The detail could quote a value, so it is dropped.
         kind => TemplateProblem::Refused {
             part,
             line: error.line().unwrap_or(1),
@@ -98,7 +97,7 @@ pub(super) fn problem(part: &'static str, error: &minijinja::Error) -> TemplateP
     }
 }
 
-/// A buffer that refuses to grow past the size of a message.
+/// A buffer with a maximum size, that of a message.
 struct Capped {
     bytes: Vec<u8>,
     is_full: bool,
@@ -119,7 +118,7 @@ impl io::Write for Capped {
     }
 }
 
-/// First names are shorter; what is not, is not a name.
+/// First names are shorter; a longer text is not a name.
 const FIRST_NAME_CHARS_MAX: usize = 60;
 /// Steps of the engine. The longest built-in mail takes about a hundred.
 const FUEL: u64 = 50_000;

@@ -1,14 +1,14 @@
-//! What a site's own template may contain.
+//! The syntax of a site's custom template.
 //!
-//! Owns the one check that runs before such a template is compiled. The engine's language has loops, macros, string
-//! repetition and inclusion, and with them a few characters of source can ask for gigabytes before any step counter
-//! notices. A message needs none of it, so everything is refused but a value, a value through a filter, a
-//! comparison, `if`, and comments.
+//! This file owns the one check that runs before such a template is compiled. The engine's language has loops,
+//! macros, string repetition and inclusion, with which a few characters of source can allocate gigabytes before any
+//! step counter stops them. A message needs none of it, so only these are allowed: a value, a value through a
+//! filter, a comparison, `if`, and comments.
 
 /// Checks every tag of a template.
 ///
 /// # Refusals
-/// The line (counted from one) and a sentence for its author, at the first tag that is not allowed.
+/// The line (counted from one) and a sentence for its author, for the first tag that is not allowed.
 pub(super) fn check(source: &str) -> Result<(), (usize, String)> {
     let mut rest = source;
     while let Some((start, kind)) = next_tag(rest) {
@@ -32,11 +32,12 @@ pub(super) fn check(source: &str) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// Checks where an HTML part shows the recipient's name. Escaping makes it harmless between tags; inside one it
-/// could still end an attribute without quotes or begin a `javascript:` link, and in a style it is not escaped at all.
+/// Checks where an HTML part contains the recipient's name. Escaping makes it harmless between tags; inside a tag
+/// it could still end an attribute without quotes or begin a `javascript:` link, and in a style it is not escaped
+/// at all.
 ///
 /// # Refusals
-/// As [`check`], which has found every tag in order before.
+/// As for [`check`], which must have accepted the source.
 pub(super) fn check_places(source: &str) -> Result<(), (usize, String)> {
     let lower = source.to_ascii_lowercase();
     let line_of = |at: usize| source[..at].matches('\n').count() + 1;
@@ -61,7 +62,7 @@ pub(super) fn check_places(source: &str) -> Result<(), (usize, String)> {
     Ok(())
 }
 
-/// Where in HTML a place is.
+/// The kind of a position in HTML.
 #[derive(Clone, Copy)]
 enum Markup {
     Outside,
@@ -139,8 +140,8 @@ fn check_tag(body: &str, is_statement: bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Splits a tag into words, strings and signs. A string may not hold a brace, a percent sign or an escape, so that
-/// the end of a tag is the same place for this check and for the engine.
+/// Splits a tag into words, strings and signs. A string may not contain a brace, a percent sign or an escape, so
+/// that this check and the engine agree on the end of a tag.
 fn tokens(body: &str) -> Result<Vec<&str>, String> {
     let mut found = Vec::new();
     let mut rest = body.trim_start();

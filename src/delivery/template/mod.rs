@@ -1,11 +1,11 @@
-//! What a message says: the built-in mails and text messages, and the templates that a site brings.
+//! The text of messages: the built-in mails and text messages, and the custom templates of sites.
 //!
-//! Owns wording, layout, language and the limits under which a template runs. What is rendered here is
-//! handed to `message.rs` (mail) or to a gateway (text message); who gets it, and when, is the outbox.
+//! This module owns wording, layout, language and the limits of a template. The result is passed to `message`
+//! (mail) or to a gateway (text message); the recipient and the time are the outbox's.
 //!
-//! A template is given values and never source: a name that looks like template syntax stays a name. The HTML part
-//! escapes every value, the text part shows it as it is. Every render has a fuel limit and a size limit, and a
-//! site's own template is confined to values, four filters and `{% if %}`, so it cannot grow what it is given.
+//! A template gets values and never source: a name that looks like template syntax is only text. The HTML part
+//! escapes every value, the text part shows it unchanged. Every rendering has a step limit and a size limit, and a
+//! site's custom template is limited to values, four filters and `{% if %}`, so it cannot multiply its input.
 
 use minijinja::{Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
@@ -22,12 +22,12 @@ mod words;
 use engine::{environment, problem, render_part};
 use words::{ENGLISH, GERMAN, Vocabulary, Words};
 
-/// The built-in templates, compiled once at the start.
+/// The built-in templates, compiled at the start.
 pub struct Templates {
     environment: Environment<'static>,
 }
 
-/// A template of the site's own, checked and compiled.
+/// A custom template of a site, checked and compiled.
 pub struct CustomTemplate {
     environment: Environment<'static>,
     language: Language,
@@ -50,10 +50,10 @@ vestibule_protocol::words! {
     }
 }
 
-/// A language that the built-in messages speak.
+/// A language of the built-in messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// English, also for every locale that has no words of its own.
+    /// English, also for every locale without a translation.
     English,
     /// German.
     German,
@@ -75,29 +75,29 @@ pub struct Variables {
     pub first_name: Option<String>,
 }
 
-/// Why a template was refused or gave nothing. Never holds a value of the context.
+/// Why a template was refused or has no result. Never contains a value of the context.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateProblem {
-    /// The template needs the code and the context has none.
+    /// The template needs a code and the context has none.
     #[error("the template needs a one-time password and none was given")]
     CodeMissing,
-    /// The message has words for a mail only.
+    /// There is no text message for this template.
     #[error("there is no such text message")]
     MailOnly,
-    /// It would run on; the limit is a constant of this file.
+    /// It exceeds the step limit, a constant of this file.
     #[error("the template takes too many steps")]
     OutOfFuel,
-    /// It uses something that templates may not, or its syntax is wrong.
+    /// It uses a construct that is not allowed, or its syntax is wrong.
     #[error("{part}, line {line}: {reason}")]
     Refused {
         /// `subject`, `text` or `html`.
         part: &'static str,
         /// Counted from one.
         line: usize,
-        /// What is wrong, for the person who wrote it.
+        /// What is wrong, for the template's author.
         reason: String,
     },
-    /// The source or the result is larger than a message may be.
+    /// The source or the result exceeds the size of a message.
     #[error("the template or what it renders is too large")]
     TooLarge,
 }
@@ -127,7 +127,7 @@ impl Templates {
     /// Renders a built-in mail in the language of the locale (`de_AT`), English if it has none.
     ///
     /// # Refusals
-    /// [`TemplateProblem::CodeMissing`] if the mail carries a code and the context does not.
+    /// [`TemplateProblem::CodeMissing`] if the mail contains a code and the context does not.
     pub fn render(
         &self,
         name: TemplateName,
@@ -154,13 +154,14 @@ impl Templates {
         })
     }
 
-    /// Renders the text message with the code: one line, and with a domain a last line `@domain #code`, by
-    /// which a phone's browser fills the code in on that domain only.
+    /// Renders the text message with the code: one line, and with a domain a last line `@domain #code`, which lets
+    /// a phone's browser fill in the code on that domain only.
     ///
-    /// The line keeps to 160 characters: a longer site name is cut.
+    /// The first line has at most 160 characters: a longer site name is truncated.
     ///
     /// # Refusals
-    /// [`TemplateProblem::MailOnly`] if there are no words for it; [`TemplateProblem::CodeMissing`] without a code.
+    /// [`TemplateProblem::MailOnly`] if there is no text message for it; [`TemplateProblem::CodeMissing`] without a
+    /// code.
     ///
     /// Source: WICG, Origin-bound one-time codes delivered via SMS.
     pub fn render_sms(
@@ -190,12 +191,12 @@ impl Templates {
         Ok(line + &binding.unwrap_or_default())
     }
 
-    /// Checks and compiles a site's own template, and renders it with sample values. The language decides only
-    /// the words in `valid_for`, which speaks English where it does not know the language; the rest is as written.
+    /// Checks and compiles a site's custom template, and renders it with sample values. The language affects only
+    /// `valid_for`, which is English for an unknown language.
     ///
     /// # Refusals
-    /// [`TemplateProblem::Refused`] for anything but values, the filters `default`, `lower`, `trim`, `upper`,
-    /// and `{% if %}`, for a body that may leave out the code, and for a subject that shows it;
+    /// [`TemplateProblem::Refused`] for anything but values, the filters `default`, `lower`, `trim`, `upper`, and
+    /// `{% if %}`, for a body that may lack the code, and for a subject that contains it;
     /// [`TemplateProblem::TooLarge`] for a source beyond 64 KiB.
     pub fn compile_custom(
         language: &str,
@@ -276,7 +277,7 @@ impl CustomTemplate {
         })
     }
 
-    /// Renders it for people with a name and without one.
+    /// Renders it for recipients with a name and without one.
     fn try_out(&self) -> Result<(), TemplateProblem> {
         let mut values = Variables::sample();
         values.code = Some(Secret::from(UNLIKELY_CODE.to_owned()));
@@ -304,7 +305,7 @@ impl TemplateName {
             .find(|purpose| TemplateName::of(*purpose) == self)
     }
 
-    /// Whether the mail carries a one-time password.
+    /// Whether the mail contains a one-time password.
     pub fn has_code(self) -> bool {
         self.purpose().is_some()
     }
@@ -321,7 +322,7 @@ impl TemplateName {
 }
 
 impl Language {
-    /// Every language with words of its own.
+    /// Every language with a translation.
     pub const ALL: [Language; 2] = [Language::English, Language::German];
 
     /// The language of a locale by its first part: `de`, `de_DE`, `de-AT` are German, all unknown ones English.
@@ -424,13 +425,13 @@ const SMS: &str = "sms";
 const TEXT: &str = "text";
 const HTML: &str = "html";
 
-/// Of a source and of a rendered part. Mail programs cut HTML off at about 100 KiB.
+/// The limit of a source and of a rendered part. Mail programs truncate HTML at about 100 KiB.
 const PART_BYTES_MAX: usize = 64 * 1024;
-/// A code that no template writes out by itself, and that small or capital letters would change.
+/// A code that no template contains by chance, and that a change of case would change.
 const UNLIKELY_CODE: &str = "Zq7xW2kP9v";
 /// One text message in the GSM alphabet.
 const SMS_CHARS_MAX: usize = 160;
-/// What the longest sentence leaves, with a code of ten characters.
+/// The rest of the longest sentence, with a code of ten characters.
 const SMS_SITE_NAME_CHARS_MAX: usize = 60;
 
 #[cfg(test)]

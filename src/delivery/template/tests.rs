@@ -1,4 +1,4 @@
-//! The sentences that templates keep: values stay values, limits hold, languages follow the locale.
+//! Properties of templates: values are never evaluated, limits are enforced, languages follow the locale.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn registration(values: &Variables) -> Rendered {
 }
 
 #[test]
-fn the_code_stands_once_in_each_body_and_never_in_the_subject() {
+fn the_code_occurs_once_in_each_body_and_never_in_the_subject() {
     let templates = Templates::new();
     for name in TemplateName::ALL {
         for locale in ["en_US", "de_DE"] {
@@ -80,7 +80,7 @@ fn the_language_follows_the_locale() {
 }
 
 #[test]
-fn a_lifetime_is_told_in_its_largest_whole_unit() {
+fn a_lifetime_is_shown_in_its_largest_whole_unit() {
     for (minutes, english, german) in [
         (1, "1 minute", "1 Minute"),
         (10, "10 minutes", "10 Minuten"),
@@ -329,7 +329,7 @@ fn a_custom_template_shows_the_code_to_everybody_and_never_in_the_subject() {
 }
 
 #[test]
-fn mail_06_a_name_stands_between_tags_of_a_custom_template_and_nowhere_else() {
+fn mail_06_a_custom_template_may_show_a_name_only_between_tags() {
     for html in [
         "{{ code }}<a href=\"{{ first_name }}\">x</a>",
         "{{ code }}<p title={{ first_name }}>x</p>",

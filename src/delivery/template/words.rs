@@ -1,23 +1,23 @@
-//! What the built-in mails say, sentence by sentence, in each language.
+//! The text of the built-in mails, sentence by sentence, in each language.
 //!
-//! Owns wording only. The sentences are set into the layouts beside this file before these are compiled, so a
-//! sentence may use the values of the context (`{{ site_name }}`, `{{ first_name }}`, `{{ valid_for }}`) and
-//! `{% if %}`. No subject names the code: relays write subjects into their logs.
+//! This file owns wording only. The sentences are inserted into the layouts beside this file before these are
+//! compiled, so a sentence may use the values of the context (`{{ site_name }}`, `{{ first_name }}`, `{{ valid_for
+//! }}`) and `{% if %}`. No subject contains the code: relays write subjects into their logs.
 //!
 //! A new language is one more constant here and one more arm in `Language`.
 
 /// The sentences of one mail.
 pub(super) struct Words {
     pub(super) subject: &'static str,
-    /// The line that an inbox shows after the subject.
+    /// The line that a mail program shows after the subject.
     pub(super) preheader: &'static str,
     pub(super) heading: &'static str,
     pub(super) intro: &'static str,
-    /// How long the code is good for; `None` when the mail has no code.
+    /// The lifetime of the code; `None` when the mail has no code.
     pub(super) validity: Option<&'static str>,
     /// What to do if the mail was not expected.
     pub(super) closing: &'static str,
-    /// The text message in its place; `None` when there is only the mail.
+    /// The text message for the same purpose; `None` when there is only the mail.
     pub(super) sms: Option<&'static str>,
 }
 

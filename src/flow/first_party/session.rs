@@ -20,7 +20,7 @@ use crate::app::{App, Visit};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::sealing::sha256;
 use crate::store;
-use crate::store::auth_session::{Holder, Waiting};
+use crate::store::auth_session::{SessionOwner, StoredSession};
 use crate::token::mint_auth_session;
 
 /// How long a step may take, in seconds.
@@ -33,7 +33,7 @@ const TRIES: i64 = 10;
 /// A session whose row was deleted for this step.
 pub(super) struct Session {
     hash: [u8; 32],
-    waiting: Waiting,
+    waiting: StoredSession,
     state: State,
 }
 
@@ -207,7 +207,7 @@ async fn open(
     tries_left: i64,
 ) -> Result<Secret, Fault> {
     let minted = mint_auth_session(&app.entropy);
-    let waiting = Waiting {
+    let waiting = StoredSession {
         state: serde_json::to_string(&state)
             .map_err(|error| Fault::new("writing a login's session", error))?,
         tries_left,
@@ -217,20 +217,25 @@ async fn open(
     Ok(minted.text)
 }
 
-async fn save(app: &App, hash: [u8; 32], holder: Holder, waiting: Waiting) -> Result<(), Fault> {
+async fn save(
+    app: &App,
+    hash: [u8; 32],
+    owner: SessionOwner,
+    waiting: StoredSession,
+) -> Result<(), Fault> {
     app.store
         .write(
             "auth_session.save",
-            (hash, holder, waiting),
-            |tx, (hash, holder, waiting)| {
-                Box::pin(store::auth_session::insert(tx, hash, holder, waiting))
+            (hash, owner, waiting),
+            |tx, (hash, owner, waiting)| {
+                Box::pin(store::auth_session::insert(tx, hash, owner, waiting))
             },
         )
         .await
 }
 
-fn holder(visit: &Visit, caller: &AuthenticatedApp) -> Holder {
-    Holder {
+fn holder(visit: &Visit, caller: &AuthenticatedApp) -> SessionOwner {
+    SessionOwner {
         site_id: visit.site.site.id.clone(),
         client_id: caller.client.id.clone(),
         client_key: caller.key.clone(),

@@ -1,7 +1,7 @@
 //! The engine: drives a call from its start to its result, turn by turn.
 //!
-//! A turn runs on a script thread until the result is there or the script waits for the host. The host's answers are
-//! awaited here, on the caller's task, so a script that waits holds no thread.
+//! A turn runs on a script thread until the result is complete or the script waits for the host. The host's results
+//! are awaited here, in the caller's task, so a waiting script occupies no thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +13,10 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::program::Program;
-use super::sandbox::{Input, LoadProblem, Sandbox, Turned};
-use super::threads::{Job, Pool, Threads};
-use super::wires::Wires;
-use super::{Host, HostCall, HostError, Ran, ScriptCall, ScriptError, ScriptLimits};
+use super::sandbox::{Input, LoadProblem, Sandbox, TurnEnd};
+use super::shared_state::SharedState;
+use super::threads::{Pool, ScriptJob, Threads};
+use super::{Host, HostCall, HostError, ScriptCall, ScriptError, ScriptLimits, ScriptRun};
 use crate::moment::Stopwatch;
 use crate::refusal::Fault;
 
@@ -31,7 +31,7 @@ impl ScriptEngine {
     /// Starts the threads.
     ///
     /// # Faults
-    /// The operating system grants no thread.
+    /// The operating system cannot create a thread.
     pub fn new(limits: ScriptLimits) -> Result<ScriptEngine, Fault> {
         Ok(ScriptEngine {
             limits,
@@ -40,19 +40,25 @@ impl ScriptEngine {
         })
     }
 
-    /// The limits that hold.
+    /// The limits in effect.
     pub fn limits(&self) -> &ScriptLimits {
         &self.limits
     }
 
-    /// Calls a function of a program in a sandbox that nobody used before and nobody will use again.
+    /// Calls a function of a program in a sandbox that is used for this call only.
     ///
-    /// It fails closed: whatever a script does, there is an answer by the deadline. Dropping the future ends the call.
-    pub async fn run(&self, program: &Arc<Program>, call: ScriptCall, host: Arc<dyn Host>) -> Ran {
+    /// It fails closed: whatever a script does, there is a result by the deadline. Dropping the future ends the
+    /// call.
+    pub async fn run(
+        &self,
+        program: &Arc<Program>,
+        call: ScriptCall,
+        host: Arc<dyn Host>,
+    ) -> ScriptRun {
         let stopwatch = Stopwatch::start();
-        let mut trace = Trace::default();
+        let mut trace = CallTrace::default();
         let outcome = match self.enter() {
-            Some(_permit) if !program.is_held() => {
+            Some(_permit) if !program.has_stuck_threads() => {
                 let driven = self.drive(program, call, host.as_ref(), &mut trace);
                 match tokio::time::timeout(self.limits.deadline, driven).await {
                     Ok(outcome) => outcome,
@@ -62,9 +68,9 @@ impl ScriptEngine {
             _ => Err(ScriptError::Busy),
         };
         let log = trace
-            .wires
-            .map(|wires| std::mem::take(&mut wires.talk().log));
-        Ran {
+            .shared
+            .map(|shared| std::mem::take(&mut shared.transcript().log));
+        ScriptRun {
             outcome,
             host_calls: trace.host_calls,
             log: log.unwrap_or_default(),
@@ -73,29 +79,29 @@ impl ScriptEngine {
         }
     }
 
-    /// Loads a module into a sandbox and throws that away; its exported functions.
+    /// Loads a module into a sandbox, drops the sandbox, and returns the exported functions.
     pub(super) async fn load(
         &self,
         file: String,
         source: String,
     ) -> Result<Result<Vec<String>, LoadProblem>, ScriptError> {
         let _permit = self.enter().ok_or(ScriptError::Busy)?;
-        let wires = Arc::new(Wires::new(self.limits));
-        let _leash = Leash(Arc::clone(&wires));
+        let shared = Arc::new(SharedState::new(self.limits));
+        let _stop_on_drop = StopOnDrop(Arc::clone(&shared));
         let (reply, answer) = oneshot::channel();
         let run = {
-            let wires = Arc::clone(&wires);
+            let shared = Arc::clone(&shared);
             move || {
-                let loaded = Sandbox::load(wires, &file, &source);
+                let loaded = Sandbox::load(shared, &file, &source);
                 drop(reply.send(loaded.map(|sandbox| sandbox.exports())));
             }
         };
-        self.threads.pool().push(Job {
-            wires: Arc::clone(&wires),
+        self.threads.pool().push(ScriptJob {
+            shared: Arc::clone(&shared),
             program: None,
             run: Box::new(run),
         });
-        match tokio::time::timeout(self.limits.deadline, awaited(&wires, answer)).await {
+        match tokio::time::timeout(self.limits.deadline, awaited(&shared, answer)).await {
             Ok(loaded) => loaded,
             Err(_) => Err(ScriptError::Late),
         }
@@ -106,21 +112,21 @@ impl ScriptEngine {
         program: &Arc<Program>,
         call: ScriptCall,
         host: &dyn Host,
-        trace: &mut Trace,
+        trace: &mut CallTrace,
     ) -> Result<Value, ScriptError> {
         let ready = program.take_ready();
-        let wires = match &ready {
-            Some(sandbox) => Arc::clone(sandbox.wires()),
-            None => Arc::new(Wires::new(self.limits)),
+        let shared = match &ready {
+            Some(sandbox) => Arc::clone(sandbox.shared()),
+            None => Arc::new(SharedState::new(self.limits)),
         };
-        trace.wires = Some(Arc::clone(&wires));
-        // Whoever waits for the result may go away; then the script is stopped.
-        let _leash = Leash(Arc::clone(&wires));
-        let mut held = Held::new(ready, &wires, self.threads.pool());
+        trace.shared = Some(Arc::clone(&shared));
+        // When the caller drops this future, the script is stopped.
+        let _stop_on_drop = StopOnDrop(Arc::clone(&shared));
+        let mut suspended = SuspendedSandbox::new(ready, &shared, self.threads.pool());
         let mut answers = FuturesOrdered::new();
         let mut input = Input::Call(call);
         loop {
-            let turned = self.turn(program, held.take(), input, &wires).await?;
+            let turned = self.turn(program, suspended.take(), input, &shared).await?;
             trace.cpu += turned.cpu;
             for question in turned.questions {
                 let number = trace.host_calls.len();
@@ -135,7 +141,7 @@ impl ScriptEngine {
             let Some(sandbox) = turned.waiting else {
                 return turned.outcome;
             };
-            held.put(sandbox);
+            suspended.put(sandbox);
             let Some((number, answer)) = answers.next().await else {
                 return Err(ScriptError::Unsettled);
             };
@@ -144,39 +150,40 @@ impl ScriptEngine {
         }
     }
 
-    /// One turn on a script thread. The sandbox of a call that ended is dropped there, after the answer has left; then
-    /// the next one is prepared.
+    /// One turn on a script thread. The sandbox of a completed call is dropped there, after the result was sent;
+    /// then the next one is prepared.
     async fn turn(
         &self,
         program: &Arc<Program>,
         sandbox: Option<Sandbox>,
         input: Input,
-        wires: &Arc<Wires>,
-    ) -> Result<Turned, ScriptError> {
+        shared: &Arc<SharedState>,
+    ) -> Result<TurnEnd, ScriptError> {
         let (reply, answer) = oneshot::channel();
         let pool = Arc::clone(self.threads.pool());
         let run = {
-            let (program, wires) = (Arc::clone(program), Arc::clone(wires));
+            let (program, shared) = (Arc::clone(program), Arc::clone(shared));
             move || {
-                // Whoever waited for it while it stood in the queue may be gone.
+                // The caller may have left while the job was queued.
                 if reply.is_closed() {
                     return;
                 }
-                let (turned, used) = Turned::run(sandbox, &program, input, &wires);
-                let is_over = turned.waiting.is_none();
+                let module = (program.file.as_str(), program.source.as_str());
+                let (turned, used) = TurnEnd::run(sandbox, module, input, &shared);
+                let is_complete = turned.waiting.is_none();
                 drop(reply.send(turned));
                 drop(used);
-                if is_over && program.wants_ready() {
-                    prepare(&pool, program, wires.limits);
+                if is_complete && program.wants_ready() {
+                    prepare(&pool, program, shared.limits);
                 }
             }
         };
-        self.threads.pool().push(Job {
-            wires: Arc::clone(wires),
+        self.threads.pool().push(ScriptJob {
+            shared: Arc::clone(shared),
             program: Some(Arc::clone(program)),
             run: Box::new(run),
         });
-        awaited(wires, answer).await
+        awaited(shared, answer).await
     }
 
     fn enter(&self) -> Option<Permit<'_>> {
@@ -186,31 +193,31 @@ impl ScriptEngine {
     }
 }
 
-/// Waits for what a thread has to say, or for the watch to give up on it.
-async fn awaited<T>(wires: &Wires, answer: oneshot::Receiver<T>) -> Result<T, ScriptError> {
+/// Waits for the result of a thread, or for the watchdog to abandon it.
+async fn awaited<T>(shared: &SharedState, answer: oneshot::Receiver<T>) -> Result<T, ScriptError> {
     tokio::select! {
         biased;
         answer = answer => answer.map_err(|_| ScriptError::Panicked),
-        () = wires.given_up.notified() => Err(ScriptError::CpuSpent),
+        () = shared.abandoned.notified() => Err(ScriptError::CpuSpent),
     }
 }
 
-/// Has a sandbox made for a later call, when the threads have nothing else to do.
+/// Prepares a sandbox for a later call when the threads are idle.
 fn prepare(pool: &Arc<Pool>, program: Arc<Program>, limits: ScriptLimits) {
-    let wires = Arc::new(Wires::new(limits));
+    let shared = Arc::new(SharedState::new(limits));
     let run = {
-        let (program, wires) = (Arc::clone(&program), Arc::clone(&wires));
+        let (program, shared) = (Arc::clone(&program), Arc::clone(&shared));
         move || {
-            // It was loaded before; if it cannot be now, the next call will say so.
+            // The module could be loaded before; if it cannot be now, the next call reports it.
             if program.wants_ready()
-                && let Ok(sandbox) = Sandbox::load(wires, &program.file, &program.source)
+                && let Ok(sandbox) = Sandbox::load(shared, &program.file, &program.source)
             {
                 program.keep_ready(sandbox);
             }
         }
     };
-    pool.push_later(Job {
-        wires,
+    pool.push_later(ScriptJob {
+        shared,
         program: Some(program),
         run: Box::new(run),
     });
@@ -223,15 +230,15 @@ fn unanswered() -> HostError {
     }
 }
 
-/// What is known of a call, also when it is broken off.
+/// The data of a call, available also when it is aborted.
 #[derive(Default)]
-struct Trace {
-    wires: Option<Arc<Wires>>,
+struct CallTrace {
+    shared: Option<Arc<SharedState>>,
     host_calls: Vec<HostCall>,
     cpu: Duration,
 }
 
-/// One of the calls in flight.
+/// One of the concurrent calls.
 struct Permit<'e>(&'e AtomicUsize);
 
 impl Drop for Permit<'_> {
@@ -240,27 +247,31 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Stops the script when nobody waits for it any more.
-struct Leash(Arc<Wires>);
+/// Stops the script when its result is no longer needed.
+struct StopOnDrop(Arc<SharedState>);
 
-impl Drop for Leash {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.meter.stop();
     }
 }
 
-/// A sandbox between two turns. If the call is broken off there, a script thread frees it: what it holds may be large.
-struct Held {
+/// A sandbox between two turns. If the call is aborted there, a script thread frees it: it may hold much memory.
+struct SuspendedSandbox {
     sandbox: Option<Sandbox>,
-    wires: Arc<Wires>,
+    shared: Arc<SharedState>,
     pool: Arc<Pool>,
 }
 
-impl Held {
-    fn new(sandbox: Option<Sandbox>, wires: &Arc<Wires>, pool: &Arc<Pool>) -> Held {
-        Held {
+impl SuspendedSandbox {
+    fn new(
+        sandbox: Option<Sandbox>,
+        shared: &Arc<SharedState>,
+        pool: &Arc<Pool>,
+    ) -> SuspendedSandbox {
+        SuspendedSandbox {
             sandbox,
-            wires: Arc::clone(wires),
+            shared: Arc::clone(shared),
             pool: Arc::clone(pool),
         }
     }
@@ -274,11 +285,11 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for SuspendedSandbox {
     fn drop(&mut self) {
         if let Some(sandbox) = self.sandbox.take() {
-            self.pool.push(Job {
-                wires: Arc::clone(&self.wires),
+            self.pool.push(ScriptJob {
+                shared: Arc::clone(&self.shared),
                 program: None,
                 run: Box::new(move || drop(sandbox)),
             });

@@ -1,21 +1,22 @@
-//! JSON in and out of a sandbox. Out of it strictly: what JSON cannot say is refused, and never quietly changed.
+//! JSON into and out of a sandbox. Output is strict: a value that JSON cannot represent is refused, never silently
+//! changed.
 
 use rquickjs::{CatchResultExt, CaughtError, Ctx, Function};
 use serde_json::Value;
 
-use super::native;
+use super::registry;
 
-/// Why a value did not come out.
+/// Why a value is not valid JSON output.
 pub(super) enum NotJson<'js> {
-    /// Its text is longer than it may be.
+    /// Its text is longer than the limit.
     TooLarge,
-    /// It is nested too deeply, or has half a character.
+    /// It is nested too deeply, or contains half a surrogate pair.
     Unfit(String),
-    /// Something in it has no word in JSON, it holds itself, or the script threw while it was read.
+    /// Some part of it has no JSON form, it contains itself, or the script threw while it was read.
     Threw(CaughtError<'js>),
 }
 
-/// Makes a value of the script's world.
+/// Converts a JSON value into a script value.
 pub(super) fn into_script<'js>(
     ctx: &Ctx<'js>,
     value: &Value,
@@ -23,13 +24,14 @@ pub(super) fn into_script<'js>(
     ctx.json_parse(value.to_string())
 }
 
-/// Reads a value of the script's world. Getters and `toJSON` run, under the script's limits. Nothing is null.
+/// Converts a script value into JSON. Getters and `toJSON` run, under the script's limits. `undefined` becomes
+/// null.
 pub(super) fn from_script<'js>(
     ctx: &Ctx<'js>,
     value: rquickjs::Value<'js>,
     bytes_max: usize,
 ) -> Result<Value, NotJson<'js>> {
-    let text = native::registry(ctx)
+    let text = registry::of(ctx)
         .and_then(|registry| registry.get::<_, Function>("strict"))
         .and_then(|strict| ctx.json_stringify_replacer(value, strict))
         .catch(ctx)
@@ -44,7 +46,7 @@ pub(super) fn from_script<'js>(
     serde_json::from_str(&text).map_err(|error| {
         NotJson::Unfit(String::from(match error.to_string() {
             text if text.contains("recursion") => "it is nested too deeply",
-            _ => "it holds half a character",
+            _ => "it contains half of a surrogate pair",
         }))
     })
 }

@@ -1,20 +1,23 @@
 //! Script: customers' JavaScript, run in QuickJS.
 //!
-//! Owns the engine: threads of its own, one fresh sandbox per call, and the limits that no script gets past (processor
-//! time, memory, stack, time altogether, host calls, output, log). A script is an ES module that exports a function of the
-//! contract's name; it is given JSON and gives JSON. What it may ask of the server goes through [`Host`], so this room knows
-//! neither the store nor the network. It leaves to `app` which version runs, to whom its questions go and what is recorded.
+//! This module owns the engine: dedicated threads, one fresh sandbox per call, and the limits that no script can
+//! exceed (processor time, memory, stack, total time, host calls, output, log). A script is an ES module that
+//! exports a function with the contract's name; its argument and result are JSON. Its host calls go through
+//! [`Host`], so this module uses neither the store nor the network. Which version runs, who answers the host calls
+//! and what is recorded is left to `app`.
 //!
-//! Time and randomness are values of the call, and answers arrive in the order of the questions, so that a replay with the
-//! same answers gives the same output.
+//! Time and randomness are values of the call, and results arrive in the order of the host calls, so that a replay
+//! with the same results gives the same output.
 
+mod compile;
 mod engine;
 mod json;
 mod native;
 mod program;
+mod registry;
 mod sandbox;
+mod shared_state;
 mod threads;
-mod wires;
 
 use std::fmt;
 use std::time::Duration;
@@ -24,29 +27,30 @@ use serde_json::Value;
 
 use crate::moment::Moment;
 
+pub use compile::{CompileProblem, SOURCE_BYTES_MAX};
 pub use engine::ScriptEngine;
-pub use program::{CompileProblem, Program, SOURCE_BYTES_MAX};
+pub use program::Program;
 
-/// How much a script may have of what it shares with others.
+/// The limits of a script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScriptLimits {
     /// Processor time of one call, and of loading a module.
     pub cpu: Duration,
-    /// Memory of one sandbox, its own 0.4 MiB included.
+    /// Memory of one sandbox, including its initial 0.4 MiB.
     pub memory_bytes: usize,
     /// Stack of one sandbox.
     pub stack_bytes: usize,
-    /// Time of one call altogether, waiting for the host included.
+    /// Total time of one call, including waiting for the host.
     pub deadline: Duration,
-    /// Output of one call, and of one question to the host, as JSON.
+    /// Size of the result of one call, and of the argument of one host call, as JSON.
     pub output_bytes_max: usize,
-    /// Questions to the host in one call.
+    /// Host calls in one call.
     pub host_calls_max: usize,
     /// Lines that one call may log, of at most 1 KiB each.
     pub log_lines_max: usize,
     /// Threads that run scripts.
     pub threads: usize,
-    /// Calls at once, those that wait for the host included; one more is [`ScriptError::Busy`].
+    /// Concurrent calls, including those that wait for the host; one more is [`ScriptError::Busy`].
     pub in_flight_max: usize,
 }
 
@@ -66,23 +70,24 @@ impl Default for ScriptLimits {
     }
 }
 
-/// One call of a script. What it is given may hold a one-time password, and is not told to Debug.
+/// One call of a script. The argument may contain a one-time password and is not shown by `Debug`.
 #[derive(Clone)]
 pub struct ScriptCall {
     /// The export to call.
     pub function: &'static str,
     /// Its one argument.
     pub argument: Value,
-    /// What the script's clock shows, from the first line of the function to the last.
+    /// The time of the script's clock, the same during the whole call.
     pub at: Moment,
-    /// What its randomness comes from.
+    /// The seed of its randomness.
     pub seed: [u8; 32],
 }
 
-/// What a script may ask of the server. There are two: the live one, and the recorded one of a replay.
+/// The interface between scripts and the server. There are two implementations: the live one, and the recorded one
+/// of a replay.
 pub trait Host: Send + Sync {
-    /// Answers a question: `users.find`, `accounts.find`, `identifiers.find` with the object that the script gave, or
-    /// `fetch` with `{url, method, headers?, body?}`, answered by `{status, headers, body}`.
+    /// Answers a host call: `users.find`, `accounts.find`, `identifiers.find` with the object that the script
+    /// passed, or `fetch` with `{url, method, headers?, body?}`, whose result is `{status, headers, body}`.
     ///
     /// # Errors
     /// What the script sees as a thrown `Error`.
@@ -101,29 +106,29 @@ pub struct HostError {
     pub message: String,
 }
 
-/// What became of a call, and what it cost. What was asked and logged is not told to Debug.
+/// The outcome and the cost of a call. Host calls and log are not shown by `Debug`.
 #[derive(Clone)]
-pub struct Ran {
+pub struct ScriptRun {
     /// The function's result.
     pub outcome: Result<Value, ScriptError>,
-    /// What was asked, in this order, and what was answered.
+    /// The host calls, in order, with their results.
     pub host_calls: Vec<HostCall>,
     /// What the script logged.
     pub log: Vec<LogLine>,
-    /// Processor time of the call; loading the module is counted only if no loaded one stood ready.
+    /// Processor time of the call; loading the module is included only if no prepared sandbox was available.
     pub cpu: Duration,
-    /// Time altogether.
+    /// Total time.
     pub wall: Duration,
 }
 
-/// A question of a script and its answer.
+/// A host call and its result.
 #[derive(Clone, PartialEq)]
 pub struct HostCall {
-    /// What was asked: `users.find` and so on.
+    /// Its name: `users.find` and so on.
     pub name: &'static str,
-    /// The question.
+    /// Its argument.
     pub argument: Value,
-    /// The answer; `Unanswered` if the call ended before it came.
+    /// Its result; `Unanswered` if the call ended before it arrived.
     pub answer: Result<Value, HostError>,
 }
 
@@ -132,16 +137,16 @@ pub struct HostCall {
 pub struct LogLine {
     /// `log`, `info`, `warn` or `error`.
     pub level: &'static str,
-    /// What it says.
+    /// The text.
     pub text: String,
 }
 
 /// Why a call has no result.
 ///
-/// The message holds no value of the request, except what the script itself put into what it threw.
+/// The message contains no value of the request, except what the script itself put into the error that it threw.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ScriptError {
-    /// Too many calls are under way, or too many threads are held by scripts that do not stop.
+    /// Too many calls are running, or too many threads are occupied by scripts that do not stop.
     #[error("too many scripts are running")]
     Busy,
     /// The processor time is spent.
@@ -150,7 +155,7 @@ pub enum ScriptError {
     /// The deadline has passed.
     #[error("the script did not finish in time")]
     Late,
-    /// The module could not be loaded, though it could when it was checked.
+    /// The module could not be loaded, although it could when it was checked.
     #[error("the script could not be loaded: {0}")]
     Load(String),
     /// The module exports no such function.
@@ -162,13 +167,13 @@ pub enum ScriptError {
     /// The result is not JSON; the text says where and why.
     #[error("the script's result is not JSON: {0}")]
     OutputNotJson(String),
-    /// The result is longer than it may be.
+    /// The result exceeds the size limit.
     #[error("the script's result is too large")]
     OutputTooLarge,
-    /// The engine broke while it ran this script.
+    /// The engine failed while it ran this script.
     #[error("the script engine failed")]
     Panicked,
-    /// A function called itself too often.
+    /// A function recursed too deeply.
     #[error("the script used up its stack")]
     StackOverflow,
     /// The script threw.
@@ -178,19 +183,19 @@ pub enum ScriptError {
         exception: String,
         /// `error.message`.
         message: String,
-        /// Where, in lines of the module.
+        /// The stack trace, limited to the module's lines.
         stack: Option<String>,
     },
-    /// The script asked the host too often.
+    /// The script made too many host calls.
     #[error("the script asked the server too often")]
     TooManyHostCalls,
-    /// The result is a promise, and nothing is left that could settle it.
+    /// The result is a promise that can no longer be settled.
     #[error("the script waits for something that never happens")]
     Unsettled,
 }
 
 impl ScriptError {
-    /// The kind, in the manner of an exception's name.
+    /// The name of the exception.
     pub fn exception(&self) -> &str {
         match self {
             ScriptError::Busy => "BusyException",
@@ -208,7 +213,7 @@ impl ScriptError {
         }
     }
 
-    /// What about it: what the script threw, or a sentence of ours.
+    /// The message: the script's, or a sentence of the server.
     pub fn message(&self) -> String {
         match self {
             ScriptError::Threw { message, .. } => message.clone(),
@@ -226,9 +231,9 @@ impl fmt::Debug for ScriptCall {
     }
 }
 
-impl fmt::Debug for Ran {
+impl fmt::Debug for ScriptRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ran")
+        f.debug_struct("ScriptRun")
             .field("failure", &self.outcome.as_ref().err())
             .field("host_calls", &self.host_calls)
             .field("cpu", &self.cpu)

@@ -1,7 +1,7 @@
 //! The functions of the server inside a sandbox.
 //!
-//! Everything that a script can reach beyond the language itself is made here or in the prelude. They are given values and
-//! give values; what has to happen outside is written down as a question, for the engine to have it answered.
+//! Everything that a script can use beyond the language itself is created here or in the prelude. The functions
+//! take values and return values; a host call is queued for the engine, which has it answered.
 
 use std::sync::Arc;
 
@@ -13,26 +13,27 @@ use url::quirks;
 
 use super::ScriptError;
 use super::json::{self, NotJson};
-use super::wires::{CallWorld, Question, Wires};
+use super::registry::{self, rejecter, resolver};
+use super::shared_state::{CallEnvironment, PendingHostCall, SharedState};
 
 const PRELUDE: &str = include_str!("prelude.js");
 const ADDRESSES: &str = include_str!("addresses.js");
 
-/// The questions that exist.
+/// The host calls that exist.
 const QUESTIONS: [&str; 4] = ["accounts.find", "fetch", "identifiers.find", "users.find"];
 
 const LEVELS: [&str; 4] = ["error", "info", "log", "warn"];
 
-/// Puts the server's functions into a fresh context, and what the sandbox needs to find again into its registry.
-pub(super) fn furnish(ctx: &Ctx<'_>, wires: &Arc<Wires>) -> rquickjs::Result<()> {
+/// Installs the server's functions into a fresh context, and fills the sandbox's registry.
+pub(super) fn install(ctx: &Ctx<'_>, shared: &Arc<SharedState>) -> rquickjs::Result<()> {
     let native = Object::new(ctx.clone())?;
-    talking(ctx, &native, wires)?;
-    worldly(ctx, &native, wires)?;
-    native.set("addresses", Function::new(ctx.clone(), addresses)?)?;
-    let shared = Arc::clone(wires);
-    let tick = move |ctx: Ctx<'_>| tick(&ctx, &shared);
+    install_host_calls(ctx, &native, shared)?;
+    install_time_and_randomness(ctx, &native, shared)?;
+    native.set("addresses", Function::new(ctx.clone(), install_url)?)?;
+    let captured = Arc::clone(shared);
+    let tick = move |ctx: Ctx<'_>| tick(&ctx, &captured);
     native.set("tick", Function::new(ctx.clone(), tick)?)?;
-    let prelude: Function = ctx.eval_with_options(PRELUDE, ours())?;
+    let prelude: Function = ctx.eval_with_options(PRELUDE, server_code())?;
     let inner: Object = prelude.call((native,))?;
     let registry = Object::new_proto(ctx.clone(), None)?;
     for name in ["invoke", "strict"] {
@@ -42,43 +43,30 @@ pub(super) fn furnish(ctx: &Ctx<'_>, wires: &Arc<Wires>) -> rquickjs::Result<()>
     Ok(())
 }
 
-/// How our own code is called in traces, from which it is taken out again.
-pub(super) const OURS: &str = "vestibule:server";
+/// The file name of the server's code in stack traces, from which its lines are removed.
+pub(super) const SERVER_FILE: &str = "vestibule:server";
 
-fn ours() -> EvalOptions {
+fn server_code() -> EvalOptions {
     let mut options = EvalOptions::default();
-    options.filename = Some(String::from(OURS));
+    options.filename = Some(String::from(SERVER_FILE));
     options
 }
 
-/// Where a sandbox keeps what it needs again: `invoke`, `strict`, `module`, `outcome`, and the two ends of each question.
-/// No script can reach it.
-pub(super) fn registry<'js>(ctx: &Ctx<'js>) -> rquickjs::Result<Object<'js>> {
-    let registry = ctx.userdata::<Object>().ok_or(rquickjs::Error::Unknown)?;
-    Ok(registry.clone())
-}
-
-/// The registry's name of the function that answers a question.
-pub(super) fn resolver(number: usize) -> String {
-    format!("resolve {number}")
-}
-
-/// The registry's name of the function that answers a question with an error.
-pub(super) fn rejecter(number: usize) -> String {
-    format!("reject {number}")
-}
-
-/// Questions and the log.
-fn talking<'js>(ctx: &Ctx<'js>, native: &Object<'js>, wires: &Arc<Wires>) -> rquickjs::Result<()> {
-    let shared = Arc::clone(wires);
+/// Installs host calls and the log.
+fn install_host_calls<'js>(
+    ctx: &Ctx<'js>,
+    native: &Object<'js>,
+    shared: &Arc<SharedState>,
+) -> rquickjs::Result<()> {
+    let captured = Arc::clone(shared);
     let ask = move |ctx: Ctx<'js>, name: String, argument: Value<'js>| {
-        ask(&ctx, &shared, &name, argument)
+        ask(&ctx, &captured, &name, argument)
     };
     native.set("ask", Function::new(ctx.clone(), ask)?)?;
-    let shared = Arc::clone(wires);
+    let captured = Arc::clone(shared);
     let log = move |level: String, text: String| {
         if let Some(level) = LEVELS.into_iter().find(|known| *known == level) {
-            shared.log(level, text);
+            captured.log(level, text);
         }
     };
     native.set("log", Function::new(ctx.clone(), log)?)
@@ -86,14 +74,14 @@ fn talking<'js>(ctx: &Ctx<'js>, native: &Object<'js>, wires: &Arc<Wires>) -> rqu
 
 fn ask<'js>(
     ctx: &Ctx<'js>,
-    wires: &Wires,
+    shared: &SharedState,
     name: &str,
     argument: Value<'js>,
 ) -> rquickjs::Result<Promise<'js>> {
     let Some(name) = QUESTIONS.into_iter().find(|known| *known == name) else {
         return Err(Exception::throw_type(ctx, "there is no such function"));
     };
-    let argument = match json::from_script(ctx, argument, wires.limits.output_bytes_max) {
+    let argument = match json::from_script(ctx, argument, shared.limits.output_bytes_max) {
         Ok(argument) => argument,
         Err(NotJson::TooLarge) => {
             return Err(Exception::throw_range(
@@ -105,52 +93,59 @@ fn ask<'js>(
         Err(NotJson::Threw(error)) => return Err(error.throw(ctx)),
     };
     let number = {
-        let mut talk = wires.talk();
-        if talk.call.is_none() {
+        let mut transcript = shared.transcript();
+        if transcript.call.is_none() {
             return Err(Exception::throw_type(ctx, &only_in_a_call(name)));
         }
-        talk.asked += 1;
-        talk.asked - 1
+        transcript.asked += 1;
+        transcript.asked - 1
     };
-    if number >= wires.limits.host_calls_max {
-        wires.fail(ScriptError::TooManyHostCalls);
+    if number >= shared.limits.host_calls_max {
+        shared.fail(ScriptError::TooManyHostCalls);
         return Err(Exception::throw_range(
             ctx,
             "the server was asked too often",
         ));
     }
     let (promise, resolve, reject) = Promise::new(ctx)?;
-    let registry = registry(ctx)?;
+    let registry = registry::of(ctx)?;
     registry.set(resolver(number), resolve)?;
     registry.set(rejecter(number), reject)?;
-    wires.talk().questions.push(Question { name, argument });
+    shared
+        .transcript()
+        .questions
+        .push(PendingHostCall { name, argument });
     Ok(promise)
 }
 
-/// Looks at the meter before a step that may be a long one.
-fn tick(ctx: &Ctx<'_>, wires: &Wires) -> rquickjs::Result<()> {
-    if wires.meter.must_stop() {
-        // The script may catch this, but gets no further than to the interpreter's next look at the meter.
+/// Checks the meter before a step that may take long.
+fn tick(ctx: &Ctx<'_>, shared: &SharedState) -> rquickjs::Result<()> {
+    if shared.meter.must_stop() {
+        // The script may catch this error, but runs only until the interpreter's next check of the meter.
         return Err(Exception::throw_range(ctx, "the processor time is used up"));
     }
     Ok(())
 }
 
-/// Time and randomness, which only a call has.
-fn worldly<'js>(ctx: &Ctx<'js>, native: &Object<'js>, wires: &Arc<Wires>) -> rquickjs::Result<()> {
-    let shared = Arc::clone(wires);
+/// Installs time and randomness, which are available during a call only.
+fn install_time_and_randomness<'js>(
+    ctx: &Ctx<'js>,
+    native: &Object<'js>,
+    shared: &Arc<SharedState>,
+) -> rquickjs::Result<()> {
+    let captured = Arc::clone(shared);
     let now =
-        move |ctx: Ctx<'js>| in_call(&ctx, &shared, "the time", |call| call.at.millis() as f64);
+        move |ctx: Ctx<'js>| in_call(&ctx, &captured, "the time", |call| call.at.millis() as f64);
     native.set("now", Function::new(ctx.clone(), now)?)?;
-    let shared = Arc::clone(wires);
-    let random = move |ctx: Ctx<'js>| in_call(&ctx, &shared, "randomness", unit);
+    let captured = Arc::clone(shared);
+    let random = move |ctx: Ctx<'js>| in_call(&ctx, &captured, "randomness", unit);
     native.set("random", Function::new(ctx.clone(), random)?)?;
-    let shared = Arc::clone(wires);
-    let uuid = move |ctx: Ctx<'js>| in_call(&ctx, &shared, "randomness", uuid);
+    let captured = Arc::clone(shared);
+    let uuid = move |ctx: Ctx<'js>| in_call(&ctx, &captured, "randomness", uuid);
     native.set("uuid", Function::new(ctx.clone(), uuid)?)?;
-    let shared = Arc::clone(wires);
+    let captured = Arc::clone(shared);
     let bytes = move |ctx: Ctx<'js>, count: usize| {
-        in_call(&ctx, &shared, "randomness", |call| {
+        in_call(&ctx, &captured, "randomness", |call| {
             call.bytes(count.min(65_536))
         })
     };
@@ -159,11 +154,11 @@ fn worldly<'js>(ctx: &Ctx<'js>, native: &Object<'js>, wires: &Arc<Wires>) -> rqu
 
 fn in_call<T>(
     ctx: &Ctx<'_>,
-    wires: &Wires,
+    shared: &SharedState,
     what: &str,
-    take: impl FnOnce(&mut CallWorld) -> T,
+    take: impl FnOnce(&mut CallEnvironment) -> T,
 ) -> rquickjs::Result<T> {
-    match &mut wires.talk().call {
+    match &mut shared.transcript().call {
         Some(call) => Ok(take(call)),
         None => Err(Exception::throw_type(ctx, &only_in_a_call(what))),
     }
@@ -173,15 +168,15 @@ fn only_in_a_call(what: &str) -> String {
     format!("{what}: only inside the function that is called, not while the module is loaded")
 }
 
-/// A number from 0 up to, and without, 1: 53 random bits.
-fn unit(call: &mut CallWorld) -> f64 {
+/// A number from 0 (inclusive) to 1 (exclusive): 53 random bits.
+fn unit(call: &mut CallEnvironment) -> f64 {
     let mut bits = [0; 8];
     bits.copy_from_slice(&call.bytes(8));
     (u64::from_be_bytes(bits) >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// A random UUID (RFC 9562 section 5.4).
-fn uuid(call: &mut CallWorld) -> String {
+fn uuid(call: &mut CallEnvironment) -> String {
     let mut bytes = call.bytes(16);
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
@@ -196,15 +191,15 @@ fn uuid(call: &mut CallWorld) -> String {
     parts.join("-")
 }
 
-/// Makes `URL` and `URLSearchParams`, on first use.
-fn addresses(ctx: Ctx<'_>) -> rquickjs::Result<()> {
+/// Installs `URL` and `URLSearchParams`, on first use.
+fn install_url(ctx: Ctx<'_>) -> rquickjs::Result<()> {
     let native = Object::new(ctx.clone())?;
     native.set("address", Function::new(ctx.clone(), address)?)?;
     native.set("change", Function::new(ctx.clone(), change)?)?;
     native.set("pairs", Function::new(ctx.clone(), pairs)?)?;
     native.set("query", Function::new(ctx.clone(), query)?)?;
-    let furnish: Function = ctx.eval_with_options(ADDRESSES, ours())?;
-    furnish.call((native,))
+    let install: Function = ctx.eval_with_options(ADDRESSES, server_code())?;
+    install.call((native,))
 }
 
 fn address<'js>(
@@ -219,7 +214,7 @@ fn address<'js>(
     parsed.ok().map(|url| parts(&ctx, &url)).transpose()
 }
 
-/// Sets one part of an address; what does not fit there is ignored, as the standard has it.
+/// Sets one part of a URL; an invalid value is ignored, as in the URL Standard.
 fn change<'js>(
     ctx: Ctx<'js>,
     address: String,

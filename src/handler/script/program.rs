@@ -1,16 +1,12 @@
-//! A program: one version of a script, checked, with sandboxes in which its module is already loaded.
+//! A program: one version of a script, checked, with prepared sandboxes in which its module is loaded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::ScriptError;
-use super::engine::ScriptEngine;
-use super::sandbox::{LoadProblem, Sandbox};
+use super::sandbox::Sandbox;
 
-/// Longest source, in bytes.
-pub const SOURCE_BYTES_MAX: usize = 256 << 10;
-
-/// Most loaded sandboxes that a program keeps, each of some 0.4 MiB and used once. None is made before the first call.
+/// The maximum number of prepared sandboxes of a program, each of about 0.4 MiB and used once. None is prepared
+/// before the first call.
 const READY_MAX: usize = 2;
 
 /// A checked module.
@@ -19,80 +15,19 @@ pub struct Program {
     pub(super) source: String,
     exports: Vec<String>,
     ready: Mutex<Vec<Sandbox>>,
-    /// Threads that this program holds beyond its limits. It is not run while there are any.
-    pub(super) held: AtomicUsize,
-}
-
-/// Why a source is no program.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}{message}", line.map(|line| format!("line {line}: ")).unwrap_or_default())]
-pub struct CompileProblem {
-    /// The line, from 1, where one is to blame.
-    pub line: Option<u32>,
-    /// The column, from 1.
-    pub column: Option<u32>,
-    /// What is wrong.
-    pub message: String,
-    /// Whether it says nothing of the source: the engine was busy or late.
-    pub is_passing: bool,
-}
-
-impl CompileProblem {
-    fn new(message: impl Into<String>) -> CompileProblem {
-        CompileProblem {
-            line: None,
-            column: None,
-            message: message.into(),
-            is_passing: false,
-        }
-    }
-}
-
-impl From<LoadProblem> for CompileProblem {
-    fn from(problem: LoadProblem) -> CompileProblem {
-        CompileProblem {
-            line: problem.line,
-            column: problem.column,
-            message: problem.message,
-            is_passing: false,
-        }
-    }
+    /// Threads that this program occupies beyond its limits. While there are any, it is not run.
+    pub(super) stuck_threads: AtomicUsize,
 }
 
 impl Program {
-    /// Compiles a module and loads it once, within the limits of a call.
-    ///
-    /// `file` is how the module is called in traces. This takes a script thread for a moment; it is not for the path of
-    /// a request.
-    ///
-    /// # Errors
-    /// The source is longer than [`SOURCE_BYTES_MAX`], is no module, imports something, throws while it is loaded, or
-    /// passes a limit.
-    pub async fn compile(
-        engine: &ScriptEngine,
-        file: &str,
-        source: &str,
-    ) -> Result<Program, CompileProblem> {
-        if source.len() > SOURCE_BYTES_MAX {
-            let message = format!("the source is longer than {} KiB", SOURCE_BYTES_MAX >> 10);
-            return Err(CompileProblem::new(message));
-        }
-        if source.contains('\0') {
-            return Err(CompileProblem::new("the source holds a NUL character"));
-        }
-        let file: String = file.chars().filter(|letter| !letter.is_control()).collect();
-        let loaded = engine.load(file.clone(), source.to_owned()).await;
-        let exports = loaded.map_err(|error| CompileProblem {
-            is_passing: matches!(error, ScriptError::Busy | ScriptError::Late),
-            ..CompileProblem::new(error.to_string())
-        })??;
-        Ok(Program {
+    pub(super) fn new(file: String, source: String, exports: Vec<String>) -> Program {
+        Program {
             file,
-            source: source.to_owned(),
+            source,
             exports,
             ready: Mutex::new(Vec::new()),
-            held: AtomicUsize::new(0),
-        })
+            stuck_threads: AtomicUsize::new(0),
+        }
     }
 
     /// Whether the module exports a function of this name.
@@ -100,7 +35,7 @@ impl Program {
         self.exports.iter().any(|export| export == function)
     }
 
-    /// A sandbox with the module loaded, if one stands ready.
+    /// A prepared sandbox, if there is one.
     pub(super) fn take_ready(&self) -> Option<Sandbox> {
         self.ready().pop()
     }
@@ -122,8 +57,8 @@ impl Program {
         }
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > 0
+    pub(super) fn has_stuck_threads(&self) -> bool {
+        self.stuck_threads.load(Ordering::Relaxed) > 0
     }
 
     fn ready(&self) -> MutexGuard<'_, Vec<Sandbox>> {

@@ -14,20 +14,21 @@ use serde_json::Value;
 
 use super::json::{self, NotJson};
 use super::native;
-use super::program::Program;
-use super::wires::{CallWorld, Question, Wires, shortened};
+use super::registry;
+use super::shared_state::{CallEnvironment, PendingHostCall, SharedState, shortened};
 use super::{HostError, ScriptCall, ScriptError};
 use crate::moment::thread_cpu;
 
-/// Garbage below this is left to the end of the sandbox, which few calls outgrow.
+/// Garbage below this size is not collected during a call; few calls exceed it.
 const COLLECTED_FROM_BYTES: usize = 2 << 20;
 
-/// Longest texts of an error that a script threw, in bytes.
+/// Maximum lengths of the texts of an error that a script threw, in bytes.
 const EXCEPTION_BYTES_MAX: usize = 100;
 const MESSAGE_BYTES_MAX: usize = 1_024;
 const STACK_BYTES_MAX: usize = 4_096;
 
-/// The built-in objects that a script finds. Weak references and timers are left out: they depend on the machine.
+/// The built-in objects of a script. Weak references, timers, and everything else that reveals the machine are left
+/// out.
 type Intrinsics = (
     intrinsic::Date,
     intrinsic::Eval,
@@ -43,10 +44,10 @@ type Intrinsics = (
 /// A runtime, a context, and the module in it.
 pub(super) struct Sandbox {
     context: Context,
-    wires: Arc<Wires>,
+    shared: Arc<SharedState>,
 }
 
-/// What a turn begins with.
+/// The start of a turn.
 pub(super) enum Input {
     Call(ScriptCall),
     Answer {
@@ -55,12 +56,12 @@ pub(super) enum Input {
     },
 }
 
-/// What a turn ended with.
-pub(super) struct Turned {
-    /// The sandbox, if the script waits for the host; the outcome means nothing then.
+/// The end of a turn.
+pub(super) struct TurnEnd {
+    /// The sandbox, if the script waits for the host; the outcome is meaningless then.
     pub(super) waiting: Option<Sandbox>,
     pub(super) outcome: Result<Value, ScriptError>,
-    pub(super) questions: Vec<Question>,
+    pub(super) questions: Vec<PendingHostCall>,
     pub(super) cpu: Duration,
 }
 
@@ -71,16 +72,17 @@ pub(super) struct LoadProblem {
     pub(super) message: String,
 }
 
-impl Turned {
-    /// Runs a script until its result is there or it waits. The second value is the sandbox that is no longer needed.
+impl TurnEnd {
+    /// Runs a script until its result is complete or it waits. The second value is the sandbox when it is no longer
+    /// needed.
     pub(super) fn run(
         sandbox: Option<Sandbox>,
-        program: &Program,
+        (file, source): (&str, &str),
         input: Input,
-        wires: &Arc<Wires>,
-    ) -> (Turned, Option<Sandbox>) {
+        shared: &Arc<SharedState>,
+    ) -> (TurnEnd, Option<Sandbox>) {
         let began = thread_cpu();
-        let mut turned = Turned {
+        let mut turned = TurnEnd {
             waiting: None,
             outcome: Err(ScriptError::Unsettled),
             questions: Vec::new(),
@@ -88,7 +90,7 @@ impl Turned {
         };
         let loaded = match sandbox {
             Some(sandbox) => Ok(sandbox),
-            None => Sandbox::load(Arc::clone(wires), &program.file, &program.source),
+            None => Sandbox::load(Arc::clone(shared), file, source),
         };
         let mut used = None;
         match loaded {
@@ -101,31 +103,31 @@ impl Turned {
             },
             Err(problem) => turned.outcome = Err(ScriptError::Load(problem.message)),
         }
-        turned.questions = std::mem::take(&mut wires.talk().questions);
+        turned.questions = std::mem::take(&mut shared.transcript().questions);
         turned.cpu = thread_cpu().saturating_sub(began);
         (turned, used)
     }
 }
 
 impl Sandbox {
-    /// Makes a sandbox and loads the module into it, within the processor time of a call.
+    /// Creates a sandbox and loads the module into it, within the processor time of a call.
     pub(super) fn load(
-        wires: Arc<Wires>,
+        shared: Arc<SharedState>,
         file: &str,
         source: &str,
     ) -> Result<Sandbox, LoadProblem> {
-        wires.meter.grant(wires.limits.cpu);
+        shared.meter.grant(shared.limits.cpu);
         let broken = |_| LoadProblem::plain("the sandbox could not be made");
         let runtime = Runtime::new().map_err(broken)?;
         runtime.set_gc_threshold(COLLECTED_FROM_BYTES);
-        runtime.set_max_stack_size(wires.limits.stack_bytes);
-        runtime.set_memory_limit(wires.limits.memory_bytes);
-        let meter = Arc::clone(&wires);
+        runtime.set_max_stack_size(shared.limits.stack_bytes);
+        runtime.set_memory_limit(shared.limits.memory_bytes);
+        let meter = Arc::clone(&shared);
         runtime.set_interrupt_handler(Some(Box::new(move || meter.meter.must_stop())));
         let context = Context::custom::<Intrinsics>(&runtime).map_err(broken)?;
-        let sandbox = Sandbox { context, wires };
+        let sandbox = Sandbox { context, shared };
         let loaded = sandbox.context.with(|ctx| {
-            native::furnish(&ctx, &sandbox.wires).map_err(broken)?;
+            native::install(&ctx, &sandbox.shared).map_err(broken)?;
             sandbox.load_module(&ctx, file, source)
         });
         loaded.map(|()| sandbox)
@@ -142,20 +144,20 @@ impl Sandbox {
         })();
         let namespace = match loaded.catch(ctx) {
             Ok(Some(namespace)) => namespace,
-            Ok(None) if self.broken_off().is_none() => {
+            Ok(None) if self.exceeded_limit().is_none() => {
                 return Err(LoadProblem::plain(
                     "the module waits at its top level for something that never happens",
                 ));
             }
             Ok(None) => return Err(self.load_problem(ScriptError::CpuSpent, file)),
-            Err(error) => return Err(self.load_problem(told(ctx, error), file)),
+            Err(error) => return Err(self.load_problem(thrown_error(ctx, error), file)),
         };
-        let kept = native::registry(ctx).and_then(|registry| registry.set("module", namespace));
+        let kept = registry::of(ctx).and_then(|registry| registry.set("module", namespace));
         kept.map_err(|_| LoadProblem::plain("the sandbox could not be made"))
     }
 
     fn load_problem(&self, error: ScriptError, file: &str) -> LoadProblem {
-        let error = self.broken_off().unwrap_or(error);
+        let error = self.exceeded_limit().unwrap_or(error);
         let place = match &error {
             ScriptError::Threw {
                 stack: Some(stack), ..
@@ -173,7 +175,7 @@ impl Sandbox {
     pub(super) fn exports(&self) -> Vec<String> {
         self.context.with(|ctx| {
             let module =
-                native::registry(&ctx).and_then(|registry| registry.get::<_, Object>("module"));
+                registry::of(&ctx).and_then(|registry| registry.get::<_, Object>("module"));
             let Ok(module) = module else {
                 return Vec::new();
             };
@@ -183,39 +185,39 @@ impl Sandbox {
         })
     }
 
-    pub(super) fn wires(&self) -> &Arc<Wires> {
-        &self.wires
+    pub(super) fn shared(&self) -> &Arc<SharedState> {
+        &self.shared
     }
 
-    /// Begins a call or hands an answer in, and runs on. None if the script waits for the host then.
+    /// Starts a call or passes in a host result, and runs on. `None` if the script then waits for the host.
     fn turn(&self, input: Input) -> Option<Result<Value, ScriptError>> {
         let budget = match &input {
-            Input::Call(_) => self.wires.limits.cpu,
-            Input::Answer { .. } => self.wires.meter.left(),
+            Input::Call(_) => self.shared.limits.cpu,
+            Input::Answer { .. } => self.shared.meter.left(),
         };
-        self.wires.meter.grant(budget);
+        self.shared.meter.grant(budget);
         let outcome = self.context.with(|ctx| {
             let settled = match input {
                 Input::Call(call) => self.begin(&ctx, call),
                 Input::Answer { number, answer } => settle(&ctx, number, answer)
-                    .map_err(|error| told(&ctx, CaughtError::from_error(&ctx, error))),
+                    .map_err(|error| thrown_error(&ctx, CaughtError::from_error(&ctx, error))),
             };
             match settled {
                 Ok(()) => self.result(&ctx),
                 Err(error) => Some(Err(error)),
             }
         });
-        self.wires.meter.rest();
-        match (self.broken_off(), outcome) {
+        self.shared.meter.rest();
+        match (self.exceeded_limit(), outcome) {
             (Some(error), _) => Some(Err(error)),
             (None, outcome) => outcome,
         }
     }
 
     fn begin(&self, ctx: &Ctx<'_>, call: ScriptCall) -> Result<(), ScriptError> {
-        self.wires.talk().call = Some(CallWorld::new(call.at, call.seed));
+        self.shared.transcript().call = Some(CallEnvironment::new(call.at, call.seed));
         let begun = (|| {
-            let registry = native::registry(ctx)?;
+            let registry = registry::of(ctx)?;
             let module: Object = registry.get("module")?;
             let export: rquickjs::Value = module.get(call.function)?;
             let Some(function) = export.into_function() else {
@@ -232,14 +234,13 @@ impl Sandbox {
         match begun.catch(ctx) {
             Ok(true) => Ok(()),
             Ok(false) => Err(ScriptError::NoSuchFunction),
-            Err(error) => Err(told(ctx, error)),
+            Err(error) => Err(thrown_error(ctx, error)),
         }
     }
 
-    /// Runs what can run; the result if it is there.
+    /// Runs all pending jobs; the result if it is complete.
     fn result(&self, ctx: &Ctx<'_>) -> Option<Result<Value, ScriptError>> {
-        let outcome =
-            native::registry(ctx).and_then(|registry| registry.get::<_, Promise>("outcome"));
+        let outcome = registry::of(ctx).and_then(|registry| registry.get::<_, Promise>("outcome"));
         let settled = outcome.and_then(|outcome| {
             self.run_jobs(ctx, &outcome);
             outcome.result::<rquickjs::Value>().transpose()
@@ -247,14 +248,14 @@ impl Sandbox {
         let value = match settled.catch(ctx) {
             Ok(Some(value)) => value,
             Ok(None) => return None,
-            Err(error) => return Some(Err(told(ctx, error))),
+            Err(error) => return Some(Err(thrown_error(ctx, error))),
         };
         Some(
-            match json::from_script(ctx, value, self.wires.limits.output_bytes_max) {
+            match json::from_script(ctx, value, self.shared.limits.output_bytes_max) {
                 Ok(value) => Ok(value),
                 Err(NotJson::TooLarge) => Err(ScriptError::OutputTooLarge),
                 Err(NotJson::Unfit(why)) => Err(ScriptError::OutputNotJson(why)),
-                Err(NotJson::Threw(error)) => Err(match told(ctx, error) {
+                Err(NotJson::Threw(error)) => Err(match thrown_error(ctx, error) {
                     ScriptError::Threw { message, .. } => ScriptError::OutputNotJson(message),
                     other => other,
                 }),
@@ -264,20 +265,20 @@ impl Sandbox {
 
     fn run_jobs(&self, ctx: &Ctx<'_>, awaited: &Promise<'_>) {
         while awaited.state() == PromiseState::Pending
-            && !self.wires.meter.must_stop()
+            && !self.shared.meter.must_stop()
             && ctx.execute_pending_job()
         {}
     }
 
-    /// The limit that was passed, whatever the script made of it.
-    fn broken_off(&self) -> Option<ScriptError> {
-        if let Some(fatal) = self.wires.talk().fatal.clone() {
+    /// The exceeded limit, whatever the script made of it.
+    fn exceeded_limit(&self) -> Option<ScriptError> {
+        if let Some(fatal) = self.shared.transcript().fatal.clone() {
             return Some(fatal);
         }
-        if self.wires.meter.is_spent() {
+        if self.shared.meter.is_spent() {
             return Some(ScriptError::CpuSpent);
         }
-        self.wires.meter.is_stopped().then_some(ScriptError::Late)
+        self.shared.meter.is_stopped().then_some(ScriptError::Late)
     }
 }
 
@@ -291,10 +292,10 @@ impl LoadProblem {
     }
 }
 
-/// Hands the answer to a question in.
+/// Settles the promise of a host call.
 fn settle(ctx: &Ctx<'_>, number: usize, answer: Result<Value, HostError>) -> rquickjs::Result<()> {
-    let registry = native::registry(ctx)?;
-    let (resolve, reject) = (native::resolver(number), native::rejecter(number));
+    let registry = registry::of(ctx)?;
+    let (resolve, reject) = (registry::resolver(number), registry::rejecter(number));
     match answer {
         Ok(value) => {
             let value = json::into_script(ctx, &value)?;
@@ -314,13 +315,13 @@ fn settle(ctx: &Ctx<'_>, number: usize, answer: Result<Value, HostError>) -> rqu
     registry.remove(&reject)
 }
 
-/// What a script threw, in our words. Its own functions may run once more for that, on the same budget.
-fn told<'js>(ctx: &Ctx<'js>, error: CaughtError<'js>) -> ScriptError {
+/// Converts a thrown value into a [`ScriptError`]. Functions of the script may run for that, on the same budget.
+fn thrown_error<'js>(ctx: &Ctx<'js>, error: CaughtError<'js>) -> ScriptError {
     match error {
-        CaughtError::Exception(exception) => told_object(ctx, exception.as_object()),
+        CaughtError::Exception(exception) => thrown_object(ctx, exception.as_object()),
         CaughtError::Value(value) => match value.as_object() {
-            Some(object) => told_object(ctx, object),
-            None => told_plain(ctx, &value),
+            Some(object) => thrown_object(ctx, object),
+            None => thrown_value(ctx, &value),
         },
         CaughtError::Error(rquickjs::Error::Allocation | rquickjs::Error::Unknown) => {
             let _ = ctx.catch();
@@ -330,7 +331,7 @@ fn told<'js>(ctx: &Ctx<'js>, error: CaughtError<'js>) -> ScriptError {
     }
 }
 
-fn told_object<'js>(ctx: &Ctx<'js>, thrown: &Object<'js>) -> ScriptError {
+fn thrown_object<'js>(ctx: &Ctx<'js>, thrown: &Object<'js>) -> ScriptError {
     let text = |name: &str| {
         let text = thrown.get::<_, Option<Coerced<String>>>(name);
         text.map(|text| text.map(|text| text.0))
@@ -338,7 +339,7 @@ fn told_object<'js>(ctx: &Ctx<'js>, thrown: &Object<'js>) -> ScriptError {
     };
     let name = match text("name") {
         Ok(name) => name.filter(|name| !name.is_empty()),
-        // Where there is no memory left to read a name, there is none to make an error of either.
+        // If there is no memory to read a name, there was none to create an error either.
         Err(error) if is_nothing(&error) => return ScriptError::OutOfMemory,
         Err(_) => None,
     };
@@ -351,8 +352,9 @@ fn told_object<'js>(ctx: &Ctx<'js>, thrown: &Object<'js>) -> ScriptError {
     }
 }
 
-/// A value that is no object. With the last of the memory gone the engine throws null, for want of an error.
-fn told_plain<'js>(ctx: &Ctx<'js>, thrown: &rquickjs::Value<'js>) -> ScriptError {
+/// A thrown value that is not an object. When the memory is used up, the engine throws null, because it cannot
+/// create an error.
+fn thrown_value<'js>(ctx: &Ctx<'js>, thrown: &rquickjs::Value<'js>) -> ScriptError {
     if is_nothing(thrown) {
         let message = "null was thrown, which is also what happens when the memory is used up";
         return threw("Error", message.to_owned(), None);
@@ -378,21 +380,21 @@ fn threw(exception: &str, message: String, stack: Option<String>) -> ScriptError
     ScriptError::Threw {
         exception: shortened(exception.to_owned(), EXCEPTION_BYTES_MAX),
         message: shortened(message, MESSAGE_BYTES_MAX),
-        stack: stack.and_then(|stack| own_lines(&stack)),
+        stack: stack.and_then(|stack| script_lines(&stack)),
     }
 }
 
-/// The lines of a trace that lie in the script.
-fn own_lines(stack: &str) -> Option<String> {
+/// The lines of a stack trace that are in the script.
+fn script_lines(stack: &str) -> Option<String> {
     let lines = stack.lines().map(str::trim);
     let lines: Vec<&str> = lines
-        .filter(|line| !line.is_empty() && !line.contains(native::OURS))
+        .filter(|line| !line.is_empty() && !line.contains(native::SERVER_FILE))
         .collect();
     let stack = shortened(lines.join("\n"), STACK_BYTES_MAX);
     (!stack.is_empty()).then_some(stack)
 }
 
-/// The first place in a file that a trace names: `FILE:LINE:COLUMN`.
+/// The first position in a file that a stack trace names: `FILE:LINE:COLUMN`.
 fn place(stack: &str, file: &str) -> Option<(u32, u32)> {
     let (_, rest) = stack.split_once(&format!("{file}:"))?;
     let mut numbers = rest.split(|letter: char| !letter.is_ascii_digit());
@@ -401,5 +403,5 @@ fn place(stack: &str, file: &str) -> Option<(u32, u32)> {
     Some((line, column.unwrap_or(1)))
 }
 
-/// What QuickJS says when a function called itself too often.
+/// The message of QuickJS for a stack overflow.
 const STACK_IS_FULL: &str = "Maximum call stack size exceeded";

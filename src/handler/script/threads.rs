@@ -1,9 +1,10 @@
-//! The threads that run scripts, the queue in front of them, and the watch over them.
+//! The threads that run scripts, their queue, and their watchdog.
 //!
-//! A script that waits for the host is in no thread. One that runs is stopped by the interpreter's own questions to the
-//! meter; what no such question interrupts (one long step inside the engine, thousands of times over) is left to the watch:
-//! after a second the caller gets its refusal, the thread is set aside at the lowest priority, another takes its place, and
-//! the program is not run again before the thread has come back. So no script holds up another one, or the server.
+//! A script that waits for the host occupies no thread. A running script is stopped by the interpreter, which
+//! checks the meter regularly. A single long step inside the engine is not interrupted by that; the watchdog
+//! handles it: after a second the caller gets its refusal, the thread is set aside at the lowest priority, another
+//! one replaces it, and the program is not run again until the thread has returned. So no script can block another
+//! one, or the server.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,38 +13,39 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::program::Program;
-use super::wires::Wires;
+use super::shared_state::SharedState;
 use super::{ScriptError, ScriptLimits};
 use crate::refusal::Fault;
 
-/// How often the watch looks.
+/// The interval of the watchdog's checks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How many looks in a row may find a thread at the same piece of work: a second, which is ten times the processor time
-/// that a script gets.
+/// The number of consecutive checks at which a thread may run the same job: a second, which is ten times the
+/// processor time of a script.
 const TICKS_MAX: u32 = 4;
 
-/// For how many looks the watch stays awake while nothing runs.
+/// The number of checks for which the watchdog continues while nothing runs.
 const TICKS_IDLE_MAX: u32 = 40;
 
-/// Most threads set aside at once; beyond them a held thread is not replaced.
+/// The maximum number of threads set aside; beyond it a stuck thread is not replaced.
 const SET_ASIDE_MAX: usize = 8;
 
-/// Most sandboxes that wait to be prepared; who finds none ready makes its own.
+/// The maximum number of queued preparations; a call without a prepared sandbox loads its own.
 const PREPARATIONS_MAX: usize = 16;
 
-/// Stack of a thread: what a script may have, and room for the engine's and our own functions below it.
+/// The stack of a thread: the script's limit, and space for the functions of the engine and the server.
 const THREAD_STACK_BYTES: usize = 4 << 20;
 
-/// Scripts give way to the threads that serve requests, and a thread that was set aside to everybody.
+/// Scripts have a lower priority than the threads that serve requests, and threads that were set aside have the
+/// lowest.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 15;
 #[cfg(target_os = "linux")]
 const NICENESS_SET_ASIDE: i32 = 19;
 
-/// A piece of work: one turn of a script.
-pub(super) struct Job {
-    pub(super) wires: Arc<Wires>,
+/// One turn of a script.
+pub(super) struct ScriptJob {
+    pub(super) shared: Arc<SharedState>,
     pub(super) program: Option<Arc<Program>>,
     pub(super) run: Run,
 }
@@ -55,17 +57,17 @@ pub(super) struct Threads {
     pool: Arc<Pool>,
 }
 
-/// What the threads, their users and the watch share.
+/// The state shared by the threads, their users and the watchdog.
 pub(super) struct Pool {
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     arrived: Condvar,
     watch: Condvar,
 }
 
-struct State {
-    waiting: VecDeque<Job>,
-    /// Done when nothing waits.
-    preparations: VecDeque<Job>,
+struct PoolState {
+    waiting: VecDeque<ScriptJob>,
+    /// Run when nothing is waiting.
+    preparations: VecDeque<ScriptJob>,
     slots: Vec<Slot>,
     slots_made: u64,
     set_aside: usize,
@@ -73,28 +75,28 @@ struct State {
     is_closed: bool,
 }
 
-/// A thread and what it is at.
+/// A thread and its current job.
 struct Slot {
     number: u64,
     #[cfg(target_os = "linux")]
     thread: Option<rustix::thread::Pid>,
-    busy: Option<Busy>,
+    busy: Option<RunningJob>,
 }
 
-struct Busy {
-    wires: Arc<Wires>,
+struct RunningJob {
+    shared: Arc<SharedState>,
     program: Option<Arc<Program>>,
     ticks: u32,
 }
 
 impl Threads {
-    /// Starts the threads and the watch.
+    /// Starts the threads and the watchdog.
     ///
     /// # Faults
-    /// The operating system grants no thread.
+    /// The operating system cannot create a thread.
     pub(super) fn start(limits: &ScriptLimits) -> Result<Threads, Fault> {
         let pool = Arc::new(Pool {
-            state: Mutex::new(State {
+            state: Mutex::new(PoolState {
                 waiting: VecDeque::new(),
                 preparations: VecDeque::new(),
                 slots: Vec::new(),
@@ -130,7 +132,7 @@ impl Drop for Threads {
         let mut state = self.pool.state();
         state.is_closed = true;
         for busy in state.slots.iter().filter_map(|slot| slot.busy.as_ref()) {
-            busy.wires.meter.stop();
+            busy.shared.meter.stop();
         }
         let left = (
             std::mem::take(&mut state.waiting),
@@ -144,8 +146,8 @@ impl Drop for Threads {
 }
 
 impl Pool {
-    /// Puts work into the queue. What is in flight is bounded, and so is the queue.
-    pub(super) fn push(&self, job: Job) {
+    /// Queues a job. The number of concurrent calls bounds the queue.
+    pub(super) fn push(&self, job: ScriptJob) {
         let mut state = self.state();
         if state.is_closed {
             return;
@@ -154,8 +156,8 @@ impl Pool {
         self.announce(state);
     }
 
-    /// Has work done when nothing else waits, or not at all if too much of it waits.
-    pub(super) fn push_later(&self, job: Job) {
+    /// Queues a job that runs when nothing else is waiting; drops it when too many such jobs are queued.
+    pub(super) fn push_later(&self, job: ScriptJob) {
         let mut state = self.state();
         if state.is_closed || state.preparations.len() >= PREPARATIONS_MAX {
             return;
@@ -164,7 +166,7 @@ impl Pool {
         self.announce(state);
     }
 
-    fn announce(&self, mut state: MutexGuard<'_, State>) {
+    fn announce(&self, mut state: MutexGuard<'_, PoolState>) {
         let wakes_watch = std::mem::take(&mut state.is_watch_asleep);
         drop(state);
         self.arrived.notify_one();
@@ -173,18 +175,18 @@ impl Pool {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under this lock.
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        // No code that can panic runs under this lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add_thread(self: &Arc<Self>, state: &mut State) -> std::io::Result<()> {
+    fn add_thread(self: &Arc<Self>, state: &mut PoolState) -> std::io::Result<()> {
         let number = state.slots_made;
         let pool = Arc::clone(self);
         std::thread::Builder::new()
             .name(format!("script-{number}"))
             .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || pool.work(number))?;
+            .spawn(move || pool.run(number))?;
         state.slots_made += 1;
         state.slots.push(Slot {
             number,
@@ -195,25 +197,25 @@ impl Pool {
         Ok(())
     }
 
-    /// The life of one thread.
-    fn work(&self, number: u64) {
+    /// The main loop of a thread.
+    fn run(&self, number: u64) {
         #[cfg(target_os = "linux")]
-        self.give_way(number);
-        while let Some((run, program)) = self.take(number) {
+        self.lower_priority(number);
+        while let Some((run, program)) = self.next_job(number) {
             if catch_unwind(AssertUnwindSafe(run)).is_err() {
-                // The reply went with the work, so its caller is told that the engine failed.
-                tracing::error!("a script thread panicked, and goes on");
+                // The reply channel was dropped with the job, so its caller gets the error that the engine failed.
+                tracing::error!("a script thread panicked and continues");
             }
-            if !self.put_down(number, program) {
+            if !self.finish(number, program) {
                 return;
             }
         }
     }
 
     #[cfg(target_os = "linux")]
-    fn give_way(&self, number: u64) {
+    fn lower_priority(&self, number: u64) {
         let thread = rustix::thread::gettid();
-        // Without the right to do so scripts have the priority of everything else.
+        // Without the permission to change it, scripts have the priority of everything else.
         let _ = rustix::process::setpriority_process(Some(thread), NICENESS);
         let mut state = self.state();
         if let Some(slot) = state.slots.iter_mut().find(|slot| slot.number == number) {
@@ -221,8 +223,8 @@ impl Pool {
         }
     }
 
-    /// Waits for work; `None` when the engine is being dropped.
-    fn take(&self, number: u64) -> Option<(Run, Option<Arc<Program>>)> {
+    /// Waits for a job; `None` when the engine is being dropped.
+    fn next_job(&self, number: u64) -> Option<(Run, Option<Arc<Program>>)> {
         let mut state = self.state();
         loop {
             if state.is_closed {
@@ -231,8 +233,8 @@ impl Pool {
             let job = state.waiting.pop_front();
             if let Some(job) = job.or_else(|| state.preparations.pop_front()) {
                 let slot = state.slots.iter_mut().find(|slot| slot.number == number)?;
-                slot.busy = Some(Busy {
-                    wires: job.wires,
+                slot.busy = Some(RunningJob {
+                    shared: job.shared,
                     program: job.program.clone(),
                     ticks: 0,
                 });
@@ -243,12 +245,12 @@ impl Pool {
         }
     }
 
-    /// The work is done; false when the thread was set aside meanwhile, and has a successor.
-    fn put_down(&self, number: u64, program: Option<Arc<Program>>) -> bool {
+    /// Ends a job; false when the thread was set aside in the meantime and was replaced.
+    fn finish(&self, number: u64, program: Option<Arc<Program>>) -> bool {
         let mut state = self.state();
         if let Some(slot) = state.slots.iter_mut().find(|slot| slot.number == number) {
             let done = slot.busy.take();
-            // What ends with its last owner ends outside the lock.
+            // Values whose last owner this is are dropped outside the lock.
             drop(state);
             drop(done);
             return true;
@@ -256,12 +258,12 @@ impl Pool {
         state.set_aside -= 1;
         drop(state);
         if let Some(program) = program {
-            program.held.fetch_sub(1, Ordering::Relaxed);
+            program.stuck_threads.fetch_sub(1, Ordering::Relaxed);
         }
         false
     }
 
-    /// The life of the watch.
+    /// The main loop of the watchdog.
     fn watch(self: &Arc<Self>) {
         let mut idle = 0;
         let mut state = self.state();
@@ -277,47 +279,47 @@ impl Pool {
             let (after, result) = waited.unwrap_or_else(PoisonError::into_inner);
             state = after;
             if result.timed_out() {
-                idle = if self.look(&mut state) { 0 } else { idle + 1 };
+                idle = if self.check(&mut state) { 0 } else { idle + 1 };
             }
         }
     }
 
-    /// One look at the threads; true when one of them is at work.
-    fn look(self: &Arc<Self>, state: &mut State) -> bool {
+    /// Checks the threads; true when one of them is running a job.
+    fn check(self: &Arc<Self>, state: &mut PoolState) -> bool {
         let mut is_busy = false;
-        let mut held = Vec::new();
+        let mut stuck = Vec::new();
         for slot in &mut state.slots {
             let Some(busy) = &mut slot.busy else { continue };
             is_busy = true;
             busy.ticks += 1;
             if busy.ticks == TICKS_MAX {
-                held.push(slot.number);
+                stuck.push(slot.number);
             }
         }
-        for number in held {
+        for number in stuck {
             self.set_aside(state, number);
         }
         is_busy
     }
 
-    /// Gives up on a piece of work. The interpreter stops it at its next question; until then the thread stays away.
-    fn set_aside(self: &Arc<Self>, state: &mut State, number: u64) {
+    /// Abandons a job. The interpreter stops it at its next check; until then the thread is set aside.
+    fn set_aside(self: &Arc<Self>, state: &mut PoolState, number: u64) {
         let Some(at) = state.slots.iter().position(|slot| slot.number == number) else {
             return;
         };
         let Some(busy) = &state.slots[at].busy else {
             return;
         };
-        busy.wires.fail(ScriptError::CpuSpent);
-        busy.wires.given_up.notify_one();
+        busy.shared.fail(ScriptError::CpuSpent);
+        busy.shared.abandoned.notify_one();
         if state.set_aside >= SET_ASIDE_MAX {
             tracing::error!(
-                "scripts hold too many threads; scripts are refused until one of them stops"
+                "too many threads are occupied by scripts that do not stop; further scripts are refused"
             );
             return;
         }
         if let Err(error) = self.add_thread(state) {
-            tracing::error!(%error, "no thread can take the place of one that a script holds");
+            tracing::error!(%error, "a thread that a script occupies cannot be replaced");
             return;
         }
         let slot = state.slots.swap_remove(at);
@@ -328,7 +330,7 @@ impl Pool {
         }
         state.set_aside += 1;
         if let Some(program) = slot.busy.and_then(|busy| busy.program) {
-            program.held.fetch_add(1, Ordering::Relaxed);
+            program.stuck_threads.fetch_add(1, Ordering::Relaxed);
         }
     }
 }

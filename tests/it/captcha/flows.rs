@@ -9,9 +9,9 @@ use super::{site_that_asks, yes};
 use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{Answer, Call, Database, Setup, Site, postgres, registration};
 
-/// The three calls that a captcha opens: what the path is, what a body holds besides the captcha, and
-/// whether the answer has the members of the OAuth shape, too.
-const DOORS: [(&str, bool); 3] = [
+/// The three APIs with a captcha: the path, the other members of the body, and whether the response also has the
+/// members of the OAuth shape.
+const APIS: [(&str, bool); 3] = [
     ("/services/auth/headless/init/registration", true),
     ("/services/auth/headless/init/passwordless/login", true),
     ("/services/auth/headless/forgot_password", false),
@@ -37,7 +37,7 @@ fn refusal(is_merged: bool, status_code: &str, name: &str, description: &str) ->
     refusal
 }
 
-/// The demo, whose public site asks a verifier of the test's own and does not wait long.
+/// The demo, whose public site uses the test's verifier with a short deadline.
 async fn site(database: Database, remote: &Remote, changes: Value) -> Site {
     let mut setup = Setup::default();
     setup.config.captcha.timeout_ms = 400;
@@ -53,7 +53,7 @@ async fn site(database: Database, remote: &Remote, changes: Value) -> Site {
     site
 }
 
-async fn knock(site: &Site, path: &str, captcha: Value) -> Answer {
+async fn send(site: &Site, path: &str, captcha: Value) -> Answer {
     let mut body = body(path);
     for (name, value) in captcha.as_object().unwrap() {
         body[name] = value.clone();
@@ -61,7 +61,7 @@ async fn knock(site: &Site, path: &str, captcha: Value) -> Answer {
     site.send(Call::post(path).on_public().json(&body)).await
 }
 
-/// Nothing was begun and nothing will be sent.
+/// No challenge was opened and no message is queued.
 async fn assert_untouched(site: &Site) {
     for query in [
         "SELECT COUNT(*) FROM challenge",
@@ -76,13 +76,13 @@ async fn assert_untouched(site: &Site) {
 async fn cap_01_without_a_token_each_flow_asks_for_one() {
     let remote = Remote::start(Behaviour::json(&yes())).await;
     let site = site(Database::Sqlite, &remote, json!({})).await;
-    for (path, is_merged) in DOORS {
+    for (path, is_merged) in APIS {
         for nothing in [
             json!({}),
             json!({"recaptcha": null}),
             json!({"recaptcha": ""}),
         ] {
-            let answer = knock(&site, path, nothing).await.expect_status(400);
+            let answer = send(&site, path, nothing).await.expect_status(400);
             let expected = refusal(
                 is_merged,
                 "recaptcha_req",
@@ -97,7 +97,7 @@ async fn cap_01_without_a_token_each_flow_asks_for_one() {
 }
 
 #[tokio::test]
-async fn cap_02_what_the_verifier_said_stands_in_the_answer() {
+async fn cap_02_the_verifier_s_response_is_in_the_answer() {
     let duplicate = json!({"success": false, "challenge_ts": "2026-01-01T00:00:00Z",
         "hostname": "app.example.com", "error-codes": ["timeout-or-duplicate"], "extra": 1});
     let mut low = yes();
@@ -108,10 +108,10 @@ async fn cap_02_what_the_verifier_said_stands_in_the_answer() {
     other["action"] = json!("signup");
     let remote = Remote::start(Behaviour::json(&duplicate)).await;
     let site = site(Database::Sqlite, &remote, json!({})).await;
-    for (path, is_merged) in DOORS {
+    for (path, is_merged) in APIS {
         for said in [&duplicate, &low, &foreign, &other] {
             remote.behave(Behaviour::json(said));
-            let answer = knock(&site, path, json!({"recaptcha": "t"}))
+            let answer = send(&site, path, json!({"recaptcha": "t"}))
                 .await
                 .expect_status(400);
             let mut expected = refusal(
@@ -136,10 +136,10 @@ async fn cap_02_what_the_verifier_said_stands_in_the_answer() {
 }
 
 #[tokio::test]
-async fn cap_11_while_the_verifier_is_away_nobody_is_let_in_and_nothing_else_stops() {
+async fn cap_11_while_the_verifier_is_unreachable_its_requests_fail_and_no_others() {
     let remote = Remote::start(Behaviour::Hang).await;
     let site = site(Database::Sqlite, &remote, json!({})).await;
-    for (path, is_merged) in DOORS {
+    for (path, is_merged) in APIS {
         for behaviour in [
             Behaviour::Hang,
             Behaviour::status(500),
@@ -147,7 +147,7 @@ async fn cap_11_while_the_verifier_is_away_nobody_is_let_in_and_nothing_else_sto
             Behaviour::HalfAnswer(yes().to_string()),
         ] {
             remote.behave(behaviour);
-            let answer = knock(&site, path, json!({"recaptcha": "t"}))
+            let answer = send(&site, path, json!({"recaptcha": "t"}))
                 .await
                 .expect_status(500);
             let expected = refusal(
@@ -160,12 +160,12 @@ async fn cap_11_while_the_verifier_is_away_nobody_is_let_in_and_nothing_else_sto
         }
     }
     assert_untouched(&site).await;
-    // The private site asks nobody.
+    // The private site requires no captcha.
     site.register("other@example.com").await;
 }
 
 #[tokio::test]
-async fn cap_08_13_an_event_is_the_sites_own_and_comes_alone() {
+async fn cap_08_13_an_event_has_the_site_s_key_and_comes_without_a_token() {
     let assessment = json!({
         "tokenProperties": {"valid": true, "action": "login", "hostname": "app.example.com",
             "createTime": "2026-01-05T09:59:30Z"},
@@ -181,20 +181,20 @@ async fn cap_08_13_an_event_is_the_sites_own_and_comes_alone() {
         json!({"token": token, "siteKey": "6Lc-site-key", "projectId": project,
             "expectedAction": "signup"})
     };
-    for (path, _) in DOORS {
+    for (path, _) in APIS {
         let foreign = json!({"recaptchaevent": event("t", "shop-8")});
-        let answer = knock(&site, path, foreign).await.expect_status(400).json();
+        let answer = send(&site, path, foreign).await.expect_status(400).json();
         assert_eq!(answer["status_code"], "invalid_recaptcha");
         assert_eq!(answer.get("recaptcha_response"), None);
         let both = json!({"recaptcha": "t", "recaptchaevent": event("t", "shop-7")});
-        let answer = knock(&site, path, both).await.expect_status(400).json();
+        let answer = send(&site, path, both).await.expect_status(400).json();
         assert_eq!(answer["status_code"], "invalid_params", "{path}");
     }
     assert!(remote.received().is_empty());
     assert_untouched(&site).await;
-    for (path, _) in DOORS {
+    for (path, _) in APIS {
         let own = json!({"recaptchaevent": event(path, "shop-7")});
-        knock(&site, path, own).await.expect_ok();
+        send(&site, path, own).await.expect_ok();
     }
     site.deliver().await;
     site.inbox.clear();
@@ -205,14 +205,14 @@ async fn one_token_on_two_nodes(database: Database) {
     let remote = Remote::start(Behaviour::json(&yes())).await;
     let site = Arc::new(site(database, &remote, json!({})).await);
     let other = Arc::new(site.another_node().await);
-    for (path, _) in DOORS {
-        let mut knocking = JoinSet::new();
+    for (path, _) in APIS {
+        let mut sending = JoinSet::new();
         for n in 0..16 {
             let node = Arc::clone(if n % 2 == 0 { &site } else { &other });
-            knocking.spawn(async move { knock(&node, path, json!({ "recaptcha": path })).await });
+            sending.spawn(async move { send(&node, path, json!({ "recaptcha": path })).await });
         }
         let mut admitted = 0;
-        for answer in knocking.join_all().await {
+        for answer in sending.join_all().await {
             if answer.status == 200 {
                 admitted += 1;
                 continue;
@@ -247,19 +247,19 @@ async fn cap_09_one_token_opens_one_request_on_two_nodes_of_postgres() {
 #[tokio::test]
 async fn the_fixed_tokens_work_at_the_demos_public_site() {
     let site = Site::open(Database::Sqlite).await;
-    for (path, _) in DOORS {
+    for (path, _) in APIS {
         for (token, status) in [
             ("test-pass", 200),
             ("test-fail", 400),
             ("test-score-0.4", 400),
             ("test-timeout", 500),
         ] {
-            let answer = knock(&site, path, json!({ "recaptcha": token })).await;
+            let answer = send(&site, path, json!({ "recaptcha": token })).await;
             assert_eq!(answer.status, status, "{path} {token} {}", answer.body);
         }
         let once = json!({"recaptcha": format!("test-pass-{path}")});
-        knock(&site, path, once.clone()).await.expect_ok();
-        knock(&site, path, once).await.expect_status(400);
+        send(&site, path, once.clone()).await.expect_ok();
+        send(&site, path, once).await.expect_status(400);
     }
     site.deliver().await;
     site.inbox.clear();
@@ -284,16 +284,16 @@ async fn a_trusted_caller_shows_a_captcha_as_well_where_both_are_required() {
 #[tokio::test]
 async fn cap_14_a_secret_that_does_not_open_closes_the_captcha_of_its_site_and_nothing_else() {
     let remote = Remote::start(Behaviour::json(&yes())).await;
-    // Both forms of verifier; the site's settings were saved under another master key, say.
+    // Both kinds of verifier, for example after the settings were sealed under another master key.
     for changes in [
         json!({"recaptchaSecretKey": "sealed:AAAA"}),
         json!({"recaptchaSecretKey": "sealed:AAAA", "recaptchaProvider": "google_enterprise",
             "recaptchaProjectId": "shop-7", "recaptchaSiteKey": "6Lc-site-key"}),
     ] {
         let site = site(Database::Sqlite, &remote, changes).await;
-        for (path, _) in DOORS {
+        for (path, _) in APIS {
             let captcha = json!({"recaptcha": "token"});
-            let answer = knock(&site, path, captcha).await.expect_status(500);
+            let answer = send(&site, path, captcha).await.expect_status(500);
             assert!(
                 answer.json().to_string().contains("unknown_error"),
                 "{path}"

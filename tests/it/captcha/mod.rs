@@ -1,5 +1,5 @@
-//! The captcha verifier over the wire: what it is asked, what its answers come to, and that whatever
-//! keeps it from answering ends in `unknown_error` and hurts nobody else.
+//! The captcha verifier over the wire: its requests, the result of its responses, and that every failure of it ends
+//! in `unknown_error` without affecting other requests.
 
 mod flows;
 mod outages;
@@ -22,7 +22,7 @@ use vestibule_protocol::secret::Secret;
 use crate::fixture::remote::Remote;
 use crate::fixture::{Database, MASTER_KEY, START, Setup, Site};
 
-/// What a site has set, and what a caller has sent.
+/// The settings of a site, and the captcha of a caller.
 struct Asked {
     provider: CaptchaProvider,
     secret: Secret,
@@ -74,7 +74,7 @@ fn event(token: &str, site_key: &str, project_id: &str, action: Option<&str>) ->
     })
 }
 
-/// Verifiers that all live at one address, with a deadline that a test can wait for.
+/// Verifiers at one address, with a deadline that a test can wait for.
 fn verifiers(remote: &Remote) -> Verifiers {
     Verifiers {
         siteverify_url: Some(remote.url.join("siteverify").unwrap()),
@@ -88,12 +88,12 @@ fn captcha(remote: &Remote) -> Captcha {
     Captcha::new(verifiers(remote)).unwrap()
 }
 
-/// The demo, whose public site asks a verifier of the test's own.
+/// The demo, whose public site uses the test's verifier.
 pub async fn site_that_asks(remote: &Remote, database: Database, setup: Setup) -> Site {
     let mut setup = setup;
     setup.config.captcha.siteverify_url = Some(remote.url.to_string());
     setup.config.captcha.enterprise_url = Some(remote.url.to_string());
-    // The limits of the edge are not what is tried here.
+    // The rate limiter is not tested here.
     setup.config.limits.rules.clear();
     setup.config.limits.enabled = false;
     let site = Box::pin(Site::open_with(database, setup)).await;
@@ -108,7 +108,7 @@ pub async fn site_that_asks(remote: &Remote, database: Database, setup: Setup) -
     site
 }
 
-/// What a verifier says to a token that is good.
+/// The verifier's response to a valid token.
 pub fn yes() -> Value {
     json!({
         "success": true, "challenge_ts": "2026-01-05T09:59:30Z", "hostname": "app.example.com",
@@ -124,7 +124,7 @@ fn refused(outcome: Result<Verified, Failure>) -> Option<Value> {
     }
 }
 
-/// The text of the fault; it is one whose answer is `unknown_error`.
+/// The text of the fault, which leads to `unknown_error`.
 #[track_caller]
 fn broken(outcome: Result<Verified, Failure>) -> String {
     match outcome {

@@ -1,4 +1,4 @@
-//! Verifiers that are away, slow, wrong or hostile.
+//! Verifiers that are unreachable, slow, wrong or hostile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ async fn cap_12_a_verifier_that_is_not_there_fails_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cap_12_a_thousand_that_wait_are_few_on_the_wire_and_hold_up_nobody_else() {
+async fn cap_12_a_thousand_waiting_requests_make_few_calls_and_delay_no_others() {
     let remote = Remote::start(Behaviour::Hang).await;
     let site = Site::open_with(Database::Sqlite, Setup::default()).await;
     let captcha = Arc::new(
@@ -101,7 +101,7 @@ async fn cap_12_a_thousand_that_wait_are_few_on_the_wire_and_hold_up_nobody_else
             broken(asked.verify(&captcha).await)
         });
     }
-    // All but the four that hang have their answer at once.
+    // All except the four that hang are answered at once.
     let stopwatch = Stopwatch::start();
     for _ in 0..996 {
         let fault = asking.join_next().await.unwrap().unwrap();
@@ -110,13 +110,13 @@ async fn cap_12_a_thousand_that_wait_are_few_on_the_wire_and_hold_up_nobody_else
     site.send(Call::get("/id/keys")).await.expect_ok();
     assert!(
         stopwatch.seconds() < 2.0,
-        "somebody waited for the verifier"
+        "a request waited for the verifier"
     );
     while let Some(fault) = asking.join_next().await {
         assert!(fault.unwrap().contains("in time"));
     }
     assert!(remote.received().len() <= 4);
-    // Whoever had to give up made room.
+    // The abandoned calls freed their permits.
     remote.behave(Behaviour::json(&yes()));
     Asked::of(CaptchaProvider::GoogleV3, "t")
         .verify(&captcha)

@@ -1,4 +1,4 @@
-//! A token opens one request, on whichever node; and the fixed tokens of the provider `test`.
+//! A token is accepted for one request, on all nodes together; and the fixed tokens of the provider `test`.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_spent_token_is_forgotten_when_no_verifier_says_yes_to_it_any_more(site: Site) {
+    async fn a_spent_token_is_deleted_when_no_verifier_accepts_it_any_more(site: Site) {
         let remote = Remote::start(Behaviour::json(&yes())).await;
         let verified = Asked::of(CaptchaProvider::GoogleV3, "one").verify(&captcha(&remote)).await.unwrap();
         assert!(spend(&site, &verified).await);

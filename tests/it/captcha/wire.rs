@@ -1,4 +1,4 @@
-//! What the verifiers are asked, and what their answers come to.
+//! The requests to the verifiers, and the results of their responses.
 
 use serde_json::json;
 use vestibule::captcha::CaptchaProvider;
@@ -46,7 +46,7 @@ async fn an_event_is_taken_by_siteverify_too() {
 }
 
 #[tokio::test]
-async fn cap_02_what_the_verifier_says_is_handed_on() {
+async fn cap_02_the_verifier_s_response_is_returned_to_the_caller() {
     let no = json!({"success": false, "error-codes": ["timeout-or-duplicate"], "more": "x"});
     let remote = Remote::start(Behaviour::json(&no)).await;
     let response = refused(
@@ -125,7 +125,7 @@ async fn cap_08_an_event_of_another_key_or_project_is_refused_before_any_call() 
         }
     }
     assert!(remote.received().is_empty());
-    // Not even the settings leave the path of the assessments.
+    // No setting can leave the path of the assessments API.
     let asked = Asked {
         project_id: Some("../../v2?x=#y"),
         ..Asked::of(CaptchaProvider::GoogleEnterprise, "t")
@@ -138,7 +138,7 @@ async fn cap_08_an_event_of_another_key_or_project_is_refused_before_any_call() 
 }
 
 #[tokio::test]
-async fn settings_that_lack_what_a_verifier_needs_are_a_fault_of_ours() {
+async fn incomplete_verifier_settings_are_a_fault_of_the_server() {
     let remote = Remote::start(Behaviour::json(&yes())).await;
     for asked in [
         Asked {
@@ -160,7 +160,7 @@ async fn settings_that_lack_what_a_verifier_needs_are_a_fault_of_ours() {
 }
 
 #[tokio::test]
-async fn cap_14_neither_a_fault_nor_a_refusal_holds_the_secret_or_the_token() {
+async fn cap_14_neither_a_fault_nor_a_refusal_contains_the_secret_or_the_token() {
     let remote = Remote::start(Behaviour::status(500)).await;
     let captcha = captcha(&remote);
     for provider in CaptchaProvider::ALL {

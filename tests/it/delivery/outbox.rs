@@ -1,4 +1,4 @@
-//! The outbox: leases, back-off, expiry, a relay that is down and comes back.
+//! The outbox: leases, back-off, expiry, a relay that fails and recovers.
 //!
 //! The worker of the app, with the test's clock, against a real SMTP conversation with a relay that
 //! fails on request. Rows and statements alone are tested in `store/`.
@@ -23,10 +23,10 @@ use crate::fixture::{Database, Setup, Site, on_both_databases, registration};
 const FROM: &str = "Shop <no-reply@shop.example>";
 const ALWAYS: usize = usize::MAX;
 
-/// Connections to the relay at once.
+/// Concurrent connections to the relay.
 const POOL_MAX: usize = 4;
 
-/// A site whose mail goes to the sink. A relay that says nothing is given up after a second.
+/// A site whose mail goes to the sink. A silent relay is abandoned after a second.
 async fn site(sink: &SmtpSink) -> Site {
     let mut settings = SmtpSettings::parse(&sink.url(), FROM, None).expect("the sink's URL");
     settings.timeout_seconds = 1;
@@ -40,14 +40,14 @@ async fn site(sink: &SmtpSink) -> Site {
     Site::open_with(Database::Sqlite, setup).await
 }
 
-/// One turn of the worker; how many messages it claimed.
+/// One turn of the worker; returns the number of claimed messages.
 async fn turn(site: &Site) -> usize {
     outbox::run_due(&site.app, site.app.now())
         .await
         .expect("the worker runs")
 }
 
-/// Lets a span pass and the worker have its turn.
+/// Advances the clock and runs a turn of the worker.
 async fn turn_after(site: &Site, seconds: u64) -> usize {
     site.advance(Duration::from_secs(seconds));
     turn(site).await
@@ -241,7 +241,7 @@ async fn mail_11_a_550_is_given_up_at_once_and_its_code_wiped() {
 }
 
 #[tokio::test]
-async fn mail_11_one_refused_mail_holds_up_no_other() {
+async fn mail_11_one_refused_mail_delays_no_other() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     sink.fault(reply(Stage::Rcpt, "550 5.1.1 no such user", 1));
@@ -262,7 +262,7 @@ async fn mail_11_one_refused_mail_holds_up_no_other() {
 }
 
 #[tokio::test]
-async fn mail_11_a_relay_that_hangs_is_left_after_the_deadline_and_tried_again() {
+async fn mail_11_a_hanging_relay_is_abandoned_after_the_deadline_and_retried() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     sink.fault(Fault::Hang {
@@ -417,7 +417,7 @@ async fn mail_15_a_changed_password_is_reported_in_the_user_s_language_and_witho
 }
 
 #[tokio::test]
-async fn mail_13_after_hours_without_a_relay_live_codes_leave_first_and_dead_ones_never() {
+async fn mail_13_after_a_long_outage_valid_codes_are_sent_first_and_expired_ones_never() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     sink.stop();
@@ -434,7 +434,7 @@ async fn mail_13_after_hours_without_a_relay_live_codes_leave_first_and_dead_one
     }
     let long_life = site.app.now().plus_seconds(86_400);
     queue(&site, "long@example.com", "222222", long_life).await;
-    // The long-lived one is tried all the while.
+    // The long-lived message is retried all the time.
     for _ in 0..12 {
         outbox::run_due(&site.app, site.app.now())
             .await
@@ -491,8 +491,8 @@ async fn mail_13_after_hours_without_a_relay_live_codes_leave_first_and_dead_one
     );
 }
 
-/// The running worker, with thousands of rows: 3,000 codes have ended in the outage, 400 live, and there are 40
-/// notices that have a day.
+/// The running worker, with thousands of rows: 3,000 codes have expired during the outage, 400 are valid, and 40
+/// notices are valid for a day.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mail_13_thousands_that_waited_leave_in_the_order_of_their_end_over_few_connections() {
     let sink = SmtpSink::start().await;
@@ -542,7 +542,7 @@ async fn mail_13_thousands_that_waited_leave_in_the_order_of_their_end_over_few_
         .count("SELECT COUNT(*) FROM outbox WHERE status = 'expired' AND sealed IS NULL")
         .await;
     assert_eq!(counted, 3_000, "marked and wiped");
-    // Few go at once, so their order at the relay is that of the claims but for that few.
+    // Few are sent concurrently, so their order at the relay is that of the claims, except for that few.
     let ranks: Vec<i64> = received.iter().map(rank).collect();
     let pool = i64::try_from(POOL_MAX).expect("a small number");
     for (at, rank) in ranks.iter().enumerate() {
@@ -560,7 +560,7 @@ async fn mail_13_thousands_that_waited_leave_in_the_order_of_their_end_over_few_
     );
 }
 
-/// Codes by their end; those with less than half a minute left come after all others.
+/// Codes by their expiry; those with less than half a minute left come after all others.
 fn rank(mail: &Received) -> i64 {
     let to = &mail.rcpt_to[0];
     let lifetime = to
@@ -573,7 +573,7 @@ fn rank(mail: &Received) -> i64 {
 }
 
 #[tokio::test]
-async fn mail_14_what_a_dead_worker_had_claimed_is_sent_after_its_lease() {
+async fn mail_14_messages_of_a_dead_worker_are_sent_after_its_lease() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     site.pending("janice@example.com").await;
@@ -698,7 +698,7 @@ async fn a_german_is_written_to_in_german_and_a_site_may_speak_german_to_all() {
 }
 
 #[tokio::test]
-async fn a_text_message_goes_its_own_way_beside_a_mail_relay() {
+async fn a_text_message_is_not_sent_through_the_mail_relay() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     let mut body = registration("janice@example.com");
@@ -734,7 +734,7 @@ on_both_databases! {
     }
 }
 
-/// A site of the same kind that can send nothing.
+/// A similar site without gateways.
 async fn site_without_gateways(like: &Site) -> Site {
     let database = match &like.location {
         store::Location::Sqlite(..) => Database::Sqlite,

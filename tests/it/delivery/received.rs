@@ -1,23 +1,23 @@
-//! A mail as the test mail server got it, and the reading of it.
+//! A mail as received by the test mail server, and its parser.
 //!
-//! Owns a deliberately strict little MIME reader for tests: it reads what an ordinary mail program would, and
-//! panics on anything that a message of ours should not contain.
+//! This file owns a deliberately strict small MIME reader for tests: it reads what an ordinary mail program would,
+//! and panics on anything that the server's messages must not contain.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// One mail that arrived.
+/// A received mail.
 #[derive(Debug, Clone, Default)]
 pub struct Received {
     /// The envelope's sender.
     pub mail_from: String,
     /// The envelope's recipients.
     pub rcpt_to: Vec<String>,
-    /// Who had logged in on the connection.
+    /// The user who was authenticated on the connection.
     pub authenticated_as: Option<String>,
-    /// Whether it came over TLS.
+    /// Whether it was sent over TLS.
     pub is_encrypted: bool,
-    /// The bytes between `354` and the final dot, as they were on the wire: doubled dots still doubled.
+    /// The bytes between `354` and the final dot, as on the wire: doubled dots are still doubled.
     pub wire: Vec<u8>,
 }
 

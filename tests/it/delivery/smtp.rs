@@ -204,7 +204,7 @@ async fn mail_02_a_recipient_that_is_not_one_address_is_rejected_before_any_conn
 }
 
 #[tokio::test]
-async fn mail_goes_over_tls_with_a_login() {
+async fn mail_is_sent_over_tls_with_authentication() {
     for (tls, login_only) in [
         (SinkTls::Implicit, false),
         (SinkTls::StartTls, false),
@@ -367,7 +367,7 @@ async fn mail_11_silence_at_any_point_ends_at_the_deadline_and_spoils_nothing() 
                 "{stage:?}: {reason}"
             );
             sink.clear_faults();
-            // A late answer to the silent command must not be taken for an answer to this one.
+            // A late reply to the earlier command must not be taken for a reply to this one.
             assert!(is_sent(&relay.send(&mail("m2")).await));
             assert_eq!(sink.connections_seen(), 2);
         }));
@@ -508,7 +508,7 @@ async fn mail_11_a_relay_that_knows_only_ascii_still_gets_every_language() {
 }
 
 #[tokio::test]
-async fn mail_02_a_recipient_outside_ascii_goes_where_smtputf8_is_known() {
+async fn mail_02_a_recipient_outside_ascii_is_sent_only_with_smtputf8() {
     let sink = SmtpSink::start().await;
     let mail = OutgoingMail {
         to: "jürgen@example.com".into(),

@@ -1,8 +1,9 @@
-//! A small SMTP server for tests: it takes every mail, keeps it, and misbehaves when told to.
+//! A small SMTP server for tests: it accepts every mail, stores it, and fails on request.
 //!
-//! Owns a real conversation over real sockets (RFC 5321 with AUTH, STARTTLS, implicit TLS), a script of faults, and
-//! the reading of what arrived: envelope, headers, parts, and the code. It judges nothing; tests do. It runs on plain
-//! threads, so that a conversation that hangs holds up no runtime, and `stop` ends all of them.
+//! This file owns a real conversation over real sockets (RFC 5321 with AUTH, STARTTLS, implicit TLS), a script of
+//! faults, and the parsing of received mails: envelope, headers, parts, and the code. Assertions are left to the
+//! tests. It runs on plain threads, so that a hanging conversation does not block a runtime, and `stop` ends all of
+//! them.
 //!
 //! ```ignore
 //! let sink = SmtpSink::start().await;
@@ -33,16 +34,16 @@ pub struct SmtpSink {
     shared: Arc<Shared>,
 }
 
-/// How the sink presents itself.
+/// The options of the sink.
 #[derive(Debug, Clone, Default)]
 pub struct SinkOptions {
     /// Protection of the connection.
     pub tls: SinkTls,
-    /// User and password that it asks for, if any.
+    /// User and password that it requires, if any.
     pub credentials: Option<(String, String)>,
     /// Offer only `AUTH LOGIN`, as some old relays do.
     pub login_only: bool,
-    /// Say neither 8BITMIME nor SMTPUTF8.
+    /// Offer neither 8BITMIME nor SMTPUTF8.
     pub ascii_only: bool,
     /// After `220` to STARTTLS, add these plaintext bytes in the same packet, as an attacker on the path would.
     pub inject_after_starttls: Option<&'static str>,
@@ -60,7 +61,7 @@ pub enum SinkTls {
     StartTls,
 }
 
-/// A point of the conversation where a fault may strike: the reply to this command.
+/// A point of the conversation at which a fault can occur: the reply to this command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// The greeting.
@@ -75,7 +76,7 @@ pub enum Stage {
     Rcpt,
     /// `DATA`.
     Data,
-    /// The dot that ends the message. The message is kept before the fault strikes, unless it is a reply.
+    /// The dot that ends the message. The message is stored before the fault, unless the fault is a reply.
     Content,
     /// `RSET`.
     Rset,
@@ -88,7 +89,7 @@ pub enum Fault {
     Close { at: Stage, times: usize },
     /// Never reply again on this connection.
     Hang { at: Stage, times: usize },
-    /// Reply this line in place of the usual one: `451 4.3.0 try later`.
+    /// Reply with this line instead of the usual one: `451 4.3.0 try later`.
     Reply {
         at: Stage,
         line: String,
@@ -108,7 +109,7 @@ struct Shared {
 }
 
 impl SmtpSink {
-    /// A sink without TLS that wants no password.
+    /// A sink without TLS that requires no password.
     pub async fn start() -> SmtpSink {
         SmtpSink::start_with(SinkOptions::default()).await
     }
@@ -134,7 +135,7 @@ impl SmtpSink {
         SmtpSink { address, shared }
     }
 
-    /// The URL for a relay's settings, with the user if one is wanted.
+    /// The URL for a relay's settings, with the user if one is required.
     pub fn url(&self) -> String {
         let scheme = match self.shared.options.tls {
             SinkTls::Implicit => "smtps",
@@ -159,7 +160,7 @@ impl SmtpSink {
         tls_dir().join("ca.pem")
     }
 
-    /// Adds a fault to the script. The first one that fits a stage strikes.
+    /// Adds a fault to the script. The first one for a stage occurs.
     pub fn fault(&self, fault: Fault) {
         self.shared
             .faults
@@ -186,7 +187,7 @@ impl SmtpSink {
             .clone()
     }
 
-    /// Waits until `n` mails have arrived, and gives all of them.
+    /// Waits until `n` mails have arrived, and returns all of them.
     ///
     /// Panics after ten seconds.
     pub async fn wait_for(&self, n: usize) -> Vec<Received> {
@@ -224,12 +225,12 @@ impl SmtpSink {
         received.iter().rev().find(is_to).cloned()
     }
 
-    /// How many connections were ever accepted.
+    /// The number of connections accepted so far.
     pub fn connections_seen(&self) -> usize {
         self.shared.connections_seen.load(Ordering::SeqCst)
     }
 
-    /// Closes every open connection, as a restarted or an impatient relay does, and goes on listening.
+    /// Closes every open connection, as a restarted relay does, and continues to listen.
     pub fn drop_connections(&self) {
         for stream in self
             .shared
@@ -242,11 +243,11 @@ impl SmtpSink {
         }
     }
 
-    /// Stops listening and closes everything; the mails stay readable.
+    /// Stops listening and closes everything; the mails remain readable.
     pub fn stop(&self) {
         let flag = Arc::clone(&self.shared.is_stopped.lock().expect("no thread panicked"));
         if !flag.swap(true, Ordering::SeqCst) {
-            // The accepting thread sees the flag only when it wakes; it answers by closing the listener.
+            // The accepting thread sees the flag only when it wakes up; then it closes the listener.
             if let Ok(mut wake) = TcpStream::connect(self.address) {
                 let _ = wake.read(&mut [0]);
             }
@@ -254,7 +255,7 @@ impl SmtpSink {
         self.drop_connections();
     }
 
-    /// Listens again on the port it had.
+    /// Listens again on the previous port.
     pub async fn restart_on_same_port(&self) {
         self.stop();
         let listener = TcpListener::bind(self.address).expect("the port is free again");
@@ -276,7 +277,7 @@ impl Shared {
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 if is_stopped.load(Ordering::SeqCst) {
-                    // The listener goes first, so that the port is free when the waker sees its stream end.
+                    // The listener is closed first, so that the port is free when the waking stream ends.
                     drop(listener);
                     return drop(stream);
                 }
@@ -299,7 +300,7 @@ impl Shared {
             (Some(config), SinkTls::Implicit) => encrypted(config, stream),
             _ => Wire::Plain(stream),
         };
-        // An ended conversation is no error here: clients come and go, and faults end them on purpose.
+        // An ended conversation is not an error here: clients come and go, and faults end them on purpose.
         let _ = Conversation {
             sink: self,
             wire: BufReader::new(wire),
@@ -330,7 +331,7 @@ impl Shared {
     }
 }
 
-/// One client, from greeting to goodbye.
+/// One client, from greeting to QUIT.
 struct Conversation<'a> {
     sink: &'a Shared,
     wire: BufReader<Wire>,
@@ -431,7 +432,7 @@ impl Conversation<'_> {
                 self.mail.authenticated_as = Some(user.clone());
                 self.reply(Some(Stage::Auth), "235 2.7.0 welcome")
             }
-            // Quoting the password is what no relay should do, and what some have done.
+            // A relay must not quote the password, but some have done so.
             _ => self.reply(
                 Some(Stage::Auth),
                 &format!("535 5.7.8 wrong: {}", given.join(" ")),
@@ -480,7 +481,8 @@ impl Conversation<'_> {
         }
     }
 
-    /// Reads up to the line with the single dot. Bare line feeds end no line, so a smuggled end would be seen.
+    /// Reads up to the line with the single dot. Bare line feeds do not end a line, so a smuggled end would be
+    /// seen.
     fn read_message(&mut self) -> io::Result<()> {
         let mut wire = Vec::new();
         while !(wire.ends_with(b"\r\n.\r\n") || wire == b".\r\n") {
@@ -505,7 +507,7 @@ impl Conversation<'_> {
     fn suffer(&mut self, fault: Fault) -> io::Result<()> {
         match fault {
             Fault::Close { .. } => Err(io::ErrorKind::ConnectionAborted.into()),
-            // Reading on and saying nothing ends when the client gives up or the sink is stopped.
+            // Reading without replying ends when the client gives up or the sink is stopped.
             Fault::Hang { .. } => {
                 io::copy(&mut self.wire, &mut io::sink())?;
                 Err(io::ErrorKind::UnexpectedEof.into())
@@ -600,7 +602,7 @@ fn tls_dir() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/delivery/tls")
 }
 
-/// What stands between the angle brackets of `MAIL FROM:<…>` and `RCPT TO:<…>`.
+/// The text between the angle brackets of `MAIL FROM:<…>` and `RCPT TO:<…>`.
 fn path(line: &str) -> String {
     let inner = line
         .split_once('<')

@@ -1,5 +1,5 @@
-//! Threats C.12, ATT-01 to ATT-08, ATT-11 and ATT-13, and what of C.11 could be tried with an assertion
-//! or an attestation.
+//! Threats C.12, ATT-01 to ATT-08, ATT-11 and ATT-13, and those of C.11 that apply to an assertion or an
+//! attestation.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const JANICE: &str = "janice@example.com";
 /// The challenge of a 401: no scheme is registered for it.
 const ATTEST: &str = r#"OAuth-Client-Attestation realm="Vestibule""#;
 
-/// A login at the documented endpoint with a JWT in place of the assertion.
+/// A login at the documented endpoint with a JWT as the assertion.
 fn with_assertion(site: &Site, jwt: &str) -> Call {
     asserted(site)
         .with("client_assertion", Some(jwt))
@@ -52,12 +52,12 @@ fn invalid_attestation(answer: &Answer, what: &str) {
 }
 
 on_sqlite! {
-    async fn att_01_without_an_attestation_nobody_gets_in(site: Site) {
+    async fn att_01_a_client_without_an_attestation_is_refused(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         enable_public(&site).await;
         let call = asserted(&site).with("client_assertion", None).form("username", JANICE).form("password", PASSWORD);
-        // A secret is no attestation.
+        // A secret is not an attestation.
         let call = call.form("client_secret", &site.client.secret);
         invalid_client(&site.send(call).await, "documented");
         let call = Call::post(STANDARD_PATH).on_public().form("client_id", &site.public_client.id)
@@ -65,7 +65,7 @@ on_sqlite! {
         let answer = site.send(call.clone()).await;
         invalid_client(&answer, "standard");
         assert!(answer.header(CHALLENGE_HEADER).is_some());
-        // Nor is a proof without what it belongs to, an attestation without a proof, or two of a kind.
+        // Neither is a proof alone, an attestation without a proof, or two of a kind.
         let instance = Instance::new();
         let good = instance.asks(&site).await.form("username", JANICE).form("password", PASSWORD);
         invalid_attestation(&site.send(good.clone().without_header(ATTESTATION)).await, "proof alone");
@@ -74,13 +74,13 @@ on_sqlite! {
         invalid_attestation(&site.send(twice).await, "two attestations");
         let both = good.clone().form("client_assertion", &assertion(&site));
         assert_eq!(site.send(both).await.expect_status(400).json()["error"], "invalid_request");
-        // None of that has used the proof up.
+        // None of these requests has spent the proof.
         site.send(good).await.expect_ok();
     }
 }
 
 on_sqlite! {
-    async fn att_02_the_key_must_be_that_of_a_certificate_of_the_app_that_is_good_now(site: Site) {
+    async fn att_02_the_key_must_belong_to_a_valid_certificate_of_the_app(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let claims = assertion_claims(&site, "a");
@@ -107,7 +107,7 @@ on_sqlite! {
             register(json!([registered().certificate_of(not_before, not_after)])).await;
             invalid_client(&site.send(with_assertion(&site, &assertion(&site))).await, what);
         }
-        // Two of them, while one replaces the other; and the old one ends with its removal.
+        // Two certificates, while one replaces the other; the old one ends with its removal.
         register(json!([strange().certificate(), registered().certificate()])).await;
         site.send(with_assertion(&site, &assertion(&site))).await.expect_ok();
         site.send(with_assertion(&site, &strange().jwt(json!({}), &claims))).await.expect_ok();
@@ -117,7 +117,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn att_02_an_attestation_by_a_stranger_is_none(site: Site) {
+    async fn att_02_an_attestation_by_an_unknown_key_is_refused(site: Site) {
         site.register(JANICE).await;
         enable_public(&site).await;
         let instance = Instance::new();
@@ -158,7 +158,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn att_03_an_assertion_names_its_client_and_this_site_and_nobody_else(site: Site) {
+    async fn att_03_an_assertion_names_its_client_and_only_this_site(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let mut number = 0;
@@ -183,7 +183,7 @@ on_sqlite! {
             ("aud", json!(PUBLIC_URL)),
             ("aud", json!("https://elsewhere.example.com")),
             ("aud", json!(endpoint)),
-            // What is meant for the token endpoint is not meant for this one.
+            // An assertion for the token endpoint is not valid for this one.
             ("aud", json!(token)),
             ("aud", json!(format!("{BASE_URL}/"))),
             ("aud", json!(["https://elsewhere.example.com", BASE_URL])),
@@ -257,18 +257,18 @@ on_both_databases! {
         for answer in lost {
             invalid_client(answer, "replayed");
         }
-        // A node that has just started knows it, too; and at the end of its window it is over anyway.
+        // A node that has just started accepts it too; after its window it has expired.
         let fresh = site.another_node().await;
         invalid_client(&fresh.send(with_assertion(&site, &jwt)).await, "on a new node");
         site.advance(Duration::from_secs(301));
         invalid_client(&site.send(with_assertion(&site, &jwt)).await, "over");
-        // The same words of another client are another proof.
+        // The same claims of another client are another proof.
         site.inbox.clear();
     }
 }
 
 on_both_databases! {
-    async fn att_05_a_proof_of_possession_counts_once(site: Site) {
+    async fn att_05_a_proof_of_possession_is_accepted_once(site: Site) {
         site.register(JANICE).await;
         enable_public(&site).await;
         let call = Instance::new().asks(&site).await.form("username", JANICE).form("password", PASSWORD);
@@ -278,7 +278,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn att_06_an_assertion_without_a_jti_is_good_until_it_ends(site: Site) {
+    async fn att_06_an_assertion_without_a_jti_is_valid_until_it_expires(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let mut claims = assertion_claims(&site, "");
@@ -298,7 +298,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn att_07_possession_is_proven_for_this_site_over_a_fresh_challenge(site: Site) {
+    async fn att_07_a_proof_of_possession_is_for_this_site_and_a_fresh_challenge(site: Site) {
         site.register(JANICE).await;
         enable_public(&site).await;
         let instance = Instance::new();
@@ -345,18 +345,18 @@ on_sqlite! {
             }
             let answer = with_pop(&instance.pop(&claims)).await.expect_status(400);
             assert_eq!(answer.json()["error"], "use_attestation_challenge", "{what}");
-            // The answer brings the challenge that was missing.
+            // The response contains the challenge that was missing.
             let brought = answer.header(CHALLENGE_HEADER).unwrap();
             let next = instance.pop(&instance.pop_claims(&site, brought));
             with_pop(&next).await.expect_ok();
         }
-        // A challenge of the other site of the installation is none of this one.
+        // A challenge of another site of the installation is not valid here.
         site.update_settings(json!({"isFirstPartyAppsAllowed": true})).await;
         let answer = site.send(Call::post(super::mint::CHALLENGES)).await.expect_ok().json();
         let foreign = instance.pop_claims(&site, answer["attestation_challenge"].as_str().unwrap());
         let answer = with_pop(&instance.pop(&foreign)).await.expect_status(400);
         assert_eq!(answer.json()["error"], "use_attestation_challenge");
-        // A challenge is good on every node.
+        // A challenge is valid on every node.
         let other = site.another_node().await;
         let call = instance.asks(&site).await.form("username", JANICE).form("password", PASSWORD);
         other.send(call).await.expect_ok();
@@ -364,7 +364,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn att_08_what_is_remembered_of_proofs_ends_with_their_window(site: Site) {
+    async fn att_08_spent_proofs_are_deleted_after_their_window(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let now = site.app.now();
@@ -372,10 +372,10 @@ on_sqlite! {
         claims["exp"] = json!(now.seconds() + 360);
         let jwt = registered().jwt(json!({}), &claims);
         site.send(with_assertion(&site, &jwt)).await.expect_ok();
-        // The last second at which one could be taken, and nothing is kept longer.
+        // The last second at which one could be accepted; nothing is kept longer.
         let latest = site.count("SELECT MAX(expires_at) FROM spent_proof").await;
         assert_eq!(latest, now.plus_seconds(420).millis());
-        // What is refused is not remembered at all.
+        // A refused proof is not stored.
         claims["exp"] = json!(now.seconds() + 315_360_000);
         let jwt = registered().jwt(json!({}), &claims);
         site.send(with_assertion(&site, &jwt)).await.expect_status(401);
@@ -410,7 +410,7 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn att_13_a_stranger_hears_the_same_of_somebody_and_of_nobody(site: Site) {
+    async fn att_13_known_and_unknown_users_get_the_same_response(site: Site) {
         site.register(JANICE).await;
         site.update_settings_of(vestibule::admin::seed::PUBLIC, json!({
             "headlessDiscoveryHandler": "builtin", "isUserDisambiguationAllowedUsernamePwd": true,
@@ -418,8 +418,8 @@ on_both_databases! {
         })).await;
         enable_public(&site).await;
         let instance = Instance::new();
-        for (name, somebody, nobody) in [
-            ("username", JANICE, "nobody@example.com"),
+        for (name, known, unknown) in [
+            ("username", JANICE, "unknown@example.com"),
             ("login_hint", JANICE, "ORDER-404"),
         ] {
             for step in [
@@ -428,7 +428,7 @@ on_both_databases! {
                 &[("challenge_type", "password_reset")],
             ] {
                 let mut answers = Vec::new();
-                for who in [somebody, nobody] {
+                for who in [known, unknown] {
                     let mut call = instance.asks(&site).await.form(name, who).form("customdata", r#"{"a":1}"#);
                     for (name, value) in step {
                         call = call.form(name, value);
@@ -455,7 +455,7 @@ on_sqlite! {
         let claims = assertion_claims(&site, "trick");
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let unsigned = |header: Value, signature: &str| format!("{}.{}.{signature}", part(&header), part(&claims));
-        let stranger = |header: Value| strange().jwt(header, &claims);
+        let foreign = |header: Value| strange().jwt(header, &claims);
         let good = registered().jwt(json!({}), &claims);
         let (signed, signature) = good.rsplit_once('.').unwrap();
         let payload = part(&json!({"iss": site.client.id, "aud": BASE_URL, "exp": 1}));
@@ -473,12 +473,12 @@ on_sqlite! {
             registered().jwt(json!({"b64": false}), &claims),
             registered().jwt(json!({"typ": "oauth-client-attestation+jwt"}), &claims),
             registered().jwt(json!({"typ": "dpop+jwt"}), &claims),
-            stranger(json!({"jwk": strange().jwk()})),
-            stranger(json!({"jku": jwks})),
-            stranger(json!({"x5u": jwks})),
-            stranger(json!({"x5c": ["AAAA"]})),
-            stranger(json!({"kid": "../../etc/passwd"})),
-            stranger(json!({"kid": "x".repeat(5_000)})),
+            foreign(json!({"jwk": strange().jwk()})),
+            foreign(json!({"jku": jwks})),
+            foreign(json!({"x5u": jwks})),
+            foreign(json!({"x5c": ["AAAA"]})),
+            foreign(json!({"kid": "../../etc/passwd"})),
+            foreign(json!({"kid": "x".repeat(5_000)})),
             format!("{header}.{payload}.{signature}"),
             format!("{good}.{signature}"),
             format!("{good}="),
@@ -487,13 +487,13 @@ on_sqlite! {
             let answer = site.send(with_assertion(&site, &jwt)).await;
             let what = &jwt[..jwt.len().min(120)];
             if answer.status == 400 {
-                // It did not fit into a parameter.
+                // The parameter was too long.
                 assert_eq!(answer.json()["error"], "invalid_request", "{what}");
                 continue;
             }
             invalid_client(&answer, what);
         }
-        // Members that name a key are not looked at, and do no harm.
+        // Members that name a key are ignored.
         let claims = assertion_claims(&site, "named");
         let jwt = registered().jwt(json!({"kid": "1", "typ": "JWT", "jku": jwks, "x5t": "AA"}), &claims);
         site.send(with_assertion(&site, &jwt)).await.expect_ok();
@@ -501,7 +501,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn jwt_16_our_own_tokens_and_the_kinds_of_proof_do_not_stand_for_each_other(site: Site) {
+    async fn jwt_16_tokens_and_kinds_of_proof_are_not_interchangeable(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         enable_public(&site).await;
@@ -525,7 +525,7 @@ on_sqlite! {
         let call = instance.asks(&site).await.without_header(ATTESTATION)
             .header(ATTESTATION, &registered().jwt(json!({}), &claims)).form("username", JANICE);
         invalid_attestation(&site.send(call).await, "an assertion as an attestation");
-        // And no assertion opens userinfo.
+        // An assertion is not an access token.
         let call = Call::get("/services/oauth2/userinfo").bearer(&assertion(&site));
         assert_eq!(site.send(call).await.expect_status(401).json()["error"], "invalid_token");
     }

@@ -1,5 +1,5 @@
-//! OAuth 2.0 for First-Party Applications, in the documented words: a private client with a client
-//! assertion in the body.
+//! OAuth 2.0 for First-Party Applications, with the documented names: a private client with a client assertion in
+//! the body.
 
 use serde_json::json;
 
@@ -32,18 +32,18 @@ on_both_databases! {
         let names: Vec<&String> = body.as_object().unwrap().keys().collect();
         assert_eq!(names, ["authorization_code"]);
         let code = body["authorization_code"].as_str().unwrap();
-        // No redirect URI, and a secret.
+        // Without a redirect URI, and with a secret.
         let tokens = site.send(token_call(&site, code)).await.expect_ok().json();
         assert!(tokens["access_token"].is_string() && tokens["id_token"].is_string());
         assert_eq!(tokens["sfdc_community_url"], BASE_URL);
-        // It was spent.
+        // The code was spent.
         let again = site.send(token_call(&site, code)).await.expect_status(400);
         assert_eq!(again.json()["error"], "invalid_grant");
     }
 }
 
 on_both_databases! {
-    async fn conformance_25_wrong_credentials_are_a_challenge_and_the_session_goes_on(site: Site) {
+    async fn conformance_25_wrong_credentials_are_a_challenge_and_the_session_continues(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let wrong = |who: &str| asserted(&site).form("username", who).form("password", "wrong");
@@ -56,11 +56,11 @@ on_both_databases! {
         body["auth_session"] = json!("…");
         assert_eq!(body, json!({"error": "authorization_required", "error_code": "invalid_credentials",
             "auth_session": "…"}));
-        // Of a name that nobody has the same is said.
+        // An unknown username gets the same response.
         let mut unknown = site.send(wrong("nobody@example.com")).await.expect_status(403).json();
         unknown["auth_session"] = known["auth_session"].clone();
         assert_eq!(unknown, known);
-        // The session goes on with another, and ends with the code.
+        // The session continues with another one, and ends with the code.
         let right = asserted(&site).form("auth_session", &session)
             .form("username", JANICE).form("password", PASSWORD);
         site.send(right.clone().with("client_assertion", Some(&assertion(&site)))).await.expect_ok();
@@ -82,7 +82,7 @@ on_both_databases! {
             "login_status": {"state": "otp_sent", "type": "EMAIL"},
         }));
         let code = site.code_to(JANICE).await;
-        // The continuation needs nothing of the beginning but the session.
+        // The continuation needs only the session.
         let go_on = |session: &str, otp: &str| Call::post(V1)
             .form("client_id", &site.client.id).form("client_assertion", &assertion(&site))
             .form("auth_session", session).form("otp", otp);
@@ -133,11 +133,11 @@ on_sqlite! {
             "code_challenge": CHALLENGE, "username": JANICE, "password": "wrong"});
         let call = Call::post("/services/oauth2/authorize").json(&body);
         assert_eq!(site.send(call).await.expect_status(403).json()["error"], "authorization_required");
-        // Without an assertion it is a headless call that forgot what it wants, in JSON, too.
+        // Without an assertion it is a headless request without a request type, in JSON too.
         let body = json!({"username": JANICE, "password": PASSWORD});
         let call = Call::post("/services/oauth2/authorize").json(&body);
         assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_request");
-        // With a request type it is the flow that it was before.
+        // With a request type it is the headless flow.
         site.send(site.password_call(JANICE, PASSWORD)
             .form("code_challenge", CHALLENGE)).await.expect_status(302);
     }
@@ -156,7 +156,7 @@ on_sqlite! {
         site.update_settings(json!({"isFirstPartyAppsAllowed": true})).await;
         site.update_client(&site.client.id, json!({"isFirstPartyAppEnabled": false})).await;
         refused(site.send(call()).await, "unauthorized_client");
-        // Without a secret an app has no place at this endpoint.
+        // Without a secret, a client cannot use this endpoint.
         site.update_client(&site.client.id, json!({"isFirstPartyAppEnabled": true, "isConsumerSecretOptional": true})).await;
         refused(site.send(call()).await, "unauthorized_client");
         site.update_client(&site.client.id, json!({"isConsumerSecretOptional": false})).await;
@@ -177,7 +177,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn a_login_needs_a_captcha_where_the_site_says_so(site: Site) {
+    async fn a_login_needs_a_captcha_where_the_site_requires_it(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         site.update_settings(json!({"doesPasswordLoginRequireAuth": true, "recaptchaProvider": "test"})).await;

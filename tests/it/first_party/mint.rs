@@ -1,4 +1,4 @@
-//! The other side: keys, certificates and JWTs of an app, made here and by nothing of the server's.
+//! Keys, certificates and JWTs of an app, generated here without the server's code.
 
 use std::sync::OnceLock;
 
@@ -17,9 +17,9 @@ use crate::fixture::{BASE_URL, Call, PUBLIC_URL, Site};
 
 /// The documented endpoint.
 pub const V1: &str = "/services/oauth2/v1/authorization_challenge";
-/// The standard one.
+/// The endpoint of the draft.
 pub const STANDARD_PATH: &str = "/services/oauth2/authorization_challenge";
-/// Where challenges for proofs are given out.
+/// The endpoint for attestation challenges.
 pub const CHALLENGES: &str = "/services/oauth2/attestation_challenge";
 
 /// The two headers of an attestation, and the one of the combined mode.
@@ -79,7 +79,7 @@ impl Key {
         }
     }
 
-    /// A JWT with this header (`alg` is the key's if there is none) and these claims.
+    /// A JWT with this header (`alg` defaults to the key's) and these claims.
     pub fn jwt(&self, mut header: Value, claims: &Value) -> String {
         if header.get("alg").is_none() {
             header["alg"] = json!(self.alg());
@@ -119,14 +119,14 @@ impl Key {
         der.as_ref().to_vec()
     }
 
-    /// A certificate for the key, in PEM, good in the years 2020 to 2039.
+    /// A certificate for the key, in PEM, valid from 2020 to 2039.
     pub fn certificate(&self) -> String {
         self.certificate_of("200101000000Z", "391231235959Z")
     }
 
     /// The same with these dates.
     pub fn certificate_of(&self, not_before: &str, not_after: &str) -> String {
-        // sha256WithRSAEncryption. Nobody looks at who signed a certificate that was registered by hand.
+        // sha256WithRSAEncryption. The issuer's signature of a registered certificate is not checked.
         let signature = der(
             0x30,
             &[
@@ -167,7 +167,7 @@ fn der(tag: u8, contents: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// The key whose certificate is the app's.
+/// The key of the app's certificate.
 pub fn registered() -> &'static Key {
     static KEY: OnceLock<Key> = OnceLock::new();
     KEY.get_or_init(Key::rsa)
@@ -179,7 +179,7 @@ pub fn strange() -> &'static Key {
     KEY.get_or_init(Key::rsa)
 }
 
-/// The claims of a good client assertion of the private client now.
+/// The claims of a valid client assertion of the private client.
 pub fn assertion_claims(site: &Site, jti: &str) -> Value {
     let now = site.app.now().seconds();
     json!({
@@ -188,13 +188,13 @@ pub fn assertion_claims(site: &Site, jti: &str) -> Value {
     })
 }
 
-/// A good client assertion; each call is another one.
+/// A valid client assertion; each call returns a different one.
 pub fn assertion(site: &Site) -> String {
     let jti = site.app.entropy.text(b"0123456789abcdef", 32);
     registered().jwt(json!({"alg": "RS256"}), &assertion_claims(site, &jti))
 }
 
-/// Lets the private client in at the documented endpoint.
+/// Enables the private client at the documented endpoint.
 pub async fn enable(site: &Site) {
     site.update_settings(json!({"isFirstPartyAppsAllowed": true}))
         .await;
@@ -208,7 +208,7 @@ pub async fn enable(site: &Site) {
     .await;
 }
 
-/// A call of the private client at the documented endpoint, with a good assertion and no step.
+/// A request of the private client at the documented endpoint, with a valid assertion and no step.
 pub fn asserted(site: &Site) -> Call {
     Call::post(V1)
         .form("client_id", &site.client.id)
@@ -216,7 +216,7 @@ pub fn asserted(site: &Site) -> Call {
         .form("code_challenge", crate::fixture::CHALLENGE)
 }
 
-/// An instance of the public app: a key of its own, attested with the key of the app's certificate.
+/// An instance of the public app: its own key, attested with the key of the app's certificate.
 pub struct Instance {
     pub key: Key,
 }
@@ -251,7 +251,7 @@ impl Instance {
             .jwt(json!({"typ": "oauth-client-attestation-pop+jwt"}), claims)
     }
 
-    /// A call of the instance at the public site, attested over a fresh challenge.
+    /// A request of the instance at the public site, attested with a fresh challenge.
     pub async fn call(&self, site: &Site, path: &str) -> Call {
         let challenge = challenge(site).await;
         let pop = self.pop(&self.pop_claims(site, &challenge));
@@ -262,7 +262,7 @@ impl Instance {
             .form("client_id", &site.public_client.id)
     }
 
-    /// The same at the standard endpoint, as a login begins.
+    /// The same at the endpoint of the draft, for the start of a login.
     pub async fn asks(&self, site: &Site) -> Call {
         let call = self.call(site, STANDARD_PATH).await;
         call.form("response_type", "code")
@@ -282,7 +282,7 @@ pub async fn challenge(site: &Site) -> String {
         .to_owned()
 }
 
-/// Lets the public client in at the standard endpoint, without captchas.
+/// Enables the public client at the endpoint of the draft, without captchas.
 pub async fn enable_public(site: &Site) {
     site.update_settings_of(
         vestibule::admin::seed::PUBLIC,

@@ -1,5 +1,5 @@
-//! First-party apps: every exchange at the two authorization challenge endpoints, and what an app that
-//! is not what it says gets (threats C.12).
+//! First-party apps: every exchange at the two authorization challenge endpoints, and the refusal of apps that
+//! cannot authenticate (threats C.12).
 
 mod attacks;
 mod documented;

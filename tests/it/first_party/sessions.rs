@@ -1,4 +1,4 @@
-//! What an `auth_session` is worth: to its own app, once, for ten minutes and ten mistakes.
+//! The validity of an `auth_session`: for its own app, once, for ten minutes and ten failures.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn invalid(answer: Answer) {
 }
 
 on_both_databases! {
-    async fn att_09_a_session_is_its_own_apps_and_is_used_once_and_ends(site: Site) {
+    async fn att_09_a_session_belongs_to_its_app_is_used_once_and_expires(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let session = begin(&site).await;
@@ -59,7 +59,7 @@ on_both_databases! {
         let other = go_on(&site, &session, &code).with("client_id", Some(&site.integration.id))
             .with("client_assertion", Some(&foreign));
         invalid(site.send(other).await);
-        // It is where it was; after a success it is not.
+        // The session is still stored; after a success it is not.
         site.send(go_on(&site, &session, &code)).await.expect_ok();
         invalid(site.send(go_on(&site, &session, &code)).await);
 
@@ -71,7 +71,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn att_09_a_session_is_its_own_keys(site: Site) {
+    async fn att_09_a_session_belongs_to_its_key(site: Site) {
         site.register(JANICE).await;
         enable_public(&site).await;
         let (own, other) = (Instance::new(), Instance::new());
@@ -88,7 +88,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn att_09_a_session_is_its_own_sites(site: Site) {
+    async fn att_09_a_session_belongs_to_its_site(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         enable_public(&site).await;
@@ -131,7 +131,7 @@ on_both_databases! {
         let mut session: Option<String> = None;
         let mut answers: Vec<Value> = Vec::new();
         for _ in 0..10 {
-            // Nobody's account: no lockout stands in the way of counting.
+            // An unknown user: no lockout interferes with counting.
             let mut call = asserted(&site).form("username", "nobody@example.com").form("password", "wrong");
             if let Some(session) = &session {
                 call = call.form("auth_session", session);
@@ -153,11 +153,11 @@ on_both_databases! {
         enable(&site).await;
         let session = begin(&site).await;
         let code = site.code_to(JANICE).await;
-        // A scope that the app does not have: nothing was presented and nothing is spent.
+        // A scope that the app does not have: no attempt is spent.
         let call = go_on(&site, &session, &code).form("scope", "web");
         assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_scope");
         site.send(go_on(&site, &session, &code)).await.expect_ok();
-        // A code where none is awaited, too.
+        // The same for a code when none is expected.
         let wrong = asserted(&site).form("username", JANICE).form("password", "wrong");
         let session = session_of(&site.send(wrong).await.expect_status(403));
         invalid(site.send(go_on(&site, &session, "123456")).await);
@@ -169,7 +169,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn what_ended_is_swept(site: Site) {
+    async fn ended_rows_are_swept(site: Site) {
         enable(&site).await;
         let call = asserted(&site).form("username", "nobody@example.com").form("password", "wrong");
         site.send(call).await.expect_status(403);

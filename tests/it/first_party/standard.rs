@@ -1,5 +1,5 @@
-//! The authorization challenge endpoint of draft-ietf-oauth-first-party-apps: instances of a native app
-//! that attest themselves, by a proof of possession or by DPoP.
+//! The authorization challenge endpoint of draft-ietf-oauth-first-party-apps: instances of a native app that are
+//! attested, with a proof of possession or with DPoP.
 
 use serde_json::{Value, json};
 
@@ -41,9 +41,9 @@ on_both_databases! {
         let tokens = site.send(token_call(&instance, &site, &code).await).await.expect_ok().json();
         let refresh = |call: Call| call.form("grant_type", "refresh_token")
             .form("refresh_token", tokens["refresh_token"].as_str().unwrap());
-        // Neither nobody nor another instance of the same app may refresh.
-        let nobody = refresh(Call::post("/services/oauth2/token").on_public().form("client_id", &site.public_client.id));
-        assert_eq!(site.send(nobody).await.expect_status(400).json()["error"], "invalid_grant");
+        // Neither an unauthenticated caller nor another instance of the same app may refresh.
+        let unauthenticated = refresh(Call::post("/services/oauth2/token").on_public().form("client_id", &site.public_client.id));
+        assert_eq!(site.send(unauthenticated).await.expect_status(400).json()["error"], "invalid_grant");
         let other = refresh(Instance::new().call(&site, "/services/oauth2/token").await);
         assert_eq!(site.send(other).await.expect_status(400).json()["error"], "invalid_grant");
         let own = refresh(instance.call(&site, "/services/oauth2/token").await);
@@ -94,7 +94,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_reset_is_a_challenge_of_our_own_and_then_the_new_password_logs_in(site: Site) {
+    async fn a_reset_answers_with_an_auth_session_and_the_new_password_logs_in(site: Site) {
         const NEW: &str = "An0ther-Secret-Pa55";
         site.register(JANICE).await;
         enable_public(&site).await;
@@ -186,7 +186,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn the_metadata_says_what_works_where_it_works(site: Site) {
+    async fn the_metadata_lists_the_features_of_the_site(site: Site) {
         let document = async |site: &Site| {
             let call = Call::get("/.well-known/oauth-authorization-server").on_public();
             site.send(call).await.expect_ok().json()
@@ -213,7 +213,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn a_challenge_is_given_to_whoever_asks(site: Site) {
+    async fn a_challenge_is_given_to_every_caller(site: Site) {
         let call = || Call::post(CHALLENGES).on_public();
         assert_eq!(site.send(call()).await.expect_status(400).json()["error"], "unauthorized_client");
         enable_public(&site).await;

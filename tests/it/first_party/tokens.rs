@@ -1,4 +1,4 @@
-//! What a client that proves itself with a key gets at the token endpoint (threats ATT-12, JWT-16).
+//! Clients that authenticate with a key at the token endpoint (threats ATT-12, JWT-16).
 
 use serde_json::json;
 
@@ -27,18 +27,18 @@ fn redeem(call: Call, code: &str) -> Call {
 }
 
 on_both_databases! {
-    async fn att_12_a_code_of_an_asserted_client_wants_a_client_that_proves_itself(site: Site) {
+    async fn att_12_a_code_of_an_asserted_client_requires_client_authentication(site: Site) {
         site.register(JANICE).await;
         enable(&site).await;
         let named = || Call::post(TOKEN).form("client_id", &site.client.id);
-        // By name alone nothing is got, and nothing spent.
+        // The client id alone is refused, and spends nothing.
         let spare = code(&site).await;
         let answer = site.send(redeem(named(), &spare)).await.expect_status(400).json();
         assert_eq!(answer["error"], "invalid_client");
         site.send(redeem(named().form("client_secret", &site.client.secret), &spare)).await.expect_ok();
         let spare = code(&site).await;
         site.send(redeem(named().form("client_assertion", &assertion(&site)), &spare)).await.expect_ok();
-        // Had the secret become optional in between, the code would still want a proof.
+        // If the secret became optional in the meantime, the code would still require a proof.
         let spare = code(&site).await;
         site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true})).await;
         let answer = site.send(redeem(named(), &spare)).await.expect_status(400).json();
@@ -56,12 +56,12 @@ on_both_databases! {
             let answer = site.send(call).await.expect_ok().json();
             answer["authorization_code"].as_str().unwrap().to_owned()
         };
-        let nobody = || Call::post(TOKEN).on_public().form("client_id", &site.public_client.id);
-        for call in [nobody(), other.call(&site, TOKEN).await] {
+        let unauthenticated = || Call::post(TOKEN).on_public().form("client_id", &site.public_client.id);
+        for call in [unauthenticated(), other.call(&site, TOKEN).await] {
             let code = code().await;
             let answer = site.send(redeem(call, &code)).await.expect_status(400).json();
             assert_eq!(answer["error"], "invalid_grant");
-            // A code in wrong hands is burnt.
+            // A code presented by another client is spent.
             let late = redeem(own.call(&site, TOKEN).await, &code);
             assert_eq!(site.send(late).await.expect_status(400).json()["error"], "invalid_grant");
         }
@@ -80,7 +80,7 @@ on_both_databases! {
         assert_eq!(answer.expect_status(400).json()["error"], "invalid_grant");
         let call = redeem(named(), &code(&site).await).form("redirect_uri", &site.redirect_uri);
         site.send(call).await.expect_ok();
-        // A code that came with a redirect still wants it, and is not spent by whoever forgets it.
+        // A code of a redirect still requires the redirect URI, and a request without it does not spend the code.
         let call = site.password_call(JANICE, PASSWORD).form("code_challenge", crate::fixture::CHALLENGE);
         let headless = site.send(call).await.location_parameter("code");
         let answer = site.send(redeem(named(), &headless)).await.expect_status(400).json();

@@ -135,7 +135,7 @@ async fn a_refusal_in_clear_can_be_read_and_a_preflight_in_clear_is_refused() {
     let call = Call::post(OAUTH[1]).header("origin", PAGE);
     let answer = site.send(call).await.expect_status(403);
     assert_eq!(reader(&answer), Some(PAGE));
-    // What a preflight asks for is to send credentials the same way.
+    // A preflight asks whether the browser may send credentials in this way.
     let answer = site.send(preflight(OAUTH[1]).header("origin", PAGE)).await;
     answer.expect_status(403);
 }
@@ -153,7 +153,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn what_no_browser_asked_is_answered_as_before(site: Site) {
+    async fn a_request_without_an_origin_is_answered_without_cors_headers(site: Site) {
         let answer = site.send(Call::new(Method::OPTIONS, OAUTH[1])).await.expect_status(405);
         assert_eq!(answer.header("allow"), Some("POST"));
         let answer = site.send(Call::post(OAUTH[1])).await.expect_status(400);

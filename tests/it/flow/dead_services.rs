@@ -1,8 +1,8 @@
-//! The services that somebody else runs, the mail relay and the captcha verifier, are dead for a whole run.
+//! The external services, the mail relay and the captcha verifier, are unavailable for a whole run.
 //!
-//! Whoever needs neither goes on; whoever needs one is taken in and served later (mail), or turned away
-//! (captcha). That others do not wait is shown by what still hangs when they are through, and by no clock:
-//! what hangs here would hang for ten minutes.
+//! Requests that need neither continue; requests that need mail are accepted and served later; requests that need
+//! the captcha verifier are refused. That other requests do not wait is shown by calls that still hang when these
+//! are complete, and not by a clock: what hangs here would hang for ten minutes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,22 +28,22 @@ const FORGOT_PASSWORD: &str = "/services/auth/headless/forgot_password";
 const PASSWORDLESS_LOGIN: &str = "/services/auth/headless/init/passwordless/login";
 const REGISTRATION: &str = "/services/auth/headless/init/registration";
 
-/// Longer than any test runs: whatever waits for it hangs until the test ends its waiting.
+/// Longer than any test runs: a call with this delay hangs until the test ends it.
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How the relay is away.
+/// The kind of outage.
 #[derive(Clone, Copy, PartialEq)]
 enum Outage {
-    /// Connections are taken, and nothing is ever said.
+    /// Connections are accepted, but no reply is sent.
     Hanging,
-    /// Nobody listens.
+    /// Connections are refused.
     Refusing,
 }
 
-/// A server with its worker running, and the relay that it sends by.
+/// A server with its running worker, and its relay.
 struct Server {
     site: Site,
     sink: SmtpSink,
@@ -52,8 +52,8 @@ struct Server {
 }
 
 impl Server {
-    /// One connection to the relay, so that mails arrive in the order in which they were claimed; codes for a
-    /// forgotten password live longer than others, so that this is not the order in which they were asked for.
+    /// One connection to the relay, so that mails arrive in the order of their claims; codes for a password reset
+    /// have a longer lifetime than others, so this is not the order of the requests.
     async fn start(database: Database) -> Server {
         let sink = SmtpSink::start().await;
         let mut settings = SmtpSettings::parse(&sink.url(), FROM, None).expect("the sink's URL");
@@ -77,7 +77,7 @@ impl Server {
         }
     }
 
-    /// The mail that a call is followed by.
+    /// The mail that a request causes.
     async fn mail_after(&self, call: impl Future<Output = Answer>) -> (Value, Received) {
         let before = self.sink.received().len();
         let answer = call.await.expect_ok().json();
@@ -85,7 +85,7 @@ impl Server {
         (answer, mails.pop().expect("a mail"))
     }
 
-    /// Registers somebody up to the tokens.
+    /// Registers a user up to the tokens.
     async fn join(&self, username: &str) -> Value {
         let site = &self.site;
         let (answer, mail) = self.mail_after(site.init(&registration(username))).await;
@@ -96,7 +96,7 @@ impl Server {
         site.send(site.token_call(&code)).await.expect_ok().json()
     }
 
-    /// The relay dies, when it has answered for every mail it was given.
+    /// Stops the relay after it has replied to every mail so far.
     async fn cut(&self, outage: Outage) {
         let unsettled = "SELECT COUNT(*) FROM outbox WHERE status <> 'sent'";
         eventually(&self.site, unsettled, 0).await;
@@ -110,18 +110,18 @@ impl Server {
         }
     }
 
-    /// The worker ends what it has in hand and stops.
+    /// Lets the worker finish its messages and stops it.
     async fn end(self) -> (Site, SmtpSink) {
         self.stop.send(true).expect("the worker listens");
         self.worker.await.expect("the worker ends");
         (self.site, self.sink)
     }
 
-    /// The relay is back, five minutes later: no pause between two tries is longer.
+    /// Restores the relay, five minutes later: no pause between two attempts is longer.
     async fn mend(&self, outage: Outage) {
         match outage {
             Outage::Refusing => {
-                // A try that fails beside the restart would be put off past its turn.
+                // An attempt that fails during the restart would be postponed.
                 let now = self.site.app.now().millis();
                 let under_way = format!(
                     "SELECT COUNT(*) FROM outbox WHERE status = 'sending'
@@ -142,7 +142,7 @@ impl Server {
 
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
-/// Waits until a query answers with a number.
+/// Waits until a query returns a number.
 async fn eventually(site: &Site, query: &'static str, expected: i64) {
     let waiting = async {
         while site.count(query).await != expected {
@@ -153,7 +153,7 @@ async fn eventually(site: &Site, query: &'static str, expected: i64) {
     assert!(is_so.is_ok(), "not {expected}: {query}");
 }
 
-/// A call at the public site with a captcha that lets the demo's provider pass.
+/// A request at the public site with a captcha that the demo's provider accepts.
 async fn ask(site: &Site, path: &str, captcha: &str, username: &str) -> Answer {
     let mut body = match path {
         REGISTRATION => registration(username),
@@ -164,7 +164,7 @@ async fn ask(site: &Site, path: &str, captcha: &str, username: &str) -> Answer {
     site.send(Call::post(path).on_public().json(&body)).await
 }
 
-/// Somebody logs in by password, at both sites, and another session is refreshed and used.
+/// A user logs in by password at both sites, and another session is refreshed and used.
 async fn others_go_on(site: &Site, session: &mut Value) {
     let answer = site.send(site.password_call(JANICE, PASSWORD)).await;
     let code = answer.expect_status(302).location_parameter("code");
@@ -180,8 +180,9 @@ async fn others_go_on(site: &Site, session: &mut Value) {
     assert_eq!(userinfo_status(site, access_token(session)).await, 200);
 }
 
-/// What is asked for while the relay is away, a quarter of an hour long; the identifier of the registration that
-/// is begun last. Seven messages: a notice that has a day, and codes, of which three end before the relay is back.
+/// The requests during the relay's outage, a quarter of an hour long; returns the identifier of the last
+/// registration. Seven messages: a notice that is valid for a day, and codes, three of which expire before the
+/// relay is restored.
 async fn run_without_a_relay(site: &Site, code_of_bea: &str, mut session: Value) -> String {
     let chosen = json!({"username": "bea@example.com", "otp": code_of_bea, "newpassword": "Another-Pa55word"});
     let call = Call::post(FORGOT_PASSWORD).on_public().json(&chosen);
@@ -206,8 +207,8 @@ async fn run_without_a_relay(site: &Site, code_of_bea: &str, mut session: Value)
     late
 }
 
-/// Everybody is taken in while the relay is away. When it is back, the codes that live arrive, and not in the order
-/// in which they were asked for.
+/// All requests are accepted during the relay's outage. When it is restored, the valid codes arrive, not in the
+/// order of the requests.
 async fn relay_is_dead(database: Database, outage: Outage) {
     let server = Server::start(database).await;
     let Server { site, sink, .. } = &server;
@@ -231,7 +232,7 @@ async fn relay_is_dead(database: Database, outage: Outage) {
 
     server.mend(outage).await;
     sink.wait_for(mails + 3).await;
-    // The one that hung is tried once more.
+    // The hanging one is tried once more.
     site.advance(Duration::from_secs(2));
     sink.wait_for(mails + 4).await;
     let expired = "SELECT COUNT(*) FROM outbox WHERE status = 'expired' AND sealed IS NULL";
@@ -278,12 +279,13 @@ async fn mail_13_a_relay_that_hangs_for_the_whole_run_on_postgres() {
     relay_is_dead(Database::Postgres(url), Outage::Hanging).await;
 }
 
-/// Most calls to the verifier at once: more than there are connections to the database and hashing threads.
+/// The maximum number of concurrent calls to the verifier: more than there are database connections and hashing
+/// threads.
 const IN_FLIGHT_MAX: usize = 24;
 
-const DOORS: [&str; 3] = [FORGOT_PASSWORD, PASSWORDLESS_LOGIN, REGISTRATION];
+const APIS: [&str; 3] = [FORGOT_PASSWORD, PASSWORDLESS_LOGIN, REGISTRATION];
 
-/// What a call that is let in leaves behind.
+/// The rows that an accepted request leaves.
 async fn traces(site: &Site) -> [i64; 3] {
     [
         site.count("SELECT COUNT(*) FROM challenge").await,
@@ -303,8 +305,7 @@ fn assert_turned_away(answer: &Answer) {
     );
 }
 
-/// Twenty-four calls hang at the verifier, as many as may; more are turned away at once. While they hang,
-/// others log in.
+/// Twenty-four calls hang at the verifier, the maximum; more are refused at once. Meanwhile, other users log in.
 async fn verifier_is_dead(database: Database) {
     let remote = Remote::start(Behaviour::Hang).await;
     let mut setup = Setup::default();
@@ -314,16 +315,16 @@ async fn verifier_is_dead(database: Database) {
     site.update_client(&site.client.id, rotating()).await;
     let mut session = site.register(JANICE).await;
     let before = traces(&site).await;
-    // A node that gives up soon, as configured ones do.
+    // A node with a short timeout, as in production.
     site.config.captcha.timeout_ms = 200;
     let impatient = site.another_node().await;
     let site = Arc::new(site);
 
-    let held: Vec<JoinHandle<Answer>> = (0..IN_FLIGHT_MAX)
+    let hanging: Vec<JoinHandle<Answer>> = (0..IN_FLIGHT_MAX)
         .map(|n| {
             let site = Arc::clone(&site);
             let person = format!("p{n}@example.com");
-            tokio::spawn(async move { ask(&site, DOORS[n % 3], &person, &person).await })
+            tokio::spawn(async move { ask(&site, APIS[n % 3], &person, &person).await })
         })
         .collect();
     let all_asked = timeout(PATIENCE, async {
@@ -332,20 +333,20 @@ async fn verifier_is_dead(database: Database) {
         }
     });
     all_asked.await.expect("the verifier is asked for each");
-    for door in DOORS {
-        assert_turned_away(&ask(&site, door, "one-more", JANICE).await);
-        assert_turned_away(&ask(&impatient, door, "soon", JANICE).await);
+    for api in APIS {
+        assert_turned_away(&ask(&site, api, "one-more", JANICE).await);
+        assert_turned_away(&ask(&impatient, api, "soon", JANICE).await);
         others_go_on(&site, &mut session).await;
     }
     assert!(
-        held.iter().all(|call| !call.is_finished()),
+        hanging.iter().all(|call| !call.is_finished()),
         "logins waited for the verifier"
     );
     remote.hang_up();
-    for call in held {
+    for call in hanging {
         assert_turned_away(&call.await.expect("an answer"));
     }
-    assert_eq!(traces(&site).await, before, "somebody was let in");
+    assert_eq!(traces(&site).await, before, "a request was accepted");
 
     remote.behave(Behaviour::json(&yes()));
     let begun = ask(&site, PASSWORDLESS_LOGIN, "p0@example.com", JANICE)

@@ -1,4 +1,4 @@
-//! User discovery with the built-in handler: each strategy, the switches, and what must not be found.
+//! User discovery with the built-in handler: each strategy, the switches, and users that must not be found.
 
 use serde_json::{Value, json};
 use vestibule::identity::Attributes;
@@ -74,7 +74,7 @@ on_both_databases! {
         }
         built_in(&site, json!(["verifiedPhone"])).await;
         log_in(&site, "+12035550100").await.expect_status(400);
-        // The one of them who is out of use is not meant.
+        // The disabled one of the two does not match.
         site.execute("UPDATE app_user SET disabled_at = 1 WHERE username = 'b@example.com'").await;
         log_in(&site, "+12035550100").await.expect_status(302);
     }
@@ -130,7 +130,7 @@ on_both_databases! {
         assert_eq!(site.send(reset()).await.expect_status(400).json()["status_code"], "invalid_params");
         assert_eq!(log_in(&site, "janice@example.com").await.expect_status(400).json()["error"], "invalid_request");
 
-        // With one, passwordless login asks it at once, the others when their switch is on.
+        // With one, passwordless login uses it at once, the others when their switch is on.
         let only_handler = json!({"headlessDiscoveryHandler": "builtin", "headlessDiscoveryStrategies": ["verifiedEmail"]});
         site.update_settings_of("public", only_handler).await;
         site.send(init()).await.expect_ok();
@@ -183,7 +183,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn who_only_says_that_a_number_is_theirs_does_not_lock_its_owner_out(site: Site) {
+    async fn an_unverified_number_does_not_lock_out_its_owner(site: Site) {
         user(&site, "janice@example.com", "phone = '+12035550100', phone_verified_at = 1").await;
         let janice = site.user("janice@example.com").await.unwrap();
         for number in 0..60 {

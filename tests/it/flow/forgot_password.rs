@@ -88,7 +88,7 @@ on_both_databases! {
         let weak = choose(&site, "janice@example.com", &code, "short").await.expect_status(400).json();
         assert_eq!(weak["status_code"], "password_policy_check_failure");
         assert_eq!(weak["password error"], "password does not follow policy");
-        // The present password is the first of the history.
+        // The current password is the first of the history.
         let same = choose(&site, "janice@example.com", &code, PASSWORD).await.expect_status(400).json();
         assert_eq!(same["status_code"], "password_policy_check_failure");
         choose(&site, "janice@example.com", &code, NEW_PASSWORD).await.expect_ok();

@@ -1,10 +1,9 @@
-//! The conversation of the mobile SDKs in native login, byte by byte: what Android's and iOS's classes
-//! write stands here as they write it, and what they read is read as strictly as they do.
+//! The exchange of the mobile SDKs in native login, byte by byte: requests as the classes of Android and iOS write
+//! them, and responses parsed as strictly as they do.
 //!
-//! Both put username and password into a Basic header in the URL-safe alphabet without padding, join
-//! `name=value` pairs without encoding anything, hash a verifier of 171 characters, follow the redirect
-//! to the echo endpoint with a GET that keeps the request's own headers, and call the identity URL right
-//! behind every token answer.
+//! Both put username and password into a Basic header in the URL-safe alphabet without padding, join `name=value`
+//! pairs without encoding, hash a verifier of 171 characters, follow the redirect to the echo endpoint with a GET
+//! that keeps the request's headers, and call the identity URL right after every token response.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,15 +20,15 @@ fn verifier() -> String {
 /// Its SHA-256.
 const CHALLENGE: &str = "m9v0o6VZCkA61J5U-X1Tz5TKs3SgkIws3KAW_OnRzjg";
 const JANICE: &str = "janice@example.com";
-/// In base64 this has both characters in which the alphabets differ.
+/// Its base64 contains both characters in which the alphabets differ.
 const PASSWORD: &str = "Pa55:w0rd?>~\u{ff}\u{fe}";
-/// What OkHttp makes of the SDK's own header.
+/// The header that OkHttp makes of the SDK's.
 const ANDROID_FORM: &str = "application/x-www-form-urlencoded; charset=utf-8";
 const ANDROID_JSON: &str = "application/json; charset=utf-8";
 const IOS_FORM: &str = "application/x-www-form-urlencoded";
 const IOS_JSON: &str = "application/json";
 
-/// The redirect's JSON, of which iOS wants all three.
+/// The redirect's JSON, of which iOS requires all three members.
 #[derive(Deserialize)]
 struct Echoed {
     code: String,
@@ -37,7 +36,7 @@ struct Echoed {
     sfdc_community_id: String,
 }
 
-/// The token answer: without one of these the Android SDK gives up.
+/// The token response: without one of these members the Android SDK fails.
 #[derive(Deserialize)]
 struct TokenAnswer {
     access_token: String,
@@ -48,9 +47,9 @@ struct TokenAnswer {
     token_format: String,
 }
 
-/// The identity URL: the strict getters, which stop at the first member that is missing.
+/// The identity URL: the strict getters, which stop at the first missing member.
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "that they are there is what is proven")]
+#[expect(dead_code, reason = "the test verifies that the members are present")]
 struct Identity {
     user_id: String,
     organization_id: String,
@@ -77,14 +76,14 @@ struct Identity {
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "that they are there is what is proven")]
+#[expect(dead_code, reason = "the test verifies that the members are present")]
 struct Photos {
     picture: String,
     thumbnail: String,
 }
 
 #[derive(Deserialize)]
-#[expect(dead_code, reason = "that they are there is what is proven")]
+#[expect(dead_code, reason = "the test verifies that the members are present")]
 struct Urls {
     enterprise: String,
     metadata: String,
@@ -102,14 +101,14 @@ struct Urls {
     custom_domain: String,
 }
 
-/// A phone with the public app on it.
+/// A phone with the public app.
 struct Phone<'s> {
     site: &'s Site,
     form: &'static str,
     json: &'static str,
 }
 
-/// An app as the documentation of the SDKs sets it up: the echo endpoint as its callback, no secret.
+/// An app as set up by the documentation of the SDKs: the echo endpoint as its callback, no secret.
 async fn native_app(site: &Site) {
     let policies = json!({"scopes": "id api openid refresh_token"});
     site.update_client(&site.public_client.id, policies).await;
@@ -126,7 +125,7 @@ impl Phone<'_> {
         Phone { site, form, json }
     }
 
-    /// A JSON request without any `Authorization`; 2xx or nothing.
+    /// A JSON request without `Authorization`; 2xx is required.
     async fn post_json(&self, path: &str, body: &str) -> String {
         let call = Call::printed(&format!(
             "POST {path} HTTP/1.1
@@ -139,7 +138,7 @@ impl Phone<'_> {
         answer.body
     }
 
-    /// A form as it is joined, nothing of it encoded.
+    /// A form whose pairs are joined without encoding.
     async fn post_form(&self, path: &str, body: &str) -> Answer {
         let call = Call::printed(&format!(
             "POST {path} HTTP/1.1
@@ -189,7 +188,7 @@ impl Phone<'_> {
         self.authorize(&headers, username, password).await
     }
 
-    /// The token request, by the name that a hybrid app has for its grant, and the identity URL.
+    /// The token request, with the grant name of a hybrid app, and the identity URL.
     async fn redeem(&self, echoed: &Echoed, grant_type: &str) -> TokenAnswer {
         assert!(echoed.sfdc_community_id.starts_with("0DB"));
         assert_eq!(echoed.sfdc_community_url, PUBLIC_URL);
@@ -212,7 +211,7 @@ impl Phone<'_> {
         tokens
     }
 
-    /// The identity URL, from which the ids of the user and the organization are cut.
+    /// The identity URL, from which the ids of the user and the organization are parsed.
     async fn identify(&self, tokens: &TokenAnswer) -> Identity {
         let path = tokens.id.strip_prefix(PUBLIC_URL).expect("the same origin");
         let call = Call::get("").at(path).bearer(&tokens.access_token);
@@ -277,7 +276,7 @@ on_both_databases! {
         let echoed = phone.log_in(JANICE, PASSWORD).await.expect("the password is right");
         let tokens = phone.redeem(&echoed, "hybrid_auth_code").await;
         let refresh_token = tokens.refresh_token.as_deref().expect("a refresh token");
-        // Rotation is the default of an app without a secret; the SDK saves the new token and revokes the old.
+        // Rotation is the default of an app without a secret; the SDK stores the new token and revokes the old one.
         let answer = phone.refresh("hybrid_refresh", refresh_token).await.expect_ok();
         let refreshed: TokenAnswer = serde_json::from_str(&answer.body).unwrap();
         let next = refreshed.refresh_token.as_deref().expect("another refresh token");
@@ -289,16 +288,16 @@ on_both_databases! {
         let path = refreshed.id.strip_prefix(PUBLIC_URL).unwrap();
         let identity = Call::get("").at(path).bearer(&refreshed.access_token);
         site.send(identity).await.expect_status(401);
-        // 400 is what the SDK takes for a logout.
+        // The SDK treats 400 as a logout.
         let over = phone.refresh("hybrid_refresh", next).await.expect_status(400).json();
         assert!(over["error"].is_string() && over["error_description"].is_string());
-        // The other login of the same user is none of its business.
+        // The other login of the same user is not affected.
         phone.identify(&first).await;
     }
 }
 
 on_both_databases! {
-    async fn ios_logs_in_without_a_password_and_refreshes_in_its_own_words(site: Site) {
+    async fn ios_logs_in_without_a_password_and_refreshes_with_the_hybrid_grant(site: Site) {
         native_app(&site).await;
         let phone = Phone::ios(&site);
         phone.register().await;
@@ -310,7 +309,7 @@ on_both_databases! {
         let headers = [("Auth-Request-Type", "passwordless-login"), ("Auth-Verification-Type", "email")];
         let identifier = begun["identifier"].as_str().unwrap();
         let echoed = phone.authorize(&headers, identifier, &otp).await.expect("the code is right");
-        // With the hybrid flow switched off the grants bear their standard names.
+        // With the hybrid flow switched off the grants have their standard names.
         let tokens = phone.redeem(&echoed, "authorization_code").await;
         let body = format!(
             "grant_type=refresh_token&client_id={}&redirect_uri={PUBLIC_URL}/services/oauth2/echo&device_id=4A5B&refresh_token={}&format=json",

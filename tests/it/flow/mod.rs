@@ -1,4 +1,4 @@
-//! The stories, over the wire: the flows, their tokens, and what clients and documents say of both.
+//! The flows over the wire, with their tokens, as clients and documents describe them.
 
 mod abuse;
 mod accounts;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Call, Site, on_both_databases};
 
-/// An init call at the public site, with a captcha that passes.
+/// An init request at the public site, with a captcha that is accepted.
 async fn begin(site: &Site, body: Value) -> Answer {
     let mut body = body;
     body["recaptcha"] = json!("test-pass");
@@ -62,7 +62,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_login_by_text_message_needs_a_number_that_proved_itself(site: Site) {
+    async fn a_login_by_text_message_needs_a_verified_number(site: Site) {
         site.register("janice@example.com").await;
         let body = json!({"verificationmethod": "sms", "username": "janice@example.com"});
         begin(&site, body.clone()).await.expect_ok();
@@ -81,7 +81,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_09_a_stranger_gets_back_what_it_sent_and_a_backend_the_address_on_file(site: Site) {
+    async fn enu_09_a_response_echoes_the_sent_address_and_a_backend_gets_the_stored_one(site: Site) {
         site.register("janice@example.com").await;
         site.execute("UPDATE app_user SET email = 'other@example.com', email_key = 'other@example.com'
             WHERE username_key = 'janice@example.com'").await;
@@ -89,15 +89,15 @@ on_both_databases! {
         assert_eq!(public["email"], "janice@example.com");
         let private = begin_behind(&site, by_mail("janice@example.com")).await.expect_ok().json();
         assert_eq!(private["email"], "other@example.com");
-        let nobody = begin(&site, by_mail("ORDER-10023")).await.expect_ok().json();
-        assert_eq!(nobody.get("email"), None);
+        let unknown = begin(&site, by_mail("ORDER-10023")).await.expect_ok().json();
+        assert_eq!(unknown.get("email"), None);
         site.deliver().await;
         site.inbox.clear();
     }
 }
 
 on_both_databases! {
-    async fn what_is_missing_or_not_for_this_site_is_told(site: Site) {
+    async fn missing_members_and_disabled_logins_are_reported(site: Site) {
         for (body, field) in [
             (json!({"username": "janice@example.com"}), "verificationmethod"),
             (json!({"verificationmethod": "email"}), "username"),

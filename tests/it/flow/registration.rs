@@ -1,9 +1,9 @@
-//! Headless registration, from the init call to the tokens.
+//! Headless registration, from the init request to the tokens.
 
 use crate::fixture::{BASE_URL, Call, on_both_databases};
 
 on_both_databases! {
-    async fn a_person_registers_and_holds_tokens(site: Site) {
+    async fn a_user_registers_and_gets_tokens(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         assert!(site.user("janice@example.com").await.is_none(), "no user before the code");
         let code = site.code_to("janice@example.com").await;

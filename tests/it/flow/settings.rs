@@ -1,7 +1,7 @@
-//! Settings and client policies, and what they change on the wire.
+//! Settings and client policies, and their effect on the wire.
 //!
-//! One test per setting of a site's registration and per policy of a client. What cannot be saved is
-//! asked of the settings themselves.
+//! One test per setting of a site's registration and per policy of a client. Combinations that cannot be saved are
+//! tested on the settings themselves.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn with(username: &str, changes: Value) -> Value {
     body
 }
 
-/// Sends the init call and completes it; the answer of authorize.
+/// Sends the init request and completes it; the response of authorize.
 async fn complete(site: &Site, username: &str, changes: Value) -> crate::fixture::Answer {
     let answer = site.init(&with(username, changes)).await.expect_ok();
     let code = site.code_to(username).await;
@@ -57,12 +57,12 @@ on_sqlite! {
     async fn does_registration_require_auth(site: Site) {
         let call = || Call::post(INIT).json(&registration("a@example.com"));
         assert_eq!(site.send(call()).await.expect_status(401).json()["status_code"], "authentication_req");
-        // Off, it is no open door: only reCAPTCHA could take its place, and it is not offered yet.
+        // Switched off, the API is not open: only a captcha could replace the token, and none is configured.
         site.update_settings(json!({"doesRegistrationRequireAuth": false})).await;
         assert_eq!(site.send(call()).await.expect_status(401).json()["status_code"], "missing_auth_params");
         let token = site.integration_token(None).await;
         site.send(call().bearer(&token)).await.expect_ok();
-        // A token that is sent counts even where none is needed.
+        // A token that is sent is checked even where none is required.
         site.send(call().bearer("00D000000000001!x")).await.expect_status(401);
         site.code_to("a@example.com").await;
     }
@@ -87,7 +87,7 @@ on_sqlite! {
             site.init(&with("b@example.com", json!({"password": password}))).await.expect_status(status);
         }
         site.code_to("b@example.com").await;
-        // By its name the other profile is found as well.
+        // The other profile is found by its name as well.
         site.update_settings(json!({"registrationUserDefaultProfile": "Integration"})).await;
         site.update_client(&site.client.id, json!({"permittedUsers": "AllSelfAuthorized"})).await;
         assert_eq!(userinfo(&site, "c@example.com", json!({})).await["user_type"], "STANDARD");
@@ -99,7 +99,7 @@ on_both_databases! {
         site.execute("UPDATE app_user SET disabled_at = 1 WHERE is_integration = 1").await;
         let token = site.update_settings(json!({"doesRegistrationRequireAuth": true}));
         token.await;
-        // The init call's own token is dead with its user, so the request is opened beforehand.
+        // The token of the init request is invalid without its user, so the request is opened before.
         site.execute("UPDATE app_user SET disabled_at = NULL WHERE is_integration = 1").await;
         let identifier = site.pending("a@example.com").await;
         let code = site.code_to("a@example.com").await;
@@ -112,7 +112,7 @@ on_both_databases! {
                 "ExecutionUserException: the user that the handler runs as is not active",
         }));
         site.execute("UPDATE app_user SET locked_at = NULL WHERE is_integration = 1").await;
-        // REG-04: the request is over, and there is no half a user.
+        // REG-04: the request has ended, and no user is half created.
         let again = site.send(site.authorize_call(&identifier, &code)).await.expect_status(400);
         assert_eq!(again.json()["error"], "invalid_grant");
         assert!(site.user("a@example.com").await.is_none());
@@ -133,12 +133,12 @@ on_both_databases! {
         assert_eq!(info["given_name"], "Jan");
         assert_eq!(info["locale"], "de_DE");
         assert_eq!(info["phone_number"], "+49301234567");
-        assert_eq!(info["phone_number_verified"], false, "a number that nobody called proves nothing");
+        assert_eq!(info["phone_number_verified"], false, "a number without a code is not verified");
         assert_eq!((&info["zoneinfo"], &info["utcOffset"]), (&json!("Europe/Berlin"), &json!(3_600_000)));
         let user = site.user("a@example.com").await.unwrap();
         assert_eq!(Value::Object(user.attributes), json!({"city": "Bonn", "privacyPolicy": true}));
 
-        // What is mapped must be what it is mapped to, and a failure leaves no user.
+        // A mapped member must have the type of its target, and a failure leaves no user.
         for (number, wrong) in [json!({"tel": "call me"}), json!({"zone": "Mars/Base"}), json!({"nick": 5})].into_iter().enumerate() {
             let username = format!("w{number}@example.com");
             let answer = complete(&site, &username, json!({"customdata": wrong})).await.expect_status(400).json();
@@ -148,14 +148,14 @@ on_both_databases! {
             assert!(!apex_error.contains("Mars") && !apex_error.contains("call me"), "no value: {apex_error}");
             assert!(site.user(&username).await.is_none());
         }
-        // The JSON text of an object does as well as the object.
+        // The JSON text of an object is equivalent to the object.
         let info = userinfo(&site, "s@example.com", json!({"customdata": r#"{"nick":"Text"}"#})).await;
         assert_eq!(info["given_name"], "Text");
     }
 }
 
 on_both_databases! {
-    async fn registration_account_none_own_and_shared(site: Site) {
+    async fn registration_account_none_per_user_and_shared(site: Site) {
         complete(&site, "a@example.com", json!({})).await.expect_status(302);
         assert_eq!(account_of(&site, "a@example.com").await, None);
 
@@ -185,7 +185,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn what_the_handler_refuses_ends_the_request_and_says_why(site: Site) {
+    async fn a_refusal_of_the_handler_ends_the_request_with_the_reason(site: Site) {
         site.update_settings(json!({"registrationFieldMapping": {"called": "firstName"}})).await;
         for (number, (custom, apex_error)) in [
             (json!({"note": "x".repeat(4_095)}), "customdata.note is longer than 4096 bytes"),
@@ -224,11 +224,11 @@ on_sqlite! {
         let code_of = |name: &'static str| json!({"emailtemplate": name});
         let registration_otp = "vestibule$public/RegistrationOtp";
         let login_otp = "vestibule$public/LoginOtp";
-        // Allowlisting off: none may be named.
+        // Without an allowlist, no template may be named.
         let answer = site.init(&with("a@example.com", code_of(registration_otp))).await.expect_status(400);
         assert_eq!(answer.json()["status_code"], "not_allowed_template");
-        // On: only what is listed; what does not exist is told apart. What is another flow's is not for
-        // this one, even if it is on the list that the flows share.
+        // With an allowlist: only listed ones; an unknown one is reported as such. A template of another flow is
+        // refused here, even if it is on the common list.
         site.update_settings(json!({"isEmailTemplateAllowlistingEnabled": true, "emailTmplsAllowlist": [login_otp]})).await;
         for (name, code) in [
             (registration_otp, "not_allowed_template"), (login_otp, "not_allowed_template"), ("unfiled$public/None", "invalid_template"),
@@ -242,7 +242,7 @@ on_sqlite! {
         site.deliver().await;
         assert!(site.inbox.list(None)[0].subject.contains("verification code"));
         site.inbox.clear();
-        // The site's own default needs no list.
+        // The site's default needs no list.
         site.init(&with("b@example.com", json!({}))).await.expect_ok();
         site.deliver().await;
         assert!(site.inbox.list(None)[0].subject.contains("verification code"));
@@ -261,7 +261,7 @@ on_sqlite! {
         let info = userinfo(&site, "b@example.com", json!({})).await;
         assert_eq!((&info["locale"], &info["zoneinfo"]), (&json!("de_DE"), &json!("America/New_York")));
         assert_eq!(info["utcOffset"], -18_000_000);
-        // What the user brings wins.
+        // The user's value takes precedence.
         let userdata = json!({"userdata": {
             "username": "c@example.com", "email": "c@example.com", "lastName": "C", "languageLocaleKey": "en_GB",
         }});
@@ -376,7 +376,7 @@ async fn the_numbers_of_a_one_time_password_are_the_configured_ones() {
             .all(|byte| b"23456789ABCDEFGHJKMNPQRSTUVWXYZ".contains(&byte)),
         "{code}"
     );
-    // Letters have no case for whoever types them.
+    // The letters of a code are case-insensitive.
     let answer = site
         .send(site.authorize_call(&identifier, &code.to_lowercase()))
         .await;
@@ -423,7 +423,7 @@ async fn limits_switched_off_count_no_codes_and_still_count_tries() {
 }
 
 #[test]
-fn what_cannot_be_saved() {
+fn invalid_settings_cannot_be_saved() {
     let settings = |changes: Value| Settings::default().updated(changes.as_object().unwrap());
     let open = json!({"isHeadlessUserRegistrationAllowed": true, "registrationUserDefaultProfile": "Customer",
         "registrationExecutionUser": "x"});

@@ -1,4 +1,4 @@
-//! Mail templates of an administrator's own: which one a request gets, and what becomes of it.
+//! Custom mail templates: which one a request gets, and how it is rendered.
 
 use std::sync::Arc;
 
@@ -97,7 +97,7 @@ on_both_databases! {
         assert_eq!(refused("shop/Login").await, "not_allowed_template");
         assert_eq!(refused("shop/welcomede").await, "invalid_template");
         assert_eq!(mail(&site, "b@example.com", "en_US", None).await.template, "registration_otp");
-        // It stops holding with the template.
+        // It is no longer used after its deletion.
         delete(&site, GERMAN).await;
         assert_eq!(refused(GERMAN).await, "invalid_template");
     }
@@ -115,7 +115,7 @@ on_both_databases! {
         site.save_template(changed).await;
         let first = mail(&site, "a@example.com", "de_DE", None).await;
         assert!(first.text.starts_with("Neu: ") && first.html.is_none(), "{}", first.text);
-        // Queued with the template, sent without it.
+        // Queued while the template existed, sent after its deletion.
         site.init(&request("b@example.com", "de_DE", None)).await.expect_ok();
         delete(&site, GERMAN).await;
         site.deliver().await;
@@ -128,7 +128,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn what_another_version_saved_and_this_one_refuses_stops_no_code(site: Site) {
+    async fn a_template_that_this_version_refuses_does_not_stop_a_code(site: Site) {
         let broken = Template {
             text: "no code at all".into(),
             ..template(GERMAN, "de", Purpose::Registration)
@@ -162,7 +162,7 @@ on_sqlite! {
     }
 }
 
-/// The mail of a login or a reset at the public site, or the answer that there is none.
+/// The mail of a login or a reset at the public site, or the refusal.
 async fn asked(site: &Site, path: &str, named: Option<&str>) -> Result<Arc<InboxMessage>, Value> {
     let mut body = json!({"username": "janice@example.com", "recaptcha": "test-pass"});
     if path == LOGIN {
@@ -194,7 +194,7 @@ on_both_databases! {
         let refused = |code: &str| Err(json!(code));
         assert_eq!(name(LOGIN, None).await, Ok("login_otp".into()));
         assert_eq!(name(RESET, None).await, Ok("password_reset_otp".into()));
-        // While its allowlist is off, the reset takes any template of its own, and the login none.
+        // Without an allowlist, the reset accepts any custom template for its flow, and the login none.
         assert_eq!(name(RESET, Some("shop/Reset")).await, Ok("shop/Reset".into()));
         assert_eq!(name(RESET, Some("shop/Login")).await, refused("not_allowed_template"));
         assert_eq!(name(RESET, Some("shop/None")).await, refused("invalid_template"));

@@ -1,5 +1,5 @@
-//! What is taken although it could be sent better, and that discovery promises no more and no less
-//! than what is answered.
+//! Requests that are accepted although they are not ideal, and that the provider metadata lists exactly the
+//! supported features.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ on_sqlite! {
             site.send(site.authorize_call(identifier, &code)).await.expect_status(302);
             let user = site.user(&username).await.unwrap();
             assert_eq!(user.phone, None);
-            // It is custom data, kept unread.
+            // It is custom data, stored unread.
             assert_eq!(user.attributes.contains_key("mobilePhone"), place == "customdata");
             body["verificationmethod"] = json!("sms");
             body["userdata"]["username"] = json!("other@example.com");

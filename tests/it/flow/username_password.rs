@@ -48,7 +48,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn lock_01_failures_close_the_password_door_for_a_while_and_no_other(site: Site) {
+    async fn lock_01_failures_lock_out_password_login_for_a_while_and_nothing_else(site: Site) {
         site.register("janice@example.com").await;
         let wrong = site.send(site.password_call("janice@example.com", "Wr0ng-password")).await.expect_status(400);
         assert_eq!(wrong.json()["error_description"], "authentication failure");
@@ -57,11 +57,11 @@ on_both_databases! {
             assert_eq!(again.body, wrong.body);
         }
         let right = || site.password_call("janice@example.com", PASSWORD);
-        assert_eq!(site.send(right()).await.expect_status(400).body, wrong.body, "held");
-        // The OTP door is open, and a reset opens the other one.
+        assert_eq!(site.send(right()).await.expect_status(400).body, wrong.body, "locked out");
+        // Login by one-time password is not locked out, and a reset ends the lockout.
         site.advance(Duration::from_secs(15 * 60));
         site.send(right()).await.expect_status(302);
-        // A success forgets the failures.
+        // A success deletes the failures.
         for _ in 0..9 {
             site.send(site.password_call("janice@example.com", "Wr0ng-password")).await.expect_status(400);
         }
@@ -70,7 +70,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn an_expired_password_is_told_after_it_was_right(site: Site) {
+    async fn an_expired_password_is_reported_only_if_it_is_right(site: Site) {
         site.register("janice@example.com").await;
         site.execute(r#"UPDATE profile SET password_policy = '{"passwordExpiration": 30}'; UPDATE installation SET version = version + 1"#).await;
         site.app.refresh().await.unwrap();

@@ -1,11 +1,11 @@
-//! The scripts of the page that translates Apex handlers, as they stand there, on every case that it tells of.
+//! The scripts of the page that translates Apex handlers, unchanged, on every case that the page describes.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vestibule::handler::contract::Contract;
 use vestibule::handler::fixture::Fixture;
-use vestibule::handler::record::Outcome;
+use vestibule::handler::record::RecordedOutcome;
 use vestibule::handler::replay;
 use vestibule::handler::script::{Program, ScriptCall, ScriptEngine, ScriptLimits};
 
@@ -35,7 +35,7 @@ async fn judge(contract: Contract, name: &str, fixtures: Value) {
             seed: [1; 32],
         };
         let ran = engine.run(&program, call, Arc::new(fixture.clone())).await;
-        let outcome = Outcome::of(&replay::outcome(contract, &ran));
+        let outcome = RecordedOutcome::of(&replay::outcome(contract, &ran));
         let problems = fixture.judge(contract, &outcome);
         assert!(problems.is_empty(), "{}: {problems:?}", fixture.argument);
     }
@@ -61,7 +61,7 @@ async fn the_registration_of_the_page_fills_in_what_is_missing_and_shares_an_acc
 }
 
 #[tokio::test]
-async fn the_discovery_of_the_page_says_every_documented_message() {
+async fn the_discovery_script_of_the_page_returns_every_documented_message() {
     let users = json!([
         {"id": "005a", "email": "janice@example.com", "emailVerified": true, "phone": "+12035550100", "phoneVerified": true},
         {"id": "005b", "email": "unproven@example.com", "phone": "+12035550101"},

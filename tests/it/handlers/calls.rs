@@ -1,5 +1,5 @@
-//! Handlers as a story calls them: which version runs, whom it sees, what is kept of the call, and that
-//! the same call again comes to the same.
+//! Calls of handlers from a flow: which version runs, which users it sees, what is recorded, and that a replay has
+//! the same result.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use vestibule::handler::HandlerError;
 use vestibule::handler::body::Body;
 use vestibule::handler::contract::Contract;
 use vestibule::handler::fixture::Fixture;
-use vestibule::handler::record::{CallRecord, Outcome, REMOVED};
+use vestibule::handler::record::{CallRecord, REMOVED, RecordedOutcome};
 use vestibule::handler::replay::{self, replay};
 use vestibule::handler::script::{Program, ScriptCall};
 use vestibule::handler::types;
@@ -25,7 +25,7 @@ use crate::fixture::{START, Site, changed, on_both_databases, on_sqlite};
 
 const ID: &str = "01p000000000001AAA";
 
-/// Makes the next version of the handler `mine`, as `vestibule handler create` and `set` do.
+/// Creates the next version of the handler `mine`, as `vestibule handler create` and `set` do.
 async fn put(site: &Site, contract: Contract, body: Body) {
     let input = (contract, body);
     site.change(input, |tx, (contract, body)| {
@@ -79,7 +79,7 @@ fn visit(site: &Site) -> Visit {
     }
 }
 
-/// The integration user of the demo, whom its sites' handlers run as.
+/// The integration user of the demo, the *Run As* user of its sites' handlers.
 fn run_as(site: &Site) -> String {
     let settings = &site.entry(seed::PRIVATE).site.settings;
     settings
@@ -96,13 +96,13 @@ async fn call(site: &Site, contract: Contract, argument: Value) -> Result<Value,
         .await
 }
 
-/// Asks a script that answers with what it found.
+/// Calls a script that returns what it found.
 async fn ask(site: &Site, question: Value) -> Result<Value, HandlerError> {
     let answer = call(site, Contract::DiscoverUser, question).await;
     answer.map(|mut answer| answer["userIds"].take())
 }
 
-/// Finds users, accounts or identifiers, and gives back their ids.
+/// Finds users, accounts or identifiers, and returns their ids.
 const FIND: &str = "export async function discoverUser({ users, accounts, identifiers }) {
     const ids = async () => {
         if (users) return (await vestibule.users.find(users)).map((user) => user.id);
@@ -140,7 +140,7 @@ async fn save(site: &Site, user: User) {
     assert!(saved.await.unwrap());
 }
 
-/// A customer like the one who has registered, of another name.
+/// A customer like the registered one, with another name.
 fn another(user: &User, number: u32) -> User {
     User {
         id: format!("0050000000{number:05}AAA"),
@@ -177,7 +177,7 @@ on_both_databases! {
         ] {
             assert_eq!(ask(&site, question.clone()).await, Ok(found), "{question}");
         }
-        // What a script sees of a user holds nothing of credentials.
+        // A user in a script has no credentials.
         put_script(&site, Contract::DiscoverUser, "export async function discoverUser() {
             const [user] = await vestibule.users.find({ username: 'janice@example.com' });
             return { customErrorMessage: JSON.stringify(user) };
@@ -193,7 +193,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn hnd_05_a_service_or_a_stranger_of_another_account_is_never_found(site: Site) {
+    async fn hnd_05_a_service_or_a_user_of_another_account_is_never_found(site: Site) {
         site.register("janice@example.com").await;
         let janice = site.user("janice@example.com").await.unwrap();
         put_script(&site, Contract::DiscoverUser, FIND).await;
@@ -202,7 +202,7 @@ on_sqlite! {
         for question in [json!({"users": {"id": service}}), json!({"users": {"username": service_name}})] {
             assert_eq!(ask(&site, question).await, Ok(json!([])), "the integration user");
         }
-        // A customer as the Run As user sees the users of its own account only.
+        // A customer as the *Run As* user sees only the users of their account.
         let account = Account { id: String::from("001000000000001AAA"), name: String::from("ACME"), created_at: START };
         site.app.store.write("test.write", account, |tx, account| Box::pin(store::account::insert(tx, account))).await.unwrap();
         let own = Some(String::from("001000000000001AAA"));
@@ -239,7 +239,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn a_run_as_user_who_is_not_active_calls_nothing(site: Site) {
+    async fn a_handler_with_an_inactive_run_as_user_is_not_called(site: Site) {
         put_script(&site, Contract::DiscoverUser, FIND).await;
         let visit = visit(&site);
         let by = async |user: &str| {
@@ -260,15 +260,15 @@ on_both_databases! {
         assert_eq!(missing.apex_error(), "HandlerException: the handler is not available");
         put_script(&site, Contract::DiscoverUser, "export function discoverUser() {").await;
         let broken = ask(&site, json!({})).await.unwrap_err();
-        assert_eq!(broken.apex_error(), missing.apex_error(), "the app is not told more");
+        assert_eq!(broken.apex_error(), missing.apex_error(), "the app learns no more");
         assert!(broken.detail.unwrap().contains("version 1"));
-        assert_eq!(site.app.directory().handler_problems(), ["handler mine version 1 is of no use"]);
-        // Another contract's is none.
+        assert_eq!(site.app.directory().handler_problems(), ["handler mine version 1 cannot be used"]);
+        // A handler of another contract is not used.
         put_script(&site, Contract::DiscoverUser, "export function discoverUser() { return {}; }").await;
         assert!(site.app.directory().handler_problems().is_empty());
         let other = call(&site, Contract::CreateUser, json!({})).await.unwrap_err();
         assert!(other.detail.unwrap().contains("no createUser handler"));
-        // A site that names none is told of, too.
+        // A site that names no usable handler is reported too.
         site.update_settings(json!({"registrationHandler": "mine"})).await;
         let problems = site.app.directory().handler_problems().to_vec();
         assert_eq!(problems, ["registrationHandler of site private names no createUser handler"]);
@@ -357,7 +357,7 @@ on_sqlite! {
         let error = call(&site, Contract::CreateUser, json!({"data": "luck"})).await.unwrap_err();
         assert_eq!(error.apex_error(), "RangeError: no luck");
         assert_eq!(calls(&site).await[0].outcome, "failed");
-        let expected = Outcome::Error { exception: "RangeError".into(), message: "no luck".into() };
+        let expected = RecordedOutcome::Error { exception: "RangeError".into(), message: "no luck".into() };
         assert_eq!(last_record(&site).await.outcome, expected);
         assert!(site.user("edwards").await.is_none());
         assert_eq!(site.count("SELECT COUNT(*) FROM app_user").await, 1, "the integration user");
@@ -380,7 +380,7 @@ on_sqlite! {
     }
 }
 
-/// What depends on the clock, on chance, on the answers and on their order.
+/// A result that depends on the clock, on randomness, on the host results and on their order.
 const RESTLESS: &str = "export async function createUser({ loginHint, customDataJson }) {
     const [byEmail, byName] = await Promise.all([
         vestibule.users.find({ email: loginHint }),
@@ -399,7 +399,7 @@ on_both_databases! {
         let argument = json!({"loginHint": "janice@example.com", "customDataJson": "{\"password\":\"Rosebud-1941\",\"plan\":\"gold\"}"});
         call(&site, Contract::CreateUser, argument).await.unwrap();
         let record = last_record(&site).await;
-        // The world goes on: none of it is asked again.
+        // The data has changed since: a replay does not read it.
         site.execute("UPDATE app_user SET email_key = 'gone', username_key = id").await;
         let engine = &site.app.handlers.scripts;
         let run = async |source: &str| {
@@ -419,7 +419,7 @@ on_both_databases! {
 
         let curious = run(&RESTLESS.replace("{ username: loginHint }", "{ username: 'other@example.com' }")).await;
         assert!(!curious.questions.is_empty());
-        assert!(matches!(curious.outcome, Outcome::Error { ref exception, .. } if exception == "ReplayException"));
+        assert!(matches!(curious.outcome, RecordedOutcome::Error { ref exception, .. } if exception == "ReplayException"));
     }
 }
 
@@ -437,7 +437,7 @@ on_sqlite! {
                 };
                 let world = Arc::new(fixture.clone());
                 let ran = engine.run(&program, asked, world).await;
-                let outcome = Outcome::of(&replay::outcome(contract, &ran));
+                let outcome = RecordedOutcome::of(&replay::outcome(contract, &ran));
                 assert_eq!(fixture.judge(contract, &outcome), [""; 0], "{word}: {} {outcome:?}", fixture.name);
             }
         }
@@ -445,7 +445,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn the_template_of_discovery_finds_by_address_order_and_phone_and_nobody_on_doubt(site: Site) {
+    async fn the_discovery_template_finds_by_address_order_and_phone_and_refuses_ambiguity(site: Site) {
         let engine = &site.app.handlers.scripts;
         let (word, source) = types::template(Contract::DiscoverUser);
         let program = Arc::new(Program::compile(engine, word, source).await.unwrap());

@@ -15,7 +15,7 @@ const NUMBER: &str = "+491511234567";
 
 const CONTRACT: Contract = Contract::SendOneTimePassword;
 
-/// Sends each message on to a server, whose answer's status decides.
+/// Forwards each message to a server, whose response status decides.
 const SCRIPT: &str = r#"
 export async function sendOneTimePassword(message) {
   console.log("sending", message.oneTimePassword);
@@ -112,7 +112,7 @@ on_both_databases! {
     }
 }
 
-/// A passwordless login by text message; the code that the webhook was given.
+/// A passwordless login by text message; the code that the webhook received.
 async fn login_code(site: &Site, remote: &Remote) -> String {
     let user = site.user("ada@example.com").await.expect("a user");
     let token = site.integration_token(None).await;
@@ -150,7 +150,7 @@ fn assert_is_argument(site: &Site, sent: &Value, user_id: &Value) {
     );
 }
 
-/// The record of the call says "[removed]" where the code was, and what leaves the record is no code either.
+/// The record of the call contains "[removed]" in place of the code, and the replay does not reveal it either.
 async fn assert_nothing_is_left_of(site: &Site, code: &str) {
     let calls = site.handler_calls().await;
     let (call, record) = &calls[0];
@@ -172,7 +172,7 @@ async fn the_built_in_delivery_is_the_gateway_and_other_sites_keep_it() {
     complete(&site, &identifier, &code).await.expect_status(302);
     assert!(site.handler_calls().await.is_empty());
 
-    // The private site has a handler; the public one's texts go by the gateway as before.
+    // The private site has a handler; the text messages of the public one are sent by the gateway.
     let remote = Remote::start(word("SUCCESS")).await;
     with_webhook(&site, &remote).await;
     let body = json!({
@@ -189,7 +189,7 @@ async fn the_built_in_delivery_is_the_gateway_and_other_sites_keep_it() {
 }
 
 #[tokio::test]
-async fn ssrf_08_what_a_handler_says_of_the_number_is_final_and_all_else_is_tried_again() {
+async fn ssrf_08_a_result_about_the_number_is_final_and_every_other_failure_is_retried() {
     let site = Site::open(Database::Sqlite).await;
     let remote = Remote::start(word("SUCCESS")).await;
     with_webhook(&site, &remote).await;
@@ -277,7 +277,7 @@ async fn hnd_06_a_handler_makes_the_channel_available_and_a_broken_one_closes_it
     let broken = "export function sendOneTimePassword( {";
     site.set_script("texts", CONTRACT, broken, &[]).await;
     refused(init(&site).await);
-    // One of another contract, and one that is gone.
+    // A handler of another contract, and a deleted one.
     let other = "export function discoverUser() { return { userIds: [] }; }";
     site.set_script("finder", Contract::DiscoverUser, other, &[])
         .await;

@@ -1,4 +1,4 @@
-//! `discoverUser` with a handler of the customer's own: what the server makes of its answers.
+//! `discoverUser` with a customer's handler: how the server treats its results.
 
 use serde_json::{Value, json};
 use vestibule::config::Config;
@@ -6,7 +6,7 @@ use vestibule::handler::contract::Contract;
 
 use crate::fixture::{Answer, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite};
 
-/// Answers with what `customdata` asks it to.
+/// Returns what `customdata` contains.
 const ECHO: &str = r#"
 export function discoverUser({ loginHint, customDataJson, requestAttributes }) {
   const { answer, fail, throws } = JSON.parse(customDataJson ?? "{}");
@@ -52,7 +52,7 @@ fn neutral() -> Value {
 }
 
 on_both_databases! {
-    async fn hnd_04_and_05_whatever_a_handler_answers_only_one_usable_user_comes_in(site: Site) {
+    async fn hnd_04_and_05_a_handler_s_result_lets_in_only_one_usable_user(site: Site) {
         for name in ["janice@example.com", "jo@example.com", "locked@example.com", "unverified@example.com"] {
             site.register(name).await;
         }
@@ -63,7 +63,7 @@ on_both_databases! {
         let (janice, jo) = (id("janice@example.com").await, id("jo@example.com").await);
         let service = site.registration_execution_user().unwrap();
         log_in(&site, json!({"answer": {"userIds": [janice]}})).await.expect_status(302);
-        // A set: the same user twice is one user.
+        // A set: the same user twice counts as one.
         log_in(&site, json!({"answer": {"userIds": [janice, janice]}})).await.expect_status(302);
         for wrong in [
             json!({"answer": {"userIds": [janice, jo]}}),
@@ -86,7 +86,7 @@ on_both_databases! {
             let refused = log_in(&site, wrong.clone()).await.expect_status(400).json();
             assert_eq!(refused, neutral(), "{wrong}");
         }
-        // Members only, where a site has a list of them.
+        // Members only, where a site lists them.
         site.update_settings(json!({"memberProfiles": ["00e000000000009AAA"]})).await;
         log_in(&site, json!({"answer": {"userIds": [janice]}})).await.expect_status(400);
     }
@@ -204,7 +204,7 @@ async fn request_attributes_name_the_place_that_a_trusted_proxy_names() {
         "Country": "DE", "IpAddress": "203.0.113.9", "Platform": "Android",
         "UserAgent": "SalesforceMobileSDK/13.0 android mobile/15"});
     assert_eq!(seen("10.0.0.7").await, by_proxy);
-    // From anybody else neither the place nor the address is believed.
+    // From other callers, neither the location nor the forwarded address is trusted.
     let direct = json!({"Application": "SalesforceMobileSDK", "CommunityUrl": base_url,
         "IpAddress": "198.51.100.7", "Platform": "Android",
         "UserAgent": "SalesforceMobileSDK/13.0 android mobile/15"});

@@ -1,4 +1,5 @@
-//! Customers' own code: its calls and their records, hostile scripts, delivery by text message, and webhooks in the flows and over the wire.
+//! Customers' code: its calls and their records, hostile scripts, delivery by text message, and webhooks in the
+//! flows and over the wire.
 
 mod apex;
 mod calls;

@@ -1,4 +1,4 @@
-//! The receivers of the how-to page, as they stand there, against the real thing.
+//! The receivers of the how-to page, unchanged, against real requests.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use vestibule::handler::HandlerError;
 use vestibule::handler::contract::Contract;
 use vestibule::handler::webhook::{self, WebhookCall};
 use vestibule::moment::{Clock, Moment};
-use vestibule::outbound::Names;
+use vestibule::outbound::NameResolver;
 use vestibule_protocol::secret::Secret;
 
 use crate::fixture::guarded;
@@ -20,7 +20,7 @@ const PAGE: &str = include_str!("../../../docs/how-to/handle-with-a-webhook.md")
 
 const SECRET: &str = "rcv-s3cret";
 
-/// A receiver in a process of its own. It ends with the test.
+/// A receiver in its own process, which ends with the test.
 struct Receiver {
     child: Child,
     url: url::Url,
@@ -49,7 +49,7 @@ fn in_path(program: &str) -> Option<PathBuf> {
 
 async fn start(program: &str, file: &Path) -> Option<Receiver> {
     let Some(program) = in_path(program) else {
-        // Past the capture of the test harness.
+        // Written past the output capture of the test harness.
         let _ = writeln!(
             std::io::stderr(),
             "ATTENTION: SKIPPED, there is no {program}"
@@ -100,7 +100,11 @@ async fn ask(
         argument: &json!({"loginHint": hint, "customDataJson": "{\"ä\":\"😀\"}"}),
         at,
     };
-    webhook::call(&guarded(&handlers.on_this_machine(), Names::System), call).await
+    webhook::call(
+        &guarded(&handlers.on_this_machine(), NameResolver::System),
+        call,
+    )
+    .await
 }
 
 async fn answers_what_is_genuine(program: &str, language: &str, name: &str) {
@@ -110,7 +114,7 @@ async fn answers_what_is_genuine(program: &str, language: &str, name: &str) {
     let Some(receiver) = start(program, &file).await else {
         return;
     };
-    // The receiver is another program, and has the machine's clock.
+    // The receiver is another program and uses the machine's clock.
     let now = Clock::System.now();
     let found = ask(&receiver, SECRET, "ORDER-1", now).await;
     assert_eq!(found, Ok(json!({"userIds": ["005000000000001AAA"]})));

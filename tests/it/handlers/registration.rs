@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use vestibule::handler::contract::Contract;
-use vestibule::handler::record::Outcome;
+use vestibule::handler::record::RecordedOutcome;
 use vestibule::identity::Account;
 use vestibule::store;
 
@@ -69,7 +69,7 @@ async fn expect_failed(site: &Site, username: &str, answer: Answer, apex_error: 
 }
 
 on_both_databases! {
-    async fn a_script_says_what_a_new_user_is(site: Site) {
+    async fn a_script_decides_the_data_of_a_new_user(site: Site) {
         with_script(&site).await;
         let answer = register(&site, "janice@example.com", "janice@example.com", json!({"a": 1})).await;
         let code = answer.expect_status(302).location_parameter("code");
@@ -79,9 +79,9 @@ on_both_databases! {
         assert_eq!((janice.phone.as_deref(), janice.phone_verified_at), (Some("+12035550100"), None));
         assert_eq!(janice.attributes["department"], "Sales");
         assert!(janice.email_verified_at.is_some() && janice.account_id.is_some());
-        // The password is the one that was sent; the handler never saw it.
+        // The password is the one that was sent; the handler did not receive it.
         site.send(site.password_call("janice@example.com", PASSWORD)).await.expect_status(302);
-        // The second finds the account of the first.
+        // The second registration finds the account of the first.
         register(&site, "jo@example.com", "jo@example.com", json!({"a": 1})).await.expect_status(302);
         assert_eq!(site.user("jo@example.com").await.unwrap().account_id, janice.account_id);
         let (call, record) = site.handler_calls().await.remove(0);
@@ -91,7 +91,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_webhook_says_what_a_new_user_is(site: Site) {
+    async fn a_webhook_decides_the_data_of_a_new_user(site: Site) {
         let remote = with_webhook(&site, &json!({"firstName": "Jan", "account": {"name": "ACME", "create": true}})).await;
         register(&site, "janice@example.com", "janice@example.com", json!({"plan": "gold"})).await.expect_status(302);
         let janice = site.user("janice@example.com").await.unwrap();
@@ -111,9 +111,9 @@ on_both_databases! {
         with_script(&site).await;
         let answer = register(&site, "a@example.com", "a@example.com", json!({"refuse": "Mars"})).await;
         expect_failed(&site, "a@example.com", answer, "CountryException: not to Mars").await;
-        // The same request does not come back to life.
+        // The same request cannot be continued.
         assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE closed_at IS NULL").await, 0);
-        // A handler that is gone fails closed, and says nothing of the server.
+        // A deleted handler fails closed, and discloses nothing about the server.
         site.execute("DELETE FROM handler_version; DELETE FROM handler; UPDATE installation SET version = version + 1").await;
         site.app.refresh().await.unwrap();
         let answer = register(&site, "b@example.com", "b@example.com", json!({"a": 1})).await;
@@ -145,7 +145,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn hnd_05_a_user_who_is_there_is_only_the_one_who_proved_the_address(site: Site) {
+    async fn hnd_05_an_existing_user_is_only_accepted_with_the_verified_address(site: Site) {
         site.register("janice@example.com").await;
         site.register("victim@example.com").await;
         with_script(&site).await;
@@ -158,14 +158,14 @@ on_both_databases! {
             let apex_error = "SecurityException: the user that createUser returned has not proven the registrant's address or number";
             expect_failed(&site, &name, answer, apex_error).await;
         }
-        // She registers again with her own address under another name, and is herself.
+        // She registers again with her address under another name, and gets her existing user.
         let answer = register(&site, "again@example.com", "janice@example.com", json!({"answer": {"id": janice.id}})).await;
         let code = answer.expect_status(302).location_parameter("code");
         let tokens = site.send(site.token_call(&code)).await.expect_ok().json();
         assert!(tokens["id"].as_str().unwrap().ends_with(&janice.id));
         assert!(site.user("again@example.com").await.is_none());
         site.send(site.password_call("janice@example.com", PASSWORD)).await.expect_status(302);
-        // Not while she is locked, though the address is hers.
+        // Not while she is locked, although the address is hers.
         site.execute("UPDATE app_user SET locked_at = 1 WHERE username = 'janice@example.com'").await;
         let answer = register(&site, "again@example.com", "janice@example.com", json!({"answer": {"id": janice.id}})).await;
         assert_eq!(answer.expect_status(400).json()["error"], "registration_error");
@@ -192,7 +192,7 @@ on_both_databases! {
             assert!(site.user(&name).await.is_none());
         }
         let calls = site.handler_calls().await;
-        assert!(calls.iter().any(|(_, record)| matches!(&record.outcome, Outcome::Error { exception, .. } if exception == "TypeException")));
+        assert!(calls.iter().any(|(_, record)| matches!(&record.outcome, RecordedOutcome::Error { exception, .. } if exception == "TypeException")));
     }
 }
 
@@ -202,7 +202,7 @@ on_both_databases! {
             let account = Account { id: id.into(), name: name.into(), created_at: START };
             site.app.store.write("account.insert", account, |tx, account| Box::pin(store::account::insert(tx, account))).await.unwrap();
         }
-        // The handler runs with the rights of a customer, who sees the account that is their own.
+        // The handler runs with the rights of a customer, who sees their own account.
         site.register("partner@example.com").await;
         let partner = site.user("partner@example.com").await.unwrap().id;
         site.execute(format!("UPDATE app_user SET account_id = '001000000000001AAA' WHERE id = '{partner}'")).await;

@@ -1,4 +1,4 @@
-//! A webhook over the wire: what it is sent, what its signature proves, and what its answers come to.
+//! A webhook over the wire: its request, its signature, and the treatment of its responses.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use vestibule::config::HandlersConfig;
 use vestibule::handler::HandlerError;
 use vestibule::handler::contract::Contract;
 use vestibule::handler::webhook::{self, WebhookCall};
-use vestibule::outbound::{Names, Outbound};
+use vestibule::outbound::{NameResolver, Outbound};
 use vestibule_protocol::secret::Secret;
 
 use crate::fixture::remote::{Behaviour, Received, Remote};
@@ -22,7 +22,7 @@ fn outbound() -> Outbound {
         webhook_timeout_ms: 500,
         ..HandlersConfig::default()
     };
-    guarded(&handlers.on_this_machine(), Names::System)
+    guarded(&handlers.on_this_machine(), NameResolver::System)
 }
 
 async fn discover(outbound: &Outbound, url: &Url) -> Result<Value, HandlerError> {
@@ -48,7 +48,7 @@ fn argument() -> Value {
     })
 }
 
-/// A receiver as the how-to page describes it, written without the server's code.
+/// A receiver as described on the how-to page, written without the server's code.
 fn is_genuine(request: &Received, secret: &str, now_seconds: i64) -> bool {
     let timestamp = request.header("vestibule-timestamp").unwrap_or_default();
     let is_fresh = timestamp
@@ -65,7 +65,7 @@ fn is_genuine(request: &Received, secret: &str, now_seconds: i64) -> bool {
 }
 
 #[tokio::test]
-async fn ssrf_07_the_call_is_signed_with_its_time_and_holds_the_argument() {
+async fn ssrf_07_the_call_is_signed_with_its_time_and_contains_the_argument() {
     let answer = json!({"userIds": ["005000000000001AAA"], "customErrorMessage": null});
     let remote = Remote::start(Behaviour::json(&answer)).await;
     let url = remote.url.join("handlers/discover").unwrap();
@@ -127,13 +127,13 @@ async fn ssrf_07_a_call_that_was_changed_or_is_old_is_not_genuine() {
         .retain(|(name, _)| name != "vestibule-signature")));
     assert!(!is_genuine(&request, "another secret", now));
     assert!(!is_genuine(&request, "", now));
-    // A replay, and a clock that is far off.
+    // A replay, and a clock with a large difference.
     assert!(!is_genuine(&request, SECRET, now + 301));
     assert!(!is_genuine(&request, SECRET, now - 301));
 }
 
 #[tokio::test]
-async fn hnd_04_what_is_no_answer_fails_closed_and_tells_the_app_nothing() {
+async fn hnd_04_an_invalid_result_fails_closed_and_discloses_nothing_to_the_app() {
     let remote = Remote::start(Behaviour::status(200)).await;
     let outbound = outbound();
     let inside = Remote::start(Behaviour::json(&json!({"userIds": ["005"]}))).await;
@@ -161,7 +161,7 @@ async fn hnd_04_what_is_no_answer_fails_closed_and_tells_the_app_nothing() {
         assert_eq!(error.detail.as_deref(), Some(detail));
     }
     assert!(inside.received().is_empty());
-    // One call each: a handler may have acted before its answer was lost.
+    // One request each: a handler may have acted before its response was lost.
     assert_eq!(remote.received().len(), 6);
     let refusal = json!({"error": "The order is from last year."}).to_string();
     remote.behave(Behaviour::Answer(
@@ -181,7 +181,7 @@ async fn ssrf_01_a_webhook_on_this_machine_needs_the_operators_leave() {
     let remote = Remote::start(Behaviour::json(&json!({}))).await;
     let handlers = HandlersConfig::default();
     assert_eq!(handlers.bounds().deadline, Duration::from_secs(2));
-    let closed = guarded(&handlers, Names::System);
+    let closed = guarded(&handlers, NameResolver::System);
     let error = discover(&closed, &remote.url).await.unwrap_err();
     assert_eq!(error.apex_error(), "WebhookException: the handler failed");
     assert_eq!(

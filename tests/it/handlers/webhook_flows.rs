@@ -1,4 +1,5 @@
-//! What leaves by a webhook and what does not, whom its failures are told to, and that one that hangs holds up nobody.
+//! What is sent to a webhook and what is not, who learns of its failures, and that a hanging one delays no other
+//! request.
 
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use crate::fixture::{
 
 const USERNAME: &str = "janice@example.com";
 
-/// The private site's registrations are decided by a server, which first makes whoever comes.
+/// A server decides the private site's registrations; at first it creates every registrant.
 async fn with_webhook(site: &Site) -> Remote {
     let remote = Remote::start(Behaviour::json(&json!({}))).await;
     site.set_webhook("welcome", Contract::CreateUser, &remote)
@@ -21,8 +22,8 @@ async fn with_webhook(site: &Site) -> Remote {
     remote
 }
 
-/// Registers up to the call that is to make the user; the code that was proven, and the answer.
-async fn proven(site: &Site, username: &str) -> (String, Answer) {
+/// Registers up to the request that creates the user; the presented code, and the response.
+async fn registered(site: &Site, username: &str) -> (String, Answer) {
     let mut body = registration(username);
     body["customdata"] = json!({"company": "ACME", "apiToken": "tok-4711"});
     let answer = site.init(&body).await.expect_ok();
@@ -48,13 +49,13 @@ on_both_databases! {
             "account": {"name": "ACME", "create": true},
             "attributes": {"plan": "gold"},
         })));
-        let (code, answer) = proven(&site, USERNAME).await;
+        let (code, answer) = registered(&site, USERNAME).await;
         let code_of_tokens = answer.expect_status(302).location_parameter("code");
         site.send(site.token_call(&code_of_tokens)).await.expect_ok();
         let user = site.user(USERNAME).await.expect("a user");
         assert_eq!((user.first_name.as_deref(), user.last_name.as_str()), (Some("Jan"), "Edwards"));
         assert_eq!(user.phone.as_deref(), Some("+12035550100"));
-        // What a handler says of a number proves nothing.
+        // A number from a handler is not verified.
         assert!(user.email_verified_at.is_some() && user.phone_verified_at.is_none());
         assert_eq!(user.attributes["plan"], "gold");
         assert!(user.account_id.is_some());
@@ -73,8 +74,8 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    /// The app hears the handler's own words, and of a handler that failed no more than that; there is no second try.
-    async fn hnd_04_a_webhook_that_says_no_is_quoted_and_one_that_fails_is_not(site: Site) {
+    /// The app receives the handler's message, and nothing about a handler that failed; there is no retry.
+    async fn hnd_04_the_message_of_a_refusing_webhook_is_quoted_and_that_of_a_failing_one_is_not(site: Site) {
         let remote = with_webhook(&site).await;
         let json_header = "content-type: application/json\r\n";
         let inside = Remote::start(Behaviour::json(&json!({}))).await;
@@ -94,10 +95,10 @@ on_sqlite! {
             (Behaviour::Hang, failed, "no answer in time"),
         ].into_iter().enumerate() {
             remote.behave(behaviour);
-            let (_, refused) = proven(&site, &format!("ann{n}@example.com")).await;
+            let (_, refused) = registered(&site, &format!("ann{n}@example.com")).await;
             assert_eq!(apex_error(&refused), expected);
             assert_eq!(remote.received().len(), n + 1);
-            // The operator is told why.
+            // The operator gets the reason.
             let newest = newest_error(&site, n + 1).await;
             assert!(newest.contains(detail), "{newest}");
             site.advance(std::time::Duration::from_secs(1));
@@ -113,8 +114,8 @@ async fn newest_error(site: &Site, count: usize) -> String {
     serde_json::to_string(&calls[0].1.outcome).unwrap()
 }
 
-/// Calls that hang hold nobody else up: a login goes through while as many as may be are on their way, and
-/// one more fails at once.
+/// Hanging calls delay no other request: a login succeeds while the maximum number of calls is running, and one
+/// more call fails at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hnd_07_a_hundred_webhooks_that_hang_hold_up_no_login() {
     let mut setup = Setup::default();
@@ -154,8 +155,8 @@ async fn hnd_07_a_hundred_webhooks_that_hang_hold_up_no_login() {
     let (slow, quick) = join(slow, quick).await;
     quick.expect_status(302);
     assert_eq!(remote.received().len(), in_flight_max);
-    // A handler that fails has found nobody.
-    let is_nobody = |answer: &Answer| answer.json()["error"] == "invalid_grant";
-    assert!(slow.iter().all(is_nobody));
+    // A handler that fails has found no user.
+    let found_no_user = |answer: &Answer| answer.json()["error"] == "invalid_grant";
+    assert!(slow.iter().all(found_no_user));
     assert_eq!(site.handler_calls().await.len(), 100);
 }

@@ -1,10 +1,12 @@
-//! What a script's `fetch` sends and gets.
+//! The requests and responses of a script's `fetch`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use vestibule::outbound::{AddressRule, Bounds, FetchRequest, Names, NoFetch, NoReply, Outbound};
+use vestibule::outbound::{
+    AddressRule, Bounds, FetchRequest, NameResolver, NoFetch, NoReply, Outbound,
+};
 
 use crate::fixture::remote::{Behaviour, Remote};
 
@@ -16,7 +18,7 @@ fn outbound(allowed: &[&str]) -> Outbound {
     };
     let rule = AddressRule {
         allowed: allowed.iter().map(|text| text.parse().unwrap()).collect(),
-        names: Names::System,
+        names: NameResolver::System,
     };
     Outbound::guarded(bounds, rule).unwrap()
 }
@@ -78,7 +80,7 @@ async fn ssrf_06_a_host_on_the_list_does_not_open_what_the_guard_keeps_shut() {
         matches!(error, NoFetch::Failed(NoReply::Forbidden(_))),
         "{error:?}"
     );
-    // By which rule, and not where to.
+    // The reason names the rule, not the address.
     assert_eq!(
         error.to_string(),
         "the address may not be called: it is this machine (loopback)"
@@ -87,7 +89,7 @@ async fn ssrf_06_a_host_on_the_list_does_not_open_what_the_guard_keeps_shut() {
 }
 
 #[tokio::test]
-async fn what_comes_back_is_text_and_bounded() {
+async fn a_response_is_text_and_bounded() {
     let remote = Remote::start(Behaviour::Endless).await;
     let outbound = outbound(&["127.0.0.1"]);
     let get = || request(&json!({"url": remote.url.as_str()}));

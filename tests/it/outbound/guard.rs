@@ -1,4 +1,4 @@
-//! Whom the guard lets a handler call, and what a server can do to the caller (SSRF-01 to 09).
+//! Which addresses the guard lets a handler call, and what a server can do to the caller (SSRF-01 to 09).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde_json::json;
 use url::Url;
-use vestibule::outbound::{AddressRule, Bounds, Names, NoReply, Outbound, Post, Reply};
+use vestibule::outbound::{AddressRule, Bounds, NameResolver, NoReply, Outbound, Post, Reply};
 
 use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{Call, on_sqlite};
@@ -19,16 +19,16 @@ const BOUNDS: Bounds = Bounds {
     answer_bytes_max: 64 * 1024,
 };
 
-fn outbound(allowed: &[&str], names: Names) -> Outbound {
+fn outbound(allowed: &[&str], names: NameResolver) -> Outbound {
     let allowed = allowed.iter().map(|text| text.parse().unwrap()).collect();
     Outbound::guarded(BOUNDS, AddressRule { allowed, names }).unwrap()
 }
 
-/// A resolver that gives one answer after the other, and counts.
-fn changing(answers: &'static [&'static [&'static str]]) -> (Names, Arc<AtomicUsize>) {
+/// A resolver that returns different results in sequence, and counts.
+fn changing(answers: &'static [&'static [&'static str]]) -> (NameResolver, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
-    let names = Names::Fixed(Arc::new(move |_| {
+    let names = NameResolver::Fixed(Arc::new(move |_| {
         let n = counter
             .fetch_add(1, Ordering::SeqCst)
             .min(answers.len() - 1);
@@ -62,7 +62,7 @@ fn assert_forbidden(reply: Result<Reply, NoReply>, part: &str) {
 async fn ssrf_01_this_machine_is_not_called_unless_it_is_allow_listed() {
     let remote = Remote::start(Behaviour::status(200)).await;
     let port = remote.url.port().unwrap();
-    let names = || Names::System;
+    let names = || NameResolver::System;
     for host in [
         "127.0.0.1",
         "localhost",
@@ -83,7 +83,7 @@ async fn ssrf_01_this_machine_is_not_called_unless_it_is_allow_listed() {
         let reply = post(&allowed, &format!("http://{host}:{port}/")).await;
         assert_eq!(reply.map(|reply| reply.status), Ok(200), "{host}");
     }
-    // The operator's own addresses are another way out.
+    // URLs of the operator use a client without a guard.
     let own = Outbound::new(BOUNDS).unwrap();
     assert!(post(&own, remote.url.as_str()).await.is_ok());
     assert_eq!(remote.received().len(), 3);
@@ -115,7 +115,7 @@ async fn ssrf_06_a_name_is_looked_up_once_and_what_was_judged_is_connected_to() 
     let close = || Behaviour::Answer(200, "connection: close\r\n", String::new());
     let remote = Remote::start(close()).await;
     let url = format!("http://localhost:{}/", remote.url.port().unwrap());
-    // Were there a second look-up, its answer would be another one.
+    // A second look-up would have another result.
     let (names, asked) = changing(&[&["127.0.0.1"], &["127.0.0.2"], &["127.0.0.1", "10.0.0.1"]]);
     let outbound = outbound(&["127.0.0.1"], names);
     assert_eq!(
@@ -130,7 +130,7 @@ async fn ssrf_06_a_name_is_looked_up_once_and_what_was_judged_is_connected_to() 
 }
 
 #[tokio::test]
-async fn ssrf_06_plain_http_is_for_this_machine_and_a_url_holds_no_password() {
+async fn ssrf_06_plain_http_is_for_this_machine_and_a_url_contains_no_password() {
     let (names, asked) = changing(&[&["127.0.0.1"]]);
     let outbound = outbound(&["0.0.0.0/0"], names);
     for url in [
@@ -151,7 +151,7 @@ async fn ssrf_06_a_redirect_is_an_answer_and_no_errand() {
     let line = format!("location: {}\r\n", inside.url);
     let remote = Remote::start(Behaviour::Answer(307, line.leak(), String::new())).await;
     let reply = post(
-        &outbound(&["127.0.0.1"], Names::System),
+        &outbound(&["127.0.0.1"], NameResolver::System),
         remote.url.as_str(),
     )
     .await;
@@ -172,14 +172,14 @@ async fn ssrf_08_a_slow_an_endless_and_a_large_answer_end_within_their_bounds() 
         ),
     ] {
         let remote = Remote::start(behaviour.clone()).await;
-        let outbound = outbound(&["127.0.0.1"], Names::System);
+        let outbound = outbound(&["127.0.0.1"], NameResolver::System);
         let reply = post(&outbound, remote.url.as_str()).await;
         assert_eq!(
             reply.map(|reply| reply.status),
             Err(expected),
             "{behaviour:.20?}"
         );
-        // The permit is back.
+        // The permit was returned.
         remote.behave(Behaviour::status(200));
         assert!(post(&outbound, remote.url.as_str()).await.is_ok());
     }
@@ -190,7 +190,7 @@ async fn ssrf_08_one_call_more_than_may_be_in_flight_fails_at_once() {
     let remote = Remote::start(Behaviour::Hang).await;
     let rule = AddressRule {
         allowed: vec!["127.0.0.1".parse().unwrap()],
-        names: Names::System,
+        names: NameResolver::System,
     };
     let deadline = Duration::from_secs(60);
     let outbound = Outbound::guarded(Bounds { deadline, ..BOUNDS }, rule).unwrap();
@@ -207,8 +207,8 @@ async fn ssrf_08_one_call_more_than_may_be_in_flight_fails_at_once() {
 }
 
 on_sqlite! {
-    /// Nothing that an app or a client's registration could point at a server is fetched: there is no such
-    /// setting, and the parameters of OpenID Connect that would do it are not followed.
+    /// No URI in a request or a client's registration is fetched: there is no such setting, and the parameters of
+    /// OpenID Connect that would do it are ignored.
     async fn ssrf_09_no_uri_of_a_client_or_a_request_is_fetched(site: Site) {
         let remote = Remote::start(Behaviour::json(&json!({"keys": []}))).await;
         for name in ["jwksUri", "jwks_uri", "logoUri", "logo_uri", "requestUris", "sectorIdentifierUri"] {

@@ -1,4 +1,4 @@
-//! The guarded way out, over real connections.
+//! The guarded HTTP client, over real connections.
 
 mod fetching;
 mod guard;

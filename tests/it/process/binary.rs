@@ -15,10 +15,10 @@ use vestibule::moment::Stopwatch;
 
 use super::wire::{App, get, text};
 
-/// How long a process may take for one thing before a test gives up.
+/// How long a process may take for one step before a test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks until there is an answer, or fails the test.
+/// Repeats until there is a result, or fails the test.
 #[track_caller]
 pub fn eventually<T>(within: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Stopwatch::start();
@@ -34,7 +34,7 @@ pub fn eventually<T>(within: Duration, what: &str, mut ask: impl FnMut() -> Opti
     }
 }
 
-/// The binary with arguments, in a directory, without any variable of ours from the environment.
+/// The binary with arguments, in a directory, without variables of the server in the environment.
 pub fn command(directory: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vestibule"));
     command.current_dir(directory).args(arguments);
@@ -66,7 +66,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// The output as JSON of a command that went well.
+    /// The output of a successful command as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         assert_eq!(self.code, 0, "{self:?}");
@@ -80,7 +80,7 @@ impl Ran {
     }
 }
 
-/// Runs a command to its end with nothing on its standard input.
+/// Runs a command to its end with empty standard input.
 pub fn run(directory: &Path, arguments: &[&str]) -> Ran {
     run_with_input(directory, arguments, "")
 }
@@ -99,7 +99,7 @@ pub fn finish(mut command: Command, input: &str) -> Ran {
         .spawn()
         .expect("the command starts");
     let mut stdin = child.stdin.take().expect("a pipe");
-    // A command that does not read its input may be gone before it is written.
+    // A command that does not read its input may have ended before it is written.
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     let output = child.wait_with_output().expect("the command ends");
@@ -121,7 +121,7 @@ pub struct Server {
     pub ready: Value,
 }
 
-/// A server that is to be started.
+/// A server to be started.
 pub struct Launch {
     command: Command,
     output: PathBuf,
@@ -134,7 +134,7 @@ impl Launch {
         Launch::new(directory, &dev_arguments("data"))
     }
 
-    /// Any server command. What it prints is kept in a file of `directory`.
+    /// Any server command. Its output is kept in a file of `directory`.
     pub fn new(directory: &Path, arguments: &[&str]) -> Launch {
         let name = format!("output-{:016x}", unique());
         Launch {
@@ -173,7 +173,7 @@ impl Launch {
         server
     }
 
-    /// Starts it and waits until its management listener says that it is ready.
+    /// Starts it and waits until its management listener reports that it is ready.
     #[track_caller]
     pub fn until_answering(self, management: &str) -> Server {
         let mut server = self.spawn();
@@ -187,7 +187,7 @@ impl Launch {
         server
     }
 
-    /// Starts it and waits for nothing.
+    /// Starts it without waiting.
     pub fn spawn(mut self) -> Server {
         let file = std::fs::File::create(&self.output).expect("a file for the output");
         let twin = file.try_clone().expect("a second handle");
@@ -209,7 +209,7 @@ impl Launch {
 }
 
 impl Server {
-    /// What it has printed so far, on both streams.
+    /// Its output so far, of both streams.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.output).expect("the output")).into_owned()
     }
@@ -239,11 +239,11 @@ impl Server {
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
         eventually(PATIENCE, "the end of the process", || {
-            self.child.try_wait().expect("a child of ours")
+            self.child.try_wait().expect("a child of this process")
         })
     }
 
-    /// Ends it politely and expects that it went well.
+    /// Stops it by a signal and expects a successful exit.
     #[track_caller]
     pub fn stop(&mut self) {
         self.signal("INT");
@@ -251,7 +251,7 @@ impl Server {
         assert!(status.success(), "{status}: {}", self.output());
     }
 
-    /// Ends it as a power cut would, as far as a process can tell.
+    /// Kills it, which resembles a power failure as far as a process can.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -259,7 +259,7 @@ impl Server {
 
     #[track_caller]
     fn expect_running(&mut self) {
-        if let Some(status) = self.child.try_wait().expect("a child of ours") {
+        if let Some(status) = self.child.try_wait().expect("a child of this process") {
             panic!("it ended early, {status}: {}", self.output());
         }
     }
@@ -271,8 +271,8 @@ impl Drop for Server {
     }
 }
 
-/// A free port of 127.0.0.1, below those that the system hands out by itself, so that no other test is
-/// given it between two starts of one server.
+/// A free port of 127.0.0.1, below those that the system assigns, so that no other test gets it between two starts
+/// of one server.
 pub fn free_port() -> u16 {
     let start = u64::from(std::process::id()).wrapping_mul(131);
     loop {
@@ -283,7 +283,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// A number that this process has not used before.
+/// A number that is unique in this process.
 pub fn unique() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)

@@ -1,6 +1,5 @@
-//! A page of another origin in a real browser: registration, both logins and a forgotten password
-//! against `vestibule dev`, with nothing but fetch, PKCE and echo. The page and the script that drives
-//! it are in `tests/browser`.
+//! A page of another origin in a real browser: registration, both logins and a forgotten password against
+//! `vestibule dev`, with nothing but fetch, PKCE and echo. The page and its driver script are in `tests/browser`.
 
 use std::path::{Path, PathBuf};
 

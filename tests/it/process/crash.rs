@@ -1,8 +1,8 @@
 //! kill -9 at every point: nothing acknowledged is lost.
 //!
-//! Several people register at once, over and over, each under a name of their own, while the server is
-//! killed at random instants and started again on the same data. Each step that was answered is noted.
-//! At the end everything that was noted must still be true, and nothing half done may be left.
+//! Several users register concurrently and repeatedly, each under a unique name, while the server is killed at
+//! random times and restarted on the same data. Each acknowledged step is recorded. At the end every recorded step
+//! must still be in effect, and nothing half done may remain.
 //!
 //! `VESTIBULE_TEST_KILLS` sets the number of kills; the suite does [`KILLS`].
 
@@ -23,28 +23,28 @@ use crate::delivery::smtp_sink::SmtpSink;
 /// Kills in the suite.
 const KILLS: usize = 12;
 
-/// People who register at the same time.
+/// Concurrent registrations.
 const WORKERS: usize = 3;
 
-/// How long a person waits for the mail before somebody else takes the turn. A message that the killed
-/// server had claimed is leased for longer, so waiting on would only show fewer points.
+/// How long a user waits for the mail before the next one starts. A message that the killed server had claimed is
+/// leased for longer, so more waiting would only cover fewer points.
 const MAIL_PATIENCE: f64 = 1.0;
 
-/// What was acknowledged.
+/// The acknowledged steps.
 #[derive(Default)]
 struct Notes {
-    /// Address → request identifier, of every init that was answered and whose story has not gone on.
+    /// Address → request identifier, of every acknowledged init request whose flow has not continued.
     pending: BTreeMap<String, String>,
-    /// Everybody whose init was answered.
+    /// The users of all acknowledged init requests.
     inits: BTreeSet<String>,
-    /// Everybody whose authorize was answered with a code, or refused because an unanswered one before
-    /// had done its work.
+    /// All users whose authorize request returned a code, or was refused because an unacknowledged one before had
+    /// taken effect.
     users: BTreeSet<String>,
     /// Username → access token.
     tokens: BTreeMap<String, String>,
-    /// Answers that nobody should ever get.
+    /// Responses that must never occur.
     wrong: Vec<String>,
-    /// Requests that ended without an answer.
+    /// Requests without a response.
     cut: usize,
 }
 
@@ -55,7 +55,7 @@ struct Stage {
 }
 
 #[test]
-fn a_kill_at_any_instant_loses_nothing_that_was_acknowledged() {
+fn a_kill_at_any_instant_loses_nothing_acknowledged() {
     let kills = std::env::var("VESTIBULE_TEST_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -81,7 +81,7 @@ fn a_kill_at_any_instant_loses_nothing_that_was_acknowledged() {
     let stopwatch = Stopwatch::start();
     let mut dice = Dice(0x2545_F491_4F6C_DD1D);
     for _ in 0..kills {
-        // Long enough for some stories to end, short enough to strike every point of them.
+        // Long enough for some flows to end, short enough to hit every point of them.
         thread::sleep(Duration::from_millis(20 + dice.roll(380)));
         server.kill();
         server = start();
@@ -118,7 +118,7 @@ fn launch(directory: &std::path::Path, ports: &[String; 2], sink: &SmtpSink) -> 
         .env("VESTIBULE_LIMITS__ENABLED", "false")
 }
 
-/// One person after another registers, until it is over.
+/// Registers one user after another, until the end of the test.
 fn work(number: usize, app: &App, stage: &Stage) {
     let mut integration_token = String::new();
     for turn in 0.. {
@@ -144,7 +144,7 @@ fn work(number: usize, app: &App, stage: &Stage) {
                 notes.pending.insert(username.clone(), identifier);
             }
             Ok(reply) => stage.wrong("init", &reply),
-            // Nobody was told anything, so nothing is owed; the next person has another name.
+            // Nothing was acknowledged, so nothing is expected; the next user has another name.
             Err(_) => {
                 stage.notes().cut += 1;
                 thread::sleep(Duration::from_millis(5));
@@ -177,7 +177,7 @@ fn go_on(app: &App, stage: &Stage, username: &str) {
                 stage.notes().users.insert(username.to_owned());
                 break reply.location_parameter("code").expect("a code");
             }
-            // The one before was carried out and its answer was lost with the server.
+            // The previous request took effect and its response was lost with the server.
             Ok(reply) if is_unanswered && reply.body.contains("invalid_grant") => {
                 stage.notes().users.insert(username.to_owned());
                 return;
@@ -207,7 +207,7 @@ impl Stage {
         self.notes().wrong.push(format!("{step}: {reply:?}"));
     }
 
-    /// Whether a request without an answer may have been carried out: not if nobody listened.
+    /// Whether a request without a response may have taken effect: not if the connection was refused.
     fn was_sent(&self, error: &io::Error) -> bool {
         self.notes().cut += 1;
         thread::sleep(Duration::from_millis(5));
@@ -215,7 +215,7 @@ impl Stage {
     }
 }
 
-/// Lets the time pass that a killed server's claims hold.
+/// Waits for the expiry of a killed server's leases.
 fn end_leases(server: &Server) {
     let database = rusqlite::Connection::open(server.database()).unwrap();
     let ended = database
@@ -227,7 +227,7 @@ fn end_leases(server: &Server) {
     println!("{ended} messages were claimed when the server was killed");
 }
 
-/// Every init that was acknowledged has its mail, and its code still works.
+/// Every acknowledged init request has its mail, and its code is still valid.
 fn finish_what_was_begun(app: &App, stage: &Stage) {
     let inits = stage.notes().inits.clone();
     for username in &inits {
@@ -246,7 +246,7 @@ fn finish_what_was_begun(app: &App, stage: &Stage) {
     }
 }
 
-/// What was acknowledged holds, on the wire and at the relay.
+/// Everything acknowledged is in effect, on the wire and at the relay.
 fn check(app: &App, stage: &Stage) {
     let notes = stage.notes();
     assert_eq!(notes.wrong, Vec::<String>::new());
@@ -274,7 +274,7 @@ fn check(app: &App, stage: &Stage) {
         let first = ids.entry(id.clone()).or_insert_with(|| to.clone());
         assert_eq!(*first, to, "one Message-ID for two people");
     }
-    // Nobody's init was repeated, so a second mail to somebody is a repetition of the first.
+    // No init request was repeated, so a second mail to a user is a repetition of the first.
     let people: BTreeSet<&String> = ids.values().collect();
     assert_eq!(
         people.len(),
@@ -288,7 +288,7 @@ fn check(app: &App, stage: &Stage) {
     );
 }
 
-/// Nothing half done is left.
+/// Nothing half done remains.
 fn check_database(server: &Server, stage: &Stage) {
     let database = rusqlite::Connection::open(server.database()).unwrap();
     let count = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
@@ -299,7 +299,7 @@ fn check_database(server: &Server, stage: &Stage) {
             "NOT EXISTS (SELECT 1 FROM credential c WHERE c.user_id = u.id)",
         ),
         (
-            "without a proven channel",
+            "without a verified channel",
             "email_verified_at IS NULL AND phone_verified_at IS NULL",
         ),
         (
@@ -320,7 +320,7 @@ fn check_database(server: &Server, stage: &Stage) {
     }
     let twice = "SELECT COUNT(*) FROM (SELECT username_key FROM app_user GROUP BY username_key HAVING COUNT(*) > 1)";
     assert_eq!(count(twice), 0, "two users have one name");
-    // A message that was in hand is not sent again once its code has been used.
+    // A message that was being sent is not sent again once its code has been used.
     let unsettled =
         "SELECT COUNT(*) FROM outbox WHERE status NOT IN ('sent', 'expired') OR sealed IS NOT NULL";
     assert_eq!(

@@ -1,7 +1,7 @@
 //! `vestibule dev`: from nothing to a clean database.
 //!
-//! The process as a newcomer meets it: the ready object, the demo, a second start, Ctrl-C, the lines
-//! that it prints to be pasted, and the inbox that tests read. `vestibule serve` is `serve.rs`.
+//! The process as a new user sees it: the ready object, the demo, a second start, Ctrl-C, the printed commands, and
+//! the inbox that tests read. `vestibule serve` is in `serve.rs`.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -83,7 +83,7 @@ fn from_an_empty_directory_it_is_ready_with_the_documented_object() {
     server.stop();
 }
 
-/// Secrets in files are their owner's.
+/// Files with secrets are readable by their owner only.
 fn expect_private(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
     let found = std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -224,9 +224,9 @@ fn ctrl_c_lets_a_running_request_end_and_leaves_a_clean_database() {
     let mut running = TcpStream::connect(url.authority()).unwrap();
     running.set_read_timeout(Some(PATIENCE)).unwrap();
     running.write_all(sent.as_bytes()).unwrap();
-    // A connection that asks for nothing must not hold the server up.
+    // An idle connection must not delay the end of the server.
     let idle = TcpStream::connect(url.authority()).unwrap();
-    // The answer to a later request says that the earlier one has been read.
+    // The response to a later request shows that the earlier one has been read.
     app.integration_token().unwrap().expect_status(200);
 
     let stopwatch = Stopwatch::start();
@@ -243,7 +243,7 @@ fn ctrl_c_lets_a_running_request_end_and_leaves_a_clean_database() {
 
     let mut again = Launch::dev(directory.path()).until_ready();
     let identifier = serde_json::from_str::<Value>(&answer.1).unwrap()["identifier"].clone();
-    // The acknowledged request is there; its code is not known here, so a wrong one is refused.
+    // The acknowledged request exists; its code is unknown here, so a wrong one is refused.
     let refused = again
         .app()
         .authorize(&text(&identifier), "000000", "s")
@@ -285,7 +285,7 @@ fn sigterm_ends_it_well_too_and_at_once() {
 }
 
 #[test]
-fn a_second_server_on_one_data_directory_is_refused_and_the_first_goes_on() {
+fn a_second_server_on_one_data_directory_is_refused_and_the_first_continues() {
     let directory = tempdir().unwrap();
     let mut first = Launch::dev(directory.path()).until_ready();
     first.app().register("ada@example.com");
@@ -296,10 +296,10 @@ fn a_second_server_on_one_data_directory_is_refused_and_the_first_goes_on() {
         second.stderr
     );
     first.app().register("barbara@example.com");
-    // Commands beside the server need no hold.
+    // Commands beside the server need no lock.
     run(directory.path(), &["user", "list", "--data-dir", "data"]).expect_code(0);
     first.kill();
-    // The hold ends with the process, however it ends.
+    // The lock ends with the process, however it ends.
     let mut third = Launch::dev(directory.path()).until_ready();
     third.app().register("grace@example.com");
     third.stop();
@@ -573,7 +573,7 @@ fn pages_under(folder: &Path) -> Vec<PathBuf> {
     pages
 }
 
-/// The shell blocks of a page that need nothing but a running `vestibule dev`.
+/// The shell blocks of a page that need only a running `vestibule dev`.
 fn fences_for_a_running_dev(page: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
@@ -586,9 +586,9 @@ fn fences_for_a_running_dev(page: &str) -> Vec<String> {
     blocks
 }
 
-/// Everybody on a laptop has one address, so the limits by address hold where they are asked for only.
+/// On a laptop all callers have one address, so the limits by address apply only where they are enabled explicitly.
 #[test]
-fn one_address_is_limited_only_where_the_config_says_so() {
+fn one_address_is_limited_only_if_the_config_enables_it() {
     for (enabled, expected) in [(None, 400), (Some("true"), 429)] {
         let directory = tempdir().unwrap();
         let mut launch = Launch::dev(directory.path());
@@ -597,7 +597,7 @@ fn one_address_is_limited_only_where_the_config_says_so() {
         }
         let mut server = launch.until_ready();
         let app = server.app();
-        // One more than the bucket of wrong codes holds; it fills by one in two seconds.
+        // One more than the bucket of wrong codes holds; it refills by one in two seconds.
         let statuses = (0..35).map(|_| app.authorize("0RXunknown", "000000", "s").unwrap().status);
         assert_eq!(statuses.max(), Some(expected), "enabled: {enabled:?}");
         server.stop();

@@ -1,5 +1,5 @@
-//! A first-party app with another JOSE library, against `vestibule dev`: the certificate is registered by
-//! command, and the app walks through both authorization challenge endpoints. It is in `tests/jose`.
+//! A first-party app with another JOSE library, against `vestibule dev`: the certificate is registered by a
+//! command, and the app uses both authorization challenge endpoints. It is in `tests/jose`.
 
 use tempfile::tempdir;
 

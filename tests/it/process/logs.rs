@@ -1,7 +1,7 @@
-//! Nothing secret in any output, and nothing that a stranger wrote passes for a line of ours.
+//! No output contains a secret, and no text of a caller can pass for a log line of the server.
 //!
-//! Whole flows at the most talkative level, with secrets that occur nowhere by chance; then everything
-//! that the server has written is searched for them: both output streams, the metrics, the database.
+//! Complete flows at the most verbose level, with secrets that occur nowhere by chance; then everything that the
+//! server has written is searched for them: both output streams, the metrics, the database.
 
 use std::process::Command;
 
@@ -15,11 +15,10 @@ use super::wire::{App, form, get, post, registration, send, text};
 use crate::fixture::postgres;
 use crate::fixture::remote::{Behaviour, Remote};
 
-/// A password that every policy takes and that no other text contains. In a form and in JSON it is
-/// written otherwise.
+/// A password that every policy accepts and that no other text contains. Forms and JSON encode it.
 const PASSWORD: &str = "Zq\"7&ü-Marker-Pa55 w0rd";
 
-/// What was secret in a flow, by name.
+/// The secrets of a flow, by name.
 type Secrets = Vec<(&'static str, String)>;
 
 fn talkative(directory: &std::path::Path, format: &str) -> Launch {
@@ -27,7 +26,7 @@ fn talkative(directory: &std::path::Path, format: &str) -> Launch {
         .env("VESTIBULE_LOG__LEVEL", "trace")
         .env("VESTIBULE_LOG__FORMAT", format)
         .env("VESTIBULE_LIMITS__ENABLED", "false")
-        // Six digits could stand in a timestamp.
+        // Six digits could occur in a timestamp.
         .env("VESTIBULE_OTP__REGISTRATION__LENGTH", "10")
         .env("VESTIBULE_OTP__REGISTRATION__ALPHABET", "alphanumeric")
 }
@@ -78,7 +77,7 @@ fn flow(server: &Server, username: &str) -> Secrets {
     secrets
 }
 
-/// Secrets in requests that are refused, in every place that a request has.
+/// Secrets in refused requests, in every part of a request.
 fn refusals(app: &App, token: &str, secrets: &mut Secrets) {
     let mut marker = |name: &'static str| {
         let text = format!("mark-{}-Kx7Qw9Zv3", name.replace(' ', "-"));
@@ -150,7 +149,7 @@ fn refusals(app: &App, token: &str, secrets: &mut Secrets) {
         .expect_status(401);
 }
 
-/// The part of a JWT that makes it usable: without it the rest is a claim.
+/// The signature of a JWT, without which the rest is useless.
 fn signature(token: &str) -> String {
     match token.rsplit_once('.') {
         Some((_, signature)) if token.matches('.').count() == 2 => signature.to_owned(),
@@ -158,7 +157,7 @@ fn signature(token: &str) -> String {
     }
 }
 
-/// Every way in which a secret could be written.
+/// Every encoding of a secret.
 fn spellings(secret: &str) -> Vec<String> {
     let escaped = Value::from(secret).to_string();
     let twice = Value::from(escaped.as_str()).to_string();
@@ -191,7 +190,7 @@ fn expect_without(place: &str, bytes: &[u8], secrets: &Secrets) {
     }
 }
 
-/// Both halves of a Basic header as one, which base64 writes differently from either.
+/// Both halves of a Basic header as one, whose base64 differs from that of either.
 fn with_basic_headers(mut secrets: Secrets) -> Secrets {
     let find = |name: &str| {
         let found = secrets.iter().find(|(known, _)| *known == name);
@@ -220,7 +219,7 @@ fn log_01_no_secret_is_in_logs_metrics_or_the_database() {
             metrics.expect_status(200).body.as_bytes(),
             &secrets,
         );
-        // The log of what was written last, and the pages that were freed, are there until the end.
+        // The latest writes and the freed pages remain in the files until the end.
         for name in ["vestibule.db", "vestibule.db-wal"] {
             let bytes = std::fs::read(directory.path().join("data").join(name)).unwrap();
             expect_without(name, &bytes, &secrets);
@@ -247,7 +246,7 @@ async fn log_01_no_secret_is_in_the_logs_of_a_server_on_postgresql() {
         .env("VESTIBULE_DATABASE__URL", &url)
         .until_ready();
     let mut secrets = with_basic_headers(flow(&server, "janice@example.com"));
-    // Not one by itself, but personal, and in every bound value of the statements.
+    // Not a secret, but personal, and in the bound values of the statements.
     secrets.push(("bound value", "janice@example.com".into()));
     server.stop();
     assert!(!directory.path().join("data/vestibule.db").exists());
@@ -294,14 +293,14 @@ async fn cap_14_no_secret_of_a_verifier_or_a_provider_is_in_the_logs() {
     body["verificationmethod"] = json!("sms");
     body["customdata"] = json!({"mobilePhone": "+491511234567"});
     body["recaptcha"] = json!(secrets[1].1);
-    // The server knows of the change within a second.
+    // The server loads the change within a second.
     eventually(PATIENCE, "a registration by the verifier", || {
         (post(&url, &[], &body.to_string()).unwrap().status == 200).then_some(())
     });
     assert!(verifier.only_request().body.contains(&secrets[0].1));
     let sent = eventually(PATIENCE, "a text message", || provider.received().pop());
     assert!(sent.header("vestibule-signature").is_some());
-    // The provider's answer is written down before the server ends.
+    // The provider's response is logged before the server ends.
     server.stop();
     let output = server.output();
     assert!(output.contains("PROVIDER_ERROR"), "{output}");
@@ -342,7 +341,7 @@ fn log_01_no_secret_of_an_http_2_request_is_in_the_logs() {
 }
 
 #[test]
-fn log_03_what_a_stranger_writes_never_makes_a_line_of_the_log() {
+fn log_03_text_of_a_caller_cannot_forge_a_log_line() {
     let directory = tempdir().unwrap();
     let mut server = talkative(directory.path(), "json")
         .args(&["--json"])
@@ -404,7 +403,7 @@ fn log_03_what_a_stranger_writes_never_makes_a_line_of_the_log() {
 }
 
 #[test]
-fn a_log_that_goes_into_a_file_has_no_colours() {
+fn a_log_in_a_file_has_no_colours() {
     let directory = tempdir().unwrap();
     let mut server = talkative(directory.path(), "pretty").until_ready();
     server.app().integration_token().unwrap().expect_status(200);
@@ -417,7 +416,7 @@ fn a_log_that_goes_into_a_file_has_no_colours() {
 }
 
 #[test]
-fn a_fault_is_one_line_with_the_id_that_the_caller_was_told() {
+fn a_fault_is_one_line_with_the_request_id_of_the_response() {
     let directory = tempdir().unwrap();
     let mut server = Launch::dev(directory.path())
         .env("VESTIBULE_LOG__FORMAT", "json")

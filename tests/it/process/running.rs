@@ -16,7 +16,7 @@ use super::serve::Installation;
 use super::wire::{form, post, registration, text};
 use crate::fixture::postgres;
 
-/// "Within a second", with room for a machine that is busy with other tests.
+/// "Within a second", with a margin for a machine that runs other tests.
 const SOON: Duration = Duration::from_secs(2);
 
 fn running(directory: &std::path::Path) -> Server {
@@ -107,7 +107,7 @@ fn a_rotated_secret_ends_the_old_one_and_a_new_client_works_within_a_second() {
 }
 
 #[test]
-fn perform_register_goes_the_whole_way_by_mail_and_by_text_message() {
+fn perform_register_completes_by_mail_and_by_text_message() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
     let perform = |more: &[&str]| run_on_data(directory.path(), &["perform", "register"], more);
@@ -206,7 +206,7 @@ fn perform_register_asks_for_the_code() {
 }
 
 #[test]
-fn perform_register_goes_to_any_server_that_the_command_line_names() {
+fn perform_register_works_against_any_named_server() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
     let app = server.app();
@@ -294,7 +294,7 @@ fn the_inbox_is_read_from_the_terminal() {
 }
 
 #[test]
-fn isready_says_no_waits_and_says_yes() {
+fn isready_fails_then_waits_then_succeeds() {
     let directory = tempdir().unwrap();
     let ask = |more: &[&str]| run(directory.path(), &[&["isready"], more].concat());
     ask(&["--data-dir", "data"]).expect_code(5);
@@ -318,7 +318,7 @@ fn isready_says_no_waits_and_says_yes() {
 }
 
 #[test]
-fn a_backup_while_serving_is_whole_and_can_be_put_in_place() {
+fn a_backup_of_a_running_server_is_complete_and_can_be_restored() {
     let directory = tempdir().unwrap();
     let mut server = running(directory.path());
     let app = server.app();

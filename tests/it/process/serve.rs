@@ -1,8 +1,8 @@
-//! `vestibule serve`: a server by its config.
+//! `vestibule serve`: a server with a config.
 //!
-//! What it has and what it has not (the emulator), how it insists on TLS, whose forwarding headers it
-//! believes, and what it refuses to start with. Its database is set up by the commands, as an
-//! administrator does it.
+//! Which routes it has and which it has not (the emulator), how it requires TLS, which forwarding headers it
+//! trusts, and with which configs it refuses to start. Its database is set up by commands, as an administrator does
+//! it.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use super::binary::{
 };
 use super::wire::{Headers, Reply, exchange, form, get, post};
 
-/// A config in a directory of its own, with a master key and free ports.
+/// A config in its own directory, with a master key and free ports.
 pub struct Installation {
     pub directory: tempfile::TempDir,
     pub public: u16,

@@ -1,7 +1,7 @@
 //! The wire as an app sees it, blocking: a small HTTP/1.1 client and the steps of a registration.
 //!
-//! Each request has a connection of its own and an error of its own, so that a test may kill the server
-//! in the middle of one and know which steps were acknowledged.
+//! Each request has its own connection and its own error, so that a test may kill the server during one and know
+//! which steps were acknowledged.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -60,7 +60,7 @@ pub fn post(url: &str, headers: Headers<'_>, body: &str) -> io::Result<Reply> {
     send("POST", url, headers, body)
 }
 
-/// Sends a request to a plain `http://` URL on a connection of its own.
+/// Sends a request to a plain `http://` URL on a new connection.
 pub fn send(method: &str, url: &str, headers: Headers<'_>, body: &str) -> io::Result<Reply> {
     let url = url::Url::parse(url).expect("an absolute URL");
     let authority = url.authority();
@@ -82,7 +82,7 @@ pub fn exchange(
     stream.write_all(request(method, authority, path, headers, body).as_bytes())?;
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
-        // TLS without a close_notify ends like this; what came is judged by its length below.
+        // TLS without a close_notify ends like this; the length of the response is checked below.
         if error.kind() != io::ErrorKind::UnexpectedEof {
             return Err(error);
         }
@@ -90,7 +90,7 @@ pub fn exchange(
     parse(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }
 
-/// The text of a request that asks for the connection's end.
+/// The text of a request with `Connection: close`.
 pub fn request(
     method: &str,
     authority: &str,
@@ -111,7 +111,7 @@ pub fn request(
     text + &format!("Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Reads a whole answer; an incomplete one is none.
+/// Parses a complete response; `None` for an incomplete one.
 fn parse(answer: &[u8]) -> Option<Reply> {
     let split = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&answer[..split]).into_owned();
@@ -134,7 +134,7 @@ fn parse(answer: &[u8]) -> Option<Reply> {
     })
 }
 
-/// The demo's site as an app sees it: the steps of a registration, each a request of its own.
+/// The demo's site as an app sees it: the steps of a registration, one request each.
 #[derive(Clone, Debug)]
 pub struct App {
     pub base_url: String,
@@ -178,7 +178,7 @@ impl App {
         post(&url, &headers, &body.to_string())
     }
 
-    /// The messages to somebody, waiting for the first.
+    /// The messages to a recipient, waiting for the first.
     pub fn inbox(&self, to: &str) -> io::Result<Vec<Value>> {
         let query = form(&[("to", to), ("wait_ms", "10000")]);
         let url = format!("{}/_emulator/v1/inbox?{query}", self.management);
@@ -222,7 +222,7 @@ impl App {
         get(&url, &[("authorization", &format!("Bearer {token}"))])
     }
 
-    /// Registers somebody whose code comes into the inbox; the access token.
+    /// Registers a user whose code is in the inbox; the access token.
     #[track_caller]
     pub fn register(&self, username: &str) -> String {
         let token = self.integration_token().expect("an answer").json();

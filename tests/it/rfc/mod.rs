@@ -1,4 +1,4 @@
-//! What the specifications ask, by their numbers.
+//! The requirements of the specifications, by their numbers.
 
 mod openid_connect;
 mod rfc6749;

@@ -1,7 +1,7 @@
 //! OpenID Connect Core 1.0 and Discovery 1.0, with the relying party of another library.
 //!
-//! The client knows nothing but the issuer: it discovers the endpoints and keys, redeems the code and
-//! verifies the id_token as the specification says. Only the headless authorize call is ours.
+//! The client knows only the issuer: it discovers the endpoints and keys, redeems the code and verifies the
+//! id_token as the specification requires. Only the headless authorize request is written here.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -247,7 +247,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn the_key_set_holds_public_keys_only(site: Site) {
+    async fn the_key_set_contains_public_keys_only(site: Site) {
         let answer = site.send(Call::get("/id/keys")).await.expect_ok();
         let keys = answer.json()["keys"].as_array().unwrap().clone();
         assert_eq!(keys.len(), 3);

@@ -1,4 +1,4 @@
-//! RFC 6749 (OAuth 2.0) and RFC 6750 (bearer tokens), section by section, as far as they are offered.
+//! RFC 6749 (OAuth 2.0) and RFC 6750 (bearer tokens), section by section, as far as they are supported.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn encoded(text: &str) -> String {
 }
 
 on_sqlite! {
-    async fn section_2_3_1_a_client_proves_itself_by_basic_with_both_halves_form_encoded(site: Site) {
+    async fn section_2_3_1_a_client_authenticates_by_basic_with_both_halves_form_encoded(site: Site) {
         site.send(credentials(&site)).await.expect_ok();
         let bare = credentials(&site).without_header("authorization");
         let halves = (encoded(&site.integration.id), encoded(&site.integration.secret));
@@ -53,7 +53,7 @@ on_sqlite! {
         assert_eq!(answer.json()["error"], "invalid_request");
         let repeated_in_url = good.clone().at("/backend/services/oauth2/authorize?response_type=code");
         assert_eq!(site.send(repeated_in_url).await.expect_status(400).json()["error"], "invalid_request");
-        // The SDKs put an attestation into the form; nobody here knows it.
+        // The SDKs put an attestation into the form; the server ignores it.
         let call = good.form("state", "").form("scope", "").form("attestation", "x").form("device_id", "y");
         let answer = site.send(call).await.expect_status(302);
         assert!(answer.location_parameters().iter().all(|(name, _)| name != "state"));
@@ -141,13 +141,13 @@ on_sqlite! {
         assert_eq!(narrowed["scope"], "user_registration_api");
         let answer = site.send(credentials(&site).form("scope", "api full")).await.expect_status(400);
         assert_eq!(answer.json()["error"], "invalid_scope");
-        // Only confidential clients may: a secret is asked for even where the policy makes it optional.
+        // Only confidential clients may use it: a secret is required even where the policy makes it optional.
         let id = site.integration.id.clone();
         site.update_client(&id, json!({"isConsumerSecretOptional": true})).await;
         let answer = site.send(
             Call::post(TOKEN).form("grant_type", "client_credentials").form("client_id", &id)).await.expect_status(400);
         assert_eq!(answer.json()["error"], "invalid_client");
-        // Its user being locked or disabled ends it (threat LOCK-07).
+        // Locking or disabling its user ends it (threat LOCK-07).
         let live = tokens["access_token"].as_str().unwrap();
         for state in ["locked_at", "disabled_at"] {
             site.execute(format!("UPDATE app_user SET {state} = 1 WHERE is_integration = 1")).await;
@@ -170,7 +170,7 @@ on_sqlite! {
         }
         assert_eq!(wrong.json()["error"], "invalid_client");
         assert_eq!(wrong.header("www-authenticate"), Some(r#"Basic realm="Vestibule", charset="UTF-8""#));
-        // What a request brought is not written into the description (its alphabet is RFC 6749's).
+        // Values of the request are not copied into the description (its alphabet is RFC 6749's).
         for (name, value) in [("grant_type", "é\"\\<x>"), ("scope", "é"), ("format", "<x>")] {
             let answer = site.send(credentials(&site).with(name, Some(value))).await.expect_status(400);
             let text = answer.json()["error_description"].as_str().unwrap().to_owned();
@@ -189,14 +189,14 @@ on_sqlite! {
         site.send(Call::get(&format!("{USERINFO}?access_token={token}"))).await.expect_status(401);
         let twice = Call::post(USERINFO).bearer(token).form("access_token", token);
         assert_eq!(site.send(twice).await.expect_status(400).json()["error"], "invalid_request");
-        // Two different headers are not picked from.
+        // Two different headers are refused.
         let two = Call::get(USERINFO).bearer(token).bearer("other");
         assert_eq!(site.send(two).await.expect_status(400).json()["error"], "invalid_request");
     }
 }
 
 on_sqlite! {
-    async fn rfc_6750_section_3_a_refused_bearer_is_told_the_scheme_and_why(site: Site) {
+    async fn rfc_6750_section_3_a_refused_bearer_gets_the_scheme_and_the_reason(site: Site) {
         let none = site.send(Call::get(USERINFO)).await.expect_status(401);
         assert_eq!(none.header("www-authenticate"), Some(r#"Bearer realm="Vestibule""#), "no reason without a token");
         let bad = site.send(Call::get(USERINFO).bearer("x")).await.expect_status(401);

@@ -1,4 +1,4 @@
-//! The day's messages: counted once for all nodes, in the write that queues the message.
+//! The limits of text messages per day: counted for all nodes together, in the write that queues the message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,18 +39,18 @@ on_both_databases! {
         let caps = policy(5, 2, 3);
         assert!(take(&site, &caps, "+491511230001").await);
         assert!(take(&site, &caps, "+491511230002").await);
-        // The range has had its two; another range of the country has one left, and the third takes
-        // it: what was refused in between has taken none of it.
+        // The range has reached its limit of two. Another range of the country has one left, which the third takes:
+        // the refused ones in between have not used it.
         for _ in 0..5 {
             assert!(!take(&site, &caps, "+491511230003").await);
         }
         assert!(take(&site, &caps, "+491519990001").await);
         assert!(!take(&site, &caps, "+491519990002").await);
-        // Five in all.
+        // Five in total.
         assert!(take(&site, &caps, "+436641230001").await);
         assert!(take(&site, &caps, "+436649990001").await);
         assert!(!take(&site, &caps, "+436645550001").await);
-        // Tomorrow is another day, and then today's counts go.
+        // On the next day, today's counts are deleted.
         site.advance(Duration::from_secs(86_400));
         assert!(take(&site, &caps, "+491511230001").await);
         assert_eq!(site.count("SELECT COUNT(*) FROM sms_count WHERE sent > 0").await, 9);

@@ -1,4 +1,4 @@
-//! Text messages that may not be sent, over HTTP: who is told, and who is not.
+//! Text messages that may not be sent, over HTTP: which callers learn of it, and which do not.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn is_otp_generation_failed(answer: Answer) {
     assert_eq!(answer["status_code"], "otp_generation_failed", "{answer}");
 }
 
-/// Somebody with a number that proved itself.
+/// A user with a verified number.
 async fn with_number(site: &Site, username: &str, number: &str) {
     site.register(username).await;
     site.execute(format!(
@@ -48,7 +48,7 @@ async fn with_number(site: &Site, username: &str, number: &str) {
 }
 
 #[tokio::test]
-async fn mail_07_a_country_that_is_not_served_is_told_to_who_named_the_number() {
+async fn mail_07_a_blocked_country_is_reported_to_the_caller_that_sent_the_number() {
     let site = site(|sms| sms.allowed_countries = vec!["DE".to_owned()]).await;
     is_otp_generation_failed(register(&site, "a@example.com", "+12035550100").await);
     is_otp_generation_failed(site.init(&by_text("a@example.com", "+12035550100")).await);
@@ -61,7 +61,7 @@ async fn mail_07_a_country_that_is_not_served_is_told_to_who_named_the_number() 
 }
 
 #[tokio::test]
-async fn mail_07_a_blocked_number_of_somebodys_is_told_to_a_backend_and_to_no_stranger() {
+async fn mail_07_a_user_s_blocked_number_is_disclosed_to_a_backend_only() {
     let site = site(|sms| sms.denied_countries = vec!["US".to_owned()]).await;
     with_number(&site, "janice@example.com", "+12035550100").await;
     let token = site.integration_token(None).await;
@@ -87,7 +87,7 @@ async fn mail_07_a_blocked_number_of_somebodys_is_told_to_a_backend_and_to_no_st
     site.inbox.clear();
 }
 
-/// As many as the default lets through to one range, past the limits of the edge.
+/// As many as the default permits for one range, without the rate limiter.
 async fn a_range_runs_out(database: Database) {
     let mut setup = Setup::default();
     setup.config.limits.rules.clear();
@@ -105,7 +105,7 @@ async fn a_range_runs_out(database: Database) {
     assert_eq!(sent, 100);
     assert_eq!(site.count("SELECT COUNT(*) FROM outbox").await, 100);
     assert_eq!(site.count("SELECT COUNT(*) FROM challenge").await, 100);
-    // Another range goes on.
+    // Another range is not affected.
     let answer = register(&site, "other@example.com", "+491519990000").await;
     answer.expect_ok();
     site.deliver().await;
@@ -126,10 +126,10 @@ async fn mail_07_the_days_messages_run_out_for_a_range_on_postgres() {
 }
 
 #[tokio::test]
-async fn mail_07_a_cap_that_is_reached_tells_a_stranger_nothing_of_an_account() {
+async fn mail_07_a_reached_cap_discloses_nothing_about_an_account() {
     let site = site(|sms| sms.daily_cap = 1).await;
     with_number(&site, "janice@example.com", "+12035550100").await;
-    // A name of nobody's takes nothing of the day's messages.
+    // An unknown username does not use the day's messages.
     for n in 0..3 {
         log_in(&site, &format!("nobody{n}@example.com"))
             .await
@@ -144,7 +144,7 @@ async fn mail_07_a_cap_that_is_reached_tells_a_stranger_nothing_of_an_account() 
     site.deliver().await;
     assert!(sent(&site)[0].code.is_none() && sent(&site)[0].suppressed.is_some());
     site.inbox.clear();
-    // The password still opens the door.
+    // Login with a password still works.
     let call = site.password_call("janice@example.com", PASSWORD);
     site.send(call).await.expect_status(302);
 }

@@ -1,4 +1,4 @@
-//! The providers over the wire: what they are sent, and what their answers do to the message.
+//! The providers over the wire: the requests to them, and the effect of their responses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use vestibule::delivery::Gateway;
 use vestibule::delivery::sms::twilio::Twilio;
 use vestibule::delivery::sms::webhook::Webhook;
-use vestibule::delivery::sms::{Provider, SmsGateway};
+use vestibule::delivery::sms::{SmsGateway, SmsProvider};
 use vestibule::worker::outbox;
 use vestibule_protocol::secret::Secret;
 
@@ -20,20 +20,20 @@ fn secret() -> Secret {
     Secret::from("wh-s3cret".to_owned())
 }
 
-fn webhook(remote: &Remote) -> Provider {
-    Provider::Webhook(Webhook::new(
+fn webhook(remote: &Remote) -> SmsProvider {
+    SmsProvider::Webhook(Webhook::new(
         remote.url.join("sms").unwrap(),
         Some(&secret()),
     ))
 }
 
-fn twilio(remote: &Remote) -> Provider {
+fn twilio(remote: &Remote) -> SmsProvider {
     let base = remote.url.join("2010-04-01/").unwrap();
     let token = Secret::from("tw-t0ken".to_owned());
-    Provider::Twilio(Twilio::new(&base, "AC7", &token, "+15550100".to_owned()).unwrap())
+    SmsProvider::Twilio(Twilio::new(&base, "AC7", &token, "+15550100".to_owned()).unwrap())
 }
 
-fn provider(is_twilio: bool, remote: &Remote) -> Provider {
+fn provider(is_twilio: bool, remote: &Remote) -> SmsProvider {
     if is_twilio {
         twilio(remote)
     } else {
@@ -41,7 +41,7 @@ fn provider(is_twilio: bool, remote: &Remote) -> Provider {
     }
 }
 
-async fn site(provider: Provider) -> Site {
+async fn site(provider: SmsProvider) -> Site {
     let deadline = Duration::from_millis(500);
     let gateway = SmsGateway::new(provider, deadline, 4).unwrap();
     let mut setup = Setup {
@@ -154,7 +154,7 @@ async fn twilio_gets_its_form_from_its_account() {
 }
 
 #[tokio::test]
-async fn what_may_pass_is_tried_again_under_the_same_id() {
+async fn a_transient_failure_is_retried_under_the_same_id() {
     for is_twilio in [false, true] {
         let remote = Remote::start(Behaviour::status(503)).await;
         let site = site(provider(is_twilio, &remote)).await;
@@ -192,7 +192,7 @@ async fn what_may_pass_is_tried_again_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn what_is_said_about_the_number_is_final_and_kept_in_the_documented_words() {
+async fn a_refusal_of_the_number_is_final_and_has_the_documented_status() {
     let twilio_says = |code: i64| {
         let body = json!({"code": code, "message": format!("no {NUMBER}"), "status": 400});
         Behaviour::Answer(400, "", body.to_string())
@@ -242,7 +242,7 @@ async fn log_01_a_gateway_prints_neither_secret_nor_path() {
     }
 }
 
-/// A hung provider holds as many messages as it has connections, here one, for as long as its deadline.
+/// A hanging provider occupies as many messages as it has connections, here one, until its deadline.
 #[tokio::test]
 async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
     let remote = Remote::start(Behaviour::Hang).await;

@@ -1,4 +1,4 @@
-//! Text messages: how many a day, and the gateways over the wire.
+//! Text messages: the limits per day, and the gateways over the wire.
 
 mod budget;
 mod flows;

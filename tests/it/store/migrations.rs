@@ -1,5 +1,5 @@
-//! Migrations and backups: the schema is applied once by whoever comes first, a database that does
-//! not fit is refused, and a copy taken while serving holds everything acknowledged before it.
+//! Migrations and backups: the schema is applied once by the first process, a database that does not fit is
+//! refused, and a copy taken while the server runs contains everything acknowledged before.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn open(location: &Location) -> Store {
     Store::open(location, Arc::new(Metrics::new())).expect("the database opens")
 }
 
-/// Runs a test on an SQLite file and a PostgreSQL database that nobody has touched.
+/// Runs a test on a new SQLite file and a new PostgreSQL database.
 macro_rules! on_fresh_databases {
     (async fn $name:ident($location:ident: Location) $body:block) => {
         mod $name {
@@ -50,7 +50,7 @@ on_fresh_databases! {
         assert_eq!(store.migrate(START).await.expect("the schema"), names);
         let again = store.migrate(START.plus_seconds(60)).await.expect("nothing is left to do");
         assert!(again.is_empty());
-        // Another process sees the same, and the first instant stays.
+        // Another process sees the same, and the first instant is kept.
         let states = open(&location).migrations().await.expect("the schema is whole");
         assert!(states.iter().all(|state| state.applied_at == Some(START)));
         store.prepare_all().await.expect("every statement fits the schema");
@@ -78,7 +78,7 @@ on_fresh_databases! {
 on_fresh_databases! {
     async fn a_migration_that_fails_leaves_nothing_behind(location: Location) {
         let store = open(&location);
-        // `site` comes in the middle of the first migration, so something stands before it.
+        // `site` is created in the middle of the first migration, so statements before it have run.
         execute(&store, "CREATE TABLE site (mine BIGINT)").await;
         store.migrate(START).await.expect_err("the table is there");
         let states = store.migrations().await.expect("the schema can be asked");
@@ -124,7 +124,7 @@ async fn execute(store: &Store, statements: &'static str) {
     written.await.expect("the statements run");
 }
 
-/// Saves accounts one after the other until it is told to stop, and counts those acknowledged.
+/// Inserts accounts one after the other until it is stopped, and counts those acknowledged.
 struct Scribe {
     acknowledged: Arc<AtomicI64>,
     is_over: Arc<AtomicBool>,
@@ -185,7 +185,7 @@ async fn save_account(store: &Store, number: i64) {
     saved.await.expect("the account is saved");
 }
 
-/// Backs up while a scribe writes, and holds the copy to what was acknowledged before it began.
+/// Takes a backup during writes, and checks that it contains everything acknowledged before.
 async fn back_up_beside_a_scribe(site: &Site) -> rusqlite::Connection {
     let scribe = Scribe::start(site);
     scribe.has_written(20).await;
@@ -214,7 +214,7 @@ async fn back_up_beside_a_scribe(site: &Site) -> rusqlite::Connection {
         copied >= before,
         "{copied} of {before} acknowledged accounts are in the copy"
     );
-    // One instant: no account is in the copy whose predecessor is not.
+    // One instant: every account in the copy has its predecessor in the copy.
     assert_eq!(last, format!("001{:015}", copied - 1));
     connection
 }
@@ -225,13 +225,13 @@ fn ask<T: rusqlite::types::FromSql>(connection: &rusqlite::Connection, query: &s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ops_01_a_backup_taken_while_writing_holds_everything_acknowledged_before() {
+async fn ops_01_a_backup_during_writes_contains_everything_acknowledged_before() {
     let site = Site::open(Database::Sqlite).await;
     let connection = back_up_beside_a_scribe(&site).await;
     let mode: String = ask(&connection, "PRAGMA journal_mode");
     assert_eq!(mode, "delete", "the copy is one file");
     drop(connection);
-    // Put in the database's place it is the installation that it was.
+    // In place of the database it is the same installation.
     let copy = Location::Sqlite(site.directory().join("copy.db"), Synchronous::Full);
     let restored = open(&copy);
     assert!(

@@ -1,4 +1,4 @@
-//! The store, judged on both databases.
+//! The store, tested on both databases.
 
 mod conformance;
 mod faults;

@@ -1,6 +1,6 @@
-//! Comparing two binaries: both servers run at the same time, and each scenario is driven at one and at the other in turn,
-//! so that a machine whose speed changes during the run changes it for both. What is compared is the processor time per
-//! iteration; the noise is how far the rounds of one binary are apart.
+//! Comparing two binaries: both servers run at the same time, and each scenario is driven on both in turn, so that
+//! a change of the machine's speed affects both. The processor time per iteration is compared; the noise is the
+//! spread between the rounds of one binary.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::server::Server;
 use super::{Request, configure};
 use crate::outcome::{Context, Outcome};
 
-/// One of the two.
+/// One of the two binaries.
 struct Side {
     name: &'static str,
     binary: PathBuf,
@@ -39,7 +39,7 @@ impl Side {
     }
 }
 
-/// What the rounds of one scenario showed of one binary.
+/// The results of the rounds of one scenario on one binary.
 #[derive(Default)]
 struct Rounds {
     cpu_us: Vec<f64>,
@@ -109,7 +109,7 @@ pub fn run(request: &Request, against: &Path, rounds: u32, folder: &Path) -> Out
     })
 }
 
-/// Which side is driven first and second; it changes with each round, so that neither always finds the warmer machine.
+/// Which side is driven first; it changes with each round, so that neither always finds the warmer machine.
 fn order(round: u32) -> [usize; 2] {
     if round % 2 == 1 { [0, 1] } else { [1, 0] }
 }
@@ -137,7 +137,7 @@ fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// How far the rounds are apart, in per cent of their median.
+/// The spread of the rounds, in per cent of their median.
 fn spread(values: &[f64]) -> f64 {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(0.0, f64::max);

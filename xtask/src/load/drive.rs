@@ -1,5 +1,5 @@
-//! Driving: workers run a flow side by side, first to warm up and then to be measured; what they saw, and what the server used
-//! meanwhile, becomes one [`Measured`].
+//! Driving: workers run a flow concurrently, first to warm up and then to be measured; their results and the
+//! resources that the server used become one [`Measured`].
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,39 +10,39 @@ use super::installation::Installation;
 use super::server::{Memory, Server};
 use crate::outcome::Outcome;
 
-/// How to drive.
+/// The plan of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Workers, each with one connection.
     pub connections: usize,
-    /// The measured time; one more second is spent on warming up.
+    /// The measured time; one more second is used for the warm-up.
     pub seconds: u64,
-    /// The algorithm that tokens must be signed with.
+    /// The algorithm of the tokens' signatures.
     pub alg: String,
-    /// What one password hash costs in milliseconds, should the system not say it.
+    /// The cost of one password hash in milliseconds, if the system does not report it.
     pub hash_ms: f64,
-    /// How much of a commit the database waits for: `full` or `normal`.
+    /// What the database waits for in a commit: `full` or `normal`.
     pub synchronous: String,
 }
 
-/// What one scenario showed.
+/// The result of one scenario.
 #[derive(Debug)]
 pub struct Measured {
-    /// Which one.
+    /// The scenario.
     pub scenario: Scenario,
-    /// Iterations that ended well inside the measured time.
+    /// Iterations that succeeded within the measured time.
     pub iterations: u64,
     /// The measured time.
     pub wall: Duration,
     /// Processor seconds that the server used in it.
     pub cpu_seconds: f64,
-    /// The part of them that went into password hashes, and whether the system said so itself.
+    /// The part of them used for password hashes, and whether the system reported it.
     pub hash_cpu: Option<(f64, bool)>,
     /// Latency of whole iterations.
     pub latency: Latency,
     /// Latency of their parts, if there are several.
     pub parts: Vec<(&'static str, Latency)>,
-    /// Iterations that did not end well, and what the first of them met.
+    /// Failed iterations, and the error of the first.
     pub failures: (u64, Option<String>),
     /// The server's memory afterwards.
     pub memory: Memory,
@@ -76,8 +76,8 @@ impl Latency {
     }
 }
 
-/// Drives one scenario and measures it. The users of a scenario that is driven again on the same server are
-/// others: their names carry the `round`.
+/// Drives one scenario and measures it. When a scenario is driven again on the same server, its users are others:
+/// their names contain the `round`.
 pub fn drive(
     server: &Server,
     to: &Installation,
@@ -152,7 +152,7 @@ fn observe(
     Ok((wall, cpu, hash))
 }
 
-/// What workers saw in the measured time.
+/// The results of workers in the measured time.
 #[derive(Default)]
 struct Seen {
     whole: Vec<Duration>,
@@ -172,7 +172,7 @@ impl Seen {
     }
 }
 
-/// One worker's loop. A failure counts in the warm-up too: it is never a matter of temperature.
+/// The loop of one worker. Failures in the warm-up count too.
 fn work(mut worker: Worker<'_>, scenario: Scenario, phase: &AtomicU8) -> Seen {
     let mut seen = Seen::default();
     while phase.load(Ordering::Relaxed) != STOP && seen.failures < FAILURES_PER_WORKER_MAX {
@@ -200,7 +200,7 @@ fn work(mut worker: Worker<'_>, scenario: Scenario, phase: &AtomicU8) -> Seen {
 const WARM_UP: u8 = 0;
 const MEASURE: u8 = 1;
 const STOP: u8 = 2;
-/// Enough to see that it was no accident; after that a worker would only fill the log.
+/// Enough to exclude an accident; more would only fill the log.
 const FAILURES_PER_WORKER_MAX: u64 = 10;
 const ORDER_OF_PARTS: [&str; 4] = ["init", "inbox", "authorize", "token"];
 

@@ -1,5 +1,5 @@
-//! The two encodings that the flows need. They are written here, small and plain, so that a bug in the server's own
-//! encoders cannot hide behind the same bug in its load generator.
+//! The two encodings that the flows need. They are implemented here, so that a bug in the server's encoders is not
+//! hidden by the same bug in its load generator.
 
 /// Base64 with the standard alphabet and padding (RFC 4648 section 4).
 pub fn base64(bytes: &[u8]) -> String {
@@ -24,7 +24,7 @@ pub fn base64(bytes: &[u8]) -> String {
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
     let mut bits: u32 = 0;
-    let mut held = 0;
+    let mut bit_count = 0;
     for letter in text.bytes() {
         let standard = match letter {
             b'-' => b'+',
@@ -34,10 +34,10 @@ pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
         };
         let value = ALPHABET.iter().position(|known| *known == standard)?;
         bits = (bits << 6) | u32::try_from(value).ok()?;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
+        bit_count += 6;
+        if bit_count >= 8 {
+            bit_count -= 8;
+            bytes.push(u8::try_from((bits >> bit_count) & 0xff).ok()?);
         }
     }
     Some(bytes)

@@ -1,5 +1,5 @@
-//! The flows that are driven, each as a real client speaks them, with every answer checked: a fast server that answers nonsense
-//! must not look good. A worker has its own connections and its own users, so workers never wait for each other.
+//! The driven flows, as real clients run them, with every response checked: a fast server with wrong responses must
+//! not look good. A worker has connections and users of its own, so workers never wait for each other.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::http::{Answer, Client};
 use super::installation::Installation;
 use crate::outcome::Outcome;
 
-/// What one iteration consists of.
+/// The requests of one iteration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scenario {
     /// One request for a JWT with the client credentials grant.
@@ -22,9 +22,9 @@ pub enum Scenario {
     Jwks,
     /// Username and password at authorize, and the token: one password hash each.
     PasswordLogin,
-    /// One begun passwordless login: a code is made and its message queued.
+    /// One init request of a passwordless login: a code is made and its message queued.
     PasswordlessInit,
-    /// Init, code from the inbox, authorize, token, for a user who exists.
+    /// Init, code from the inbox, authorize, token, for an existing user.
     PasswordlessLogin,
     /// One refresh that replaces the refresh token, with an opaque access token and an id_token.
     Refresh,
@@ -78,7 +78,7 @@ impl Scenario {
         matches!(self, Self::PasswordLogin | Self::Registration)
     }
 
-    /// The scopes of the app whose users are driven.
+    /// The scopes of the driven app.
     pub fn scopes(self) -> &'static str {
         if self == Self::Refresh {
             "openid api id profile email refresh_token"
@@ -87,7 +87,7 @@ impl Scenario {
         }
     }
 
-    /// The format of access tokens that the scenario is about.
+    /// The format of the access tokens in the scenario.
     pub fn token_format(self) -> &'static str {
         if self == Self::ClientCredentials {
             "jwt"
@@ -97,7 +97,7 @@ impl Scenario {
     }
 }
 
-/// One of the clients that drive the server at the same time.
+/// One of the concurrent clients of the server.
 pub struct Worker<'a> {
     to: &'a Installation,
     alg: &'a str,
@@ -106,10 +106,10 @@ pub struct Worker<'a> {
     turn: u64,
     site: Client,
     management: Client,
-    /// `Bearer …` of the integration user and of this worker's own user.
+    /// `Bearer …` of the integration user and of the worker's user.
     integration: String,
     user: String,
-    /// The refresh token that is good now.
+    /// The current refresh token.
     refresh_token: String,
     /// The message that was read last, by address.
     read: HashMap<String, String>,
@@ -118,7 +118,7 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    /// Connects, and does what the scenario needs to have been done before.
+    /// Connects, and prepares what the scenario needs.
     pub fn new(
         to: &'a Installation,
         alg: &'a str,
@@ -234,7 +234,7 @@ impl<'a> Worker<'a> {
         Ok(access_token)
     }
 
-    /// Begins a login of one of this worker's own users.
+    /// Starts a login of one of the worker's users.
     fn init_login(&mut self, address: &str) -> Outcome<String> {
         let body = format!(r#"{{"verificationmethod":"email","username":"{address}"}}"#);
         self.send_init("passwordless/login", &body, address)
@@ -301,7 +301,7 @@ impl<'a> Worker<'a> {
                 .as_array()
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            // One message came since the last; should there be more, the latest counts.
+            // Normally one new message; if there are more, the latest counts.
             let newest = messages
                 .iter()
                 .max_by_key(|message| message["sent_at"].to_string());
@@ -384,7 +384,7 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The users take turns.
+    /// The users rotate.
     fn next_user(&mut self, scenario: Scenario) -> String {
         self.turn += 1;
         self.address(self.turn % scenario.users() + 1)
@@ -413,7 +413,7 @@ fn expect(answer: Answer, status: u16) -> Outcome<Answer> {
     .into())
 }
 
-/// The members that every token answer has.
+/// The members that every token response has.
 fn check_token(answer: &Answer) -> Outcome<Value> {
     if answer.status != 200 {
         return Err(format!(
@@ -447,7 +447,7 @@ fn check_token(answer: &Answer) -> Outcome<Value> {
     }
 }
 
-/// Whether the JWT is signed as the run says it is; otherwise the figures would be those of another algorithm.
+/// Checks that the JWT has the expected algorithm; otherwise the figures would be those of another one.
 fn check_alg(jwt: &str, alg: &str) -> Outcome {
     let header = jwt
         .split_once('.')
@@ -467,9 +467,9 @@ fn text<'v>(json: &'v Value, member: &str) -> Outcome<&'v str> {
 }
 
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
-/// Long enough for any sensible policy; every user has it, the cost of a hash does not depend on it.
+/// Long enough for any reasonable policy; every user has it, and the cost of a hash does not depend on it.
 const PASSWORD: &str = "correct horse battery 42 Staple!";
-/// Verifier and challenge of RFC 7636 appendix B. The server cannot know that they are always the same.
+/// Verifier and challenge of RFC 7636 appendix B. The server does not notice that they are always the same.
 const PKCE: (&str, &str) = (
     "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
     "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client: one connection, kept alive, blocking. A load generator shares the machine with the server that it
-//! measures, so it must be cheap; and it must not be clever, so that what is measured is the server. No TLS, no redirects.
+//! A small blocking HTTP/1.1 client with one kept-alive connection. A load generator shares the machine with the
+//! measured server, so it must be cheap and simple. No TLS, no redirects.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use crate::outcome::{Context, Outcome};
 
-/// Where requests go: `http://host:port/path`, taken apart.
+/// A base URL: `http://host:port/path`, split into its parts.
 #[derive(Clone, Debug)]
 pub struct Base {
     /// `host:port`.
     pub address: String,
-    /// The path without a slash at its end; empty for the root.
+    /// The path without a trailing slash; empty for the root.
     pub path: String,
 }
 
 impl Base {
-    /// Reads a base URL; `https` is refused, because nothing here could speak it.
+    /// Parses a base URL; `https` is refused, because this client has no TLS.
     pub fn parse(url: &str) -> Outcome<Self> {
         let rest = url
             .strip_prefix("http://")
@@ -38,13 +38,13 @@ impl Base {
     }
 }
 
-/// An answer, read to its end.
+/// A complete response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status code.
     pub status: u16,
     head: String,
-    /// The body, with its transfer coding taken off.
+    /// The body, without its transfer coding.
     pub body: Vec<u8>,
 }
 
@@ -72,7 +72,7 @@ impl Answer {
     }
 }
 
-/// One kept-alive connection; it is opened at the first request and opened again when the server closed it.
+/// One kept-alive connection; it is opened at the first request and again after the server closed it.
 #[derive(Debug)]
 pub struct Client {
     address: String,
@@ -82,7 +82,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client for one server; nothing is connected yet.
+    /// A client for one server; it does not connect yet.
     pub fn new(base: &Base) -> Self {
         Self {
             address: base.address.clone(),
@@ -97,7 +97,7 @@ impl Client {
         self.send("GET", path, headers, None)
     }
 
-    /// Sends a POST; the body's type is among the headers.
+    /// Sends a POST; the content type is among the headers.
     pub fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &str) -> Outcome<Answer> {
         self.send("POST", path, headers, Some(body))
     }
@@ -125,7 +125,8 @@ impl Client {
         }
         let is_reused = self.stream.is_some();
         let answer = match self.exchange() {
-            // A server may close an idle connection at any time; that is no failure, and the request was not read.
+            // A server may close an idle connection at any time; the request was not read, so this is not a
+            // failure.
             Err(Broken::BeforeFirstByte(_)) if is_reused => {
                 self.stream = None;
                 self.exchange()
@@ -162,7 +163,7 @@ impl Client {
     }
 }
 
-/// How an exchange ended early; only the first kind may be tried again.
+/// How an exchange was interrupted; only the first kind may be retried.
 enum Broken {
     BeforeFirstByte(String),
     Later(String),
@@ -263,7 +264,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-/// Longer than any honest answer, so that a hanging server is noticed within a run.
+/// Longer than any normal response, so that a hanging server is noticed within a run.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -272,7 +273,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each connection with the given bytes once, and then closes it.
+    /// A server that answers each connection once with the given bytes, and then closes it.
     fn server(answers: Vec<&'static [u8]>) -> Base {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let base = Base::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();

@@ -1,19 +1,19 @@
-//! The installation under load, as `vestibule dev` describes it in its ready file: where it listens and who may speak to it.
+//! The installation under load, as `vestibule dev` describes it in its ready file: its listeners and its clients.
 
 use serde_json::Value;
 
 use super::http::Base;
 use crate::outcome::Outcome;
 
-/// The installation that is driven, as the ready file describes it.
-// No Debug: it holds the secrets of the throw-away installation, and no log needs them.
+/// The driven installation, as the ready file describes it. It has no `Debug`: it contains secrets, and no log
+/// needs them.
 #[derive(Clone)]
 pub struct Installation {
     /// The private site.
     pub site: Base,
     /// The management listener.
     pub management: Base,
-    /// What opens the management listener.
+    /// The token for the management listener.
     pub admin_token: String,
     /// The id of the private client, for which users log in.
     pub client_id: String,
@@ -21,7 +21,7 @@ pub struct Installation {
     pub client_secret: String,
     /// Its callback.
     pub redirect_uri: String,
-    /// The id of the integration client, which speaks for the app's backend.
+    /// The id of the integration client, which represents the app's backend.
     pub integration_id: String,
     /// Its secret.
     pub integration_secret: String,

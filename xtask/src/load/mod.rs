@@ -1,8 +1,9 @@
 //! `cargo xtask load`: a release build of the server under load, on this machine.
 //!
-//! Wall-clock figures of a shared machine say little, so the figure to look at is *iterations per processor-second of the
-//! server*: what it did, divided by the time that its own threads were running. The parts: [`server`] is the process and
-//! its meters, [`http`] the client, [`flow`] what is asked and checked, [`drive`] the workers, [`report`] the result.
+//! Wall-clock figures of a shared machine are of little use, so the important figure is *iterations per
+//! processor-second of the server*: its work, divided by the time that its own threads were running. The parts:
+//! [`server`] is the process and its meters, [`http`] the client, [`flow`] the requests and their checks, [`drive`]
+//! the workers, [`report`] the result.
 
 mod compare;
 mod drive;
@@ -26,7 +27,7 @@ use crate::load::server::Server;
 use crate::outcome::{Context, Outcome};
 use crate::step;
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Start a release build of the server on a fresh data directory and measure it under load.
 
@@ -40,7 +41,7 @@ Usage: cargo xtask load [options]
   --synchronous HOW   How much of a commit the database waits for: full or normal (full)
   --alg ALG           How tokens are signed: ES256 or RS256 (ES256)
   --binary PATH       Measure this binary instead of building one
-  --hash-ms MS        What one password hash costs, should the system not tell by thread (4.6)
+  --hash-ms MS        What one password hash costs, if the system does not report it by thread (4.6)
   --starts N          How often the start on an existing data directory is timed (5)
   --no-configure      Leave the clients as they were seeded
   --against PATH      Compare with this other binary: both run side by side, the scenarios are driven at one and at
@@ -50,14 +51,14 @@ Usage: cargo xtask load [options]
 
 Every answer is checked; one that is not as it must be makes the run fail. Linux only: it reads /proc.";
 
-/// What was asked for.
+/// The options of the command.
 struct Request {
     plan: Plan,
     scenarios: Vec<Scenario>,
     binary: PathBuf,
     starts: u32,
     is_configured: bool,
-    /// The other binary of a comparison, and how often each is driven.
+    /// The other binary of a comparison, and the number of rounds.
     against: Option<(PathBuf, u32)>,
 }
 
@@ -148,11 +149,11 @@ fn read_request(mut args: Args) -> Outcome<Request> {
     })
 }
 
-/// Builds the server as it is released; the path of the binary.
+/// Builds the release binary and returns its path.
 pub fn build() -> Outcome<PathBuf> {
     eprintln!("building: cargo build --release --locked --bin vestibule");
     let mut command = step::cargo(&["build", "--release", "--locked", "--bin", "vestibule"]);
-    // Standard output belongs to the report.
+    // Standard output is for the report only.
     let status = command
         .stdout(Stdio::null())
         .status()
@@ -211,7 +212,7 @@ fn measure(request: &Request, folder: &Path) -> Outcome<Report> {
     })
 }
 
-/// Sets both clients to what the scenario is about, and waits until the running server has seen it.
+/// Sets both clients to the policies of the scenario, and waits until the running server has loaded them.
 fn configure(
     binary: &Path,
     plan: &Plan,
@@ -233,7 +234,7 @@ fn configure(
         }
         update_client(binary, &data, client_id, &policies)?;
     }
-    // A change from outside takes effect within a second.
+    // A change by a command takes effect within a second.
     std::thread::sleep(Duration::from_millis(1200));
     Ok(())
 }

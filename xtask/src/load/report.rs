@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::drive::{Latency, Measured, Plan};
 
-/// All that a run found out.
+/// The results of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// How it was driven.
+    /// The plan of the run.
     pub plan: Plan,
     /// The scenarios in the order they ran in.
     pub measured: Vec<Measured>,
@@ -17,7 +17,7 @@ pub struct Report {
     pub idle_kib: u64,
     /// Size of the binary in bytes.
     pub binary_bytes: u64,
-    /// Times from start to the first good answer, on an existing data directory.
+    /// Times from start to the first successful response, on an existing data directory.
     pub starts: Vec<Duration>,
     /// Time from SIGTERM to the end of the process, right after the load.
     pub stop: Duration,
@@ -241,7 +241,7 @@ fn scenario_json(measured: &Measured) -> Value {
     })
 }
 
-/// How many per second; nothing in no time is no rate.
+/// A rate per second; none for a duration of zero.
 fn rate(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 {
         count as f64 / seconds
@@ -258,7 +258,7 @@ fn per(amount: f64, count: u64) -> f64 {
     }
 }
 
-/// Three digits are all that such a measurement deserves below ten; above, whole numbers.
+/// Three digits below ten, and whole numbers above, are the precision of such a measurement.
 fn whole(number: f64) -> String {
     if number < 10.0 {
         format!("{number:.2}")

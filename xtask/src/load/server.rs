@@ -1,5 +1,5 @@
-//! The server under load: a process started from a binary, with a data directory of its own, and what the system says about
-//! it (processor time and memory, from `/proc`). Nothing here knows what the server is asked.
+//! The server under load: a process started from a binary, with its own data directory, and its meters (processor
+//! time and memory, from `/proc`).
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,15 +21,15 @@ pub struct Server {
 /// Memory of a process, in KiB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// What it holds now (`VmRSS`).
+    /// Present memory (`VmRSS`).
     pub resident_kib: u64,
-    /// The most that it ever held (`VmHWM`).
+    /// Peak memory (`VmHWM`).
     pub peak_kib: u64,
 }
 
 impl Server {
-    /// Starts `vestibule dev` on the data directory, and waits for what it writes once it answers. `settings` are
-    /// variables of its environment.
+    /// Starts `vestibule dev` on the data directory, and waits for its ready file. `settings` are variables of its
+    /// environment.
     pub fn start(
         binary: &Path,
         folder: &Path,
@@ -64,7 +64,7 @@ impl Server {
 
     /// The time from starting the process on a data directory that exists until `/health/ready` says 200.
     pub fn measure_start(binary: &Path, folder: &Path) -> Outcome<Duration> {
-        // The port must be known before the server is up, so a free one is borrowed from the system and given back.
+        // The port must be known before the server is running, so a free one is bound and released.
         let management = std::net::TcpListener::bind("127.0.0.1:0")?
             .local_addr()?
             .to_string();
@@ -120,7 +120,7 @@ impl Server {
             .args(["--listen", "127.0.0.1:0", "--management", management])
             .arg("--ready-file")
             .arg(ready_file)
-            // Everything comes from one address here, which is exactly what the limits are there to stop.
+            // All requests come from one address here, which the rate limits would stop.
             .env("VESTIBULE_LIMITS__ENABLED", "false")
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
@@ -138,7 +138,7 @@ impl Server {
         cpu_seconds(&stat).ok_or_else(|| format!("/proc says `{stat}`").into())
     }
 
-    /// The part of it that the hashing threads have used; `None` if the system does not tell it by thread.
+    /// The part of it that the hashing threads have used; `None` if the system does not report it by thread.
     pub fn hash_cpu_seconds(&self) -> Option<f64> {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
         let stats =
@@ -151,7 +151,7 @@ impl Server {
         (sum > 0.0).then_some(sum)
     }
 
-    /// Memory now, and at its height.
+    /// Present and peak memory.
     pub fn memory(&self) -> Outcome<Memory> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
             .context("memory")?;
@@ -168,7 +168,7 @@ impl Server {
         }
     }
 
-    /// Asks it to stop, as a service manager does, and waits until it has.
+    /// Stops it as a service manager does, and waits for its end.
     pub fn stop(&mut self) -> Outcome<Duration> {
         let since = Instant::now();
         let asked = Command::new("kill")
@@ -187,7 +187,7 @@ impl Server {
         Err(format!("the server did not stop within {STOPPED_WITHIN:?} of SIGTERM").into())
     }
 
-    /// The end of what it has printed, for an error text.
+    /// The end of its output, for an error text.
     pub fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
@@ -197,7 +197,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // After a clean stop there is nothing left to end, and that is the usual case.
+        // Usually it was stopped before, and there is nothing to end.
         if matches!(self.child.try_wait(), Ok(None)) {
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -210,7 +210,8 @@ pub fn data_directory(folder: &Path) -> PathBuf {
     folder.join("data")
 }
 
-/// `utime` and `stime` of a line of `/proc/PID/stat`. The name in brackets may hold spaces, so counting starts behind it.
+/// `utime` and `stime` of a line of `/proc/PID/stat`. The name in brackets may contain spaces, so counting starts
+/// after it.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, after_name) = stat.rsplit_once(") ")?;
     let mut fields = after_name.split(' ').skip(11);
@@ -219,7 +220,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some(f64::from(user + system) / TICKS_PER_SECOND)
 }
 
-/// What Linux reports to programs on every platform of today, whatever its own timer does.
+/// The value that Linux reports on every current platform, independent of its timer frequency.
 const TICKS_PER_SECOND: f64 = 100.0;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);

@@ -2,13 +2,13 @@
 //!
 //! A release build is started, and for each flow the same request is sent for a user who exists and for one who does not (or
 //! is locked, or not verified), in random order. The compared time is that from the first byte sent to the last byte read.
-//! [`stranger`] sends the requests of an app without a token, [`pairs`] lists the comparisons, [`stats`] computes the
+//! [`caller`] sends the requests of an app without a token, [`pairs`] lists the comparisons, [`stats`] computes the
 //! results, [`page`] prints them.
 
+mod caller;
 mod page;
 mod pairs;
 mod stats;
-mod stranger;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,11 +18,11 @@ use crate::args::Args;
 use crate::load::server::Server;
 use crate::outcome::{Context, Outcome};
 use crate::{load, step};
+use caller::Caller;
 use pairs::{PAIRS, Pair};
 use stats::Comparison;
-use stranger::Stranger;
 
-/// What `--help` shows.
+/// The text of `--help`.
 pub const HELP: &str = "\
 Compare how long the server takes for users that exist and for users that do not.
 
@@ -38,10 +38,10 @@ The figures are those of the machine and of what else it does; run it when it is
 /// Pairs that fill caches and pools, and are not counted.
 const WARM_UP: usize = 50;
 
-/// Between two requests, so that what the one has set going in the background does not slow the other down.
+/// Pause between two requests, so that background work of one does not slow down the other.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Measures, and prints or writes the page.
+/// Measures, and prints the result or writes the page.
 pub fn run(mut args: Args) -> Outcome<ExitCode> {
     let count = args.option("--pairs")?.unwrap_or(2_000_usize).max(10);
     let only: Option<String> = args.option("--only")?;
@@ -77,7 +77,7 @@ fn compare_all(
 ) -> Outcome<Vec<(&'static Pair, Comparison)>> {
     let (mut server, ready) = Server::start(binary, folder, &[])?;
     let data = load::server::data_directory(folder);
-    let mut stranger = Stranger::arrive(&ready, binary, &data)?;
+    let mut caller = Caller::connect(&ready, binary, &data)?;
     let mut compared = Vec::new();
     for pair in PAIRS
         .iter()
@@ -87,7 +87,7 @@ fn compare_all(
             "comparing: {}, {} and {}",
             pair.name, pair.first, pair.second
         );
-        let comparison = compare(&mut stranger, pair, count)
+        let comparison = compare(&mut caller, pair, count)
             .map_err(|problem| format!("{}: {problem}\n{}", pair.name, server.log_tail()))?;
         eprintln!(
             "  {:.3} ms and {:.3} ms, p = {:.3}",
@@ -99,8 +99,8 @@ fn compare_all(
     Ok(compared)
 }
 
-/// Sends both requests of a pair again and again, now one first and now the other.
-fn compare(stranger: &mut Stranger, pair: &Pair, count: usize) -> Outcome<Comparison> {
+/// Sends both requests of a pair repeatedly, in alternating order.
+fn compare(caller: &mut Caller, pair: &Pair, count: usize) -> Outcome<Comparison> {
     let (mut first, mut second) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut coin: u64 = 0x9E37_79B9_7F4A_7C15;
     for number in 0..WARM_UP + count {
@@ -112,7 +112,7 @@ fn compare(stranger: &mut Stranger, pair: &Pair, count: usize) -> Outcome<Compar
         for turn in [is_first_first, !is_first_first] {
             let who = if turn { pair.who.0 } else { pair.who.1 };
             std::thread::sleep(PAUSE);
-            let taken = (pair.send)(stranger, who, number)?;
+            let taken = (pair.send)(caller, who, number)?;
             times[usize::from(!turn)] = taken.as_secs_f64() * 1_000.0;
         }
         if number >= WARM_UP {

@@ -1,4 +1,4 @@
-//! The page `docs/reference/enumeration.md`: what was compared, how, and the results.
+//! The page `docs/reference/enumeration.md`: the comparisons, the method, and the results.
 
 use super::pairs::Pair;
 use super::stats::Comparison;

@@ -3,123 +3,123 @@
 
 use std::time::Duration;
 
-use super::stranger::{Stranger, Who};
+use super::caller::{Caller, Who};
 use crate::outcome::Outcome;
 
 /// Sends the request about a user for the nth time, and returns the response time.
-type Send = fn(&mut Stranger, Who, usize) -> Outcome<Duration>;
+type Send = fn(&mut Caller, Who, usize) -> Outcome<Duration>;
 
 /// One comparison.
 pub struct Pair {
     /// The request.
     pub name: &'static str,
-    /// Whom it is about, in words.
+    /// The first user, in words.
     pub first: &'static str,
-    /// Whom else.
+    /// The second user, in words.
     pub second: &'static str,
-    /// The same for the program.
+    /// The two users.
     pub who: (Who, Who),
-    /// Sends one.
+    /// Sends one request.
     pub send: Send,
 }
 
-/// All of them; the first compares like with like, and so shows what is noise.
+/// All comparisons; the first compares equal requests, and so shows the noise.
 pub const PAIRS: &[Pair] = &[
     pair(
         "init/passwordless/login (control)",
         Who::Known,
         Who::Known,
-        Stranger::init_passwordless,
+        Caller::init_passwordless,
     ),
     pair(
         "init/registration",
         Who::Unknown,
         Who::Known,
-        Stranger::init_registration,
+        Caller::init_registration,
     ),
     pair(
         "init/passwordless/login",
         Who::Known,
         Who::Unknown,
-        Stranger::init_passwordless,
+        Caller::init_passwordless,
     ),
     pair(
         "init/passwordless/login",
         Who::Known,
         Who::Locked,
-        Stranger::init_passwordless,
+        Caller::init_passwordless,
     ),
     pair(
         "init/passwordless/login",
         Who::Known,
         Who::Unverified,
-        Stranger::init_passwordless,
+        Caller::init_passwordless,
     ),
     pair(
         "forgot_password, asking for a code",
         Who::Known,
         Who::Unknown,
-        Stranger::forgot,
+        Caller::forgot,
     ),
     pair(
         "forgot_password, asking for a code",
         Who::Known,
         Who::Locked,
-        Stranger::forgot,
+        Caller::forgot,
     ),
     pair(
         "forgot_password, asking for a code",
         Who::Known,
         Who::Unverified,
-        Stranger::forgot,
+        Caller::forgot,
     ),
     pair(
         "forgot_password, a wrong code",
         Who::Known,
         Who::Unknown,
-        Stranger::reset,
+        Caller::reset,
     ),
     pair(
         "authorize, a wrong password",
         Who::Known,
         Who::Unknown,
-        Stranger::log_in,
+        Caller::log_in,
     ),
     pair(
         "authorize, a wrong password",
         Who::Known,
         Who::Locked,
-        Stranger::log_in,
+        Caller::log_in,
     ),
     pair(
         "authorize, a wrong password",
         Who::Known,
         Who::Passwordless,
-        Stranger::log_in,
+        Caller::log_in,
     ),
     pair(
         "init/passwordless/login, by a hint",
         Who::Known,
         Who::Unknown,
-        Stranger::init_by_hint,
+        Caller::init_by_hint,
     ),
     pair(
         "init/passwordless/login, by a hint",
         Who::Known,
         Who::Locked,
-        Stranger::init_by_hint,
+        Caller::init_by_hint,
     ),
     pair(
         "authorize, a hint and a wrong password",
         Who::Known,
         Who::Unknown,
-        Stranger::log_in_by_hint,
+        Caller::log_in_by_hint,
     ),
     pair(
         "authorize, a wrong code",
         Who::Known,
         Who::Unknown,
-        Stranger::redeem,
+        Caller::redeem,
     ),
 ];
 

@@ -1,6 +1,7 @@
-//! Two samples of durations: how far apart their medians are, and how likely it is that they were drawn from one urn.
+//! Two samples of durations: the difference of their medians, and the probability that they have the same
+//! distribution.
 
-/// What the comparison of two samples says.
+/// The comparison of two samples.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison {
     /// Median of the first, in milliseconds.
@@ -12,7 +13,7 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Compares two samples, in milliseconds; none may be empty.
+    /// Compares two samples, in milliseconds; neither may be empty.
     pub fn of(first: &[f64], second: &[f64]) -> Comparison {
         Comparison {
             first: median(first),
@@ -21,13 +22,13 @@ impl Comparison {
         }
     }
 
-    /// How far the medians are apart, in milliseconds.
+    /// The difference of the medians, in milliseconds.
     pub fn gap(&self) -> f64 {
         (self.first - self.second).abs()
     }
 }
 
-/// The middle of a sample.
+/// The median of a sample.
 pub fn median(sample: &[f64]) -> f64 {
     let mut sorted = sample.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -38,8 +39,8 @@ pub fn median(sample: &[f64]) -> f64 {
     }
 }
 
-/// The two-sided p of the Mann-Whitney U test, by the normal approximation with the correction for ties. It asks whether
-/// one sample tends to be larger than the other, wherever they differ; it does not ask by how much.
+/// The two-sided p of the Mann-Whitney U test, by the normal approximation with the correction for ties. It tests
+/// whether one sample tends to be larger than the other, not by how much.
 fn mann_whitney(first: &[f64], second: &[f64]) -> f64 {
     let (n, m) = (first.len() as f64, second.len() as f64);
     let mut all: Vec<(f64, bool)> = first.iter().map(|value| (*value, true)).collect();
@@ -59,7 +60,7 @@ fn mann_whitney(first: &[f64], second: &[f64]) -> f64 {
     if variance <= 0.0 {
         return 1.0;
     }
-    // Half a rank of continuity, never across the middle.
+    // Continuity correction of half a rank, never across the middle.
     let distance = ((u - n * m / 2.0).abs() - 0.5).max(0.0);
     complementary_error_function(distance / variance.sqrt() / std::f64::consts::SQRT_2)
 }
@@ -102,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_of_one_urn_are_alike_and_shifted_ones_are_not() {
+    fn samples_of_one_distribution_are_equal_and_shifted_ones_are_not() {
         let even: Vec<f64> = (0..1_000).map(|n| f64::from(n * 2)).collect();
         let odd: Vec<f64> = (0..1_000).map(|n| f64::from(n * 2 + 1)).collect();
         assert!(Comparison::of(&even, &odd).p > 0.9);

@@ -1,15 +1,15 @@
-//! What a call costs: measured and printed on demand (`cargo xtask script`), and never asserted.
+//! The cost of a call: measured and printed on demand (`cargo xtask script`), never asserted.
 
 use std::hint::black_box;
 
 use super::super::sandbox::Sandbox;
-use super::super::wires::Wires;
+use super::super::shared_state::SharedState;
 use super::*;
 use crate::moment::{Stopwatch, thread_cpu};
 
 const ROUNDS: usize = 500;
 
-/// A discovery as customers write them: an order number, or else an address.
+/// A typical discovery handler of a customer: an order number, or else an address.
 const DISCOVERY: &str = r#"
 const ORDER = /^ORDER-(\d+)$/i;
 
@@ -88,12 +88,12 @@ async fn what_a_call_costs() {
     }
 }
 
-/// What it costs to prepare a sandbox, and to free it.
+/// The cost of preparing and of freeing a sandbox.
 fn preparation(source: &str) -> (Vec<Duration>, Vec<Duration>) {
     let one = |_| {
         let began = thread_cpu();
-        let wires = Arc::new(Wires::new(ScriptLimits::default()));
-        let sandbox = Sandbox::load(wires, "script.js", source);
+        let shared = Arc::new(SharedState::new(ScriptLimits::default()));
+        let sandbox = Sandbox::load(shared, "script.js", source);
         let made = thread_cpu();
         drop(sandbox);
         (made - began, thread_cpu() - made)
@@ -155,7 +155,7 @@ async fn what_hostile_scripts_cost_others() {
     }
 }
 
-/// As much as a small request: some 200 µs.
+/// As much work as a small request: about 200 µs.
 fn work() -> u64 {
     (0..200_000_u64).fold(1, |sum, n| {
         black_box(sum.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(n))

@@ -1,5 +1,5 @@
-//! Tests of the script engine: what a script finds, what it may ask, and what comes out. What stops a hostile one is in
-//! `tests/it/handlers/hostile/mod.rs`; what a call costs is measured in `cost`.
+//! Tests of the script engine: the environment of a script, its host calls, and its results. The limits for a
+//! hostile script are tested in `tests/it/handlers/hostile/mod.rs`; the cost of a call is measured in `cost`.
 
 mod cost;
 
@@ -12,7 +12,7 @@ use super::*;
 /// 2026-01-05T10:00:00Z.
 const AT: Moment = Moment::from_millis(1_767_607_200_000);
 
-/// Answers every question with itself, and errors where it is told to.
+/// Answers every host call with its argument, or with an error when the argument requests it.
 struct Echo;
 
 impl Host for Echo {
@@ -34,7 +34,7 @@ impl Host for Echo {
     }
 }
 
-/// Answers with what was recorded, in the order of the questions.
+/// Answers with recorded results, in the order of the host calls.
 struct Recorded(Mutex<std::collections::VecDeque<HostCall>>);
 
 impl Host for Recorded {
@@ -67,7 +67,7 @@ async fn program(engine: &ScriptEngine, source: &str) -> Arc<Program> {
     Arc::new(Program::compile(engine, "script.js", source).await.unwrap())
 }
 
-async fn run_body(engine: &ScriptEngine, body: &str) -> Ran {
+async fn run_body(engine: &ScriptEngine, body: &str) -> ScriptRun {
     let program = program(engine, &source(body)).await;
     let call = call(json!({ "loginHint": "ORDER-1" }));
     engine.run(&program, call, Arc::new(Echo)).await
@@ -124,7 +124,10 @@ async fn what_json_cannot_say_is_refused_and_never_changed() {
         ("return [undefined]", "an undefined element"),
         ("return [, 1]", "an undefined element"),
         ("const o = {}; o.o = o; return o", "circular reference"),
-        ("return String.fromCharCode(0xd800)", "half a character"),
+        (
+            "return String.fromCharCode(0xd800)",
+            "half of a surrogate pair",
+        ),
         (
             "let a = []; for (let i = 0; i < 200; i++) a = [a]; return a",
             "nested too deeply",
@@ -141,7 +144,7 @@ async fn what_json_cannot_say_is_refused_and_never_changed() {
 }
 
 #[tokio::test]
-async fn what_a_script_throws_is_told_by_name_message_and_place() {
+async fn a_thrown_error_is_reported_with_name_message_and_place() {
     let engine = engine();
     for (body, expected) in [
         (
@@ -218,7 +221,7 @@ async fn questions_reach_the_host_as_they_were_asked() {
 }
 
 #[tokio::test]
-async fn a_draft_is_a_copy_and_asks_nobody() {
+async fn a_draft_is_a_copy_and_runs_no_query() {
     let body = "const draft = { lastName: 'E' }; const user = vestibule.users.create(draft); draft.lastName = 'F'; \
         user.account = vestibule.accounts.create({ name: 'A' }); return user";
     let ran = run_body(&engine(), body).await;
@@ -329,7 +332,7 @@ async fn lines_are_logged_shortened_and_counted() {
 }
 
 #[tokio::test]
-async fn addresses_are_read_and_made_as_the_standard_has_it() {
+async fn urls_are_parsed_and_changed_as_in_the_standard() {
     let body = "const u = new URL('../p?q=1#h', 'https://u:p@a.example:8443/x/y'); u.searchParams.set('q', 'ä&b'); u.port = ''; u.hash = ''; \
         return [u, u.host, u.origin, URL.canParse('x'), [...new URLSearchParams('?a=1&a=2')], String(new URLSearchParams({ a: 'b c' })), new URL('https://a.example/?z=1').searchParams.get('z')]";
     let expected = json!([
@@ -380,7 +383,7 @@ async fn guarded_functions_of_arrays_and_texts_are_otherwise_the_languages_own()
 }
 
 #[tokio::test]
-async fn a_source_that_does_not_load_is_told_with_its_line() {
+async fn a_source_that_does_not_load_is_reported_with_its_line() {
     let engine = engine();
     for (source, line, message) in [
         ("let x = ;", Some(1), "unexpected token"),

@@ -40,7 +40,7 @@ on_sqlite! {
             let answer = site.send(with_authorization(&site, value)).await.expect_status(400);
             assert!(answer.json()["error"] == "invalid_request" || answer.json()["error"] == "invalid_grant", "{value}");
         }
-        // Nothing of it was an attempt but the two that could be read: a colon in the code is the code's.
+        // Only the two readable headers were attempts: a colon in the code belongs to the code.
         site.send(with_authorization(&site, &format!("Basic {good}"))).await.expect_status(302);
     }
 }

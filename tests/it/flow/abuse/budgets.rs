@@ -1,4 +1,4 @@
-//! The codes of an hour: whose they are, and what a stranger learns of that.
+//! The limit of codes per hour: which user it belongs to, and that an unauthenticated caller cannot learn that.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_07_a_mailbox_that_others_share_tells_a_stranger_nothing(site: Site) {
+    async fn enu_07_a_shared_mailbox_discloses_nothing(site: Site) {
         for username in ["a@example.com", "b@example.com"] {
             let mut body = registration(username);
             body["userdata"]["email"] = json!("shared@example.com");
@@ -51,12 +51,12 @@ on_both_databases! {
         }
         site.deliver().await;
         site.inbox.clear();
-        // The mailbox has had its codes; whoever asks for the other is answered as ever.
+        // The mailbox has reached its limit; a request for the other user gets the usual response.
         assert_eq!(ask(&site, "b@example.com").await.expect_ok().body, ask(&site, "nobody@example.com").await.expect_ok().body);
         site.deliver().await;
         assert!(site.inbox.list(None).iter().all(|message| message.code.is_none()));
         site.inbox.clear();
-        // A backend is told.
+        // A backend is told that the limit is reached.
         let token = site.integration_token(None).await;
         let call = Call::post("/services/auth/headless/forgot_password").bearer(&token);
         site.send(call.json(&json!({"username": "b@example.com"}))).await.expect_status(429);
@@ -87,7 +87,7 @@ on_both_databases! {
         let code = site.code_to("janice@example.com").await;
         ask(&site, "janice@example.com").await.expect_ok();
         let reset_code = site.code_to("janice@example.com").await;
-        // As a lock does it, and an administrator's new password.
+        // As a lock or a new password by an administrator does it.
         site.execute("UPDATE app_user SET session_generation = session_generation + 1").await;
         let identifier = begun["identifier"].as_str().unwrap();
         site.send(site.public_authorize_call("passwordless-login", identifier, &code)).await.expect_status(400);
@@ -98,17 +98,17 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn lock_01_a_closed_door_tells_nothing_of_a_right_password(site: Site) {
+    async fn lock_01_a_lockout_does_not_disclose_a_right_password(site: Site) {
         site.register("janice@example.com").await;
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         let right = || site.password_call("janice@example.com", crate::fixture::PASSWORD);
-        let told = site.send(right()).await.expect_status(400).json();
-        assert_eq!(told["error_description"], "user hasn't approved this consumer");
+        let right_password = site.send(right()).await.expect_status(400).json();
+        assert_eq!(right_password["error_description"], "user hasn't approved this consumer");
         for _ in 0..10 {
             site.send(site.password_call("janice@example.com", "Wr0ng-password")).await.expect_status(400);
         }
-        let held = site.send(right()).await.expect_status(400).json();
-        assert_eq!(held["error_description"], "authentication failure");
+        let locked_out = site.send(right()).await.expect_status(400).json();
+        assert_eq!(locked_out["error_description"], "authentication failure");
     }
 }
 

@@ -1,5 +1,5 @@
-//! Requests as such at the endpoints that take a form: logins at authorize, refreshing, revoking and
-//! introspecting (threats HTTP-01 to HTTP-04, HTTP-06, and HTTP-08 to HTTP-17).
+//! HTTP requests to the endpoints that accept a form: logins at authorize, refreshing, revocation and introspection
+//! (threats HTTP-01 to HTTP-04, HTTP-06, and HTTP-08 to HTTP-17).
 
 use http::Method;
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn assert_error(answer: &Answer, status: u16, error: &str, what: &str) {
     assert_eq!(answer.json()["error"], error, "{what}");
 }
 
-/// Tokens of Janice's, who is registered already, with a refresh token that stays.
+/// Tokens of Janice, who is registered already, with a refresh token without rotation.
 async fn logged_in(site: &Site) -> Value {
     let policies =
         json!({"scopes": "openid api refresh_token", "isRefreshTokenRotationEnabled": false});
@@ -125,7 +125,7 @@ on_sqlite! {
                 assert_error(&site.send(split).await, 400, "invalid_request", name);
             }
         }
-        // Nothing was revoked, and nothing was an attempt.
+        // No token was revoked, and no attempt was counted.
         for (_, good, _) in cases {
             let status = site.send(good).await.status;
             assert!(status == 200 || status == 302, "{status}");
@@ -138,7 +138,7 @@ on_sqlite! {
         site.register(JANICE).await;
         let tokens = logged_in(&site).await;
         let token = json!({"token": text(&tokens, "refresh_token")});
-        // In JSON there is neither a token to revoke nor a client that asks.
+        // A JSON body contains neither a token to revoke nor client credentials.
         for (path, status, error) in [(REVOKE, 400, "invalid_request"), (INTROSPECT, 401, "invalid_client")] {
             let call = Call::post(path).header("content-type", "application/json").json(&token);
             assert_error(&site.send(call).await, status, error, path);
@@ -260,7 +260,7 @@ async fn http_15_no_answer_is_cached_and_hsts_follows_tls() {
 }
 
 on_sqlite! {
-    async fn http_16_17_what_comes_back_is_what_was_sent_and_no_page(site: Site) {
+    async fn http_16_17_state_is_returned_unchanged_and_never_as_a_page(site: Site) {
         site.register(JANICE).await;
         let marks = ["\"><script>alert(1)</script>", "'; DROP TABLE app_user;--", "a b+c%20d&e=f#g", "ü€😀", &"x".repeat(4_096)];
         for mark in marks {

@@ -1,5 +1,5 @@
-//! Requests as such at the JSON endpoints of people who have an account: passwordless login and forgot
-//! password (threats HTTP-01 to HTTP-08, 11, 12, 14 and 15).
+//! HTTP requests to the JSON endpoints for existing users: passwordless login and forgot password (threats HTTP-01
+//! to HTTP-08, 11, 12, 14 and 15).
 
 use http::Method;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ const RESET: &str = "/services/auth/headless/forgot_password";
 const BOTH: [&str; 2] = [LOGIN, RESET];
 const JANICE: &str = "janice@example.com";
 
-/// A body that either endpoint would take.
+/// A body that either endpoint accepts.
 fn good(path: &str) -> Value {
     let mut body = json!({"username": JANICE, "recaptcha": "test-pass"});
     if path == LOGIN {
@@ -24,7 +24,7 @@ fn post(path: &str) -> Call {
     Call::post(path).on_public()
 }
 
-/// No message waits, not even one that would be suppressed: nothing was begun.
+/// No message is queued, not even a suppressed one: no flow was started.
 async fn assert_nothing_begun(site: &Site) {
     site.deliver().await;
     assert!(site.inbox.list(None).is_empty());
@@ -89,7 +89,7 @@ async fn http_02_03_in_clear_and_at_no_site_nothing_begins() {
     assert_nothing_begun(&site).await;
 }
 
-/// Bodies that are no JSON, or JSON that two parsers could read differently.
+/// Bodies that are not JSON, or JSON that two parsers could interpret differently.
 fn ambiguous(good: &str) -> Vec<Vec<u8>> {
     let inside = |text: &str| good.replacen('{', &format!("{{{text},"), 1);
     let deep = format!("{}1{}", r#"{"a":"#.repeat(10_000), "}".repeat(10_000));
@@ -170,7 +170,7 @@ on_sqlite! {
                 let call = Call::post(path).bearer(&token).header("content-type", content_type).body(body.as_bytes());
                 assert_code(&site.send(call).await, 400, "invalid_params", content_type);
             }
-            // Members in the URL are no members.
+            // Parameters in the URL are not members.
             let call = Call::post(&format!("{path}?{form}")).bearer(&token).body(b"{}");
             assert_code(&site.send(call).await, 400, "invalid_params", "query");
             for content_type in ["text/plain", "application/x-www-form-urlencoded", "application/json;charset=utf-8", "x"] {
@@ -236,7 +236,7 @@ on_sqlite! {
                 let answer = site.send(post(path).at(&wrong).json(&good(path))).await;
                 assert_eq!(answer.status, 404, "{wrong}: {}", answer.body);
             }
-            // The other site's endpoint is another endpoint: it wants a token.
+            // The other site's endpoint requires a token.
             let answer = site.send(Call::post(path).json(&good(path))).await;
             assert_code(&answer, 401, "authentication_req", path);
             site.send(post(path).at(&format!("{path}?")).json(&good(path))).await.expect_ok();

@@ -1,5 +1,5 @@
-//! Lockout and credential stuffing (threats LOCK-01 to LOCK-10). States at all doors stand in
-//! `flow::accounts`, one count for all spellings and the sprays of a site in `flow::limits`.
+//! Lockout and credential stuffing (threats LOCK-01 to LOCK-10). The account states at all endpoints are tested in
+//! `flow::accounts`, the common count for all spellings and the password-spray attacks on a site in `flow::limits`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn hold(site: &Site) {
     }
 }
 
-/// A passwordless login from the init call to the code.
+/// A passwordless login from the init request to the code.
 async fn log_in_by_code(site: &Site) -> Answer {
     let (identifier, code) = code_by_mail(site).await;
     site.send(site.public_authorize_call("passwordless-login", &identifier, &code))
@@ -70,7 +70,7 @@ async fn administer(site: &Site, is_lock: bool) {
 }
 
 on_both_databases! {
-    async fn lock_01_the_tenth_failure_closes_the_door_and_the_right_password_is_a_wrong_one(site: Site) {
+    async fn lock_01_the_tenth_failure_locks_out_and_the_right_password_is_refused(site: Site) {
         site.register(JANICE).await;
         let wrong = guess(&site, WRONG).await.expect_status(400);
         for _ in 0..8 {
@@ -81,7 +81,7 @@ on_both_databases! {
         let right = guess(&site, PASSWORD).await.expect_status(400);
         assert_eq!((&right.body, right.headers.len()), (&wrong.body, wrong.headers.len()));
         assert_eq!(right.header("retry-after"), None, "an unknown user would have none");
-        // It holds after a restart and on every node, and to the very millisecond.
+        // The lockout survives a restart, holds on every node, and ends at the exact millisecond.
         guess(&site.another_node().await, PASSWORD).await.expect_status(400);
         site.advance(Duration::from_millis(15 * 60 * 1000 - 1));
         guess(&site, PASSWORD).await.expect_status(400);
@@ -106,25 +106,25 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn lock_01_a_closed_door_tells_nothing_of_an_expired_password_or_an_app(site: Site) {
+    async fn lock_01_a_lockout_does_not_disclose_an_expired_password_or_an_app(site: Site) {
         site.register(JANICE).await;
         hold(&site).await;
         let wrong = guess(&site, WRONG).await.body;
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         assert_eq!(guess(&site, PASSWORD).await.body, wrong);
         site.advance(Duration::from_secs(15 * 60));
-        let told = guess(&site, PASSWORD).await.expect_status(400);
-        assert_ne!(told.body, wrong, "whoever knows the password is told what is in the way");
+        let disclosed = guess(&site, PASSWORD).await.expect_status(400);
+        assert_ne!(disclosed.body, wrong, "the right password discloses the reason");
     }
 }
 
 on_both_databases! {
-    async fn lock_02_an_attacker_who_keeps_the_door_closed_keeps_nobody_out(site: Site) {
+    async fn lock_02_an_attacker_cannot_lock_out_a_user_permanently(site: Site) {
         site.register(JANICE).await;
         let start = site.app.now();
         for round in 0..6 {
             hold(&site).await;
-            // More failures make it no longer.
+            // More failures do not extend it.
             site.advance(Duration::from_secs(10 * 60));
             for _ in 0..3 {
                 guess(&site, WRONG).await.expect_status(400);
@@ -133,12 +133,12 @@ on_both_databases! {
             site.advance(Duration::from_secs(5 * 60));
             guess(&site, PASSWORD).await.expect_status(302);
             if round == 3 {
-                // To stay within the five codes of an hour.
+                // To stay within five codes an hour.
                 site.advance(Duration::from_secs(3_600));
             }
         }
         assert!(site.app.now() > start);
-        // A reset opens the door at once.
+        // A password reset ends the lockout at once.
         hold(&site).await;
         let code = ask_for_a_reset(&site).await;
         reset(&site, &code, "Another-Pa55word").await.expect_ok();
@@ -192,7 +192,7 @@ on_both_databases! {
         let answer = reset(&site, &reset_code, "Another-Pa55word").await.expect_status(400);
         assert_eq!(answer.json()["status_code"], "invalid_otp");
         site.send(site.token_call(&authorization_code)).await.expect_status(400);
-        // What is begun anew goes on.
+        // A newly started flow continues.
         log_in_by_code(&site).await.expect_status(302);
         let code = ask_for_a_reset(&site).await;
         reset(&site, &code, "Another-Pa55word").await.expect_ok();
@@ -202,7 +202,7 @@ on_both_databases! {
 on_both_databases! {
     async fn lock_04_a_new_password_ends_a_login_that_waits_for_its_code(site: Site) {
         site.register(JANICE).await;
-        // Somebody who reads the mailbox has a login open; its owner chooses another password.
+        // An attacker who reads the mailbox has started a login; the user chooses another password.
         let (identifier, login_code) = code_by_mail(&site).await;
         let code = ask_for_a_reset(&site).await;
         reset(&site, &code, "Another-Pa55word").await.expect_ok();
@@ -257,19 +257,19 @@ on_both_databases! {
         }
         let wrong = guess(&site, WRONG).await.expect_status(400).body;
         assert_eq!(guess(&site, PASSWORD).await.body, wrong);
-        // Neither by what else is in the way of a right one.
+        // Also not when a right password is refused for another reason.
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         assert_eq!(guess(&site, PASSWORD).await.body, wrong);
         site.execute("UPDATE app_user SET disabled_at = 1 WHERE username_key = 'janice@example.com'").await;
         assert_eq!(guess(&site, PASSWORD).await.body, wrong);
         site.advance(Duration::from_secs(3_600));
-        let told = guess(&site, PASSWORD).await.expect_status(400).json();
-        assert_eq!(told["error"], "inactive_user");
+        let disclosed = guess(&site, PASSWORD).await.expect_status(400).json();
+        assert_eq!(disclosed["error"], "inactive_user");
     }
 }
 
 on_both_databases! {
-    async fn lock_09_failures_and_holds_survive_a_restart(site: Site) {
+    async fn lock_09_failures_and_lockouts_survive_a_restart(site: Site) {
         site.register(JANICE).await;
         let mut node = Arc::new(site);
         for _ in 0..10 {

@@ -7,7 +7,7 @@ use vestibule::delivery::InboxMessage;
 use super::{INIT, assert_init_refused, opened, other_code, rounds};
 use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases, on_sqlite, registration};
 
-/// The message to somebody who registers with these names.
+/// The message to a registrant with these names.
 async fn message_of(site: &Site, username: &str, first_name: &str) -> std::sync::Arc<InboxMessage> {
     let mut body = registration(username);
     body["userdata"]["firstName"] = json!(first_name);
@@ -86,7 +86,7 @@ on_sqlite! {
             let message = message_of(&site, &format!("u{number}@example.com"), name).await;
             let code = message.code.clone().unwrap();
             assert!(!message.text.contains("49") || code.contains("49"), "{}", message.text);
-            // The code stands in the text as often as in a mail to anybody else.
+            // The code occurs in the text as often as in any other mail.
             let plain = message_of(&site, &format!("p{number}@example.com"), "Janice").await;
             let count = |message: &InboxMessage| message.text.matches(message.code.as_deref().unwrap()).count();
             assert_eq!(count(&message), count(&plain), "{name}");
@@ -128,7 +128,7 @@ on_both_databases! {
         assert_eq!(sent, 5);
         site.deliver().await;
         assert_eq!(site.inbox.clear(), 5);
-        // Somebody else is not held up.
+        // Another user is not delayed.
         site.pending("other@example.com").await;
         site.code_to("other@example.com").await;
     }
@@ -169,7 +169,7 @@ async fn ask(site: &Site, is_login: bool, username: &str) -> Answer {
 const FORGOT: &str = "/services/auth/headless/forgot_password";
 
 on_both_databases! {
-    async fn mail_07_a_user_is_sent_five_codes_an_hour_in_each_flow_and_nobody_is_answered_alike(site: Site) {
+    async fn mail_07_a_user_gets_five_codes_an_hour_in_each_flow_and_an_unknown_user_the_same_response(site: Site) {
         site.register("victim@example.com").await;
         for is_login in [true, false] {
             for (username, mails) in [("victim@example.com", 5), ("nobody@example.com", 0)] {
@@ -204,7 +204,7 @@ on_both_databases! {
             for number in 0..7 {
                 answered += usize::from(ask(&site, is_login, &format!("u{number}@example.com")).await.status == 200);
             }
-            // A stranger is answered as ever; the mailbox gets its five codes and no more.
+            // An unauthenticated caller gets the usual response; the mailbox gets its five codes and no more.
             assert_eq!(answered, 7);
             site.deliver().await;
             let sent = site.inbox.list(None).iter().filter(|message| message.code.is_some()).count();
@@ -214,7 +214,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn mail_15_the_owner_is_told_of_a_new_password_and_of_nothing_secret(site: Site) {
+    async fn mail_15_the_user_is_notified_of_a_new_password_without_a_secret(site: Site) {
         site.register("janice@example.com").await;
         ask(&site, false, "janice@example.com").await.expect_ok();
         let code = site.code_to("janice@example.com").await;
@@ -225,7 +225,7 @@ on_both_databases! {
         choose(&other_code(&code), "Another-Pa55word").await.expect_status(400);
         choose(&code, "short").await.expect_status(400);
         site.deliver().await;
-        assert!(site.inbox.list(None).is_empty(), "nothing was changed, so nobody is told");
+        assert!(site.inbox.list(None).is_empty(), "nothing was changed, so no notice is sent");
         choose(&code, "Another-Pa55word").await.expect_ok();
         site.deliver().await;
         let messages = site.inbox.list(None);

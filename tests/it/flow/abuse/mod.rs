@@ -1,14 +1,15 @@
 //! Attacks on one-time passwords, usernames and parsing, by their ids.
 //!
-//! One file per chapter of the threat catalogue: one-time passwords (`otp`), lockout (`lockout`), passwords
-//! as they are set (`password_rules`), registration (`registering`), usernames (`usernames`), requests as such
-//! (`requests` for registration, `headless` for the other JSON endpoints, `forms` for those that take a form),
-//! raw connections (`wire`, and `wire/http2`), the Basic header (`basic`, and `passwords` for people who have
-//! an account), messages (`mail`), and what a stranger may learn (`stranger`).
-//! `VESTIBULE_TEST_ROUNDS` multiplies the loops for a long run; it is 1 otherwise.
+//! One file per chapter of the threat catalogue: one-time passwords (`otp`), lockout (`lockout`), passwords when
+//! they are set (`password_rules`), registration (`registering`), usernames (`usernames`), HTTP requests
+//! (`requests` for registration, `headless` for the other JSON endpoints, `forms` for those that accept a form),
+//! raw connections (`wire`, and `wire/http2`), the Basic header (`basic`, and `passwords` for existing users),
+//! messages (`mail`), and what an unauthenticated caller may learn (`disclosure`). `VESTIBULE_TEST_ROUNDS`
+//! multiplies the loops for a long run; it is 1 otherwise.
 
 mod basic;
 mod budgets;
+mod disclosure;
 mod forms;
 mod headless;
 mod lockout;
@@ -18,7 +19,6 @@ mod password_rules;
 mod passwords;
 mod registering;
 mod requests;
-mod stranger;
 mod usernames;
 mod wire;
 
@@ -28,7 +28,7 @@ use crate::fixture::{Answer, Call, Site};
 
 pub const INIT: &str = "/services/auth/headless/init/registration";
 
-/// How often a loop goes round.
+/// How often a loop is repeated.
 pub fn rounds(each: usize) -> usize {
     let knob = std::env::var("VESTIBULE_TEST_ROUNDS").ok();
     each * knob
@@ -36,7 +36,7 @@ pub fn rounds(each: usize) -> usize {
         .unwrap_or(1)
 }
 
-/// The one answer to every wrong code, identifier and dead request.
+/// The one response to every wrong code, identifier and ended request.
 #[track_caller]
 pub fn assert_refused(answer: &Answer) {
     assert_eq!(answer.status, 400, "{}", answer.body);
@@ -45,7 +45,7 @@ pub fn assert_refused(answer: &Answer) {
     assert_eq!(answer.header("location"), None);
 }
 
-/// A refusal of the init call by its code; no message leaves.
+/// Asserts a refusal of the init request by its code; no message is sent.
 pub async fn assert_init_refused(site: &Site, body: &Value, status_code: &str) {
     let answer = site.init(body).await;
     assert_eq!(answer.status, 400, "{body}: {}", answer.body);
@@ -61,7 +61,7 @@ pub async fn opened(site: &Site, username: &str) -> (String, String) {
     (identifier, code)
 }
 
-/// A code of the same length that is another one.
+/// Another code of the same length.
 pub fn other_code(code: &str) -> String {
     let first = if code.starts_with('0') { '1' } else { '0' };
     format!("{first}{}", &code[1..])

@@ -1,5 +1,5 @@
-//! Passwords as they are set, chosen anew and presented (threats PWD-01 to PWD-10). What a policy takes
-//! and what a hash does have their tests beside the code.
+//! Passwords when they are set, changed and presented (threats PWD-01 to PWD-10). The password policy and the
+//! hashes have their tests beside the code.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn register_with(site: &Site, username: &str, password: &str) {
         .expect_status(302);
 }
 
-/// A login whose credentials stand in the body, where any length has room.
+/// A login with credentials in the body, where every length is allowed.
 async fn log_in(site: &Site, username: &str, password: &str) -> Answer {
     let call = site
         .password_call(username, "x")
@@ -84,8 +84,8 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn pwd_04_05_the_whole_string_counts_in_one_normal_form(site: Site) {
-        // As set, as presented by other keyboards and systems, and what is another password.
+    async fn pwd_04_05_the_complete_string_counts_in_one_normal_form(site: Site) {
+        // As set, as other keyboards and systems send it, and different passwords.
         let cases: [(&str, &[&str], &[&str]); 4] = [
             ("caf\u{e9}-Pa55word", &["cafe\u{301}-Pa55word"], &["cafe-Pa55word", "CAF\u{c9}-Pa55word"]),
             ("Pa55word-\u{1F469}\u{200D}\u{1F680}", &[], &["Pa55word-\u{1F469}\u{1F680}", "Pa55word-"]),
@@ -95,7 +95,7 @@ on_both_databases! {
         for (number, (set, same, other)) in cases.into_iter().enumerate() {
             let username = format!("u{number}@example.com");
             register_with(&site, &username, set).await;
-            // The same holds for one that was chosen anew.
+            // The same applies to a changed password.
             for is_reset in [false, true] {
                 if is_reset {
                     let code = code_for(&site, &username).await;
@@ -123,7 +123,7 @@ on_both_databases! {
         ];
         site.register(JANICE).await;
         for password in refused {
-            // A code of its own for each: the policy costs tries.
+            // A separate code for each: a violation of the policy costs an attempt.
             let code = code_for(&site, JANICE).await;
             let answer = choose(&site, JANICE, &code, password).await.expect_status(400).json();
             assert_eq!(answer["status_code"], "password_policy_check_failure", "{password:?}");
@@ -152,7 +152,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn pwd_07_without_the_right_code_no_policy_is_told(site: Site) {
+    async fn pwd_07_without_the_right_code_the_policy_is_not_disclosed(site: Site) {
         site.register(JANICE).await;
         let code = code_for(&site, JANICE).await;
         let other = other_code(&code);
@@ -163,9 +163,9 @@ on_both_databases! {
     }
 }
 
-/// PWD-08: more logins at once than the queue has room for, of people who are and who are not.
+/// PWD-08: more concurrent logins than the queue holds, of existing and of unknown users.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn pwd_08_a_full_queue_answers_503_whoever_logs_in_and_counts_no_failure() {
+async fn pwd_08_a_full_queue_is_503_for_every_user_and_counts_no_failure() {
     let mut setup = Setup::default();
     setup.config.hashing.threads = 1;
     setup.config.hashing.queue = 8;
@@ -198,9 +198,9 @@ async fn pwd_08_a_full_queue_answers_503_whoever_logs_in_and_counts_no_failure()
 }
 
 on_both_databases! {
-    async fn pwd_09_an_old_hash_is_taken_and_made_again_at_the_next_login(site: Site) {
+    async fn pwd_09_an_old_hash_is_accepted_and_replaced_at_the_next_login(site: Site) {
         site.register(JANICE).await;
-        // "password" with m=64, t=1, of other tools.
+        // "password" with m=64, t=1, from another tool.
         let old = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$cpx6VEQbwTVZvcpxNIxOVUWZ5xnAipUmAe1cg2GMG70";
         site.execute(format!("UPDATE credential SET phc = '{old}'")).await;
         let olds = "SELECT COUNT(*) FROM credential WHERE phc LIKE '%m=64,t=1%'";
@@ -233,7 +233,7 @@ on_both_databases! {
             let answer = set(&again).await;
             assert_eq!(answer.status == 200, is_taken, "{number}: {}", answer.body);
         }
-        // In another spelling of the same characters it is the same password.
+        // Another spelling of the same characters is the same password.
         set("Pass\u{e9}-number-9").await.expect_ok();
         let answer = set("Passe\u{301}-number-9").await.expect_status(400).json();
         assert_eq!(answer["status_code"], "password_policy_check_failure");

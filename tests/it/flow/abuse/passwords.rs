@@ -1,5 +1,4 @@
-//! The Basic header of people who have an account: a password, or the code of a login (threats BASIC-01
-//! to BASIC-12).
+//! The Basic header of existing users: a password, or the code of a login (threats BASIC-01 to BASIC-12).
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -10,7 +9,7 @@ use crate::fixture::{Call, PASSWORD, Site, on_both_databases, on_sqlite, registr
 
 const JANICE: &str = "janice@example.com";
 
-/// Somebody with this password.
+/// A user with this password.
 async fn customer(site: &Site, username: &str, password: &str) {
     let mut body = registration(username);
     body["password"] = json!(password);
@@ -26,7 +25,7 @@ fn with_header(site: &Site, value: &str) -> Call {
     call.header("authorization", value)
 }
 
-/// The call that presents the right code of a passwordless login.
+/// Identifier and code of a started passwordless login.
 async fn begun(site: &Site) -> (String, String) {
     let body = json!({"verificationmethod": "email", "username": JANICE, "recaptcha": "test-pass"});
     let call = Call::post("/services/auth/headless/init/passwordless/login").on_public();
@@ -73,7 +72,7 @@ on_sqlite! {
             let answer = site.send(with_header(&site, &format!("Basic {encoded}"))).await;
             assert_refused(&answer);
             if number % 5 == 4 {
-                // The failures of one user stay below the number that closes the door.
+                // The failures of one user stay below the lockout threshold.
                 site.send(with_header(&site, &format!("Basic {good}"))).await.expect_status(302);
             }
         }
@@ -115,7 +114,7 @@ on_sqlite! {
             let answer = site.send(call).await.expect_status(400);
             assert_eq!(answer.json()["error"], "invalid_request", "{}", answer.body);
         }
-        // The same header twice is one; none of the others was an attempt.
+        // The same header twice counts once; none of the others was an attempt.
         site.send(good.basic(JANICE, PASSWORD)).await.expect_status(302);
         site.send(bare.form("username", JANICE).form("password", PASSWORD)).await.expect_status(302);
         site.send(login).await.expect_status(302);
@@ -123,7 +122,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn basic_10_a_name_is_taken_as_it_stands(site: Site) {
+    async fn basic_10_a_name_is_taken_literally(site: Site) {
         customer(&site, "jan+ice@example.com", "Pa%3A55+word").await;
         site.send(site.password_call("jan+ice@example.com", "Pa%3A55+word")).await.expect_status(302);
         for (username, password) in [
@@ -149,13 +148,13 @@ on_both_databases! {
         ] {
             assert_refused(&site.send(site.public_authorize_call("passwordless-login", &left, &right)).await);
         }
-        // Two or three of them could be read and have cost a try each; the code still works.
+        // Two or three of them were readable and have each spent an attempt; the code is still valid.
         site.send(site.public_authorize_call("passwordless-login", &identifier, &code)).await.expect_status(302);
     }
 }
 
 on_both_databases! {
-    async fn basic_12_no_request_type_is_no_attempt_at_any_door(site: Site) {
+    async fn basic_12_a_request_without_a_type_is_not_an_attempt(site: Site) {
         customer(&site, JANICE, PASSWORD).await;
         let (identifier, code) = begun(&site).await;
         let password = site.password_call(JANICE, "Wr0ng-password").without_header("auth-request-type");
@@ -170,7 +169,7 @@ on_both_databases! {
         for call in [password.clone(), password, wrong_code.clone(), wrong_code] {
             assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_request");
         }
-        // What is right at one door is wrong at the others, and costs nothing behind its own.
+        // A credential that is right in one flow is wrong in the others, and costs no attempt in its own.
         for _ in 0..6 {
             for request_type in ["user-registration", "Named-User"] {
                 let call = site.public_authorize_call(request_type, &identifier, &code);

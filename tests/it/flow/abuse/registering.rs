@@ -9,7 +9,7 @@ use crate::fixture::{Call, Database, PASSWORD, Site, on_both_databases, on_sqlit
 
 on_sqlite! {
     async fn reg_01_only_a_live_integration_token_with_the_scope_queues_anything(site: Site) {
-        // The customer's token has the scope, and is none of an integration user's.
+        // The customer's token has the scope, but is not an integration user's.
         let scopes = "openid api user_registration_api";
         site.update_client(&site.client.id, json!({"scopes": scopes})).await;
         let user = site.register("user@example.com").await;
@@ -34,7 +34,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn reg_03_there_is_no_login_before_the_address_is_proven(site: Site) {
+    async fn reg_03_there_is_no_login_before_the_address_is_verified(site: Site) {
         let (identifier, _) = opened(&site, "a@example.com").await;
         let call = site.authorize_call("a@example.com", PASSWORD);
         assert_refused(&site.send(call.clone()).await);
@@ -96,7 +96,7 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn reg_09_nobody_makes_themselves_more_than_they_are(site: Site) {
+    async fn reg_09_a_registration_cannot_grant_privileges(site: Site) {
         let mut body = registration("a@example.com");
         let privileges = json!({
             "profileId": "00e000000000001AAA", "ProfileId": "00e000000000001AAA", "isActive": true, "active": false,
@@ -125,13 +125,13 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn reg_10_an_attackers_earlier_registration_is_dead(site: Site) {
+    async fn reg_10_an_attacker_s_earlier_registration_is_ended(site: Site) {
         let mut attack = registration("victim@example.com");
         attack["password"] = json!("Attackers-Pa55word");
         let attacker = site.init(&attack).await.expect_ok().json()["identifier"].as_str().unwrap().to_owned();
         let attackers_code = site.code_to("victim@example.com").await;
         let (identifier, code) = opened(&site, "victim@example.com").await;
-        // Even with the code of the first mail.
+        // The same with the code of the first mail.
         assert_refused(&site.send(site.authorize_call(&attacker, &attackers_code)).await);
         site.send(site.authorize_call(&identifier, &code)).await.expect_status(302);
         let user = site.user("victim@example.com").await.unwrap();
@@ -144,7 +144,7 @@ on_both_databases! {
     }
 }
 
-/// REG-11, OTP-23, LOG-04: the database and its write-ahead log hold neither password nor code.
+/// REG-11, OTP-23, LOG-04: the database and its write-ahead log contain neither password nor code.
 #[tokio::test]
 async fn reg_11_otp_23_the_database_files_hold_no_password_and_no_code() {
     let site = Site::open(Database::Sqlite).await;
@@ -198,7 +198,7 @@ async fn reg_11_otp_23_the_database_files_hold_no_password_and_no_code() {
             "{secret}"
         );
     }
-    // Six digits may stand in any number; as a text of their own they may not.
+    // Six digits may occur in any number, but not as a separate text.
     for bytes in [&pending, &done] {
         let is_alone = |at: usize| {
             let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -211,7 +211,7 @@ async fn reg_11_otp_23_the_database_files_hold_no_password_and_no_code() {
             .count();
         assert_eq!(found, 0, "the code lies in clear in the database");
     }
-    // `customdata` is the app's own, kept unread but for names of privileges and secrets.
+    // `customdata` belongs to the app and is stored unread, except for names of privileges and secrets.
     let user = site.user("janice@example.com").await.unwrap();
     assert!(!user.attributes.contains_key("password"));
 }

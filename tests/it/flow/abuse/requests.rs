@@ -1,4 +1,4 @@
-//! Requests as such (threats HTTP-01 to HTTP-08, 11, 12, 15 to 17).
+//! HTTP requests to the registration endpoint (threats HTTP-01 to HTTP-08, 11, 12, 15 to 17).
 
 use http::Method;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ on_sqlite! {
             let answer = site.send(split).await.expect_status(400);
             assert_eq!(answer.json()["error"], "invalid_request", "{name} in the query");
         }
-        // The same value twice is one value; nothing is chosen between.
+        // The same value twice counts once; different values are refused.
         let answer = site.send(good.form("state", "s").at("/backend/services/oauth2/authorize?state=s")).await;
         let code = answer.expect_status(302).location_parameter("code");
         let good = site.token_call(&code);
@@ -183,7 +183,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn http_15_answers_with_secrets_are_kept_by_nobody(site: Site) {
+    async fn http_15_responses_with_secrets_are_not_cached(site: Site) {
         let identifier = site.init(&registration("a@example.com")).await.expect_ok();
         let code = site.code_to("a@example.com").await;
         let value: Value = identifier.json();
@@ -240,7 +240,7 @@ on_sqlite! {
     }
 }
 
-/// MAIL-09: what a request says of where it went changes nothing of what the answer says.
+/// MAIL-09: the host of a request does not change the content of the response.
 #[tokio::test]
 async fn mail_09_no_header_decides_where_an_answer_points() {
     let setup = Setup {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{INIT, assert_init_refused};
 use crate::fixture::{Call, Site, on_both_databases, registration};
 
-/// Asks for a username with an address of its own; whether it is taken.
+/// Requests a username with a unique address; whether it is taken.
 async fn is_taken(site: &Site, username: &str, number: usize) -> bool {
     let mut body = registration(username);
     let email = format!("probe{number}@example.com");
@@ -54,7 +54,7 @@ on_both_databases! {
                 assert!(is_taken(&site, name, number).await, "{name}");
             }
         }
-        // Each of these is a name of its own.
+        // Each of these is a distinct name.
         for name in ["alice2@example.com", "strasse@example.com", "istanbul@example.com"] {
             number += 1;
             assert!(!is_taken(&site, name, number).await, "{name}");
@@ -79,7 +79,7 @@ on_both_databases! {
             body["userdata"]["username"] = json!(bad);
             assert_init_refused(&site, &body, "invalid_params").await;
         }
-        // A lone surrogate cannot be written by the JSON library, and must not be read either.
+        // The JSON library cannot write a lone surrogate; the server must not accept one either.
         let token = site.integration_token(None).await;
         let body = registration("x@example.com").to_string();
         for escape in [r"\ud800", r"\udc00", r"\ud800\u0041", r"\uFFFF", r"\u0000"] {
@@ -92,13 +92,13 @@ on_both_databases! {
         }
         site.deliver().await;
         assert!(site.inbox.list(None).is_empty());
-        // A name wholly of another script is welcome.
+        // A name entirely in another script is allowed.
         register(&site, "анна@example.com", "anna@example.com").await;
     }
 }
 
 on_both_databases! {
-    async fn usr_08_a_username_that_is_somebodys_address_gives_no_hold_on_them(site: Site) {
+    async fn usr_08_a_username_equal_to_another_user_s_address_gives_no_access(site: Site) {
         register(&site, "janice-login@example.com", "janice@example.com").await;
         register(&site, "janice@example.com", "thief@example.com").await;
         let janice = site.user("janice-login@example.com").await.unwrap();

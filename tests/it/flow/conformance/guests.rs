@@ -9,8 +9,8 @@ use crate::fixture::{CHALLENGE, Call, PUBLIC_URL, Site, on_both_databases};
 
 const UUID: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 
-/// The whole conversation of a guest, as a page has it: authorize, echo, and the token call with the
-/// headers of the first call.
+/// The complete exchange of a guest, as a web page performs it: authorize, echo, and the token request with the
+/// headers of the first request.
 async fn guest(site: &Site, hint: &str) -> Value {
     let authorize = Call::post(AUTHORIZE)
         .on_public()

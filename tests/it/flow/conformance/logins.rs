@@ -1,4 +1,4 @@
-//! The points that concern people who have an account: by password, and by a code.
+//! The points about existing users: login by password, and by code.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -21,7 +21,7 @@ async fn begin(site: &Site, body: &Value) -> Answer {
     site.send(Call::post(LOGIN).on_public().json(body)).await
 }
 
-/// Begins a login of Janice's and reads the code: the call that presents it.
+/// Starts a login of Janice and reads the code: the request that presents it.
 async fn begun(site: &Site) -> Call {
     let answer = begin(site, &by_mail(JANICE)).await;
     let code = site.code_to(JANICE).await;
@@ -82,7 +82,7 @@ on_sqlite! {
             let answer = site.send(call).await.expect_status(400);
             assert_eq!(answer.json()["error"], "invalid_request", "{}", answer.body);
         }
-        // An app that wants them in the body refuses every GET.
+        // An app that requires credentials in the body refuses every GET.
         site.update_client(&site.client.id, json!({"isCodeCredPostOnly": true})).await;
         site.send(get("").basic(JANICE, PASSWORD)).await.expect_status(400);
     }
@@ -130,7 +130,7 @@ on_both_databases! {
             }
             let password = site.password_call(&username, "Wr0ng-password");
             answered.push(seen(&site.send(password).await));
-            // Each echoes the name that was sent and nothing else of it.
+            // Each response echoes the sent name and nothing else of it.
             answered.iter_mut().for_each(|answer| answer.2 = answer.2.replace(name, "…"));
             for answer in &mut answered {
                 answer.1.remove("content-length");
@@ -149,7 +149,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn point_26_a_login_code_expires_is_its_own_requests_and_is_used_once(site: Site) {
+    async fn point_26_a_login_code_expires_belongs_to_its_request_and_is_used_once(site: Site) {
         site.register(JANICE).await;
         site.register("other@example.com").await;
         let foreign = identifier(begin(&site, &by_mail("other@example.com")).await);
@@ -180,7 +180,7 @@ on_both_databases! {
             assert_eq!(site.send(call).await.expect_status(400).json(), refused);
         }
         assert!(site.user("new@example.com").await.is_none());
-        // Who does not know the password does not learn of it.
+        // A caller with a wrong password does not learn it.
         let wrong = site.send(site.password_call(JANICE, "Wr0ng-password")).await.expect_status(400);
         assert_eq!(wrong.json()["error_description"], "authentication failure");
     }
@@ -221,7 +221,7 @@ async fn point_28_of_a_login_transport_host_and_method_come_before_the_switch() 
         let answer = site.send(call).await.expect_status(status).json();
         assert_eq!(answer["status_code"], status_code);
     }
-    // A code that is on its way when the switch is turned opens nothing, and is not spent.
+    // A code that was sent before the switch was turned off is refused, and not spent.
     let answer = site.send(in_flight.clone()).await.expect_status(400).json();
     let disabled = "enable the headless passwordless login flow";
     assert_eq!(
@@ -255,12 +255,12 @@ on_sqlite! {
             assert_eq!(answer.header("vary"), Some("Origin"));
             assert_eq!(answer.header("access-control-allow-credentials"), None);
         }
-        // Whichever origin the browser is left with behind the redirect.
+        // Whichever origin the browser sends after the redirect.
         for origin in [page, "null"] {
             let echo = Call::get(&format!("{ECHO}?code=aPrx")).on_public().header("origin", origin);
             assert_eq!(site.send(echo).await.expect_ok().header("access-control-allow-origin"), Some("*"));
         }
-        // Another page reads none of it.
+        // Another page can read none of it.
         for path in [LOGIN, reset, AUTHORIZE] {
             let answer = site.send(Call::post(path).on_public().header("origin", "https://evil.example")).await;
             assert_eq!(answer.header("access-control-allow-origin"), None);

@@ -20,7 +20,7 @@ const AUTHORIZE: &str = "/services/oauth2/authorize";
 const TOKEN: &str = "/services/oauth2/token";
 const ECHO: &str = "/services/oauth2/echo";
 
-/// A registration as the app sends it, without the members that the test is about.
+/// A registration as the app sends it, without the members under test.
 fn without(username: &str, name: &str) -> Value {
     let mut body = registration(username);
     body.as_object_mut().expect("an object").remove(name);
@@ -65,7 +65,7 @@ on_sqlite! {
         body["userdata"]["password"] = json!(PASSWORD);
         let answer = site.init(&body).await.expect_status(400).json();
         assert_eq!((&answer["status_code"], &answer["invalid_field"]), (&json!("invalid_params"), &json!("password")));
-        // Beside the one at the top it is not looked at, and not kept.
+        // Elsewhere than at the top level it is ignored and not stored.
         body["password"] = json!(PASSWORD);
         body["userdata"]["password"] = json!("Another-Pa55");
         let answer = site.init(&body).await;
@@ -86,7 +86,7 @@ on_sqlite! {
             }
             body
         };
-        // (init, header) → works.
+        // (init, header) → accepted.
         for (number, (method, header, works)) in [
             (None, None, true), (None, Some("email"), true), (None, Some("sms"), false),
             (Some("email"), Some("email"), true), (Some("email"), Some("EMAIL"), true), (Some("email"), None, false),
@@ -122,7 +122,7 @@ on_sqlite! {
     async fn point_06_basic_in_both_alphabets_padded_or_not(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
-        // A wrong code with the characters in which the alphabets differ is a wrong code and nothing else.
+        // A wrong code with the characters in which the alphabets differ is only a wrong code.
         let header = format!("Basic {}", URL_SAFE_NO_PAD.encode(format!("{identifier}:?>~?>~")));
         let call = site.authorize_call(&identifier, &code).without_header("authorization");
         let answer = site.send(call.header("authorization", &header)).await.expect_status(400);
@@ -154,7 +154,8 @@ on_sqlite! {
             .header("authorization", &format!("Basic {}", URL_SAFE_NO_PAD.encode(format!("{identifier}:{code}"))))
             .body(body.as_bytes());
         let code = site.send(call).await.expect_status(302).location_parameter("code");
-        // Point 12: the hybrid name, a verifier of 171 characters, no secret where the policy wants none.
+        // Point 12: the hybrid grant name, a verifier of 171 characters, no secret where the policy makes it
+        // optional.
         site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true})).await;
         let verifier = URL_SAFE_NO_PAD.encode((0..=0x7F).collect::<Vec<u8>>());
         let body = format!(
@@ -193,7 +194,7 @@ on_sqlite! {
         let answer = site.send(get("&state=s")).await.expect_status(302);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         assert_eq!(answer.location_parameter("state"), "s");
-        // Parameters on the URL of a POST are the same parameters.
+        // Parameters on the URL of a POST are equivalent.
         let identifier = site.pending("other@example.com").await;
         let code = site.code_to("other@example.com").await;
         let call = Call::post(&format!("{AUTHORIZE}?{query}"))
@@ -216,7 +217,7 @@ on_sqlite! {
             expected.extend(state.map(|_| "state"));
             let names: Vec<String> = answer.location_parameters().into_iter().map(|(name, _)| name).collect();
             assert_eq!(names, expected);
-            // sfdc_community_url carries the prefix and no slash behind it: a client appends to it.
+            // sfdc_community_url contains the prefix without a trailing slash: a client appends to it.
             assert_eq!(answer.location_parameter("sfdc_community_url"), BASE_URL);
             let tokens = site.send(site.token_call(&answer.location_parameter("code"))).await.expect_ok().json();
             assert_eq!(tokens.get("state"), state.map(Value::from).as_ref());
@@ -230,7 +231,7 @@ on_sqlite! {
         let code = site.code_to("janice@example.com").await;
         let answer = site.send(site.authorize_call(&identifier, &code).form("state", "<b>&\"é 1")).await.expect_status(302);
         let location = answer.header("location").unwrap().strip_prefix("https://site.example.com").unwrap().to_owned();
-        // A client that follows carries its headers along; none of them means anything here.
+        // A client that follows the redirect sends its headers again; they are ignored here.
         let follow = Call::get("").at(&location).basic(&identifier, &code).header("auth-request-type", "user-registration");
         let echoed = site.send(follow.header("accept", "text/html")).await.expect_ok();
         assert_eq!(echoed.header("content-type"), Some("application/json;charset=UTF-8"));
@@ -241,7 +242,7 @@ on_sqlite! {
         assert_eq!(body["state"], "<b>&\"é 1");
         assert_eq!(body["sfdc_community_url"], BASE_URL);
         assert_eq!(body.as_object().unwrap().len(), 4);
-        // Numbers stay text, nothing else is reflected, and nothing was redeemed.
+        // Numbers remain text, nothing else is reflected, and nothing was redeemed.
         let call = Call::get(&format!("{ECHO}?code=1&state=true&x=%3Cscript%3E&sfdc_community_id=0"));
         let body = site.send(call).await.expect_ok().json();
         assert_eq!(body, json!({"code": "1", "sfdc_community_id": "0", "state": "true"}));

@@ -37,7 +37,7 @@ on_both_databases! {
         site.inbox.clear();
         send(&site, &whole(json!({"recaptchaevent": {"token": "test-pass", "siteKey": "k", "projectId": "p"}}))).await.expect_ok();
         site.code_to(JANICE).await;
-        // A name that is not documented is not taken, not even beside good ones.
+        // An undocumented name is refused, even beside valid ones.
         for name in ["Otp", "new_password", "user", "status", "otp2"] {
             let answer = send(&site, &whole(json!({"recaptcha": "test-pass", name: "x"}))).await.expect_status(400).json();
             assert_eq!(answer["status_code"], "invalid_params", "{name}");
@@ -46,7 +46,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn point_19_attempts_end_in_regenerate_otp_as_often_as_the_site_says(site: Site) {
+    async fn point_19_attempts_end_in_regenerate_otp_after_the_configured_number(site: Site) {
         site.register(JANICE).await;
         for attempts in [1, 3] {
             site.update_settings_of("public", json!({"maxPasswordResetAttempts": attempts})).await;
@@ -79,14 +79,14 @@ on_both_databases! {
         let (exception, message) = apex_error.split_once(": ").expect("ExceptionType: message");
         assert!(!exception.is_empty() && !message.is_empty(), "{apex_error}");
         assert!(site.user(JANICE).await.is_none());
-        // The request is spent: a wrong setup is not mended by asking again.
+        // The request is spent: a corrected setup does not revive it.
         let again = site.send(site.authorize_call(&id, &code)).await.expect_status(400).json();
         assert_eq!(again["error"], "invalid_grant");
     }
 }
 
 on_both_databases! {
-    async fn point_26_a_reset_code_expires_is_its_own_users_and_is_used_once(site: Site) {
+    async fn point_26_a_reset_code_expires_belongs_to_its_user_and_is_used_once(site: Site) {
         site.register(JANICE).await;
         site.register("other@example.com").await;
         let choose = |username: &str, code: &str| json!({"username": username, "otp": code, "newpassword": NEW_PASSWORD});
@@ -113,7 +113,7 @@ on_sqlite! {
         let token = site.integration_token(None).await;
         let both = json!({"doesForgotPasswordRequireAuth": true, "isRecaptchaRequiredForgotPwd": true, "recaptchaProvider": "test"});
         site.update_settings(both).await;
-        // Each request has the mistake that is named and all those behind it.
+        // Each request has the named mistake and all that come later in the order.
         let post = || Call::post(RESET).body(b"{");
         let bad_template = json!({"username": JANICE, "recaptcha": "test-pass", "emailtemplate": "unfiled$public/None"});
         let in_order = [

@@ -1,4 +1,4 @@
-//! The points that concern codes and tokens, with logins by password at both sites.
+//! The points about codes and tokens, with logins by password at both sites.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -69,7 +69,7 @@ on_both_databases! {
         let call = site.public_token_call(&code).with("grant_type", Some("hybrid_auth_code"));
         let tokens = site.send(call.with("code_verifier", Some(&verifier))).await.expect_ok().json();
         assert_eq!(userinfo_status(&site, &tokens).await, 200);
-        // Longer is possible, and somewhere it ends.
+        // Longer values are allowed, up to a limit.
         let code = public_code(&site, CHALLENGE).await;
         let call = site.public_token_call(&code).with("code_verifier", Some(&"a".repeat(257)));
         assert_invalid_grant(&site.send(call).await);
@@ -96,7 +96,7 @@ on_both_databases! {
                 false => assert_invalid_grant(&answer),
             }
         }
-        // A public client has no way around it.
+        // A public client cannot avoid it.
         let bare = site.public_authorize_call("Named-User", JANICE, PASSWORD).with("code_challenge", None);
         let answer = site.send(bare).await.expect_status(400).json();
         assert_eq!((&answer["error"], &answer["error_description"]), (&json!("invalid_request"), &json!("missing required code challenge")));
@@ -104,7 +104,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn point_14_a_code_that_comes_twice_ends_what_it_gave(site: Site) {
+    async fn point_14_a_replayed_code_revokes_its_tokens(site: Site) {
         site.register(JANICE).await;
         site.update_client(&site.public_client.id, json!({"scopes": "openid api refresh_token"})).await;
         let other = public_login(&site).await;
@@ -155,7 +155,7 @@ fn between(text: &str, start: &str, end: &str) -> String {
 }
 
 on_both_databases! {
-    async fn point_16_every_signature_verifies_and_is_of_its_own_time(site: Site) {
+    async fn point_16_every_signature_verifies_and_covers_its_own_time(site: Site) {
         site.register(JANICE).await;
         site.update_client(&site.public_client.id, json!({"scopes": "openid api refresh_token"})).await;
         let tokens = public_login(&site).await;
@@ -163,7 +163,7 @@ on_both_databases! {
         let again = site.send(refresh(&site, tokens["refresh_token"].as_str().unwrap())).await.expect_ok().json();
         for answer in [&tokens, &again] {
             let text = format!("{}{}", answer["id"].as_str().unwrap(), answer["issued_at"].as_str().unwrap());
-            // A client without a secret has one that signs all the same.
+            // A client without a secret has an internal one for the signature.
             let key = hmac::Key::new(hmac::HMAC_SHA256, site.public_client.secret.as_bytes());
             let signature = STANDARD.decode(answer["signature"].as_str().unwrap()).unwrap();
             hmac::verify(&key, text.as_bytes(), &signature).expect("id and issued_at as they stand");
@@ -191,7 +191,7 @@ on_both_databases! {
             assert!(broken.status >= 500, "{}", broken.body);
             site.execute("ALTER TABLE token_family_away RENAME TO token_family").await;
             site.send(refresh(&site, newest)).await.expect_ok();
-            // Beyond the window in which a lost answer is given again.
+            // After the period in which a lost response may be repeated.
             site.advance(std::time::Duration::from_secs(11));
             let old = site.send(refresh(&site, first)).await;
             match is_rotating {
@@ -207,7 +207,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn point_18_the_identity_url_is_whole_after_every_kind_of_login(site: Site) {
+    async fn point_18_the_identity_url_is_complete_after_every_kind_of_login(site: Site) {
         site.register(JANICE).await;
         site.execute("UPDATE app_user SET timezone = 'Asia/Kathmandu' WHERE username_key = 'janice@example.com'").await;
         let tokens = public_login(&site).await;

@@ -1,8 +1,8 @@
 //! Every error of the endpoints: status, headers and whole body, one row each.
 //!
-//! The rows follow the Headless Identity error tables, the OAuth Authorization Errors page, RFC 6749
-//! sections 4.1.2.1 and 5.2 and RFC 6750 section 3.1, not the code. The page that a reader finds
-//! under `docs/reference/errors.md` is printed at the end, and compared.
+//! The rows follow the Headless Identity error tables, the OAuth Authorization Errors page, RFC 6749 sections
+//! 4.1.2.1 and 5.2 and RFC 6750 section 3.1, not the code. The page `docs/reference/errors.md` is printed at the
+//! end, and compared.
 
 mod reference;
 mod rows;
@@ -40,7 +40,7 @@ pub fn assert_private(answer: &Answer, what: &str) {
     assert_eq!(answer.header("server"), None, "{what}");
 }
 
-/// Compares a refusal with its row: nothing may be missing and nothing too much.
+/// Compares a refusal with its row: no member may be missing or added.
 #[track_caller]
 fn assert_row(answer: &Answer, row: &Row) {
     let what = row.what;
@@ -56,7 +56,7 @@ fn assert_row(answer: &Answer, row: &Row) {
 }
 
 on_sqlite! {
-    async fn the_init_endpoint_refuses_as_its_table_says(site: Site) {
+    async fn the_init_endpoint_refuses_as_documented(site: Site) {
         let token = site.integration_token(None).await;
         for (call, row) in rows::init_rows(&token) {
             assert_row(&site.send(call).await, &row);
@@ -67,17 +67,17 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn settings_turn_the_init_endpoint_off(site: Site) {
+    async fn settings_disable_the_init_endpoint(site: Site) {
         let token = site.integration_token(None).await;
         let call = || Call::post(INIT).json(&registration("a@example.com"));
         site.update_settings(json!({"isHeadlessUserRegistrationAllowed": false})).await;
         let row = Row::of("switch off", 400, merged(
             "headless_registration_disabled", "invalid_experience", "enable the headless registration flow"));
-        // The switch is looked at before who asks, so that a mistake in the setup is named as such.
+        // The switch is checked before authentication, so that a mistake in the setup is reported as such.
         assert_row(&site.send(call()).await, &row);
         assert_row(&site.send(call().bearer(&token)).await, &row);
 
-        // No site can be saved like this; if it were, it would not be open to everybody.
+        // Such a site cannot be saved; if it existed, it would not be open to unauthenticated callers.
         site.update_settings(json!({
             "isHeadlessUserRegistrationAllowed": true, "doesRegistrationRequireAuth": false,
         })).await;
@@ -90,14 +90,14 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn the_authorization_endpoint_refuses_as_its_table_says(site: Site) {
+    async fn the_authorization_endpoint_refuses_as_documented(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let code = site.code_to("janice@example.com").await;
         let good = site.authorize_call(&identifier, &code);
         for (call, row) in rows::authorize_rows(&good) {
             assert_row(&site.send(call).await, &row);
         }
-        // None of these mistakes was the user's, and none has spent a try: the code still works.
+        // None of these mistakes was the user's, and none has spent an attempt: the code is still valid.
         site.send(good).await.expect_status(302);
     }
 }
@@ -122,7 +122,7 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn the_token_endpoint_refuses_as_its_table_says(site: Site) {
+    async fn the_token_endpoint_refuses_as_documented(site: Site) {
         let code = site.registered_code("janice@example.com").await;
         let good = site.token_call(&code);
         for (call, row) in rows::token_rows(&good, &site) {
@@ -141,7 +141,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn protected_endpoints_refuse_as_rfc_6750_says(site: Site) {
+    async fn protected_endpoints_refuse_as_in_rfc_6750(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let other = site.register("other@example.com").await;
         for (call, row) in rows::bearer_rows(&tokens, &other) {
@@ -210,11 +210,11 @@ async fn http_03_a_host_that_is_no_site_is_refused_in_the_shape_of_its_endpoint(
         "127.0.0.1",
     ] {
         assert_row(&site.send(Call::post(INIT).host(host)).await, &row);
-        // The method is asked before the host.
+        // The method is checked before the host.
         let call = Call::get(INIT).host(host);
         site.send(call).await.expect_status(405);
     }
-    // What only looks like a site's prefix belongs to the site at the root, which has no such path.
+    // A path that only resembles a site's prefix belongs to the site at the root, which has no such path.
     let elsewhere = Call::post(INIT).at(&format!("/backendx{INIT}"));
     let answer = site.send(elsewhere).await.expect_status(404);
     assert_eq!(answer.json()["error"], "not_found");
@@ -282,7 +282,7 @@ fn fill(hasher: &Hasher) -> Vec<Pin<Box<dyn Future<Output = bool> + '_>>> {
     for _ in 0..64 {
         let password = PASSWORD.to_owned().into();
         let mut job = Box::pin(async { hasher.hash(password, [7; 16]).await.is_ok() });
-        // A job is in the queue once its future was polled; a full queue answers at once.
+        // A job is in the queue once its future was polled; a full queue responds at once.
         match job.as_mut().poll(&mut context) {
             Poll::Ready(false) => return waiting,
             _ => waiting.push(job),
@@ -308,7 +308,7 @@ async fn pwd_08_a_full_hashing_queue_is_503_and_nothing_is_queued_for_the_caller
         ),
     )
     .retry_after("1");
-    // One of the waiting jobs may end just before ours arrives; then it is tried again.
+    // One of the queued jobs may end just before the request arrives; then it is repeated.
     for round in 0..20 {
         let waiting = fill(&site.app.hasher);
         let username = format!("janice{round}@example.com");
@@ -347,7 +347,7 @@ async fn pwd_08_a_mailbox_without_a_code_left_burns_no_hash() {
         .await
         .expect_ok();
     site.code_to("janice@example.com").await;
-    // Nothing that hashes would be answered with 429 now; one job may have ended in between.
+    // Nothing that hashes would get a 429 now; one job may have ended in between.
     for _ in 0..5 {
         let waiting = fill(&site.app.hasher);
         let call = Call::post(INIT).bearer(&token);
@@ -376,18 +376,18 @@ on_both_databases! {
         assert_row(&site.send(site.token_call(&code)).await, &row);
         let row = Row::of("userinfo", 500, broken.clone());
         assert_row(&site.send(Call::get("/services/oauth2/userinfo").bearer(bearer)).await, &row);
-        // A client logs out on 401, so an integration token that cannot be looked up is no 401 either.
+        // A client logs out on 401, so an integration token that cannot be looked up is not a 401.
         let row = Row::of("init", 500, merged("unknown_error", "unknown_error", "retry your request"));
         let call = Call::post(INIT).bearer(&token).json(&registration("new@example.com"));
         assert_row(&site.send(call).await, &row);
 
-        // It comes back, and the code was not lost to the fault.
+        // The table is restored, and the code was not lost by the fault.
         site.execute("ALTER TABLE access_token_away RENAME TO access_token").await;
         site.send(site.token_call(&code)).await.expect_ok();
     }
 }
 
-/// What every error has in common, whatever is sent: never a success, never a page.
+/// Common properties of all errors, whatever is sent: never a success, never a page.
 #[tokio::test]
 async fn an_error_is_never_a_page() {
     let site = Site::open(Database::Sqlite).await;

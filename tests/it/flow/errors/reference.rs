@@ -6,7 +6,7 @@ use std::path::Path;
 use vestibule::refusal::Refusal;
 use vestibule_protocol::error::{Shape, TABLE, WireError, table_markdown};
 
-/// The shapes of the endpoints that can answer a reason.
+/// The shapes of the endpoints that can return a reason.
 fn shapes(refusal: &Refusal) -> &'static [Shape] {
     use Refusal as R;
     match refusal {
@@ -27,7 +27,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         R::IntegrationTokenInvalid | R::IntegrationTokenMissing | R::ProofMissing => {
             &[Shape::Merged, Shape::Headless]
         }
-        // At the authorization challenge endpoint they are requests that cannot be granted.
+        // At the authorization challenge endpoint these are requests that cannot be granted.
         R::ChannelUnavailable
         | R::ParametersInvalid { .. }
         | R::PasswordPolicy { .. }
@@ -78,7 +78,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_page_on_errors_is_what_the_code_says() {
+fn the_page_on_errors_equals_the_table() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/errors.md");
     let page = page();
     if std::env::var_os("VESTIBULE_UPDATE_DOCS").is_some() {
@@ -127,7 +127,7 @@ fn every_reason_has_a_row_that_allows_the_shapes_of_its_endpoints() {
 }
 
 #[test]
-fn an_answer_holds_no_more_than_its_reason_was_given() {
+fn an_answer_contains_no_more_than_its_reason() {
     // The rule that was broken is for trusted eyes; the wire has one text for all of them.
     let refusal = Refusal::PasswordPolicy {
         reason: "private detail".to_owned(),

@@ -1,5 +1,5 @@
-//! Guests and visitors: the guest flow up to the token and what that token opens, the visitor's id in
-//! the tokens of users (`visitors`), and hints that try something (`hints`).
+//! Guests and visitors: the guest flow up to the token and what that token permits, the visitor's id in the tokens
+//! of users (`visitors`), and hostile hints (`hints`).
 
 mod hints;
 mod visitors;
@@ -102,7 +102,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn a_guest_is_told_the_least_there_is(site: Site) {
+    async fn a_guest_gets_the_minimum_of_claims(site: Site) {
         let tokens = guest_tokens(&site).await;
         let info = userinfo(&site, access_token(&tokens)).await.expect_ok().json();
         let guest_id = site.entry("public").guest_user_id.clone();
@@ -118,13 +118,13 @@ on_sqlite! {
         assert_eq!((&shown["utcOffset"], &shown["language"]), (&json!(0), &json!("en_US")));
         assert!(shown.get("photos").is_none() && shown.get("urls").is_none(), "whole or not at all");
 
-        // Another's identity is not a guest's to see, nor a guest's another's.
+        // A guest may not read a user's identity, nor a user a guest's.
         let user = site.register("janice@example.com").await;
         let users_path = user["id"].as_str().unwrap().rsplit_once("/id/").unwrap().1.to_owned();
         site.send(identity(&format!("/id/{users_path}"))).await.expect_status(403);
         let call = Call::get(&path).bearer(user["access_token"].as_str().unwrap());
         site.send(call).await.expect_status(403);
-        // A scope that reads nothing opens neither.
+        // A scope without read access permits neither.
         site.update_client(&site.public_client.id, json!({"scopes": "api chatter_api", "guestScopes": "chatter_api"})).await;
         let tokens = guest_tokens(&site).await;
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 403);
@@ -163,10 +163,10 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn a_guest_s_token_is_nobody_s(site: Site) {
+    async fn a_guest_s_token_has_no_user(site: Site) {
         let tokens = guest_tokens(&site).await;
         let token = access_token(&tokens);
-        // Not an integration user's, though its app had the scopes.
+        // It is not an integration user's token, even if its app has the scopes.
         site.update_client(&site.public_client.id, json!({
             "scopes": "openid api user_registration_api pwdless_login_api forgot_password",
             "guestScopes": "api user_registration_api pwdless_login_api forgot_password",
@@ -180,16 +180,16 @@ on_both_databases! {
                 site.send(call.json(&body)).await.expect_status(401);
             }
         }
-        // Not at another site, whatever the app.
+        // Not at another site, for any app.
         let elsewhere = Call::get("/services/oauth2/userinfo").bearer(token);
         site.send(elsewhere).await.expect_status(401);
-        // Not a refresh token, and not a code.
+        // It is neither a refresh token nor a code.
         let refresh = Call::post(TOKEN).on_public().form("grant_type", "refresh_token")
             .form("client_id", &site.public_client.id).form("refresh_token", token);
         assert_refused(&site.send(refresh).await, "invalid_grant", "expired access/refresh token", "refresh");
         let code = site.send(site.public_token_call(token)).await;
         assert_refused(&code, "invalid_grant", "invalid authorization code", "code");
-        // No user has the id, so nobody can be given a password under it.
+        // No user has the id, so no password can be set for it.
         let guest_id = site.entry("public").guest_user_id.clone();
         let found = site.app.store.read("user.find", &guest_id, |tx, id| Box::pin(vestibule::store::user::find_by_id(tx, id)));
         assert!(found.await.unwrap().is_none());
@@ -202,8 +202,8 @@ on_both_databases! {
         let introspect = |token: &str| Call::post("/services/oauth2/introspect").on_public()
             .form("token", token).form("client_id", &public.id).form("client_secret", &public.secret);
         let tokens = guest_tokens(&site).await;
-        let told = site.send(introspect(access_token(&tokens))).await.expect_ok().json();
-        assert_eq!(told, json!({
+        let introspected = site.send(introspect(access_token(&tokens))).await.expect_ok().json();
+        assert_eq!(introspected, json!({
             "active": true, "scope": "api", "client_id": public.id, "sub": tokens["id"], "token_type": "access_token",
             "exp": START.seconds() + 1_800, "iat": START.seconds(), "nbf": START.seconds(),
         }));
@@ -230,7 +230,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn code_02_of_many_that_redeem_a_guest_s_code_one_succeeds_and_its_token_is_dead(site: Site) {
+    async fn code_02_concurrent_redemptions_of_a_guest_s_code_succeed_once_and_revoke_the_token(site: Site) {
         let nodes = two_nodes(site).await;
         let code = guest_code(&nodes[0]).await;
         let calls = (0..20).map(|_| nodes[0].public_token_call(&code)).collect();
@@ -270,7 +270,7 @@ on_sqlite! {
             let what = format!("{request_type:?} {hint:?}");
             let answer = site.send(headers(call, request_type, hint)).await;
             assert_refused(&answer, "invalid_grant", "invalid authorization code", &what);
-            // As with a wrong redirect URI, the code is burned.
+            // As after a wrong redirect URI, the code is spent.
             let answer = site.send(site.public_token_call(&code)).await;
             assert_refused(&answer, "invalid_grant", "invalid authorization code", &what);
         }
@@ -279,7 +279,7 @@ on_sqlite! {
         assert_refused(&site.send(call).await, "invalid_request", "invalid uvid_hint", "malformed");
         site.send(site.public_token_call(&code)).await.expect_ok();
 
-        // A user's code is no guest's.
+        // A user's code is not a guest's.
         site.register("janice@example.com").await;
         let call = site.public_authorize_call("Named-User", "janice@example.com", PASSWORD);
         let code = site.send(call).await.expect_status(302).location_parameter("code");

@@ -1,5 +1,5 @@
-//! The visitor's id in the tokens of users: every flow carries it from the guest's token into the
-//! user's, and through every refresh.
+//! The visitor's id in the tokens of users: every flow copies it from the guest's token into the user's, and
+//! through every refresh.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ fn with_refresh() -> Value {
     json!({"accessTokenFormat": "jwt", "scopes": "openid api refresh_token"})
 }
 
-/// Redeems what a call is answered with.
+/// Redeems the code in a response.
 async fn redeemed(site: &Site, call: Call) -> Value {
     let code = site
         .send(call)
@@ -25,7 +25,7 @@ async fn redeemed(site: &Site, call: Call) -> Value {
         .json()
 }
 
-/// The init call of a flow at the public site; the identifier and the code.
+/// The init request of a flow at the public site; the identifier and the code.
 async fn begun(site: &Site, path: &str, body: Value) -> (String, String) {
     let call = Call::post(path).on_public().json(&body);
     let answer = site.send(call).await.expect_ok().json();
@@ -69,7 +69,7 @@ on_both_databases! {
             tokens = site.send(call).await.expect_ok().json();
             assert_eq!(claims(access_token(&tokens))["uvid"], UUID);
         }
-        // And not where nobody was named.
+        // And no id where the request named no visitor.
         let call = site.public_authorize_call("Named-User", JANICE, PASSWORD);
         assert_eq!(claims(access_token(&redeemed(&site, call).await)).get("uvid"), None);
     }

@@ -1,5 +1,5 @@
-//! Limits around accounts (threats LOCK-03, LOCK-08, OTP-08, ENU-07): the failures of one user are
-//! counted in one place, those of a site in another, and no limit tells whether there is an account.
+//! Limits for accounts (threats LOCK-03, LOCK-08, OTP-08, ENU-07): the failures of a user and those of a site are
+//! counted separately, and no limit discloses whether an account exists.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ on_both_databases! {
         let code = site.code_to("janice@example.com").await;
         let answer = other.send(reset("janice@example.com", &code)).await.expect_status(400);
         assert_eq!(answer.json()["status_code"], "invalid_otp");
-        // The password is another door.
+        // Login with a password is not affected.
         site.send(site.password_call("janice@example.com", PASSWORD)).await.expect_status(302);
     }
 }
@@ -108,13 +108,13 @@ on_both_databases! {
             guess(number).await;
         }
         assert!(detected(1));
-        // The default tells, and lets people in.
+        // The default only reports, and accepts logins.
         let right = || site.password_call("janice@example.com", PASSWORD);
         site.send(right()).await.expect_status(302);
         site.update_settings(json!({"passwordSprayAction": "refuse"})).await;
         let wrong = guess(20).await;
         assert_eq!(site.send(right()).await.expect_status(400).body, wrong.body);
-        // Only where the guesses come from.
+        // Only for the network from which the guesses come.
         site.send_from("198.51.100.9", right()).await.expect_status(302);
         site.advance(Duration::from_secs(3_601));
         site.send(right()).await.expect_status(302);
@@ -137,7 +137,7 @@ async fn lock_08_passwords_tried_from_one_prefix_are_limited_and_right_ones_cost
     assert_limited(&site.send_from("2001:db8:1:2::9", guess(9)).await, "15");
 }
 
-/// How many of these are answered before one is refused, and that refusal.
+/// The number of successful requests before one is refused, and that refusal.
 async fn until_limited(site: &Site, ip: &str, call: Call) -> (usize, Answer) {
     for count in 0..50 {
         let answer = site.send_from(ip, call.clone()).await;
@@ -149,7 +149,7 @@ async fn until_limited(site: &Site, ip: &str, call: Call) -> (usize, Answer) {
 }
 
 #[tokio::test]
-async fn enu_07_the_edge_refuses_at_the_same_count_whether_or_not_there_is_a_user() {
+async fn enu_07_the_rate_limiter_refuses_at_the_same_count_for_known_and_unknown_users() {
     for (surface, per) in [
         (Surface::Init, Per::IpPrefix),
         (Surface::Login, Per::IpPrefixAndUsername),

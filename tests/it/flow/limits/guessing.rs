@@ -1,5 +1,5 @@
-//! Guessing (threats OTP-08, OTP-09, LOCK-03, LOCK-09): what one user or address and what one site may
-//! have in failures, over new codes, nodes and restarts.
+//! Guessing (threats OTP-08, OTP-09, LOCK-03, LOCK-09): the limits of failures for a user or address and for a
+//! site, over new codes, nodes and restarts.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::fixture::{Site, on_both_databases, registration};
 
 const HOUR: Duration = Duration::from_secs(3_601);
 
-/// Failed comparisons that were counted for users and addresses.
+/// The failed comparisons counted for users and addresses.
 const FAILURES: &str =
     "SELECT CAST(SUM(count) AS BIGINT) FROM tally WHERE subject LIKE 'guesses %'";
 
-/// Presents wrong codes until the tries of one request are spent.
+/// Presents wrong codes until the attempts of one request are spent.
 async fn guess_wrong(site: &Site, username: &str) {
     let (identifier, code) = opened(site, username).await;
     for _ in 0..5 {
@@ -23,7 +23,7 @@ async fn guess_wrong(site: &Site, username: &str) {
     }
 }
 
-/// Whether the right code of a new request is taken.
+/// Whether the right code of a new request is accepted.
 async fn is_right_taken(site: &Site, username: &str) -> bool {
     let (identifier, code) = opened(site, username).await;
     let answer = site.send(site.authorize_call(&identifier, &code)).await;
@@ -36,7 +36,7 @@ async fn is_right_taken(site: &Site, username: &str) -> bool {
 on_both_databases! {
     async fn otp_08_a_hundred_failures_a_day_however_many_codes_and_nodes(site: Site) {
         let other = site.another_node().await;
-        // Twenty codes of five tries, spread over hours, nodes and spellings.
+        // Twenty codes with five attempts, spread over hours, nodes and spellings.
         for hour in 0..4 {
             for number in 0..5 {
                 let node = if number % 2 == 0 { &site } else { &other };
@@ -54,18 +54,18 @@ on_both_databases! {
             site.advance(HOUR);
         }
         assert_eq!(site.count(FAILURES).await, 100);
-        // The right code is not even looked at: neither here, nor there, nor after a restart.
+        // The right code is not compared: neither here, nor on another node, nor after a restart.
         for node in [&site, &other, &site.another_node().await] {
             assert!(!is_right_taken(node, "victim@example.com").await);
         }
         guess_wrong(&site, "victim@example.com").await;
         assert_eq!(site.count(FAILURES).await, 100, "what is not compared is not counted");
-        // Somebody else is not held up.
+        // Another user is not affected.
         assert!(is_right_taken(&site, "other@example.com").await);
         // A day after the first of them they leave the sum, hour by hour.
         site.advance(Duration::from_secs(20 * 3_600 - 60));
         assert!(!is_right_taken(&site, "victim@example.com").await, "23 hours and 59 minutes");
-        // The hour that they began in counts as a whole.
+        // The hour in which they began counts as a whole.
         site.advance(HOUR);
         assert!(!is_right_taken(&site, "victim@example.com").await, "24 hours and 59 minutes");
         site.advance(HOUR);
@@ -75,7 +75,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn otp_08_parallel_guesses_at_many_requests_do_not_pass_the_limit(site: Site) {
-        // What is left of the day is seven; twenty guesses at four requests of one address come at once.
+        // Seven are left for the day; twenty guesses with four requests of one address arrive at once.
         let mut requests = Vec::new();
         for number in 0..4 {
             let mut body = registration(&format!("u{number}@example.com"));
@@ -123,16 +123,16 @@ on_both_databases! {
         }
         assert!(detected(1), "{}", site.app.metrics.render());
         assert_eq!(site.count(FAILURES).await, 10, "the other two were not compared");
-        // Until the hour ends nothing is compared, on any node.
+        // Until the end of the hour nothing is compared, on any node.
         let (identifier, code) = &requests[12];
         let right = || site.authorize_call(identifier, code);
         assert_refused(&site.send(right()).await);
         assert_refused(&site.another_node().await.send(right()).await);
-        // From the network that guesses, that is: nobody else is kept out by it, on any node.
+        // This applies to the guessing network only: other networks are not affected, on any node.
         let (elsewhere, code_elsewhere) = opened(&site, "elsewhere@example.com").await;
         let theirs = site.authorize_call(&elsewhere, &code_elsewhere);
         site.another_node().await.send_from("198.51.100.9", theirs).await.expect_status(302);
-        // In the next it is, and what is beyond the threshold is a spray again.
+        // In the next hour it is compared, and above the threshold it is a password-spray attack again.
         site.advance(HOUR);
         assert!(is_right_taken(&site, "fresh@example.com").await);
         for _ in 0..2 {
@@ -143,12 +143,12 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_09_at_a_sprayed_site_a_network_has_three_failures_and_no_more(site: Site) {
+    async fn otp_09_during_a_spray_attack_a_network_has_only_three_failures(site: Site) {
         site.update_settings(json!({"otpSprayThresholdPerHour": 10})).await;
         for number in 0..2 {
             guess_wrong(&site, &format!("u{number}@example.com")).await;
         }
-        // One network of IPv6, whatever its last 64 bits are.
+        // One IPv6 network, whatever its last 64 bits are.
         let mut compared = Vec::new();
         for number in 0..5 {
             let (identifier, code) = opened(&site, &format!("v{number}@example.com")).await;
@@ -162,14 +162,14 @@ on_both_databases! {
         let right = || site.authorize_call(&identifier, &code);
         assert_refused(&site.send_from("2001:db8:1:2:ffff::1", right()).await);
         site.send_from("2001:db8:1:3::1", right()).await.expect_status(302);
-        // Another site has counts of its own.
+        // Another site has separate counts.
         let elsewhere = "SELECT COUNT(*) FROM tally WHERE subject LIKE 'site:%:otp:2001:db8:1:2::'";
         assert_eq!(site.count(elsewhere).await, 1);
     }
 }
 
 on_both_databases! {
-    async fn otp_09_a_site_may_want_to_be_told_only(site: Site) {
+    async fn otp_09_a_site_may_choose_to_be_notified_only(site: Site) {
         site.update_settings(json!({"otpSprayThresholdPerHour": 10, "otpSprayAction": "alert"})).await;
         for number in 0..3 {
             guess_wrong(&site, &format!("u{number}@example.com")).await;
@@ -180,7 +180,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn lock_09_a_clock_that_is_set_back_frees_nobody(site: Site) {
+    async fn lock_09_setting_the_clock_back_ends_no_lockout(site: Site) {
         let hour = site.app.now().millis() / 3_600_000;
         site.execute(format!("INSERT INTO tally (subject, hour, count)
             VALUES ('guesses janice@example.com', {}, 100)", hour + 2)).await;

@@ -1,5 +1,5 @@
-//! Limits, over the wire: the edge (here) and guessing (`guessing`), by the ids of the threat
-//! catalogue. What a bucket does by itself is tested where it stands.
+//! Limits, over the wire: the rate limiter (here) and guessing (`guessing`), by the ids of the threat catalogue.
+//! Buckets alone are tested beside their code.
 
 mod accounts;
 mod guessing;
@@ -39,7 +39,7 @@ fn assert_limited(answer: &Answer, retry_after: &str) {
 }
 
 #[tokio::test]
-async fn a_caller_who_presents_codes_is_limited_by_address_and_what_is_right_costs_nothing() {
+async fn codes_are_limited_by_address_and_a_right_code_does_not_count() {
     let site = limited(Surface::Redeem, Per::IpPrefix, 3).await;
     for number in 0..4 {
         let (identifier, code) = opened(&site, &format!("u{number}@example.com")).await;
@@ -54,7 +54,7 @@ async fn a_caller_who_presents_codes_is_limited_by_address_and_what_is_right_cos
     assert_limited(&site.send(wrong()).await, "20");
     let right = site.authorize_call(&identifier, &code);
     assert_limited(&site.send(right.clone()).await, "20");
-    // What was refused at the door was no attempt: there are two tries left, here and elsewhere.
+    // A request that the rate limiter refused was not an attempt: two attempts are left, here and elsewhere.
     site.send_from("203.0.113.8", right)
         .await
         .expect_status(302);
@@ -102,7 +102,7 @@ async fn net_12_a_forwarded_address_counts_from_a_listed_proxy_only() {
         let call = site.authorize_call("0RXunknown", "123456");
         call.header("x-forwarded-for", chain)
     };
-    // A stranger names a new address each time, and is one caller all the same.
+    // The caller names a new address each time, and counts as one caller all the same.
     for number in 0..3 {
         let chain = format!("198.51.100.{number}");
         assert_refused(&site.send_from("203.0.113.7", guess(&chain)).await);
@@ -111,7 +111,7 @@ async fn net_12_a_forwarded_address_counts_from_a_listed_proxy_only() {
         &site.send_from("203.0.113.7", guess("198.51.100.77")).await,
         "20",
     );
-    // Behind the proxy what the proxy added counts, whatever the client wrote before it.
+    // Behind the proxy, the address that the proxy added counts, whatever the client sent before it.
     let hops = "198.51.100.1, ".repeat(1_000);
     for claimed in ["192.0.2.200, ", "localhost, ", hops.as_str()] {
         let chain = format!("{claimed}192.0.2.1");
@@ -124,7 +124,7 @@ async fn net_12_a_forwarded_address_counts_from_a_listed_proxy_only() {
         "20",
     );
     assert_refused(&site.send_from("10.0.0.1", guess("192.0.2.2")).await);
-    // A name is no address: the proxy itself is the caller then, and nothing is looked up.
+    // A name is not an address: the proxy itself is the caller then, and nothing is resolved.
     for name in ["client.example.com", "_hidden", "192.0.2.1:443"] {
         assert_refused(&site.send_from("10.9.9.9", guess(name)).await);
     }
@@ -132,18 +132,18 @@ async fn net_12_a_forwarded_address_counts_from_a_listed_proxy_only() {
 }
 
 #[tokio::test]
-async fn who_asks_for_codes_without_a_token_is_limited_by_address_and_a_backend_is_not() {
+async fn unauthenticated_requests_for_codes_are_limited_by_address_and_a_backend_s_are_not() {
     let site = limited(Surface::Init, Per::IpPrefix, 3).await;
     let body = registration("janice@example.com");
-    let stranger = || Call::post(INIT).json(&body);
+    let unauthenticated = || Call::post(INIT).json(&body);
     for call in [
-        stranger(),
-        stranger().bearer("00D!wrong"),
-        stranger().basic("a", "b"),
+        unauthenticated(),
+        unauthenticated().bearer("00D!wrong"),
+        unauthenticated().basic("a", "b"),
     ] {
         site.send(call).await.expect_status(401);
     }
-    let answer = site.send(stranger()).await;
+    let answer = site.send(unauthenticated()).await;
     assert_limited(&answer, "20");
     assert_eq!(answer.json()["status_code"], "rate_limit_exceeded");
     for number in 0..5 {
@@ -184,9 +184,9 @@ async fn the_token_endpoint_limits_what_shows_no_secret() {
         site.send(call("wrong")).await.expect_status(400);
     }
     assert_limited(&site.send(call("wrong")).await, "20");
-    let nobody = Call::post(TOKEN).form("grant_type", "authorization_code");
-    assert_limited(&site.send(nobody).await, "20");
-    // Whoever knows the secret is not held up by whoever does not, and is not limited by address.
+    let unnamed = Call::post(TOKEN).form("grant_type", "authorization_code");
+    assert_limited(&site.send(unnamed).await, "20");
+    // A client with the right secret is not affected by callers without it, and is not limited by address.
     for _ in 0..5 {
         let answer = site.send(call(&site.integration.secret)).await;
         answer.expect_ok();
@@ -203,19 +203,19 @@ async fn the_token_endpoint_limits_what_shows_no_secret() {
         site.send(public()).await.expect_status(400);
     }
     assert_limited(&site.send(public()).await, "20");
-    // An empty secret proves nothing.
+    // An empty secret does not authenticate.
     let empty = public().with("client_id", None).basic(&site.client.id, "");
     assert_limited(&site.send(empty).await, "20");
 }
 
 #[tokio::test]
-async fn a_client_that_has_a_secret_is_not_limited_by_those_who_only_name_it() {
+async fn a_client_with_a_secret_is_not_limited_by_callers_without_it() {
     let revoke = |id: &str| {
         Call::post("/services/oauth2/revoke")
             .form("token", "00D!none")
             .form("client_id", id)
     };
-    // One address has one bucket, whomever it names.
+    // One address has one bucket, whichever client it names.
     let site = limited(Surface::Token, Per::IpPrefixAndClient, 3).await;
     for id in [&site.client.id, &site.integration.id, &site.client.id] {
         site.send(revoke(id)).await.expect_ok();
@@ -223,9 +223,9 @@ async fn a_client_that_has_a_secret_is_not_limited_by_those_who_only_name_it() {
     for id in [&site.client.id, &site.integration.id] {
         assert_limited(&site.send(revoke(id)).await, "20");
     }
-    // A client that shows its secret has one of its own.
-    let proven = revoke(&site.client.id).form("client_secret", &site.client.secret);
-    site.send(proven).await.expect_ok();
+    // A client with a valid secret has a bucket of its own.
+    let authenticated = revoke(&site.client.id).form("client_secret", &site.client.secret);
+    site.send(authenticated).await.expect_ok();
 
     let site = limited(Surface::Token, Per::Client, 3).await;
     for _ in 0..5 {

@@ -1,5 +1,5 @@
-//! The page `docs/reference/limits.md` says what the defaults are, and what an attacker can expect of
-//! them: its tables are computed here from the code.
+//! The page `docs/reference/limits.md` documents the defaults and their effect on an attacker: its tables are
+//! computed here from the code.
 
 use vestibule::admission::DEFAULT_RULES;
 use vestibule::config::Config;
@@ -26,7 +26,7 @@ fn grouped(number: u32) -> String {
     }
 }
 
-/// Two digits that count, as people write them.
+/// Two significant digits, as people write them.
 fn two_digits(number: f64) -> String {
     if number < 1e-5 {
         return format!("{number:.1e}");
@@ -84,8 +84,8 @@ fn the_page_computes_the_odds_of_the_defaults() {
     }
 }
 
-/// One prefix alone does not push a site's door shut: what the edge lets it make in mistakes, bursts
-/// and all, stays below the threshold.
+/// One prefix alone cannot exceed a site's threshold: the failures that the rate limiter permits it, including
+/// bursts, remain below.
 #[test]
 fn one_prefix_cannot_make_a_spray_by_itself() {
     use vestibule::admission::{Per, Surface};

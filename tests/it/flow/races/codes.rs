@@ -1,4 +1,5 @@
-//! One-time passwords and authorization codes: each once, and no more guesses than there are tries.
+//! One-time passwords and authorization codes: each succeeds once, and no more guesses are compared than there are
+//! attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use vestibule_protocol::purpose::Purpose;
 use super::{WIDTH, all_at_once, codes_to, rounds, two_nodes, won_and_lost, wrong};
 use crate::fixture::{Answer, Call, on_both_databases};
 
-/// The tries of a code, as the rules have them when nobody says otherwise.
+/// The attempts of a code in the default rules.
 const TRIES: usize = 5;
 
 #[track_caller]
@@ -24,7 +25,7 @@ fn assert_is_authentication_failure(answer: &Answer) {
 }
 
 on_both_databases! {
-    async fn code_02_of_many_that_redeem_one_code_one_succeeds_and_its_token_is_dead(site: Site) {
+    async fn code_02_concurrent_redemptions_of_a_code_succeed_once_and_revoke_the_token(site: Site) {
         let nodes = two_nodes(site).await;
         for round in 0..rounds() {
             let code = nodes[0].registered_code(&format!("u{round}@example.com")).await;
@@ -34,7 +35,7 @@ on_both_databases! {
             for answer in &lost {
                 assert_eq!((answer.status, &answer.json()["error"]), (400, &"invalid_grant".into()));
             }
-            // The others were replays, and a replay revokes what came of the code.
+            // The others were replays, and a replay revokes the tokens of the code.
             let answer = won[0].json();
             let call = Call::get("/services/oauth2/userinfo").bearer(answer["access_token"].as_str().unwrap());
             assert!(matches!(nodes[1].send(call).await.status, 401 | 403), "round {round}: the token lives");
@@ -46,7 +47,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_02_parallel_guesses_are_no_more_than_the_tries_and_the_right_code_comes_too_late(site: Site) {
+    async fn otp_02_parallel_guesses_are_limited_to_the_attempts_and_the_right_code_is_too_late(site: Site) {
         let nodes = two_nodes(site).await;
         for round in 0..rounds() {
             let username = format!("u{round}@example.com");
@@ -102,7 +103,7 @@ on_both_databases! {
             lost.iter().for_each(assert_is_authentication_failure);
         }
         let rounds = i64::try_from(rounds()).unwrap();
-        // The integration user is the one more.
+        // One more: the integration user.
         assert_eq!(nodes[0].count("SELECT COUNT(*) FROM app_user").await, rounds + 1);
         assert_eq!(nodes[0].count("SELECT COUNT(*) FROM credential").await, rounds);
         assert_eq!(nodes[0].count("SELECT COUNT(*) FROM authorization_code").await, rounds);
@@ -176,7 +177,7 @@ on_both_databases! {
             identifiers.push(site.pending(recipient).await);
         }
         let codes = codes_to(site, &recipients).await;
-        // A request whose own code happens to be the same is no finding.
+        // Another request with the same code by chance is not a failure.
         let others = (1..count).filter(|number| codes[*number] != codes[0]);
         let calls: Vec<Call> = others.map(|number| site.authorize_call(&identifiers[number], &codes[0])).collect();
         assert!(!calls.is_empty());

@@ -1,6 +1,6 @@
-//! Races: many at once, on one node and on two, and one succeeds.
+//! Races: many concurrent requests, on one node and on two, of which one succeeds.
 //!
-//! Each test runs a few rounds; `VESTIBULE_TEST_ROUNDS` asks for more of them in a long run.
+//! Each test runs a few rounds; `VESTIBULE_TEST_ROUNDS` sets more of them for a long run.
 
 mod codes;
 mod refreshes;
@@ -13,10 +13,10 @@ use tokio::sync::Barrier;
 
 use crate::fixture::{Answer, Call, PASSWORD, Site};
 
-/// How many come at once.
+/// The number of concurrent requests.
 const WIDTH: usize = 50;
 
-/// How often a race is run.
+/// The number of rounds.
 fn rounds() -> usize {
     let asked = std::env::var("VESTIBULE_TEST_ROUNDS").ok();
     asked.map_or(3, |text| text.parse().expect("a number of rounds"))
@@ -28,7 +28,7 @@ pub async fn two_nodes(site: Site) -> [Arc<Site>; 2] {
     [Arc::new(site), Arc::new(other)]
 }
 
-/// Sends calls from as many tasks, which start together and take turns at the nodes.
+/// Sends requests from as many tasks, which start together and alternate between the nodes.
 pub async fn all_at_once(nodes: &[Arc<Site>], calls: Vec<Call>) -> Vec<Answer> {
     let start = Arc::new(Barrier::new(calls.len()));
     let tasks = calls.into_iter().enumerate().map(|(number, call)| {
@@ -45,7 +45,7 @@ pub async fn all_at_once(nodes: &[Arc<Site>], calls: Vec<Call>) -> Vec<Answer> {
         .collect()
 }
 
-/// Those that succeeded and those that did not; a fault of the server is neither.
+/// The successful responses and the refusals; a fault of the server is neither.
 #[track_caller]
 fn won_and_lost(answers: Vec<Answer>, success: u16) -> (Vec<Answer>, Vec<Answer>) {
     for answer in &answers {
@@ -56,7 +56,7 @@ fn won_and_lost(answers: Vec<Answer>, success: u16) -> (Vec<Answer>, Vec<Answer>
         .partition(|answer| answer.status == success)
 }
 
-/// An init call for a username from an address of its own.
+/// An init request for a username with a unique address.
 async fn init_from(site: &Site, username: &str, email: &str) -> String {
     let body = json!({
         "userdata": {"firstName": "Janice", "lastName": "Edwards", "email": email, "username": username},

@@ -1,5 +1,5 @@
-//! Refreshes: of many that come at once with one token there is one successor, and a family that is
-//! ended meanwhile stays ended.
+//! Refreshes: several concurrent ones with one token have one successor, and a family that is ended meanwhile
+//! remains ended.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ on_both_databases! {
         nodes[1].app.refresh().await.unwrap();
         let mut token = refresh_token(&tokens).to_owned();
         for round in 0..rounds() {
-            // First at one node, then at both.
+            // First on one node, then on both.
             for at in [&nodes[..1], &nodes[..]] {
                 let calls = (0..WIDTH).map(|_| refresh_call(&nodes[0], &token)).collect();
                 let (won, lost) = won_and_lost(all_at_once(at, calls).await, 200);
@@ -49,8 +49,8 @@ on_both_databases! {
             let granted: Vec<_> = answers.iter()
                 .filter(|answer| answer.status == 200 && !answer.body.is_empty())
                 .map(|answer| answer.json()).collect();
-            // Whoever came first, a logout with the token that was good then, or that had just been
-            // replaced: one more with the good one ends the rest.
+            // In either order, the logout had the current token or the one just replaced: another one with the
+            // current token ends the family.
             let good = granted.first().map_or(refresh_token(&tokens), refresh_token);
             nodes[0].send(Call::post("/services/oauth2/revoke").form("token", good)).await.expect_ok();
             for tokens in &granted {

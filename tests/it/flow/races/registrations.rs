@@ -1,4 +1,4 @@
-//! Usernames, accounts and budgets: constraints decide, and who has lost leaves nothing behind.
+//! Usernames, accounts and budgets: constraints decide, and the losing writes leave no rows.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use serde_json::json;
 use super::{WIDTH, all_at_once, codes_to, init_from, rounds, two_nodes, won_and_lost};
 use crate::fixture::{Answer, Call, Site, on_both_databases, registration};
 
-/// How many people want one thing.
+/// The number of competing registrations.
 const RIVALS: usize = 20;
 
-/// Accounts that nobody belongs to.
+/// Accounts without a user.
 const ORPHANS: &str = "SELECT COUNT(*) FROM account WHERE id NOT IN
     (SELECT account_id FROM app_user WHERE account_id IS NOT NULL)";
 
-/// Opens a registration for each username and address, and gives the calls that complete them.
+/// Opens a registration for each username and address, and returns the requests that complete them.
 async fn completions(site: &Site, people: &[(String, String)]) -> Vec<Call> {
     let mut identifiers = Vec::new();
     for (username, email) in people {
@@ -55,7 +55,7 @@ async fn one_username(nodes: &[Arc<Site>; 2], username: &str) {
     lost.iter().for_each(assert_is_duplicate_username);
     let user = site.user(username).await.expect("the winner");
     assert!(user.account_id.is_some(), "the winner has its account");
-    // The winner's code works, so nothing of the losers got between.
+    // The winner's code is valid, so no losing write has changed it.
     let code = won[0].location_parameter("code");
     let answer = site.send(site.token_call(&code)).await.expect_ok().json();
     assert!(
@@ -72,7 +72,7 @@ async fn one_username(nodes: &[Arc<Site>; 2], username: &str) {
 }
 
 on_both_databases! {
-    async fn reg_05_one_username_of_many_goes_to_one_and_own_accounts_are_not_orphaned(site: Site) {
+    async fn reg_05_concurrent_registrations_of_one_username_succeed_once_and_leave_no_orphan_account(site: Site) {
         site.update_settings(json!({"registrationAccount": {"rule": "own"}})).await;
         let nodes = two_nodes(site).await;
         for round in 0..rounds() {
@@ -86,7 +86,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn reg_05_one_username_of_many_goes_to_one_and_a_named_account_is_made_once(site: Site) {
+    async fn reg_05_concurrent_registrations_of_one_username_succeed_once_and_create_one_named_account(site: Site) {
         let rule = json!({"rule": "customdata", "member": "company", "create": true});
         site.update_settings(json!({"registrationAccount": rule})).await;
         let nodes = two_nodes(site).await;
@@ -96,7 +96,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn people_who_register_at_once_into_one_named_account_share_it(site: Site) {
+    async fn concurrent_registrations_with_one_named_account_share_it(site: Site) {
         let rule = json!({"rule": "shared", "name": "Acme", "create": true});
         site.update_settings(json!({"registrationAccount": rule})).await;
         let nodes = two_nodes(site).await;
@@ -138,7 +138,7 @@ on_both_databases! {
         assert_eq!(format!("{:?}", site.user("janice@example.com").await), owner);
         assert_eq!(site.count(phc).await, 1);
         assert_eq!(site.count("SELECT COUNT(*) FROM account").await, 1);
-        // The request is over: not even after the name were free again.
+        // The request has ended, even if the name became free again.
         let answer = site.send(late).await;
         assert!(answer.body.contains("authentication failure"), "{}", answer.body);
     }

@@ -1,4 +1,4 @@
-//! The flows, each asked about a user and about everybody who must look like one.
+//! The flows, each requested for an active user and for all users who must get the same response.
 
 use std::time::Duration;
 
@@ -11,14 +11,15 @@ const FORGOT: &str = "/services/auth/headless/forgot_password";
 const PASSWORDLESS: &str = "/services/auth/headless/init/passwordless/login";
 const REGISTRATION: &str = "/services/auth/headless/init/registration";
 
-/// A user in good standing, and those whom a stranger must not tell from them; names of one length.
+/// An active user, and those whom an unauthenticated caller must not be able to distinguish from them; all names
+/// have one length.
 pub(super) fn everybody() -> Vec<String> {
     ["known", "unver", "lockd", "disab", "nobod"]
         .map(|name| format!("{name}@example.com"))
         .to_vec()
 }
 
-/// One user of each kind; strangers come to the public site.
+/// One user of each kind; unauthenticated callers use the public site.
 pub(super) async fn prepare(site: &Site) {
     for username in &everybody()[..4] {
         site.register(username).await;
@@ -33,7 +34,7 @@ pub(super) async fn prepare(site: &Site) {
     }
     site.deliver().await;
     site.inbox.clear();
-    // What was spent on the way here counts no more.
+    // The budgets that were used for the setup no longer count.
     site.advance(Duration::from_secs(3_601));
 }
 
@@ -63,7 +64,7 @@ fn log_in(site: &Site, username: &str, password: &str) -> Call {
         .without_header("auth-verification-type")
 }
 
-/// Who got a message; what is suppressed goes nowhere.
+/// The recipients of messages; suppressed messages have none.
 pub(super) async fn read_mail(site: &Site) -> Vec<String> {
     site.deliver().await;
     let messages = site.inbox.list(None);
@@ -76,12 +77,12 @@ pub(super) async fn read_mail(site: &Site) -> Vec<String> {
 }
 
 on_both_databases! {
-    async fn enu_05_07_a_registration_tells_not_whether_a_name_is_taken(site: Site) {
+    async fn enu_05_07_a_registration_does_not_disclose_whether_a_name_is_taken(site: Site) {
         prepare(&site).await;
         let call = |username: &str| ask(REGISTRATION, registration(username));
         let seen = assert_alike(&site, &everybody(), call).await;
         assert_eq!(seen.status, 200);
-        // With an address that is not the account's, too.
+        // The same with an address that is not the account's.
         let call = |username: &str| {
             let mut body = registration(username);
             body["userdata"]["email"] = json!(username.replace('@', "@mail."));
@@ -99,7 +100,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_03_06_07_09_a_passwordless_login_tells_nothing_until_the_code_is_right(site: Site) {
+    async fn enu_03_06_07_09_a_passwordless_login_discloses_nothing_until_the_code_is_right(site: Site) {
         prepare(&site).await;
         let seen = assert_alike(&site, &everybody(), passwordless).await;
         assert_eq!(seen.status, 200);
@@ -117,7 +118,7 @@ on_both_databases! {
             let seen = assert_alike(&site, &identifiers, redeem).await;
             assert_eq!(seen.status, 400);
         }
-        // The third, fourth and fifth code of the hour are had, and the sixth is not.
+        // The third, fourth and fifth code of the hour are sent, the sixth is not.
         for _ in 0..3 {
             assert_alike(&site, &everybody(), passwordless).await;
         }
@@ -127,12 +128,12 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_01_06_07_10_a_forgotten_password_tells_nothing_until_the_code_is_right(site: Site) {
+    async fn enu_01_06_07_10_a_password_reset_discloses_nothing_until_the_code_is_right(site: Site) {
         prepare(&site).await;
         let seen = assert_alike(&site, &everybody(), forgot).await;
         assert_eq!(seen.status, 200);
         assert_eq!(read_mail(&site).await, ["known@example.com"]);
-        // The code comes before the policy: a bad password is no oracle.
+        // The code is checked before the policy, so a bad password discloses nothing.
         for password in [PASSWORD, "short", PASSWORD, PASSWORD, PASSWORD, PASSWORD, PASSWORD] {
             let seen = assert_alike(&site, &everybody(), |name| reset(name, password)).await;
             assert_eq!(seen.status, 400);
@@ -146,14 +147,14 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_04_a_password_login_tells_nothing_until_the_password_is_right(site: Site) {
+    async fn enu_04_a_password_login_discloses_nothing_until_the_password_is_right(site: Site) {
         site.register("nopwd@example.com").await;
         prepare(&site).await;
         let mut names = everybody();
         names.push(String::from("nopwd@example.com"));
         site.execute("DELETE FROM credential WHERE user_id IN
             (SELECT id FROM app_user WHERE username_key = 'nopwd@example.com')").await;
-        // Whom a password does not let in even if it is right. An address need not be proven for one.
+        // Users whom a right password does not let in. An unverified address does not prevent it.
         let shut = ["lockd@example.com", "disab@example.com", "nobod@example.com", "nopwd@example.com"];
         let (wrong, _) = look(&site, log_in(&site, "known@example.com", "wrong Pa55word!")).await;
         for name in shut {

@@ -1,10 +1,10 @@
-//! Sameness: what a stranger sees of an answer does not tell of an account (threats ENU-01 to ENU-10).
+//! Sameness: a response to an unauthenticated caller does not disclose an account (threats ENU-01 to ENU-10).
 //!
-//! Each test sends one request about somebody who has an account, and the same about everybody whom a
-//! stranger must not tell from them: nobody, a locked, a disabled and an unverified user. What is compared
-//! is all that a stranger can see but the time (`docs/reference/enumeration.md` has that): the status, the
-//! names and values of the headers, the body, its length; and what the server did for it: the writes that
-//! it made, the passwords that it hashed, the codes that it refused.
+//! Each test sends one request for a user with an account, and the same for every user whom an unauthenticated
+//! caller must not be able to distinguish: an unknown, a locked, a disabled and an unverified user. It compares
+//! everything that such a caller can see except the time (see `docs/reference/enumeration.md`): the status, the
+//! names and values of the headers, the body, its length; and the work of the server: its writes, the passwords
+//! that it hashed, the codes that it refused.
 
 mod flows;
 mod hints;
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Call, Site};
 
-/// Headers that are new with every answer.
+/// Headers that differ in every response.
 const ALWAYS_NEW: [&str; 2] = ["date", "x-request-id"];
 
-/// Members that are random or the caller's own words; their lengths are compared.
+/// Members that are random or echo the request; their lengths are compared.
 const RANDOM: [&str; 2] = ["email", "identifier"];
 
-/// The counters of work that a request may make, by their names.
+/// The counters of work that a request may increment, by their names.
 const WORK: [&str; 4] = [
     "vestibule_writes_total",
     "vestibule_password_hashes_total",
@@ -29,7 +29,7 @@ const WORK: [&str; 4] = [
     "vestibule_rate_limited_total",
 ];
 
-/// What can be seen of a request, and what it cost.
+/// The visible response of a request, and its cost.
 #[derive(Clone, Debug, PartialEq)]
 struct Seen {
     status: u16,
@@ -40,7 +40,7 @@ struct Seen {
     rows: Vec<i64>,
 }
 
-/// What a request about an account may add to: rows, and the sums of what is counted in one.
+/// The rows that a request about an account may add, and the sums of counts.
 const ROWS: [&str; 6] = [
     "SELECT COUNT(*) FROM challenge",
     "SELECT COUNT(*) FROM outbox",
@@ -50,7 +50,7 @@ const ROWS: [&str; 6] = [
     "SELECT COUNT(*) FROM authorization_code",
 ];
 
-/// Sends a request and keeps all that can be seen of it.
+/// Sends a request and records everything visible.
 async fn look(site: &Site, call: Call) -> (Seen, Answer) {
     let work_before = work(site);
     let mut rows = Vec::new();
@@ -84,7 +84,7 @@ async fn look(site: &Site, call: Call) -> (Seen, Answer) {
     (seen, answer)
 }
 
-/// The body with the length of each random value in its place.
+/// The body, with each random value replaced by its length.
 fn without_random(body: &str) -> Value {
     let mut body: Value = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
     for name in RANDOM {
@@ -106,7 +106,7 @@ fn work(site: &Site) -> BTreeMap<String, i64> {
         .collect()
 }
 
-/// Sends the same request about each of them, and expects to see the same.
+/// Sends the same request for each of them, and expects equal responses.
 async fn assert_alike(site: &Site, usernames: &[String], call: impl Fn(&str) -> Call) -> Seen {
     let mut seen: Option<Seen> = None;
     for username in usernames {
@@ -116,5 +116,5 @@ async fn assert_alike(site: &Site, usernames: &[String], call: impl Fn(&str) -> 
             None => seen = Some(next),
         }
     }
-    seen.expect("somebody was asked about")
+    seen.expect("there is at least one user")
 }

@@ -11,8 +11,8 @@ use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases};
 
 const LYLE: &str = "lhansen@example.com";
 
-/// "An example request for a public client that's using a custom email template." It has no empty
-/// line before its body.
+/// "An example request for a public client that's using a custom email template." It has no empty line before its
+/// body.
 fn begin_in_public() -> Call {
     Call::printed(&format!(
         r#"
@@ -44,7 +44,7 @@ fn begin_behind(token: &str) -> Call {
 }
 
 /// The second phase, with an access token or without. The printed password is a common one (see
-/// `the_printed_password_is_too_common`), so it has an ending here.
+/// `the_printed_password_is_too_common`), so a suffix is added here.
 fn choose(host: &str, token: Option<&str>, otp: &str) -> Call {
     let header = token.map_or_else(String::new, |token| {
         format!("Authorization: Bearer {token}\n")
@@ -95,7 +95,7 @@ on_both_databases! {
         let (subject, code) = message(&site, LYLE).await;
         assert_eq!(subject, "Sales welcomes a new customer", "by the named template");
 
-        // The printed code is somebody else's; a failure leaves the code that was sent good.
+        // The printed code is another one; a failure leaves the sent code valid.
         assert_said(&site.send(choose(PUBLIC_HOST, None, "123abc")).await, 400, INVALID_OTP);
         // "Because the reCAPTCHA token was sent in the initial request, it's not required in this one."
         let code = code.unwrap();
@@ -128,7 +128,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_username_without_an_account_is_answered_alike_and_sent_nothing(site: Site) {
+    async fn an_unknown_username_gets_the_same_response_and_no_message(site: Site) {
         as_documented(&site).await;
         let token = integration_token(&site).await;
         assert_said(&site.send(begin_behind(&token)).await, 200, OTP_SENT);
@@ -166,8 +166,8 @@ on_both_databases! {
 
 on_both_databases! {
     async fn the_printed_password_is_too_common(site: Site) {
-        // It meets the documented default policy; the list of common passwords, which the documentation
-        // does not have, refuses it.
+        // It meets the documented default policy; the list of common passwords, which the documentation does not
+        // have, refuses it.
         as_documented(&site).await;
         customer(&site, LYLE, LYLE).await;
         let token = integration_token(&site).await;

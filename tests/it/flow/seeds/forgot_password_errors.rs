@@ -1,5 +1,5 @@
-//! The two tables of errors of "Headless Forgot Password Flow": every row reached, and answered byte
-//! for byte. A test's name is the row's code, behind the phase it belongs to.
+//! The two tables of errors of "Headless Forgot Password Flow": every row is reached, and compared byte for byte. A
+//! test's name is the row's code, after its phase.
 
 use serde_json::{Value, json};
 use vestibule::delivery::Gateway;
@@ -35,18 +35,18 @@ fn with(mut body: Value, name: &str, value: &str) -> Value {
     body
 }
 
-/// At the public site, which asks for a captcha in the first phase.
+/// At the public site, which requires a captcha in the first phase.
 async fn in_public(site: &Site, body: &Value) -> Answer {
     site.send(Call::post(PATH).on_public().json(body)).await
 }
 
-/// At the private site, with a good access token.
+/// At the private site, with a valid access token.
 async fn behind(site: &Site, body: &Value) -> Answer {
     let token = site.integration_token(None).await;
     site.send(Call::post(PATH).bearer(&token).json(body)).await
 }
 
-/// Begins a reset and reads the code.
+/// Starts a reset and reads the code.
 async fn begun(site: &Site) -> String {
     behind(site, &ask(JANICE)).await.expect_ok();
     site.code_to(JANICE).await
@@ -66,7 +66,7 @@ on_sqlite! {
             let answer = site.send(Call::post(PATH).header("authorization", &header).json(&ask(JANICE))).await;
             assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
         }
-        // A captcha is no substitute where a token is asked for.
+        // A captcha does not replace a required token.
         let answer = site.send(Call::post(PATH).json(&with(ask(JANICE), "recaptcha", "test-pass"))).await;
         assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
     }
@@ -143,7 +143,7 @@ on_sqlite! {
             assert_row(&answer, 400, "invalid_params", "invalid_request", "invalid parameters");
         }
         let token = site.integration_token(None).await;
-        // As the page prints it: with a comma too many.
+        // As printed on the page: with an additional comma.
         for body in [r#"{"username":"lhansen@example.com",,"emailtemplate":"x"}"#, "", "{", "username=x"] {
             let answer = site.send(Call::post(PATH).bearer(&token).body(body.as_bytes())).await;
             assert_row(&answer, 400, "invalid_params", "invalid_request", "invalid parameters");
@@ -158,7 +158,7 @@ on_sqlite! {
         // "The response includes an extra recaptcha_response claim."
         let expected = r#"{"status_code":"invalid_recaptcha","invalid_request":"invalid reCAPTCHA token","status":"failed","recaptcha_response":{"success":false,"error-codes":["invalid-input-response"]}}"#;
         assert_eq!(answer.body, expected);
-        // Believed, but not enough.
+        // Accepted by the verifier, but with a low score.
         let answer = in_public(&site, &with(ask(JANICE), "recaptcha", "test-score-0.3")).await.expect_status(400).json();
         assert_eq!(answer["status_code"], "invalid_recaptcha");
         let response = &answer["recaptcha_response"];
@@ -226,7 +226,7 @@ on_sqlite! {
             for body in [ask(JANICE), choose(JANICE, "123abc", NEW_PASSWORD)] {
                 let call = Call::new(method.parse().unwrap(), PATH).json(&body);
                 let answer = site.send(call).await;
-                // The page's sample has a blank in the member's name, its table has none.
+                // The page's sample has a space in the member's name, its table has none.
                 assert_row(&answer, 405, "post_required", "invalid_request", "use a POST request");
                 assert_eq!(answer.header("allow"), Some("POST"));
             }

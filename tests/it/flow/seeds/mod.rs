@@ -1,4 +1,4 @@
-//! The requests and answers that the documentation prints, replayed.
+//! The requests and responses that the documentation prints, replayed.
 //!
 //! One file per page: the Headless Registration Flow for private clients (`registration`), the
 //! Headless Passwordless Login Flow for public clients (`passwordless_login`), the Headless Forgot
@@ -134,7 +134,7 @@ fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     member.unwrap_or_else(|| panic!("no text {name} in {value}"))
 }
 
-/// What every JSON answer of the pages has in its head.
+/// The headers of every JSON response of the pages.
 #[track_caller]
 fn assert_json(answer: &Answer) {
     let content_type = answer.header("content-type");
@@ -143,7 +143,7 @@ fn assert_json(answer: &Answer) {
     assert_eq!(answer.header("pragma"), Some("no-cache"));
 }
 
-/// The success of an init call: three members, all of them text.
+/// The successful response of an init request: three members, all of them text.
 #[track_caller]
 fn assert_begun(answer: &Answer, email: &str) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -156,7 +156,7 @@ fn assert_begun(answer: &Answer, email: &str) -> Value {
     begun
 }
 
-/// The printed redirect: the callback with its three parameters in their order; the code.
+/// The printed redirect: the callback with its three parameters in their order; returns the code.
 #[track_caller]
 fn assert_redirect(answer: &Answer, callback: &str, host: &str) -> String {
     assert_eq!(answer.status, 302, "{}", answer.body);
@@ -173,8 +173,7 @@ fn assert_redirect(answer: &Answer, callback: &str, host: &str) -> String {
     code
 }
 
-/// The printed token answer: every member of it, and no other than the two that newer releases and
-/// RFC 6749 add.
+/// The printed token response: exactly its members, and the two that newer releases and RFC 6749 add.
 #[track_caller]
 fn assert_tokens(answer: &Answer, host: &str) -> Value {
     assert_eq!(answer.status, 200, "{}", answer.body);

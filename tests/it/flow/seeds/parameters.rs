@@ -1,5 +1,5 @@
-//! The tables of headers and parameters, line by line: what is required and left out is named in the
-//! refusal, and what is optional is taken.
+//! The tables of headers and parameters, line by line: a missing required one is named in the refusal, and an
+//! optional one is accepted.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +14,7 @@ const LOGIN: &str = "/services/auth/headless/init/passwordless/login";
 const JANICE: &str = "janice@example.com";
 const UUID: &str = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff";
 
-/// The least that registers somebody.
+/// The minimal registration.
 fn least(username: &str) -> Value {
     json!({
         "userdata": {"lastName": "Edwards", "email": username, "username": username},
@@ -26,7 +26,7 @@ fn event() -> Value {
     json!({"token": "test-pass", "siteKey": "6Lc-site-key", "projectId": "shop-7"})
 }
 
-/// Takes a member out, and returns the name that the refusal gives it.
+/// Removes a member, and returns its name in the refusal.
 fn without(body: &Value, pointer: &str) -> (Value, String) {
     let mut body = body.clone();
     let (parent, name) = pointer.rsplit_once('/').expect("a pointer");
@@ -75,13 +75,13 @@ on_sqlite! {
             assert!(code.is_some());
             assert_eq!(subject == "Sales welcomes a new customer", name == "emailtemplate", "{subject}");
         }
-        // Of an event each member but the action is required.
+        // Each member of an event except the action is required.
         for name in ["token", "siteKey", "projectId"] {
             let mut body = least("a@example.com");
             body["recaptchaevent"] = event();
             let (body, field) = without(&body, &format!("/recaptchaevent/{name}"));
             let answer = send(&body).await.expect_status(400).json();
-            // A proof that cannot be read is none.
+            // A captcha that cannot be parsed counts as missing.
             assert!(answer["status_code"] == "recaptcha_req" || answer["invalid_field"] == json!(field), "{answer}");
         }
     }
@@ -192,7 +192,7 @@ on_sqlite! {
         by_template["emailtemplate"] = json!(TEMPLATE);
         let mut with_data = good.clone();
         with_data["customdata"] = json!(r#"{"locale": "de"}"#);
-        // With a username and without a handler the hint is not looked at.
+        // With a username and without a handler the hint is ignored.
         let mut with_hint = good.clone();
         with_hint["login_hint"] = json!("ORDER-10023");
         for body in [good, by_event, by_template, with_data, with_hint] {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fixture::{CHALLENGE, Call, Site, VERIFIER, on_both_databases};
 
-/// The init request, which has no header but the host.
+/// The init request, whose only header is the host.
 fn init(username: &str) -> Call {
     Call::printed(&format!(
         r#"

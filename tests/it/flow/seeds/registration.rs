@@ -9,7 +9,7 @@ use super::{
 };
 use crate::fixture::{CHALLENGE, Call, Site, VERIFIER, on_both_databases};
 
-/// The init request: the settings ask for both proofs, so it brings both.
+/// The init request: the settings require both token and captcha, so it contains both.
 fn init(token: &str) -> Call {
     Call::printed(&format!(
         r#"
@@ -83,7 +83,7 @@ on_both_databases! {
         site.update_settings(json!({"isRecaptchaRequiredRgstr": true, "recaptchaProvider": "test"})).await;
         let bearer = integration_token(&site).await;
 
-        // The sample shows the username as `email`; what the caller sent as its address is answered.
+        // The sample shows the username as `email`; the response contains the address that the caller sent.
         let begun = assert_begun(&site.send(init(&bearer)).await, "janice.edwards@example.com");
         assert!(site.user("jedwards@myapp.com").await.is_none(), "queued, to be processed later");
         let (subject, code) = message(&site, "janice.edwards@example.com").await;
@@ -131,7 +131,7 @@ on_both_databases! {
         });
         let begun = assert_begun(&site.send(init(&bearer).json(&body)).await, "janice.edwards@example.com");
         let (_, code) = message(&site, "janice.edwards@example.com").await;
-        // Without a method at init none is needed at authorize.
+        // Without a method at init none is required at authorize.
         let call = authorize(&site, &identifier_and_code(&begun, &code.unwrap())).without_header("Auth-Verification-Type");
         let code = site.send(call).await.expect_status(302).location_parameter("code");
         let printed = format!(

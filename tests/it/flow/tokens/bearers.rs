@@ -1,4 +1,4 @@
-//! Token answers, userinfo and the identity URL.
+//! Token responses, userinfo and the identity URL.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn tok_11_a_token_comes_in_the_header_or_in_the_body_and_never_in_the_url(site: Site) {
+    async fn tok_11_a_token_is_accepted_in_the_header_or_the_body_and_never_in_the_url(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let token = access_token(&tokens);
         site.send(Call::get(USERINFO).bearer(token)).await.expect_ok();
@@ -126,7 +126,7 @@ on_sqlite! {
         for name in ["access_token", "oauth_token"] {
             let url = format!("{USERINFO}?{name}={token}");
             site.send(Call::get(&url)).await.expect_status(401);
-            // Beside the header it is not looked at; some libraries always send both.
+            // It is ignored beside the header; some libraries always send both.
             site.send(Call::get(&url).bearer(token)).await.expect_ok();
         }
         site.send(Call::get(&format!("{USERINFO}?access_token={token}")).form("access_token", token)).await
@@ -187,7 +187,7 @@ on_sqlite! {
         let tokens = site.send(site.token_call(&code)).await.expect_ok().json();
         assert_eq!(tokens["scope"], "api");
         assert_eq!(tokens.get("id_token"), None, "no openid, no id_token");
-        // A scope at the token endpoint is no second chance to ask for more.
+        // A scope at the token endpoint cannot extend the granted scopes.
         let code = code_with(&site, "other@example.com", &[("scope", "api")]).await;
         let answer = site.send(site.token_call(&code).form("scope", "openid api")).await;
         if answer.status == 200 {
@@ -232,7 +232,7 @@ on_both_databases! {
         assert_eq!(xml.header("content-type"), Some("application/xml;charset=UTF-8"));
         let pretty = site.send(call("").header("x-prettyprint", "1")).await.expect_ok();
         assert!(pretty.body.contains('\n') && !site.send(call("")).await.body.contains('\n'));
-        // Fifteen characters name the same record.
+        // Fifteen characters identify the same record.
         let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
         for at in [parts.len() - 1, parts.len() - 2] {
             parts[at].truncate(15);
@@ -242,7 +242,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn userinfo_tells_what_the_documentation_lists(site: Site) {
+    async fn userinfo_returns_the_documented_members(site: Site) {
         let tokens = site.register("janice@example.com").await;
         let answer = site.send(Call::get(USERINFO).bearer(access_token(&tokens))).await.expect_ok();
         assert_eq!(answer.header("cache-control"), Some("no-store"));

@@ -1,4 +1,4 @@
-//! Authorization codes: once, by their client, at their site, in their time (RFC 6749 section 4.1.2).
+//! Authorization codes: redeemed once, by their client, at their site, before they expire (RFC 6749 section 4.1.2).
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ on_both_databases! {
         assert_invalid_grant(&site.send(site.token_call(&code)).await);
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 401);
         assert_invalid_grant(&site.send(site.token_call(&code)).await);
-        assert_eq!(userinfo_status(&site, access_token(&other)).await, 200, "nobody else's tokens");
+        assert_eq!(userinfo_status(&site, access_token(&other)).await, 200, "other tokens are not affected");
     }
 }
 
@@ -39,7 +39,7 @@ on_both_databases! {
         let second = format!("{}/other", site.redirect_uri);
         site.update_client(&site.client.id, json!({"callbackUrl": [site.redirect_uri.as_str(), second.as_str()]})).await;
         let code = site.registered_code("janice@example.com").await;
-        // The other one is registered, too, and that makes it no better.
+        // The other URI is registered too, and is refused all the same.
         let answer = site.send(site.token_call(&code).with("redirect_uri", Some(&second))).await;
         assert_invalid_grant(&answer);
         assert_invalid_grant(&site.send(site.token_call(&code)).await);
@@ -62,12 +62,12 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn code_05_another_clients_code_is_refused_and_stays_good(site: Site) {
+    async fn code_05_a_code_presented_by_another_client_is_refused_and_remains_valid(site: Site) {
         let thief = add_client(&site, "thief", json!({})).await;
         let code = site.registered_code("janice@example.com").await;
         assert_invalid_grant(&site.send(token_call_of(&site, &thief, &code)).await);
         let tokens = site.send(site.token_call(&code)).await.expect_ok().json();
-        // Nor can the thief end the owner's tokens by presenting the spent code.
+        // The thief cannot end the owner's tokens by presenting the spent code.
         assert_invalid_grant(&site.send(token_call_of(&site, &thief, &code)).await);
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 200);
     }
@@ -85,7 +85,7 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn code_07_a_code_lives_as_long_as_the_policy_says(site: Site) {
+    async fn code_07_the_policy_sets_the_lifetime_of_a_code(site: Site) {
         for (lifetime, number) in [(60, 0), (600, 1), (1, 2)] {
             let policy = json!({"authorizationCodeLifetimeSeconds": lifetime});
             site.update_client(&site.client.id, policy).await;
@@ -102,7 +102,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn code_08_a_code_is_worth_nothing_when_its_user_is_locked_disabled_or_gone(site: Site) {
+    async fn code_08_a_code_of_a_locked_disabled_or_deleted_user_is_refused(site: Site) {
         let states = [
             "UPDATE app_user SET locked_at = 1 WHERE username_key",
             "UPDATE app_user SET disabled_at = 1 WHERE username_key",
@@ -138,7 +138,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn code_10_the_redirect_is_kept_by_nobody_and_refers_nobody(site: Site) {
+    async fn code_10_the_redirect_is_not_cached_and_sends_no_referrer(site: Site) {
         let identifier = site.pending("janice@example.com").await;
         let otp = site.code_to("janice@example.com").await;
         let answer = site.send(site.authorize_call(&identifier, &otp)).await.expect_status(302);

@@ -25,7 +25,7 @@ fn inactive() -> Value {
 }
 
 on_both_databases! {
-    async fn a_client_is_told_of_its_own_tokens(site: Site) {
+    async fn a_client_introspects_its_own_tokens(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         let said = introspect(&site, &site.client, access_token(&tokens)).await;
         let issued = START.seconds();
@@ -47,7 +47,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn tok_08_of_other_clients_sites_and_unknown_tokens_nothing_is_said(site: Site) {
+    async fn tok_08_tokens_of_other_clients_or_sites_and_unknown_ones_are_inactive(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         let other = add_client(&site, "other", json!({})).await;
         add_site(&site, "elsewhere", "https://other.example.com").await;
@@ -68,7 +68,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn tok_08_who_does_not_prove_to_be_a_client_is_told_nothing(site: Site) {
+    async fn tok_08_an_unauthenticated_client_learns_nothing(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         let call = || Call::post(INTROSPECT).form("token", access_token(&tokens));
         let (id, secret) = (site.client.id.as_str(), site.client.secret.as_str());
@@ -91,7 +91,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn jwts_are_told_of_like_opaque_tokens(site: Site) {
+    async fn jwts_are_introspected_like_opaque_tokens(site: Site) {
         let tokens = register_with(&site, jwt_format(), JANICE).await;
         let said = introspect(&site, &site.client, access_token(&tokens)).await;
         assert_eq!((&said["username"], &said["exp"]), (&json!(JANICE), &json!(START.seconds() + 1_800)));

@@ -1,4 +1,4 @@
-//! JWT access tokens, and what a JWT must not get away with (RFC 8725, threats JWT-01 to JWT-18).
+//! JWT access tokens, and the refusal of forged ones (RFC 8725, threats JWT-01 to JWT-18).
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn write(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
 }
 
-/// The token with other header or claims and the old signature.
+/// The token with another header or other claims and the old signature.
 fn forged(token: &str, header: &Value, claims: &Value) -> String {
     let signature = token.rsplit('.').next().unwrap();
     format!("{}.{}.{signature}", write(header), write(claims))
@@ -119,14 +119,14 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn jwt_04_05_a_key_of_ones_own_signs_nothing(site: Site) {
+    async fn jwt_04_05_a_token_signed_by_a_foreign_key_is_refused(site: Site) {
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
         let (header, claims) = (part(access_token(&tokens), 0), part(access_token(&tokens), 1));
         for algorithm in [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA] {
             let (own, _) = SigningKey::generate(algorithm, START).unwrap();
             let own_token = encode(&own, &claims).unwrap();
             assert_eq!(userinfo_status(&site, &own_token).await, 401, "its own kid");
-            // Under our kid, with the key embedded in the header.
+            // Under the server's kid, with the attacker's key embedded in the header.
             let mut header = header.clone();
             header["alg"] = json!(algorithm.as_str());
             header["jwk"] = json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"});
@@ -139,7 +139,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn jwt_a_token_of_our_own_key_still_needs_the_right_claims(site: Site) {
+    async fn jwt_a_token_of_the_server_s_key_still_needs_the_right_claims(site: Site) {
         let tokens = register_with(&site, jwt_format(), "janice@example.com").await;
         let claims = part(access_token(&tokens), 1);
         let directory = site.app.directory();
@@ -201,7 +201,7 @@ on_both_databases! {
             site.execute(format!("UPDATE app_user SET {on} WHERE is_integration = 1")).await;
             site.send(init(&token)).await.expect_status(400);
         }
-        // A lock, as an administrator brings it about, ends what was issued before it for good.
+        // An administrator's lock permanently ends everything that was issued before it.
         assert_eq!(part(&token, 1)["gen"], 0);
         let changed = async |change: StateChange| {
             let changed = user::change_state(&site.admin(), seed::INTEGRATION_USERNAME, change).await;

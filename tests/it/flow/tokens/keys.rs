@@ -1,8 +1,8 @@
-//! The life of signing keys: published before they sign, exchanged under load, kept until the last token
-//! ends, and gone at once in an emergency (threats KEY-01, KEY-02, RT-09).
+//! The life of signing keys: published before they sign, rotated under load, kept until the last token expires, and
+//! removed at once in an emergency (threats KEY-01, KEY-02, RT-09).
 //!
-//! The verifier is a relying party of our own making that knows the key set and nothing else, and asks
-//! for it again when it meets a `kid` that it does not know.
+//! The verifier is a relying party written for these tests. It knows only the key set, and loads it again when it
+//! receives an unknown `kid`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ fn states(keys: &[KeyRecord]) -> Vec<KeyState> {
     keys.iter().map(|key| key.state).collect()
 }
 
-/// Publishes a next key and lets it sign, with time for both nodes to hear of it in between.
+/// Publishes a next key and lets it sign, with time for both nodes to reload in between.
 async fn rotate(nodes: &[&Site], algorithm: Algorithm) {
     assert!(take(nodes[0], KeyStep::Publish { algorithm }).await);
     for node in nodes {
@@ -75,7 +75,7 @@ fn kid(token: &str) -> String {
     header["kid"].as_str().unwrap().to_owned()
 }
 
-/// Somebody who verifies our JWTs.
+/// A relying party that verifies the server's JWTs.
 #[derive(Default)]
 struct RelyingParty {
     keys: HashMap<String, Value>,
@@ -83,7 +83,7 @@ struct RelyingParty {
 }
 
 impl RelyingParty {
-    /// Verifies a token; the key set is asked for at this node when the `kid` is not known.
+    /// Verifies a token; the key set is loaded from this node when the `kid` is unknown.
     async fn verifies(&mut self, node: &Site, token: &str) -> bool {
         let kid = kid(token);
         if !self.keys.contains_key(&kid) {
@@ -145,7 +145,7 @@ on_both_databases! {
         assert_eq!(tend(&site).await, 3);
         let after = site.register("c@example.com").await;
         assert_eq!((kid(access_token(&last)), kid(access_token(&after))), (old.clone(), new.clone()));
-        // Whoever fetched the set a day ago knows the key that signs now.
+        // A relying party that loaded the set a day ago has the key that signs now.
         assert!(relying_party.verifies(&site, access_token(&after)).await);
         assert_eq!(relying_party.fetches, 1);
 
@@ -193,7 +193,7 @@ on_both_databases! {
         assert_ne!(kid(old), kid(new));
         let mut relying_party = RelyingParty::default();
         assert!(relying_party.verifies(&site, old).await && relying_party.verifies(&site, new).await);
-        assert_eq!(userinfo_status(&site, access_token(&first)).await, 200, "nobody is logged out");
+        assert_eq!(userinfo_status(&site, access_token(&first)).await, 200, "no user is logged out");
         refreshed(&site, refresh_token(&second)).await;
     }
 }
@@ -211,13 +211,13 @@ on_both_databases! {
                 let mut relying_party = RelyingParty::default();
                 let mut turn = number;
                 while !done.load(Ordering::Relaxed) {
-                    // The token comes from one node and the key set from the other.
+                    // The token is issued by one node and the key set loaded from the other.
                     let token = nodes[turn % 2].integration_token(None).await;
                     let is_good = relying_party.verifies(&nodes[(turn + 1) % 2], &token).await;
-                    assert!(is_good, "a token that nobody can verify");
+                    assert!(is_good, "a token that cannot be verified");
                     verified.fetch_add(1, Ordering::Relaxed);
                     turn += 1;
-                    // On SQLite nothing else would let the others have their turn.
+                    // On SQLite nothing else would let the other tasks run.
                     tokio::task::yield_now().await;
                 }
                 relying_party.fetches
@@ -254,7 +254,7 @@ on_both_databases! {
         let tokens = nodes[0].register("janice@example.com").await;
         let stolen = keys_of(&nodes[0], Algorithm::RS256).await.remove(0);
         let remove = || KeyStep::Remove { id: stolen.id.clone() };
-        assert!(!take(&nodes[0], remove()).await, "nobody could sign any more");
+        assert!(!take(&nodes[0], remove()).await, "no key could sign any more");
         assert!(take(&nodes[0], KeyStep::Publish { algorithm: Algorithm::RS256 }).await);
         for node in &nodes {
             refresh(node).await;
@@ -284,7 +284,7 @@ on_sqlite! {
         assert_eq!(opened.record, next.record);
         assert!(next.open(&Keyring::new(&[1; 32])).is_err());
         let mut moved = next.clone();
-        // Any other row will do; the list is in the order of random ids, so the row itself may come first.
+        // Any other row; the list is in the order of random ids, so the row itself may come first.
         let other = keys.iter().find(|key| key.record.id != next.record.id).unwrap();
         moved.record.id = other.record.id.clone();
         assert!(moved.open(&site.app.keyring).is_err());

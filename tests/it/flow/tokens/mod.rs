@@ -1,9 +1,9 @@
 //! Codes, tokens, userinfo and the identity URL.
 //!
-//! What a code is good for, for whom, how often and how long (`codes`), PKCE (`pkce`), which redirect
-//! URIs are the registered one (`redirect_uris`), and tokens of both formats at the endpoints that
-//! take them (`bearers`, `jwt`), the life of the keys that sign them (`keys`), refreshing (`refresh`) and revoking (`revoke`),
-//! and what a client is told of a token (`introspect`). Ids in the names are those of the threat catalogue.
+//! Who may redeem a code, where, how often and how long (`codes`), PKCE (`pkce`), which redirect URIs match a
+//! registered one (`redirect_uris`), tokens of both formats at the endpoints that accept them (`bearers`, `jwt`),
+//! the life of the keys that sign them (`keys`), refreshing (`refresh`), revocation (`revoke`) and introspection
+//! (`introspect`). Ids in the names are those of the threat catalogue.
 
 mod bearers;
 mod codes;
@@ -24,14 +24,14 @@ use crate::fixture::{Answer, Call, Site, TestClient, members};
 
 pub const USERINFO: &str = "/services/oauth2/userinfo";
 
-/// The refusal of a code, whatever is wrong with it.
+/// The refusal of a code, for every reason.
 #[track_caller]
 pub fn assert_invalid_grant(answer: &Answer) {
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert_eq!(answer.json()["error"], "invalid_grant", "{}", answer.body);
 }
 
-/// What userinfo says to a token.
+/// The status of userinfo for a token.
 pub async fn userinfo_status(site: &Site, token: &str) -> u16 {
     site.send(Call::get(USERINFO).bearer(token)).await.status
 }
@@ -76,7 +76,7 @@ pub async fn add_site(site: &Site, name: &str, base_url: &str) {
     site.refresh().await;
 }
 
-/// Runs statements and lets the app see what they changed in the directory.
+/// Runs statements and reloads the directory.
 pub async fn execute_and_refresh(site: &Site, statements: String) {
     let bump = "UPDATE installation SET version = version + 1";
     site.execute(format!("{statements}; {bump}")).await;
@@ -86,14 +86,14 @@ pub async fn execute_and_refresh(site: &Site, statements: String) {
         .expect("the directory is read again");
 }
 
-/// The private client's token request, by another client.
+/// The private client's token request, sent by another client.
 pub fn token_call_of(site: &Site, client: &TestClient, code: &str) -> Call {
     site.token_call(code)
         .with("client_id", Some(&client.id))
         .with("client_secret", Some(&client.secret))
 }
 
-/// Registers and redeems with these policies of the private client.
+/// Registers a user and redeems the code with these policies of the private client.
 pub async fn register_with(site: &Site, policies: Value, username: &str) -> Value {
     site.update_client(&site.client.id, policies).await;
     site.register(username).await
@@ -132,13 +132,13 @@ pub fn refresh_call(site: &Site, refresh_token: &str) -> Call {
         .form("client_secret", &site.client.secret)
 }
 
-/// Refreshes and expects to be granted.
+/// Refreshes and expects a success.
 pub async fn refreshed(site: &Site, refresh_token: &str) -> Value {
     let answer = site.send(refresh_call(site, refresh_token)).await;
     answer.expect_ok().json()
 }
 
-/// The refusal of a refresh token, whatever is wrong with it.
+/// The refusal of a refresh token, for every reason.
 #[track_caller]
 pub fn assert_expired(answer: &Answer) {
     assert_invalid_grant(answer);

@@ -1,5 +1,5 @@
-//! PKCE (RFC 7636), always S256: what a challenge at authorize and a verifier at the token endpoint do to
-//! each other, with the published vectors.
+//! PKCE (RFC 7636), always S256: the challenge at authorize and the verifier at the token endpoint, with the
+//! published vectors.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -54,7 +54,7 @@ on_sqlite! {
         let parameters = [("code_challenge", CHALLENGE), ("code_challenge_method", "plain")];
         let code = code_with(&site, "a@example.com", &parameters).await;
         assert_invalid_grant(&site.send(site.token_call(&code).form("code_verifier", CHALLENGE)).await);
-        // The method is ignored, as the documentation says: what was hashed is what counts.
+        // The method is ignored, as documented: the challenge is always S256.
         let code = code_with(&site, "b@example.com", &parameters).await;
         site.send(site.token_call(&code).form("code_verifier", VERIFIER)).await.expect_ok();
     }
@@ -77,7 +77,7 @@ on_sqlite! {
             let code = challenged(&site, &format!("u{number}@example.com"), &challenge_of(verifier)).await;
             assert_invalid_grant(&site.send(site.token_call(&code).form("code_verifier", verifier)).await);
         }
-        // RFC 7636 ends at 128; the SDKs send 171, so the limit is 256.
+        // The limit of RFC 7636 is 128; the SDKs send 171, so the limit here is 256.
         for (number, length) in [43, 128, 171, 256].into_iter().enumerate() {
             let verifier = "-._~aZ09".chars().cycle().take(length).collect::<String>();
             let code = challenged(&site, &format!("v{number}@example.com"), &challenge_of(&verifier)).await;
@@ -87,8 +87,8 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn pkce_06_a_public_client_must_send_a_challenge_whatever_its_policy_says(site: Site) {
-        // No client can be saved like this; if one were, its codes would still be bound.
+    async fn pkce_06_a_public_client_must_send_a_challenge_with_any_policy(site: Site) {
+        // Such a client cannot be saved; if it existed, its codes would still be bound.
         site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true, "isPkceRequired": false})).await;
         let identifier = site.pending("a@example.com").await;
         let otp = site.code_to("a@example.com").await;
@@ -126,7 +126,7 @@ on_sqlite! {
         let verifier = URL_SAFE_NO_PAD.encode(bytes);
         assert_eq!(verifier.len(), 171);
         let code = challenged(&site, "b@example.com", LONG_CHALLENGE).await;
-        // As the mobile SDKs send it: by the hybrid name, nothing encoded.
+        // As the mobile SDKs send it: with the hybrid grant name, without encoding.
         let body = format!(
             "code={code}&grant_type=hybrid_auth_code&client_id={}&client_secret={}&redirect_uri={}&code_verifier={verifier}",
             site.client.id, site.client.secret, site.redirect_uri,

@@ -1,4 +1,4 @@
-//! Redirect URIs: the registered text and nothing else (RFC 9700 section 2.1, RFC 8252 section 7.3).
+//! Redirect URIs: exactly the registered text (RFC 9700 section 2.1, RFC 8252 section 7.3).
 
 use serde_json::{Value, json};
 use vestibule::client::Policies;
@@ -66,7 +66,7 @@ on_sqlite! {
             assert_eq!(answer.status, 400, "{redirect_uri}");
             assert_eq!(answer.json()["error"], "redirect_uri_mismatch", "{redirect_uri}");
         }
-        // The token request repeats what authorize was told, port and all (RFC 6749 section 4.1.3).
+        // The token request repeats the redirect URI of authorize, including the port (RFC 6749 section 4.1.3).
         let native = "http://127.0.0.1:51004/cb";
         let code = site.send(good.with("redirect_uri", Some(native))).await.expect_status(302).location_parameter("code");
         site.send(site.token_call(&code).with("redirect_uri", Some(native))).await.expect_ok();

@@ -23,7 +23,7 @@ fn claims(tokens: &Value) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
 }
 
-/// The policies of an app that refreshes and keeps its refresh token.
+/// The policies of an app that refreshes without rotation.
 fn keeping() -> Value {
     json!({"scopes": "openid api refresh_token", "isRefreshTokenRotationEnabled": false})
 }
@@ -95,13 +95,13 @@ on_both_databases! {
         let other = site.register("other@example.com").await;
         site.advance(Duration::from_secs(10));
         assert_expired(&site.send(refresh_call(&site, refresh_token(&first))).await);
-        // What was refused was kept: nothing of the family is good any more.
+        // The refusal took effect: no token of the family is valid any more.
         assert_expired(&site.send(refresh_call(&site, refresh_token(&second))).await);
         for tokens in [&first, &second] {
             assert_eq!(userinfo_status(&site, access_token(tokens)).await, 401);
         }
         assert_eq!(count(&site, EVENTS).await, 1, "an ended family is not reused again");
-        assert_eq!(userinfo_status(&site, access_token(&other)).await, 200, "nobody else's");
+        assert_eq!(userinfo_status(&site, access_token(&other)).await, 200, "other tokens are not affected");
         refreshed(&site, refresh_token(&other)).await;
     }
 }
@@ -127,7 +127,7 @@ on_sqlite! {
         }
         assert_eq!(userinfo_status(&site, refresh_token(&tokens)).await, 401);
         assert_invalid_grant(&site.send(site.token_call(refresh_token(&tokens))).await);
-        // Nor does it stand for a request identifier or a one-time password.
+        // It is neither a request identifier nor a one-time password.
         let identifier = site.pending("third@example.com").await;
         site.code_to("third@example.com").await;
         for call in [
@@ -195,14 +195,14 @@ on_both_databases! {
         assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_scope");
         site.update_client(&site.client.id, json!({"scopes": "openid api"})).await;
         assert_expired(&site.send(refresh_call(&site, refresh_token(&tokens))).await);
-        // An app that gets the scopes back has them back.
+        // When the app gets the scopes again, they are granted again.
         site.update_client(&site.client.id, rotating()).await;
         assert_eq!(refreshed(&site, refresh_token(&tokens)).await["scope"], "openid api refresh_token");
     }
 }
 
 on_both_databases! {
-    async fn rt_07_a_user_who_is_locked_disabled_or_gone_is_not_refreshed(site: Site) {
+    async fn rt_07_a_locked_disabled_or_deleted_user_cannot_refresh(site: Site) {
         site.update_client(&site.client.id, rotating()).await;
         for (number, (state, undo)) in [
             ("UPDATE app_user SET locked_at = 1", Some("UPDATE app_user SET locked_at = NULL")),
@@ -285,7 +285,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn rt_08_a_stricter_policy_holds_at_once(site: Site) {
+    async fn rt_08_a_stricter_policy_applies_at_once(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         site.advance(Duration::from_secs(3_600));
         let stricter = json!({
@@ -308,7 +308,7 @@ on_both_databases! {
         assert_eq!(again["refresh_token"], lost["refresh_token"], "the same successor");
         assert_ne!(again["access_token"], lost["access_token"]);
         assert_eq!(count(&site, RETRIES).await, 1);
-        // The family has one branch, and it goes on.
+        // The family has one branch, which continues.
         let next = refreshed(&site, refresh_token(&again)).await;
         refreshed(&site, refresh_token(&next)).await;
     }
@@ -339,13 +339,13 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn rt_12_a_thief_inside_the_window_gets_no_branch_of_its_own(site: Site) {
+    async fn rt_12_a_thief_within_the_retry_period_gets_no_separate_branch(site: Site) {
         let first = register_with(&site, rotating(), JANICE).await;
         let owners = refreshed(&site, refresh_token(&first)).await;
         let thiefs = refreshed(&site, refresh_token(&first)).await;
         assert_eq!(owners["refresh_token"], thiefs["refresh_token"]);
-        assert_eq!(count(&site, RETRIES).await, 1, "whoever watches is told");
-        // Both hold the same token now: the second to come after the window ends it all.
+        assert_eq!(count(&site, RETRIES).await, 1, "the metrics report it");
+        // Both have the same token now: the second request after the period ends the family.
         let next = refreshed(&site, refresh_token(&thiefs)).await;
         site.advance(Duration::from_secs(10));
         assert_expired(&site.send(refresh_call(&site, refresh_token(&owners))).await);
@@ -368,7 +368,7 @@ on_both_databases! {
 }
 
 on_sqlite! {
-    async fn the_id_token_of_a_refresh_tells_of_the_same_login(site: Site) {
+    async fn the_id_token_of_a_refresh_describes_the_same_login(site: Site) {
         site.update_client(&site.client.id, rotating()).await;
         let code = code_with(&site, JANICE, &[("nonce", "n-1"), ("state", "s-1")]).await;
         let first = site.send(site.token_call(&code)).await.expect_ok().json();
@@ -407,7 +407,7 @@ on_sqlite! {
             .with("grant_type", Some("hybrid_refresh")).form("format", "json")
             .form("redirect_uri", "x:///done").form("device_id", "d");
         let second = site.send(bare(refresh_token(&tokens))).await.expect_ok().json();
-        // An app without a secret rotates unless told otherwise (RFC 9700 section 4.14.2).
+        // An app without a secret rotates by default (RFC 9700 section 4.14.2).
         assert_ne!(second["refresh_token"], tokens["refresh_token"]);
         let wrong = bare(refresh_token(&second)).form("client_secret", "wrong");
         assert_eq!(site.send(wrong).await.expect_status(400).json()["error"], "invalid_client");
@@ -419,7 +419,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn a_private_client_proves_itself_to_refresh(site: Site) {
+    async fn a_private_client_authenticates_to_refresh(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         let bare = refresh_call(&site, refresh_token(&tokens)).with("client_secret", None);
         assert_eq!(site.send(bare.clone()).await.expect_status(400).json()["error"], "invalid_client");
@@ -447,7 +447,7 @@ on_sqlite! {
 }
 
 on_both_databases! {
-    async fn the_database_holds_no_refresh_token(site: Site) {
+    async fn the_database_contains_no_refresh_token(site: Site) {
         let first = register_with(&site, rotating(), JANICE).await;
         refreshed(&site, refresh_token(&first)).await;
         assert_eq!(count(&site, "SELECT COUNT(*) FROM token_family

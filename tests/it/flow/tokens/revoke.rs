@@ -1,4 +1,4 @@
-//! Revoking (RFC 7009, threats TOK-04 to TOK-06).
+//! Revocation (RFC 7009, threats TOK-04 to TOK-06).
 
 use serde_json::json;
 
@@ -50,7 +50,7 @@ on_both_databases! {
 on_both_databases! {
     async fn tok_06_of_two_logins_of_one_user_at_one_client_only_that_one_ends(site: Site) {
         let first = register_with(&site, rotating(), JANICE).await;
-        // A second login of the same user: the same code row under another name.
+        // A second login of the same user: another family.
         let second = site.register("other@example.com").await;
         site.execute(format!(
             "UPDATE token_family SET user_id = (SELECT id FROM app_user WHERE username_key = '{JANICE}');
@@ -82,15 +82,15 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_replaced_refresh_token_that_is_revoked_logs_nobody_out(site: Site) {
-        // The mobile SDKs do so right after they have saved the successor.
+    async fn revoking_a_replaced_refresh_token_does_not_end_the_login(site: Site) {
+        // The mobile SDKs do so right after they have stored the successor.
         let first = register_with(&site, rotating(), JANICE).await;
         let second = refreshed(&site, refresh_token(&first)).await;
         let call = Call::post(REVOKE).form("token", refresh_token(&first))
             .form("revoke_reason", "refresh_token_rotated");
         site.send(call).await.expect_ok();
         assert_eq!(userinfo_status(&site, access_token(&second)).await, 200);
-        // Nor does it take the answer from a request that is on its way.
+        // It does not prevent the repetition of a lost response.
         let again = refreshed(&site, refresh_token(&first)).await;
         assert_eq!(again["refresh_token"], second["refresh_token"]);
         refreshed(&site, refresh_token(&second)).await;
@@ -98,7 +98,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn tok_04_a_client_that_proves_itself_ends_its_own_tokens_only(site: Site) {
+    async fn tok_04_an_authenticated_client_revokes_its_own_tokens_only(site: Site) {
         let tokens = register_with(&site, rotating(), JANICE).await;
         let other = add_client(&site, "other", json!({})).await;
         for token in [access_token(&tokens), refresh_token(&tokens)] {
@@ -111,8 +111,8 @@ on_both_databases! {
             assert_eq!(site.send(wrong).await.expect_status(400).json()["error"], "invalid_client");
             let wrong = call.clone().basic(&site.client.id, "wrong");
             site.send(wrong).await.expect_status(401);
-            let nobody = call.form("client_id", "3MVG9nobody");
-            assert_eq!(site.send(nobody).await.expect_status(400).json()["error"], "invalid_client_id");
+            let unknown = call.form("client_id", "3MVG9nobody");
+            assert_eq!(site.send(unknown).await.expect_status(400).json()["error"], "invalid_client_id");
         }
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 200);
         let tokens = refreshed(&site, refresh_token(&tokens)).await;

@@ -1,4 +1,4 @@
-//! A fuzz target: whatever is put together as a script, the engine answers, and the next script does not notice.
+//! A fuzz target: for any generated script the engine returns a result, and the next script is not affected.
 //!
 //! `cargo test` tries it for half a second; `BOLERO_RANDOM_TEST_TIME_MS=600000 BOLERO_RANDOM_ITERATIONS=100000000
 //! cargo test --test it -- handlers::hostile::fuzz` for ten minutes.
@@ -10,7 +10,7 @@ use vestibule::handler::script::{ScriptError, ScriptLimits};
 
 use super::{Slow, engine, limits, program, run, run_source};
 
-/// What scripts are put together from; each is tried on what the ones before it left in `x` and `y`.
+/// The parts of generated scripts; each uses the values of `x` and `y` that the previous ones left.
 const STATEMENTS: &[&str] = &[
     "x = [x, y];",
     "y = { x, y, get z() { return x }, toJSON() { return y } };",

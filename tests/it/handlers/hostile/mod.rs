@@ -1,4 +1,5 @@
-//! Hostile scripts: each is stopped within its limit, holds up nobody, and leaves nothing behind (threats HND).
+//! Hostile scripts: each is stopped within its limit, delays no other work, and leaves nothing behind (threats
+//! HND).
 
 mod fuzz;
 
@@ -11,11 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use vestibule::handler::script::{
-    Host, HostError, Program, Ran, ScriptCall, ScriptEngine, ScriptError, ScriptLimits,
+    Host, HostError, Program, ScriptCall, ScriptEngine, ScriptError, ScriptLimits, ScriptRun,
 };
 use vestibule::moment::Moment;
 
-/// Answers when it is told to.
+/// Answers on request.
 struct Slow {
     asked: AtomicUsize,
     was_asked: Notify,
@@ -55,7 +56,7 @@ impl Host for Slow {
     }
 }
 
-/// A machine under tests is slow, and a promise is kept all the same.
+/// A machine under test is slow, and the limits must be enforced all the same.
 fn limits() -> ScriptLimits {
     ScriptLimits {
         deadline: Duration::from_secs(60),
@@ -74,7 +75,7 @@ async fn program(engine: &ScriptEngine, body: &str) -> Arc<Program> {
     Arc::new(program.unwrap_or_else(|problem| panic!("{body}: {problem}")))
 }
 
-async fn run(engine: &ScriptEngine, program: &Arc<Program>, host: &Arc<Slow>) -> Ran {
+async fn run(engine: &ScriptEngine, program: &Arc<Program>, host: &Arc<Slow>) -> ScriptRun {
     let call = ScriptCall {
         function: "discoverUser",
         argument: json!({ "loginHint": "ORDER-1" }),
@@ -86,15 +87,15 @@ async fn run(engine: &ScriptEngine, program: &Arc<Program>, host: &Arc<Slow>) ->
         .await
 }
 
-/// What becomes of a source; None if it does not even load.
+/// The outcome of a source; `None` if it does not load.
 async fn run_source(engine: &ScriptEngine, source: &str) -> Option<Result<Value, ScriptError>> {
     let program = Program::compile(engine, "fuzz.js", source).await.ok()?;
     let ran = run(engine, &Arc::new(program), &Slow::new(100)).await;
     Some(ran.outcome)
 }
 
-/// Runs the body, and then a harmless script, which must not notice.
-async fn run_hostile(engine: &ScriptEngine, body: &str) -> Ran {
+/// Runs the body, and then a harmless script, which must not be affected.
+async fn run_hostile(engine: &ScriptEngine, body: &str) -> ScriptRun {
     let hostile = program(engine, body).await;
     let ran = run(engine, &hostile, &Slow::new(1_000)).await;
     let harmless = program(engine, "return { userIds: [args.loginHint] }").await;
@@ -171,9 +172,9 @@ async fn hnd_01_deep_recursion_is_stopped_by_the_stack() {
     }
 }
 
-/// What no question to the meter interrupts is left to the watch: the thread is set aside, and another takes its place.
+/// A step that the interpreter does not interrupt is left to the watchdog: the thread is set aside and replaced.
 #[tokio::test]
-async fn hnd_01_a_long_step_inside_the_engine_holds_up_nobody() {
+async fn hnd_01_a_long_step_inside_the_engine_delays_no_other_script() {
     let engine = engine(limits());
     let hostile = program(&engine, "return (3n ** 600000n).toString().length").await;
     let ran = run(&engine, &hostile, &Slow::new(0)).await;
@@ -210,7 +211,7 @@ async fn hnd_02_memory_is_capped_and_only_that_call_ends() {
         "const x = []; for (;;) try { for (;;) x.push(new Array(100)) } catch (e) { throw e }",
     ] {
         let error = refusal(&engine, body).await;
-        // Some of it takes longer than it may before it is large.
+        // Some of it exceeds the time limit before it is large.
         let is_stopped = matches!(
             error,
             ScriptError::OutOfMemory
@@ -225,7 +226,7 @@ async fn hnd_02_memory_is_capped_and_only_that_call_ends() {
 }
 
 #[tokio::test]
-async fn hnd_03_nothing_of_the_machine_is_in_reach() {
+async fn hnd_03_a_script_cannot_access_the_machine() {
     let engine = engine(limits());
     let names = "process require module exports Deno Bun std os bjson scriptArgs print eval setTimeout setInterval XMLHttpRequest \
         WebSocket Worker fetch WebAssembly performance navigator gc Atomics SharedArrayBuffer WeakRef FinalizationRegistry Intl native";
@@ -255,13 +256,13 @@ async fn hnd_03_nothing_of_the_machine_is_in_reach() {
             "{body}"
         );
     }
-    // The one way out asks the host, which decides.
+    // The only connection goes through the host, which decides.
     let ran = run_hostile(&engine, "await vestibule.fetch('http://169.254.169.254/')").await;
     assert_eq!(ran.host_calls[0].name, "fetch");
 }
 
 #[tokio::test]
-async fn hnd_04_what_is_thrown_or_returned_is_bounded() {
+async fn hnd_04_errors_and_results_are_bounded() {
     let engine = engine(limits());
     for (body, exception) in [
         ("throw null", "Error"),
@@ -326,7 +327,7 @@ async fn hnd_04_what_a_script_does_to_the_language_it_does_to_itself() {
         "throw new Error('x')",
         "await vestibule.users.find({ id: '1' }); return 1",
     ] {
-        // The answer is the script's own affair; `run_hostile` looks at the next call.
+        // The result is irrelevant; `run_hostile` checks the next call.
         run_hostile(&engine, &format!("{trick} {after}")).await;
     }
     let ran = run_hostile(
@@ -393,7 +394,7 @@ async fn hnd_07_one_call_too_many_is_refused_at_once() {
         .await
         .unwrap_err();
     assert!(problem.message.contains("too many scripts"), "{problem}");
-    // Calls that are given up make room, like those that end.
+    // Abandoned calls free their permits, as completed ones do.
     calls.shutdown().await;
     host.answers.add_permits(1);
     assert_eq!(
@@ -430,7 +431,7 @@ async fn hnd_07_a_script_whose_caller_went_away_is_stopped() {
 }
 
 #[tokio::test]
-async fn hnd_07_the_deadline_counts_what_the_host_takes() {
+async fn hnd_07_the_deadline_includes_the_time_of_the_host() {
     let engine = engine(ScriptLimits {
         deadline: Duration::from_millis(100),
         ..limits()

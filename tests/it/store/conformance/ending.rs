@@ -1,5 +1,5 @@
-//! What ends: challenges, authorization codes, access tokens, and the sweep that removes them. Every
-//! boundary is held to the millisecond.
+//! Expiry: challenges, authorization codes, access tokens, and the sweep that deletes them. Every boundary is
+//! tested to the millisecond.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn spend_try(site: &Site, hash: u8, at: Moment) -> Option<Challenge> {
 }
 
 on_both_databases! {
-    async fn a_challenge_comes_back_whole_with_one_try_less(site: Site) {
+    async fn a_challenge_is_loaded_unchanged_with_one_attempt_less(site: Site) {
         let saved = challenge(1);
         insert_challenge(&site, &saved).await;
         let spent = spend_try(&site, 1, START).await.expect("it is open");
@@ -103,7 +103,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_challenge_is_spent_at_its_own_site_and_by_its_own_identifier(site: Site) {
+    async fn a_challenge_is_spent_only_at_its_site_and_by_its_identifier(site: Site) {
         insert_challenge(&site, &challenge(1)).await;
         assert!(spend_try(&site, 2, START).await.is_none());
         let elsewhere = in_write!(site, (), |tx, _in| {
@@ -213,20 +213,20 @@ async fn spend(
 }
 
 on_both_databases! {
-    async fn code_01_a_code_comes_back_whole_and_once(site: Site) {
+    async fn code_01_a_code_is_returned_unchanged_and_once(site: Site) {
         let saved = code(1);
         insert_code(&site, &saved).await;
         let Spent::Now(spent) = spend(&site, 1, "3MVGa", SITE_ID, START).await else { panic!("it is good") };
         assert_eq!(format!("{spent:?}"), format!("{saved:?}"));
         assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, START).await, Spent::Before { .. }));
-        // A replay is told as one for as long as the row is kept.
+        // A replay is reported as such while the row exists.
         let late = saved.expires_at.plus_seconds(3_600);
         assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, late).await, Spent::Before { .. }));
     }
 }
 
 on_both_databases! {
-    async fn what_a_code_lacks_stays_absent(site: Site) {
+    async fn an_absent_column_of_a_code_is_absent_when_loaded(site: Site) {
         let saved = AuthorizationCode { code_challenge: None, state: None, nonce: None, ..code(1) };
         insert_code(&site, &saved).await;
         let Spent::Now(spent) = spend(&site, 1, "3MVGa", SITE_ID, START).await else { panic!("it is good") };
@@ -235,7 +235,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn code_07_a_code_is_good_until_the_last_millisecond(site: Site) {
+    async fn code_07_a_code_is_valid_until_its_last_millisecond(site: Site) {
         insert_code(&site, &code(1)).await;
         let end = code(1).expires_at;
         assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, end + MILLISECOND).await, Spent::Expired));
@@ -269,7 +269,7 @@ fn token(hash: u8, user: &User) -> AccessToken {
     }
 }
 
-/// Saves a user and tokens that speak for it.
+/// Inserts a user and tokens of the user.
 async fn insert_tokens(site: &Site, tokens: impl Fn(&User) -> Vec<AccessToken>) -> User {
     let user = user(site, "005000000000001AAA", "janice@example.com").await;
     let rows = tokens(&user);
@@ -294,7 +294,7 @@ async fn is_live(site: &Site, hash: u8, at: Moment) -> bool {
 }
 
 on_both_databases! {
-    async fn a_live_token_comes_back_with_its_user(site: Site) {
+    async fn a_live_token_is_loaded_with_its_user(site: Site) {
         let user = insert_tokens(&site, |user| vec![token(1, user)]).await;
         let found = in_read!(site, |tx| store::token::find_live(tx, &[1; 32], START).await).expect("it lives");
         assert_eq!(found.client_id, "3MVGa");
@@ -382,14 +382,14 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn the_sweep_takes_holds_that_are_over_a_day_after_the_last_failure(site: Site) {
+    async fn ended_lockouts_are_swept_a_day_after_the_last_failure(site: Site) {
         let at = START.plus_seconds(30 * 24 * 3_600);
         let horizon = Horizon::at(at);
         let old = moved(horizon.holds, -1);
         let rows = [
-            // Three that go: never held, held until now, and a name that nobody has.
+            // Three that are deleted: never locked out, locked out until now, and an unknown username.
             ("a", old, None), ("b", old, Some(at)), ("?c", old, Some(moved(at, 1))),
-            // Three that stay: a young failure, a hold that lasts, and one that only an administrator ends.
+            // Three that remain: a recent failure, an active lockout, and one that only an administrator ends.
             ("d", horizon.holds, None), ("e", old, Some(moved(at, 1))), ("f", old, Some(moved(at, i64::from(u32::MAX)))),
         ];
         for (subject, failed_at, held_until) in rows {

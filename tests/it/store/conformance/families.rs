@@ -1,4 +1,4 @@
-//! Token families: whole, moved on once, ended once, and swept after their end.
+//! Token families: complete, rotated once, ended once, and swept after their end.
 
 use vestibule::identity::User;
 use vestibule::moment::Moment;
@@ -33,7 +33,7 @@ fn family(name: u8) -> NewFamily {
     }
 }
 
-/// Saves families of a user, and the user.
+/// Inserts a user and token families of the user.
 async fn insert(site: &Site, families: Vec<NewFamily>) {
     let user = user(site, USER_ID, "janice@example.com").await;
     in_write!(site, (user, families), |tx, input| {
@@ -75,7 +75,7 @@ async fn end(site: &Site, name: u8, at: Moment) -> bool {
 }
 
 on_both_databases! {
-    async fn a_family_comes_back_whole_with_its_user(site: Site) {
+    async fn a_family_is_loaded_unchanged_with_its_user(site: Site) {
         insert(&site, vec![NewFamily { expires_at: Some(START.plus_seconds(60)), ..family(1) }]).await;
         let found = find(&site, 1).await.expect("it is there");
         assert_eq!((found.client_id.as_str(), found.scope.as_str()), ("3MVGa", "openid refresh_token"));
@@ -92,7 +92,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn the_good_token_is_replaced_once(site: Site) {
+    async fn the_current_token_is_replaced_once(site: Site) {
         insert(&site, vec![family(1)]).await;
         let at = START.plus_seconds(5);
         assert!(replace(&site, 10, 11, at).await);
@@ -113,7 +113,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_use_is_noted_of_the_good_token_only(site: Site) {
+    async fn only_a_use_of_the_current_token_is_recorded(site: Site) {
         insert(&site, vec![family(1)]).await;
         let at = START.plus_seconds(9);
         let note = async |token: u8| in_write!(site, (token, at), |tx, input| {
@@ -127,7 +127,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn an_ended_family_is_ended_once_with_its_access_tokens_and_moves_no_more(site: Site) {
+    async fn a_family_ends_once_with_its_access_tokens_and_does_not_change_afterwards(site: Site) {
         insert(&site, vec![family(1), family(2)]).await;
         for (hash, name) in [(1, 1), (2, 2)] {
             let token = AccessToken {

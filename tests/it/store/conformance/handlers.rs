@@ -42,7 +42,7 @@ async fn insert(site: &Site, handler: Handler, first: HandlerVersion) -> bool {
 }
 
 on_both_databases! {
-    async fn a_handler_comes_back_whole_with_its_current_version(site: Site) {
+    async fn a_handler_is_loaded_unchanged_with_its_current_version(site: Site) {
         assert!(insert(&site, welcome(), version(1)).await);
         assert!(!insert(&site, Handler { id: String::from("01p000000000002AAA"), ..welcome() },
             HandlerVersion { handler_id: String::from("01p000000000002AAA"), ..version(1) }).await, "the name is taken");
@@ -98,7 +98,7 @@ fn call(id: &str, at: Moment) -> HandlerCall {
 }
 
 on_both_databases! {
-    async fn a_call_comes_back_whole_and_is_listed_by_what_is_asked_for(site: Site) {
+    async fn a_call_is_loaded_unchanged_and_listed_by_filter(site: Site) {
         let calls = [
             call("07L000000000001AAA", START),
             HandlerCall { outcome: String::from("failed"), request_id: None, ..call("07L000000000002AAA", START.plus_seconds(1)) },
@@ -130,7 +130,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn calls_are_swept_after_a_week_or_as_the_horizon_says(site: Site) {
+    async fn calls_are_swept_after_a_week_or_the_configured_days(site: Site) {
         in_write!(site, call("07L000000000001AAA", START), |tx, call| handler_call::insert(tx, call).await);
         in_write!(site, call("07L000000000002AAA", START.plus_seconds(1)), |tx, call| handler_call::insert(tx, call).await);
         const WEEK: i64 = 7 * 24 * 3_600;

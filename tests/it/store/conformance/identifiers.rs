@@ -49,7 +49,7 @@ on_both_databases! {
         let listed = in_read!(site, &first.user_id, |tx, id| store::external_identifier::list(tx, id).await);
         assert_eq!(listed, std::slice::from_ref(&first));
 
-        // Another user's is not removed, one's own is.
+        // An identifier of another user is not deleted, a user's own is.
         for (id, is_removed) in [("005000000000008AAA", false), ("005000000000009AAA", true)] {
             let removed = in_change!(site, id.to_owned(), |tx, id| {
                 store::external_identifier::delete(tx, "order", "ord-1", id).await
@@ -90,7 +90,7 @@ on_both_databases! {
         assert_eq!(by_card("c-7").await, ["005000000000008AAA", "005000000000009AAA"]);
         assert!(by_card("c").await.is_empty());
 
-        // A user who goes takes all of it along.
+        // The deletion of a user deletes all of it.
         let order = identifier("005000000000009AAA", "order", "ORD-1");
         assert!(insert(&site, &order).await);
         assert!(in_change!(site, order.user_id.clone(), |tx, id| store::user::delete(tx, id).await));

@@ -1,5 +1,5 @@
-//! Every store function, on both databases: what is saved comes back, constraints hold, and the row
-//! counts of conditional statements are what the flows rely on.
+//! Every store function, on both databases: inserted rows are loaded unchanged, constraints are enforced, and the
+//! row counts of conditional statements are those on which the flows rely.
 
 mod administration;
 mod ending;

@@ -1,4 +1,4 @@
-//! The outbox: claimed with a lease, settled once, tried again when a lease ends.
+//! The outbox: claimed with a lease, settled once, retried when a lease expires.
 
 use vestibule::moment::Moment;
 use vestibule::store;
@@ -77,7 +77,7 @@ fn ids(claimed: &[ClaimedMessage]) -> Vec<&str> {
 }
 
 on_both_databases! {
-    async fn a_message_comes_back_whole_when_it_is_claimed(site: Site) {
+    async fn a_claimed_message_is_loaded_unchanged(site: Site) {
         let saved = message("a", START);
         queue(&site, "a", START).await;
         let claimed = claim(&site, START, 10).await.pop().expect("it is due");
@@ -125,14 +125,14 @@ on_both_databases! {
         let mut once = ids(&claimed);
         once.dedup();
         assert_eq!(once.len(), claimed.len(), "two workers hold one message");
-        // A worker that met another may come back with less than there is; none is lost.
+        // A worker that conflicts with another may claim fewer than there are; none is lost.
         let rest = claim(&site, START, 40).await;
         assert_eq!(claimed.len() + rest.len(), 40);
     }
 }
 
 on_both_databases! {
-    async fn what_has_ended_is_marked_and_wiped_unless_a_worker_holds_it(site: Site) {
+    async fn expired_messages_are_marked_and_wiped_unless_a_worker_has_claimed_them(site: Site) {
         let expire = async |at: Moment| {
             in_write!(site, at, |tx, at| store::outbox::expire(tx, *at).await)
         };
@@ -152,7 +152,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn whose_end_is_nearest_goes_first_but_for_those_that_come_too_late(site: Site) {
+    async fn the_message_that_expires_next_is_sent_first_except_late_ones(site: Site) {
         for (id, lifetime) in [("day", 86_400), ("new", 600), ("old", 60), ("late", 29)] {
             let mut saved = message(id, START);
             saved.expires_at = START.plus_seconds(lifetime);
@@ -203,7 +203,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn what_is_settled_is_not_settled_otherwise_by_a_late_worker(site: Site) {
+    async fn a_late_worker_does_not_change_a_settled_message(site: Site) {
         queue(&site, "a", START).await;
         claim(&site, START, 10).await;
         settle(&site, "a", Settlement::Sent, START).await;
@@ -217,7 +217,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_late_worker_cannot_have_a_message_tried_again_that_another_holds(site: Site) {
+    async fn a_late_worker_cannot_retry_a_message_that_another_has_claimed(site: Site) {
         queue(&site, "a", START).await;
         claim(&site, START, 10).await;
         let later = START.plus_seconds(LEASE_SECONDS);
@@ -255,7 +255,7 @@ on_both_databases! {
         claim(&site, START.plus_seconds(1), 1).await;
         settle(&site, "a", Settlement::Sent, START).await;
         settle(&site, "b", Settlement::Expired, START.plus_seconds(1)).await;
-        // "c" is being sent and "d" waits to be sent again: neither is over, however old.
+        // "c" is being sent and "d" is to be retried: neither has ended, however old.
         settle(&site, "d", Settlement::Retry { due_at: START, reason: String::new() }, START).await;
         let sweep = async |seconds: i64| {
             let horizon = Horizon::at(START.plus_seconds(7 * 24 * 3_600 + seconds));

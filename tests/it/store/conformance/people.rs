@@ -42,14 +42,14 @@ pub(super) async fn user(site: &Site, id: &str, username: &str) -> User {
 }
 
 on_both_databases! {
-    async fn a_user_comes_back_whole_by_id_and_by_username(site: Site) {
+    async fn a_user_is_loaded_unchanged_by_id_and_by_username(site: Site) {
         let saved = user(&site, "005000000000009AAA", "Janice@Example.com").await;
         assert!(in_write!(site, saved.clone(), |tx, user| store::user::insert(tx, user).await));
         let by_id = in_read!(site, &saved.id, |tx, id| store::user::find_by_id(tx, id).await).expect("it is there");
         let by_name = in_read!(site, &saved.username_key, |tx, key| {
             store::user::find_by_username(tx, key).await
         }).expect("it is there");
-        // Every column has a value of its own, so two that were swapped would show.
+        // Every column has a distinct value, so swapped columns would be noticed.
         assert_eq!(format!("{by_id:?}"), format!("{saved:?}"));
         assert_eq!(format!("{by_name:?}"), format!("{saved:?}"));
         assert!(in_read!(site, &saved.username, |tx, key| {
@@ -59,7 +59,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn what_a_user_lacks_stays_absent(site: Site) {
+    async fn an_absent_column_of_a_user_is_absent_when_loaded(site: Site) {
         let mut saved = user(&site, "005000000000009AAA", "janice@example.com").await;
         saved.phone = None;
         saved.first_name = None;
@@ -132,7 +132,7 @@ on_both_databases! {
             let written = site.app.store.write("test.write", id.to_owned(), |tx, id| {
                 Box::pin(store::credential::insert(tx, id, "$other", START))
             });
-            written.await.expect_err("a second credential, or one of nobody");
+            written.await.expect_err("a second credential, or one without a user");
         }
         let found = in_read!(site, &saved.id, |tx, id| store::credential::find(tx, id).await);
         assert_eq!(found.unwrap().phc, "$argon2id$…");

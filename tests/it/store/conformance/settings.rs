@@ -1,4 +1,4 @@
-//! What an administrator configures: the installation, profiles, signing keys, sites and clients.
+//! The configuration of administrators: the installation, profiles, signing keys, sites and clients.
 
 use serde_json::json;
 use vestibule::algorithm::Algorithm;
@@ -85,7 +85,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_profile_comes_back_whole_and_its_name_is_unique(site: Site) {
+    async fn a_profile_is_loaded_unchanged_and_its_name_is_unique(site: Site) {
         let saved = profile("00e000000000009AAA", "Partner");
         assert!(in_change!(site, saved.clone(), |tx, p| store::profile::insert(tx, p).await));
         let found = in_read!(site, |tx| store::profile::list(tx).await);
@@ -104,7 +104,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_signing_key_comes_back_whole_and_oldest_first(site: Site) {
+    async fn signing_keys_are_loaded_unchanged_and_oldest_first(site: Site) {
         let seeded = in_read!(site, |tx| store::signing_key::list(tx).await).len();
         let record = KeyRecord {
             id: String::from("kid-1"),
@@ -162,7 +162,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_site_comes_back_whole_and_neither_its_name_nor_its_url_is_given_twice(site: Site) {
+    async fn a_site_is_loaded_unchanged_and_its_name_and_url_are_unique(site: Site) {
         let saved = site_row("0DB000000000009AAA", "shop", "https://shop.example");
         assert!(in_change!(site, saved.clone(), |tx, row| store::site::insert(tx, row).await));
         for (name, base_url) in [("shop", "https://other.example"), ("other", "https://shop.example")] {
@@ -199,7 +199,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_client_comes_back_whole_and_neither_its_id_nor_its_name_is_given_twice(site: Site) {
+    async fn a_client_is_loaded_unchanged_and_its_id_and_name_are_unique(site: Site) {
         let saved = client("3MVGsaved", "shop");
         assert!(in_change!(site, saved.clone(), |tx, row| store::client::insert(tx, row).await));
         for (id, name) in [("3MVGsaved", "other"), ("3MVGother", "shop")] {

@@ -1,5 +1,4 @@
-//! Tallies: counted by the hour of the clock, summed over whole hours, and swept once no limit asks
-//! for them any more.
+//! Tallies: counted by the hour of the clock, summed over whole hours, and swept when no limit needs them any more.
 
 use vestibule::moment::Moment;
 use vestibule::store::sweep::{Horizon, sweep};
@@ -25,7 +24,7 @@ async fn sum_since(site: &Site, subject: &str, since: Moment) -> i64 {
 }
 
 on_both_databases! {
-    async fn a_tally_counts_by_the_hour_and_an_hour_counts_as_a_whole(site: Site) {
+    async fn a_tally_counts_by_whole_hours(site: Site) {
         // START is the first instant of an hour.
         let last = Moment::from_millis(START.plus_seconds(HOUR).millis() - 1);
         assert_eq!(add(&site, "a", START).await, 1);
@@ -41,10 +40,10 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_tally_is_swept_once_a_day_no_longer_holds_it(site: Site) {
+    async fn a_tally_is_swept_when_no_daily_limit_needs_it(site: Site) {
         add(&site, "a", START).await;
         let sweep_at = async |at: Moment| in_write!(site, Horizon::at(at), |tx, horizon| sweep(tx, horizon).await);
-        // In the last window that still counts the hour it stays.
+        // In the last window that still counts the hour it is kept.
         let last = Moment::from_millis(START.plus_seconds(25 * HOUR).millis() - 1);
         assert_eq!(sum_since(&site, "a", last.plus_seconds(-24 * HOUR)).await, 1);
         assert_eq!(sweep_at(last).await, 0);

@@ -16,7 +16,7 @@ use crate::fixture::{Database, START, Site, on_both_databases};
 
 const ACCOUNTS: &str = "SELECT COUNT(*) FROM account";
 
-/// What a body does after it has saved an account of its name.
+/// What a body does after it has inserted an account.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
     Agree,
@@ -69,7 +69,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_fault_rolls_back_and_says_which_write_it_was(site: Site) {
+    async fn a_fault_rolls_back_and_names_the_write(site: Site) {
         let fault = run(&site, "a", Then::Fail).await.expect_err("the body failed");
         assert_eq!((fault.kind, fault.during), (FaultKind::Broken, Some("test.write")));
         let fault = run(&site, "b", Then::BreakAConstraint).await.expect_err("the constraint holds");
@@ -90,7 +90,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn bodies_that_fail_among_many_do_not_harm_the_others(site: Site) {
-        // More than one group of SQLite's, with every way of failing spread over it.
+        // More than one group of SQLite's, with every kind of failure distributed over it.
         let then = |number: usize| match number % 10 {
             3 => Then::Fail,
             5 => Then::BreakAConstraint,
@@ -116,7 +116,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn two_hundred_writes_at_once_are_all_kept_and_each_gets_its_own_answer(site: Site) {
+    async fn two_hundred_concurrent_writes_are_all_kept_and_each_gets_its_answer(site: Site) {
         let writes = (0..200_i64).map(|number| site.app.store.write("test.write", number, |tx, number| {
             Box::pin(async move {
                 let account = Account { id: format!("001{number}"), name: format!("n{number}"), created_at: START };
@@ -132,7 +132,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn writes_that_take_one_turn_see_what_the_one_before_has_done(site: Site) {
+    async fn writes_with_one_turn_see_the_changes_of_the_previous_one(site: Site) {
         let writes = (0..40_i64).map(|number| site.app.store.write("test.turn", number, |tx, number| {
             Box::pin(async move {
                 let name = if number % 2 == 0 { "even" } else { "odd" };
@@ -148,7 +148,7 @@ on_both_databases! {
         let first = join_all(writes).await.into_iter().filter(|written| *written.as_ref().expect("kept")).count();
         assert_eq!(first, 2, "one of each name");
         assert_eq!(site.count(ACCOUNTS).await, 2);
-        // A turn that nobody has taken for a day is swept with the challenges of that day.
+        // A turn that was not taken for a day is swept with the challenges of that day.
         let horizon = Horizon::at(START.plus_seconds(26 * 3_600));
         let swept = site.app.store.write("test.sweep", horizon, |tx, horizon| Box::pin(store::sweep::sweep(tx, horizon)));
         swept.await.expect("kept");
@@ -157,12 +157,12 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_write_goes_on_when_its_caller_has_gone(site: Site) {
+    async fn a_write_completes_when_its_caller_has_disconnected(site: Site) {
         let mut write = Box::pin(run(&site, "a", Then::Agree));
-        // One poll hands the body over; then the caller hangs up.
+        // One poll passes the body on; then the caller disconnects.
 let _ = write.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         drop(write);
-        // Writes of SQLite are in order. PostgreSQL's are not, so the answer is asked for in a bounded loop.
+        // Writes of SQLite are in order. PostgreSQL's are not, so the result is polled in a bounded loop.
         for attempt in 0.. {
             run(&site, &format!("z{attempt}"), Then::Fail).await.expect_err("it only waits its turn");
             if site.count(ACCOUNTS).await == 1 {
@@ -180,7 +180,7 @@ on_both_databases! {
         let written = site.app.store.write("test.write", app, |tx, app| Box::pin(async move {
             let account = Account { id: "001a".into(), name: "a".into(), created_at: START };
             store::account::insert(tx, &account).await?;
-            // A body awaits nothing but SQL. This one only shows what another connection sees meanwhile.
+            // A body may await nothing but SQL. This one only shows what another connection sees meanwhile.
             let other = app.store.read("test.read", &(), |tx, ()| Box::pin(store::account::find_by_name(tx, "a")));
             SEEN.fetch_add(u32::from(other.await?.is_some()), Ordering::SeqCst);
             Ok(())

@@ -1,5 +1,5 @@
-//! What the store does when the database fails it: writes are refused with 503 and `Retry-After`,
-//! reads go on where they can, nothing takes effect twice, and all is well when the cause is gone.
+//! Faults of the database: writes are refused with 503 and `Retry-After`, reads continue where possible, nothing
+//! takes effect twice, and everything works when the cause is gone.
 
 mod on_postgres;
 mod on_sqlite;
@@ -18,13 +18,13 @@ use vestibule::store::{Location, Store, Synchronous};
 
 use crate::fixture::{Answer, Call, START, Site, on_both_databases, registration, test_actor};
 
-/// An init call, by a token that was had before anything broke.
+/// An init request, with a token that was issued before the fault.
 async fn init(site: &Site, token: &str, username: &str) -> Answer {
     let call = Call::post("/services/auth/headless/init/registration").bearer(token);
     site.send(call.json(&registration(username))).await
 }
 
-/// The answer of a server whose database is away or full, and that hopes for better.
+/// The response of a server whose database is unreachable or full.
 #[track_caller]
 fn assert_is_temporary(answer: &Answer) {
     assert_eq!(answer.status, 503, "{}", answer.body);
@@ -46,7 +46,7 @@ fn assert_is_temporary(answer: &Answer) {
     }
 }
 
-/// What is read without a write: the keys, and the person behind a token.
+/// Requests without a write: the keys, and the user of a token.
 async fn assert_reads_live(site: &Site, access_token: &str) {
     site.send(Call::get("/id/keys")).await.expect_ok();
     let call = Call::get("/services/oauth2/userinfo").bearer(access_token);
@@ -73,7 +73,7 @@ on_both_databases! {
 }
 
 #[test]
-fn what_is_no_database_is_refused_when_it_is_opened_and_named() {
+fn a_file_that_is_not_a_database_is_refused_by_name() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let file = directory.path().join("letter.txt");
     std::fs::write(&file, "Dear database, ".repeat(100)).expect("a file");
@@ -99,7 +99,7 @@ fn what_is_no_database_is_refused_when_it_is_opened_and_named() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_unavailable_and_its_password_is_not_told() {
+async fn an_unreachable_database_is_unavailable_and_its_password_is_not_shown() {
     let metrics = Arc::new(Metrics::new());
     let url = "postgres://u:Sw0rdfish@127.0.0.1:1/x?connect_timeout=1";
     let store = Store::open(
@@ -107,7 +107,7 @@ async fn a_database_that_is_away_is_unavailable_and_its_password_is_not_told() {
         metrics.clone(),
     );
     let store = store.expect("nothing is asked of it yet");
-    let fault = store.migrations().await.expect_err("nobody listens");
+    let fault = store.migrations().await.expect_err("no server listens");
     assert_eq!(fault.kind, FaultKind::Unavailable);
     assert!(
         !format!("{fault:?} {fault}").contains("Sw0rdfish"),

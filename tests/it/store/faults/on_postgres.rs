@@ -1,4 +1,4 @@
-//! PostgreSQL: connections that are killed, conflicts, a pool that is empty, a database that is away.
+//! PostgreSQL: killed connections, conflicts, an exhausted pool, an unreachable database.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use vestibule::store::{self, Location, Transaction};
 use super::{assert_is_temporary, init};
 use crate::fixture::{Call, Database, START, Site, postgres};
 
-/// Ends every connection that a server holds to this database.
+/// Ends every connection of a server to this database.
 const END_CONNECTIONS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'vestibule'";
 
@@ -46,7 +46,7 @@ async fn db_11_connections_killed_between_requests_are_not_noticed() {
     };
     let token = site.integration_token(None).await;
     for round in 0..5 {
-        // Several requests at once, so that the pool holds several connections to kill.
+        // Several concurrent requests, so that the pool has several connections to kill.
         let inits = (0..4).map(|number| {
             let username = format!("r{round}n{number}@example.com");
             let (site, token) = (&site, &token);
@@ -146,7 +146,7 @@ async fn db_11_a_commit_whose_outcome_is_unknown_is_not_tried_again() {
 /// Raises the installation's version as a rival does, in another transaction.
 const RIVAL: &str = "UPDATE installation SET version = version + 1";
 
-/// Takes a snapshot that any change from outside will conflict with.
+/// Takes a snapshot that conflicts with any change from outside.
 async fn serializable(tx: &mut Transaction<'_>) -> Result<(), Fault> {
     tx.execute_text("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
         .await
@@ -206,7 +206,7 @@ async fn db_11_a_conflict_without_end_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn db_11_a_deadlock_is_tried_again_and_both_writes_are_kept() {
+async fn db_11_a_deadlock_is_retried_and_both_writes_are_kept() {
     let Some((site, _beside)) = open().await else {
         return;
     };
@@ -218,7 +218,7 @@ async fn db_11_a_deadlock_is_tried_again_and_both_writes_are_kept() {
         .expect("the demo's user")
         .id;
     let before = site.count("SELECT version FROM installation").await;
-    // Each holds one row and waits for the other, the first time round.
+    // Each locks one row and waits for the other, in the first run.
     let met = Arc::new(tokio::sync::Barrier::new(2));
     let runs = Arc::new(AtomicU32::new(0));
     let write = |is_user_first: bool, account: &'static str| {
@@ -312,7 +312,7 @@ async fn db_11_an_empty_pool_is_a_503_in_time_and_fills_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clu_02_a_database_that_goes_away_is_a_503_and_is_found_again() {
+async fn clu_02_an_unreachable_database_is_a_503_and_the_server_reconnects() {
     let Some((site, beside)) = open().await else {
         return;
     };

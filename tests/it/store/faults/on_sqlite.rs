@@ -1,4 +1,4 @@
-//! SQLite: a full disk, and another process that holds the write lock.
+//! SQLite: a full disk, and another process that has the write lock.
 
 use std::io::Write;
 use std::path::Path;
@@ -29,7 +29,7 @@ async fn save_account(site: &Site, id: String) -> Result<(), Fault> {
         .await
 }
 
-/// Saves accounts until one does not fit; the fault, and how many did.
+/// Inserts accounts until one does not fit; the fault, and the number of inserted ones.
 async fn fill(site: &Site) -> (Fault, i64) {
     for number in 0..10_000 {
         if let Err(fault) = save_account(site, format!("001f{number:05}")).await {
@@ -45,7 +45,7 @@ fn integrity(path: &Path) -> String {
     verdict.expect("a verdict")
 }
 
-/// Everything that holds while a disk is full and after: the same for every kind of full.
+/// Properties during and after a full disk, the same for every cause.
 async fn survives_a_full_disk(site: &Site, make_room: impl AsyncFn()) {
     let token = site.integration_token(None).await;
     let access_token = site.register("before@example.com").await["access_token"]
@@ -56,7 +56,7 @@ async fn survives_a_full_disk(site: &Site, make_room: impl AsyncFn()) {
     let (fault, kept) = fill(site).await;
     assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
 
-    // A small write may still find room in a page; each is refused or kept whole, and in the end none fits.
+    // A small write may still fit into a page; each is refused or kept completely, and in the end none fits.
     let mut refused = 0;
     for number in 0..40 {
         let answer = init(site, &token, &format!("during{number}@example.com")).await;
@@ -88,7 +88,7 @@ async fn survives_a_full_disk(site: &Site, make_room: impl AsyncFn()) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn db_04_a_full_database_refuses_writes_reads_on_and_recovers() {
     let site = Site::open(Database::Sqlite).await;
-    // The limit is one of the connection that writes, and lowered no further than what is used.
+    // The limit applies to the writing connection, and cannot be lower than what is used.
     site.execute("PRAGMA max_page_count = 150").await;
     survives_a_full_disk(&site, async || {
         site.execute("PRAGMA max_page_count = 1000000").await;
@@ -97,8 +97,8 @@ async fn db_04_a_full_database_refuses_writes_reads_on_and_recovers() {
     assert_eq!(integrity(&site.directory().join("test.db")), "ok");
 }
 
-/// A small disk of the test's own. It is unmounted as soon as its files are open, so that it is gone
-/// with them even if the test process is killed.
+/// A small disk for the test. It is unmounted as soon as its files are open, so that it disappears with them even
+/// if the test process is killed.
 fn small_disk(at: &Path) -> bool {
     let mounted = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=1536k", "tmpfs"])
@@ -124,7 +124,7 @@ async fn db_04_a_full_disk_refuses_writes_reads_on_and_recovers() {
         .status();
     assert!(unmounted.expect("umount runs").success());
 
-    // The ballast leaves what a registration before the trouble needs.
+    // The ballast leaves the space that a registration before the fault needs.
     let piece = [1; 4096];
     for _ in 0..64 {
         ballast.write_all(&piece).expect("room for the ballast");
@@ -145,7 +145,7 @@ async fn db_06_a_write_waits_for_another_process_and_gives_up_before_its_caller_
         .to_owned();
     let other = rusqlite::Connection::open(site.directory().join("test.db")).expect("it opens");
 
-    // Held for a moment: the write waits and is kept.
+    // Locked for a moment: the write waits and is kept.
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     let is_done = AtomicBool::new(false);
     let waiting = async {
@@ -168,7 +168,7 @@ async fn db_06_a_write_waits_for_another_process_and_gives_up_before_its_caller_
     let (answer, ()) = tokio::join!(waiting, releasing);
     answer.expect_ok();
 
-    // Held for good: the write is refused, and the next one after the release is not.
+    // Locked permanently: the write is refused, and the next one after the release is kept.
     other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
     let refused = init(&site, &token, "refused@example.com");
     let refused = tokio::time::timeout(Duration::from_secs(20), refused).await;

@@ -1,8 +1,8 @@
-//! One-time passwords (threats OTP-01 to OTP-25), each in all three flows that have them: guessing and
-//! ending here, codes at the wrong door in `doors`, what a code may look like and where it may be found
-//! in `secrecy`. What all codes of a user or a site may cost stands in `flow::limits`.
+//! One-time passwords (threats OTP-01 to OTP-25), each in all three flows that use them: guessing and expiry here,
+//! codes in the wrong place in `misuse`, the form of codes and where they may be stored in `secrecy`. The limits
+//! for all codes of a user or a site are tested in `flow::limits`.
 
-mod doors;
+mod misuse;
 mod secrecy;
 
 use std::sync::Arc;
@@ -33,19 +33,18 @@ const FLOWS: [Flow; 3] = [
     Flow::ForgotPassword,
 ];
 
-/// A code that waits at the public site.
+/// A pending code at the public site.
 #[derive(Clone, Debug)]
 struct Pending {
     flow: Flow,
     username: String,
-    /// Empty where the username takes its place.
+    /// Empty where the username is used instead.
     identifier: String,
     code: String,
 }
 
 impl Flow {
-    /// Somebody's request, up to the code in their inbox. Whoever logs in or forgets a password has an
-    /// account first.
+    /// A request, up to the code in the inbox. For a login or a password reset the user is registered first.
     async fn open(self, site: &Site, username: &str) -> Pending {
         if self != Flow::Registration && site.user(username).await.is_none() {
             site.register(username).await;
@@ -73,7 +72,7 @@ impl Flow {
         Call::post(path).on_public().json(&body)
     }
 
-    /// The request that brings a code back.
+    /// The request that presents a code.
     fn present(self, site: &Site, username: &str, identifier: &str, code: &str) -> Call {
         match self {
             Flow::Registration => site.public_authorize_call("user-registration", identifier, code),
@@ -87,7 +86,7 @@ impl Flow {
         }
     }
 
-    /// Whether an answer lets somebody in; if not, it is the one that every wrong code gets.
+    /// Whether a response is a success; if not, it is the one for every wrong code.
     #[track_caller]
     fn is_in(self, answer: &Answer) -> bool {
         match (self, answer.status) {
@@ -105,13 +104,13 @@ impl Flow {
 }
 
 impl Pending {
-    /// The request that brings this code, or another, back.
+    /// The request that presents this code, or another.
     fn present(&self, site: &Site, code: &str) -> Call {
         self.flow
             .present(site, &self.username, &self.identifier, code)
     }
 
-    /// Brings a code back; whether it lets somebody in.
+    /// Presents a code; whether it was accepted.
     async fn guess(&self, site: &Site, code: &str) -> bool {
         let answer = site.send(self.present(site, code)).await;
         let is_in = self.flow.is_in(&answer);
@@ -122,7 +121,7 @@ impl Pending {
         is_in
     }
 
-    /// Whether the code that was sent lets somebody in.
+    /// Whether the sent code is accepted.
     async fn is_good(&self, site: &Site) -> bool {
         self.guess(site, &self.code).await
     }
@@ -135,13 +134,13 @@ impl Pending {
     }
 }
 
-/// An address of the test's own.
+/// A unique address of the test.
 fn name(flow: Flow, number: usize) -> String {
     format!("{}{number}@example.com", format!("{flow:?}").to_lowercase())
 }
 
 on_both_databases! {
-    async fn otp_01_after_five_wrong_guesses_the_right_code_is_dead(site: Site) {
+    async fn otp_01_after_five_wrong_guesses_the_right_code_is_refused(site: Site) {
         for flow in FLOWS {
             let pending = flow.open(&site, &name(flow, 0)).await;
             pending.guess_wrong(&site, 4).await;
@@ -184,7 +183,7 @@ on_both_databases! {
         for flow in FLOWS {
             for (number, nodes) in [&nodes[..1], &nodes[..]].into_iter().enumerate() {
                 let pending = flow.open(&nodes[0], &name(flow, number)).await;
-                // No more than the tries that a code has: the winner must be among those compared.
+                // No more than the attempts of a code: the winner must be among those compared.
                 let calls = (0..16).map(|_| pending.present(&nodes[0], &pending.code)).collect();
                 let answers = all_at_once(nodes, calls).await;
                 let won = answers.iter().filter(|answer| flow.is_in(answer)).count();
@@ -196,7 +195,7 @@ on_both_databases! {
         }
         let resets = "SELECT COUNT(*) FROM audit_event WHERE event = 'password.reset'";
         assert_eq!(nodes[0].count(resets).await, 2);
-        // Two registrations and two logins; the other flows' people have redeemed theirs.
+        // Two registrations and two logins; the users of the other flows have redeemed theirs.
         let codes = "SELECT COUNT(*) FROM authorization_code WHERE amr = 'otp' AND redeemed_at IS NULL";
         assert_eq!(nodes[0].count(codes).await, 4);
     }
@@ -282,7 +281,7 @@ on_both_databases! {
     }
 }
 
-/// What each flow writes when a code was right.
+/// The table that each flow writes when a code was right.
 fn table_of(flow: Flow) -> &'static str {
     match flow {
         Flow::PasswordlessLogin => "authorization_code",
@@ -298,7 +297,7 @@ on_both_databases! {
             let table = table_of(flow);
             site.execute(format!("ALTER TABLE {table} RENAME TO away")).await;
             pending.guess_wrong(&site, 5).await;
-            // The right one breaks, and nobody is half in.
+            // The right code causes a fault, and nothing is half written.
             assert_eq!(site.send(whole.present(&site, &whole.code)).await.status, 500, "{flow:?}");
             site.execute(format!("ALTER TABLE away RENAME TO {table}")).await;
             assert!(!pending.is_good(&site).await, "{flow:?}: five tries were spent");
@@ -308,7 +307,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_19_a_caller_who_hangs_up_gets_no_guess_for_nothing(site: Site) {
+    async fn otp_19_a_caller_that_disconnects_still_spends_an_attempt(site: Site) {
         let site = Arc::new(site);
         for flow in FLOWS {
             let pending = flow.open(&site, &name(flow, 0)).await;
@@ -322,7 +321,7 @@ on_both_databases! {
                 task.abort();
                 let _ = task.await;
             }
-            // However many of them arrived, what was compared was counted.
+            // However many of them arrived, each comparison was counted.
             pending.guess_wrong(&site, 5).await;
             assert!(!pending.is_good(&site).await, "{flow:?}");
         }

@@ -1,4 +1,4 @@
-//! What a code may look like, and where it may be found (threats OTP-17, OTP-21, OTP-23).
+//! The form of a code, and where it may be stored (threats OTP-17, OTP-21, OTP-23).
 
 use serde_json::json;
 use vestibule::verification::Alphabet;
@@ -7,7 +7,7 @@ use super::{FLOWS, FORGOT, Flow, NEW_PASSWORD, name};
 use crate::fixture::{Call, Database, Setup, Site, on_both_databases, on_sqlite};
 
 on_sqlite! {
-    async fn otp_17_nothing_public_tells_of_the_code(site: Site) {
+    async fn otp_17_nothing_public_discloses_the_code(site: Site) {
         for flow in FLOWS {
             let mut identifiers = Vec::new();
             for number in 0..6 {
@@ -30,7 +30,7 @@ on_sqlite! {
                 }
                 let identifier = answer.json()["identifier"].as_str().unwrap().to_owned();
                 assert!(!message.message_id.contains(&identifier[3..10]));
-                // 22 characters of base62 are 128 bits and more.
+                // 22 characters of base62 are at least 128 bits.
                 assert!(identifier.len() >= 3 + 22, "{identifier}");
                 identifiers.push(identifier);
             }
@@ -110,7 +110,7 @@ on_both_databases! {
 #[tokio::test]
 async fn otp_23_the_database_files_hold_no_code_of_any_flow() {
     let mut setup = Setup::default();
-    // Ten letters and digits meet nothing else by chance.
+    // Ten letters and digits occur nowhere else by chance.
     let otp = &mut setup.config.otp;
     for rules in [
         &mut otp.registration,

@@ -1,5 +1,5 @@
-//! Other ways to speak to the listener than a plain HTTP/1.1 request (threat HTTP-13). The frames of HTTP/2
-//! (RFC 9113) are written by hand, because no client library would write them so.
+//! Other protocols at the listener than a plain HTTP/1.1 request (threat HTTP-13). The frames of HTTP/2 (RFC 9113)
+//! are written by hand, because no client library would write them so.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,7 +14,7 @@ const KEYS: &str = "GET /backend/id/keys HTTP/1.1\r\nHost: site.example.com\r\n"
 async fn http_13_no_upgrade_no_tunnel_and_no_older_version() {
     let site = Site::open(Database::Sqlite).await;
     let server = serve(&site).await;
-    // An upgrade is ignored; the request is answered as it stands.
+    // An upgrade is ignored; the request is answered normally.
     for upgrade in [
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
@@ -104,7 +104,7 @@ async fn connect(server: &Started) -> TcpStream {
     stream
 }
 
-/// The kinds of the frames that came until the peer closed, was silent, or said goodbye.
+/// The kinds of the received frames, until the peer closed, was silent, or sent GOAWAY.
 async fn kinds(stream: &mut TcpStream) -> Vec<u8> {
     let mut kinds = Vec::new();
     loop {
@@ -140,7 +140,7 @@ async fn http_13_a_request_by_http_2_is_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http_13_streams_that_are_reset_at_once_hurt_nobody_else() {
+async fn http_13_streams_that_are_reset_at_once_affect_no_other_connection() {
     let site = Site::open(Database::Sqlite).await;
     let server = serve(&site).await;
     for _ in 0..4 {
@@ -151,7 +151,7 @@ async fn http_13_streams_that_are_reset_at_once_hurt_nobody_else() {
             storm.extend(frame(HEADERS, END_STREAM | END_HEADERS, id, &request()));
             storm.extend(frame(RST_STREAM, 0, id, &8_u32.to_be_bytes()));
         }
-        // A server that has had enough may close before everything was written.
+        // The server may close before everything was written.
         let _ = stream.write_all(&storm).await;
         alive(&server).await;
     }
@@ -164,7 +164,7 @@ async fn http_13_a_head_that_never_ends_is_cut_off() {
     let mut stream = connect(&server).await;
     let start = frame(HEADERS, END_STREAM, 1, &request());
     stream.write_all(&start).await.unwrap();
-    // Fields of a hundred bytes, in frames of sixteen thousand, eight million bytes in all.
+    // Fields of a hundred bytes, in frames of sixteen thousand, eight million bytes in total.
     let mut block = Vec::new();
     for _ in 0..160 {
         block.extend([0, 1, b'x']);

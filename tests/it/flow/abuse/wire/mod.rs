@@ -36,7 +36,7 @@ async fn serve(site: &Site) -> Started {
 /// Sends bytes, and reads until the server closes or is silent.
 async fn exchange(server: &Started, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.public).await.unwrap();
-    // A server that has said no may close before everything was written.
+    // A server that has refused may close before everything was written.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
@@ -114,12 +114,12 @@ async fn http_10_a_request_that_two_servers_could_cut_differently_is_not_answere
             assert!(status.starts_with('4'), "{first}: {status}");
         }
     }
-    // With both lengths the chunked one counts, and the connection ends with the answer (RFC 9112 6.1).
+    // With both lengths the chunked one counts, and the connection ends with the response (RFC 9112 6.1).
     let both =
         format!("{head}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}");
     let answer = exchange(&server, both.as_bytes()).await;
     assert!(!answer.contains("\"keys\""), "{answer}");
-    // Two hosts are no ambiguity of length, so the connection goes on; the request itself is refused.
+    // Two hosts do not make the length ambiguous, so the connection continues; the request itself is refused.
     for other in ["evil.example", "site.example.com"] {
         let twice = format!(
             "GET /backend/id/keys HTTP/1.1\r\nHost: site.example.com\r\nHost: {other}\r\n\r\n"
@@ -130,7 +130,7 @@ async fn http_10_a_request_that_two_servers_could_cut_differently_is_not_answere
             "{other}"
         );
     }
-    // It lives.
+    // The server still works.
     let answer = exchange(&server, hidden.as_bytes()).await;
     assert_eq!(statuses(&answer), ["200"]);
     assert!(answer.contains("\"keys\""));

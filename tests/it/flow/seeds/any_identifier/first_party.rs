@@ -1,6 +1,6 @@
-//! The stories of "OAuth 2.0 for First-Party Applications" on the same page: an order number with a
-//! password and with a one-time password, at the documented endpoint (and at authorize, where the page
-//! has it) and at the standard one; there a reset, too.
+//! The flows of "OAuth 2.0 for First-Party Applications" on the same page: an order number with a password and with
+//! a one-time password, at the documented endpoint (and at authorize, where the page has it) and at the endpoint of
+//! the draft; there a reset, too.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn text(body: &Value, name: &str) -> String {
         .to_owned()
 }
 
-/// Whose code it is, by the token of the private client.
+/// The user of the code, by the token of the private client.
 async fn whose(site: &Site, answer: Answer) -> String {
     let code = text(&answer.expect_ok().json(), "authorization_code");
     let call = Call::post("/services/oauth2/token")
@@ -29,7 +29,7 @@ async fn whose(site: &Site, answer: Answer) -> String {
     text(&site.send(call).await.expect_ok().json(), "id")
 }
 
-/// Asserted by the app, posted to the documented endpoint and to authorize.
+/// With a client assertion, posted to the documented endpoint and to authorize.
 pub(super) async fn at_the_documented_endpoint(site: &Site, way: Way) {
     let shop = shop(site, way).await;
     enable(site).await;
@@ -57,31 +57,31 @@ pub(super) async fn at_the_documented_endpoint(site: &Site, way: Way) {
             .ends_with(&shop.user_id),
         "{way:?}"
     );
-    // Nobody's number is a wrong password, and an offer of a code that never comes.
+    // An unknown number gets the response to a wrong password, and the offer of a code that is never sent.
     shop.knows(false);
     let hinted = |call: Call| {
         call.form("login_hint", "ORD-99999")
             .form("customdata", COOKIE)
     };
-    let nobody = site
+    let unknown = site
         .send(hinted(asserted(site)).form("password", PASSWORD))
         .await;
     assert_eq!(
-        nobody.expect_status(403).json()["error_code"],
+        unknown.expect_status(403).json()["error_code"],
         "invalid_credentials"
     );
-    let nobody = site
+    let unknown = site
         .send(hinted(asserted(site)).form("verificationmethod", "email"))
         .await;
     assert_eq!(
-        nobody.expect_status(403).json()["error_code"],
+        unknown.expect_status(403).json()["error_code"],
         "login_initialized"
     );
     site.deliver().await;
     site.inbox.clear();
 }
 
-/// Attested by an instance of the public app, at the standard endpoint.
+/// Attested by an instance of the public app, at the endpoint of the draft.
 pub(super) async fn at_the_standard_endpoint(site: &Site, way: Way) {
     const NEW_PASSWORD: &str = "An0ther-Secret-Pa55";
     let _shop = shop(site, way).await;

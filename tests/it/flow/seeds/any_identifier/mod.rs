@@ -1,6 +1,5 @@
-//! "Headless Login Without a Username": its stories, each with the three ways to supply a discovery
-//! handler. The bodies of the page's flows are those of their own pages; here `login_hint` and
-//! `customdata` stand in the place of `username`.
+//! "Headless Login Without a Username": its flows, each with the three kinds of discovery handlers. The bodies of
+//! the page's flows are those of their own pages; here `login_hint` and `customdata` replace `username`.
 
 mod first_party;
 
@@ -10,7 +9,7 @@ use vestibule::handler::contract::Contract;
 use crate::fixture::remote::{Behaviour, Remote};
 use crate::fixture::{Answer, Call, PASSWORD, Site, on_both_databases};
 
-/// The user of the stories.
+/// The user of the flows.
 const USERNAME: &str = "janice@example.com";
 /// The number in the mail about the order.
 const ORDER: &str = "ORD-10023";
@@ -38,7 +37,7 @@ export async function discoverUser({ loginHint, customDataJson }) {
 }
 "#;
 
-/// A site that knows orders, and the server that does, if there is one.
+/// A site with orders, and the customer's server, if there is one.
 struct Shop {
     user_id: String,
     remote: Option<Remote>,
@@ -57,14 +56,14 @@ impl Shop {
         }
     }
 
-    /// What the customer's server was asked last.
+    /// The last request to the customer's server.
     fn asked(&self) -> Option<Value> {
         let asked = self.remote.as_ref()?.received();
         Some(asked.last().expect("it was asked").json()["argument"].clone())
     }
 }
 
-/// A verified customer with an order and a case, and a site that reads both in one of the ways.
+/// A verified customer with an order and a case, and a site that discovers both in one of the ways.
 async fn shop(site: &Site, way: Way) -> Shop {
     site.register(USERNAME).await;
     let user = site.user(USERNAME).await.expect("registered");
@@ -117,7 +116,7 @@ fn password_login(site: &Site, hint: &str, password: &str) -> Call {
         .form("customdata", r#"{"cookie":"seen-before"}"#)
 }
 
-/// Exchanges the code of a redirect and says whose tokens it brings.
+/// Exchanges the code of a redirect and returns the user of the tokens.
 async fn logged_in(site: &Site, answer: Answer) -> String {
     let code = answer.expect_status(302).location_parameter("code");
     let tokens = site
@@ -253,7 +252,7 @@ async fn order_number_and_a_new_password(site: &Site, way: Way) {
         .expect_status(400);
 }
 
-/// The four stories, in one way.
+/// The four flows, in one way.
 macro_rules! stories {
     ($name:ident, $way:expr) => {
         mod $name {

@@ -1,4 +1,5 @@
-//! What a sandbox and its driver share: the meter that stops a script, and what the script has asked and logged.
+//! The state shared by a sandbox and the engine: the meter that stops a script, and what the script has requested
+//! and logged.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,62 +12,62 @@ use tokio::sync::Notify;
 use super::{LogLine, ScriptError, ScriptLimits};
 use crate::moment::{Moment, thread_cpu};
 
-/// Longest line of a script's log, in bytes.
+/// The maximum length of a line of a script's log, in bytes.
 const LOG_LINE_BYTES_MAX: usize = 1_024;
 
-/// Stands in the log where lines were dropped.
+/// The last line of a log from which lines were dropped.
 const LOG_IS_FULL: &str = "(what the script logged after this is left out)";
 
 /// Shared by a sandbox, the functions in it, and the one thread that runs it.
-pub(super) struct Wires {
+pub(super) struct SharedState {
     pub(super) meter: Meter,
     pub(super) limits: ScriptLimits,
-    /// Rings when the watch gave up on the thread that runs the script.
-    pub(super) given_up: Notify,
-    talk: Mutex<Talk>,
+    /// Notified when the watchdog has abandoned the thread that runs the script.
+    pub(super) abandoned: Notify,
+    transcript: Mutex<Transcript>,
 }
 
-/// Says when a script has to stop. The interpreter asks it every few thousand steps.
+/// Decides when a script has to stop. The interpreter checks it every few thousand steps.
 pub(super) struct Meter {
     /// The thread's processor time at which the budget ends, in nanoseconds.
     ends_at: AtomicU64,
-    /// What was left of the budget when the script last came to rest, in nanoseconds.
+    /// The rest of the budget at the end of the last turn, in nanoseconds.
     left: AtomicU64,
     is_spent: AtomicBool,
-    /// Nobody waits for the result any more, or a limit was passed that a script may not catch.
+    /// The result is no longer needed, or a limit was exceeded that a script may not catch.
     is_stopped: AtomicBool,
 }
 
-/// What a script said and was told.
-pub(super) struct Talk {
-    /// What only a call has; none while the module is being loaded.
-    pub(super) call: Option<CallWorld>,
-    /// Asked since the last look.
-    pub(super) questions: Vec<Question>,
-    /// How many were asked altogether.
+/// The output of a script.
+pub(super) struct Transcript {
+    /// The values of the call; `None` while the module is loaded.
+    pub(super) call: Option<CallEnvironment>,
+    /// The host calls since the end of the last turn.
+    pub(super) questions: Vec<PendingHostCall>,
+    /// The total number of host calls.
     pub(super) asked: usize,
     pub(super) log: Vec<LogLine>,
-    /// The limit that was passed, whatever the script makes of it.
+    /// The exceeded limit, whatever the script makes of it.
     pub(super) fatal: Option<ScriptError>,
 }
 
-/// The values that stand for the world in one call.
-pub(super) struct CallWorld {
+/// Time and randomness of one call.
+pub(super) struct CallEnvironment {
     pub(super) at: Moment,
     seed: [u8; 32],
     blocks: u64,
     rest: Vec<u8>,
 }
 
-/// Something that a script asked of the host.
-pub(super) struct Question {
+/// A host call of a script.
+pub(super) struct PendingHostCall {
     pub(super) name: &'static str,
     pub(super) argument: Value,
 }
 
-impl Wires {
-    pub(super) fn new(limits: ScriptLimits) -> Wires {
-        Wires {
+impl SharedState {
+    pub(super) fn new(limits: ScriptLimits) -> SharedState {
+        SharedState {
             meter: Meter {
                 ends_at: AtomicU64::new(u64::MAX),
                 left: AtomicU64::new(0),
@@ -74,8 +75,8 @@ impl Wires {
                 is_stopped: AtomicBool::new(false),
             },
             limits,
-            given_up: Notify::new(),
-            talk: Mutex::new(Talk {
+            abandoned: Notify::new(),
+            transcript: Mutex::new(Transcript {
                 call: None,
                 questions: Vec::new(),
                 asked: 0,
@@ -85,41 +86,43 @@ impl Wires {
         }
     }
 
-    pub(super) fn talk(&self) -> MutexGuard<'_, Talk> {
-        self.talk.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn transcript(&self) -> MutexGuard<'_, Transcript> {
+        self.transcript
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn log(&self, level: &'static str, text: String) {
-        let mut talk = self.talk();
-        let lines = talk.log.len();
+        let mut transcript = self.transcript();
+        let lines = transcript.log.len();
         if lines < self.limits.log_lines_max {
             let text = shortened(text, LOG_LINE_BYTES_MAX);
-            talk.log.push(LogLine { level, text });
+            transcript.log.push(LogLine { level, text });
         } else if lines == self.limits.log_lines_max {
             let text = String::from(LOG_IS_FULL);
-            talk.log.push(LogLine {
+            transcript.log.push(LogLine {
                 level: "warn",
                 text,
             });
         }
     }
 
-    /// Passes a limit that the script cannot catch: it is stopped at its next step.
+    /// Records an exceeded limit that the script cannot catch: it is stopped at its next step.
     pub(super) fn fail(&self, error: ScriptError) {
-        self.talk().fatal.get_or_insert(error);
+        self.transcript().fatal.get_or_insert(error);
         self.meter.stop();
     }
 }
 
 impl Meter {
-    /// Gives the script that this thread is about to run that much processor time.
+    /// Starts a budget of processor time for the script that this thread is about to run.
     pub(super) fn grant(&self, budget: Duration) {
         let ends_at = thread_cpu() + budget;
         let nanos = u64::try_from(ends_at.as_nanos()).unwrap_or(u64::MAX);
         self.ends_at.store(nanos, Ordering::Relaxed);
     }
 
-    /// Notes what is left of the budget, which the next turn may spend on another thread.
+    /// Saves the rest of the budget, which the next turn may spend on another thread.
     pub(super) fn rest(&self) {
         let spent = u64::try_from(thread_cpu().as_nanos()).unwrap_or(u64::MAX);
         let left = self.ends_at.load(Ordering::Relaxed).saturating_sub(spent);
@@ -130,7 +133,7 @@ impl Meter {
         Duration::from_nanos(self.left.load(Ordering::Relaxed))
     }
 
-    /// Whether the interpreter is to break off. Once true, it stays so.
+    /// Whether the interpreter must abort. Once true, it remains true.
     pub(super) fn must_stop(&self) -> bool {
         if self.is_stopped.load(Ordering::Relaxed) || self.is_spent.load(Ordering::Relaxed) {
             return true;
@@ -155,9 +158,9 @@ impl Meter {
     }
 }
 
-impl CallWorld {
-    pub(super) fn new(at: Moment, seed: [u8; 32]) -> CallWorld {
-        CallWorld {
+impl CallEnvironment {
+    pub(super) fn new(at: Moment, seed: [u8; 32]) -> CallEnvironment {
+        CallEnvironment {
             at,
             seed,
             blocks: 0,
@@ -179,7 +182,7 @@ impl CallWorld {
     }
 }
 
-/// At most that many bytes of a text, cut between two characters.
+/// At most that many bytes of a text, cut at a character boundary.
 pub(super) fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let end = (0..=bytes_max)

@@ -10,10 +10,10 @@ use crate::load::http::{Answer, Base, Client};
 use crate::load::run_command;
 use crate::outcome::{Context, Outcome};
 
-/// Users of each kind. Each may have a hundred wrong codes a day, and is asked about in turn.
+/// Users of each kind. Each may have a hundred wrong codes a day, so they rotate.
 const USERS: usize = 60;
 
-/// Passes at the provider `test`.
+/// Accepted by the captcha provider `test`.
 const RECAPTCHA: &str = "test-pass";
 
 const PASSWORD: &str = "correct horse battery 42 Staple!";
@@ -21,7 +21,7 @@ const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded")
 /// The challenge of RFC 7636 appendix B.
 const CODE_CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// Whom a request is about.
+/// The user in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// A user with a verified address and a password.
@@ -30,14 +30,14 @@ pub enum Who {
     Locked,
     /// A user without a password.
     Passwordless,
-    /// Nobody.
+    /// An unknown user.
     Unknown,
     /// A user whose address is not verified.
     Unverified,
 }
 
 impl Who {
-    /// In words.
+    /// The user in words.
     pub const fn word(self) -> &'static str {
         match self {
             Who::Known => "a user",
@@ -48,7 +48,7 @@ impl Who {
         }
     }
 
-    /// One of their usernames; all are of one length.
+    /// One of the usernames; all have the same length.
     fn username(self, number: usize) -> String {
         let kind = match self {
             Who::Known => "user",
@@ -60,23 +60,23 @@ impl Who {
         format!("{kind}-{:02}@example.com", number % USERS)
     }
 
-    /// The number of an order of theirs, which the built-in discovery finds.
+    /// The number of an order of the user, which the built-in discovery finds.
     fn hint(self, number: usize) -> String {
         self.username(number).replace("@example.com", "-order")
     }
 }
 
 /// The app.
-pub struct Stranger {
+pub struct Caller {
     base: Base,
     site: Client,
     client_id: String,
     redirect_uri: String,
 }
 
-impl Stranger {
-    /// Connects, turns off what would end the measurement early, and makes the users.
-    pub fn arrive(ready: &Value, binary: &Path, data: &Path) -> Outcome<Stranger> {
+impl Caller {
+    /// Connects, disables the limits that would end the measurement early, and creates the users.
+    pub fn connect(ready: &Value, binary: &Path, data: &Path) -> Outcome<Caller> {
         let text = |pointer: &str| -> Outcome<String> {
             match ready.pointer(pointer).and_then(Value::as_str) {
                 Some(text) => Ok(text.to_owned()),
@@ -84,7 +84,7 @@ impl Stranger {
             }
         };
         let base = Base::parse(&text("/sites/public/base_url")?)?;
-        let stranger = Stranger {
+        let caller = Caller {
             site: Client::new(&base),
             base,
             client_id: text("/sites/public/client/client_id")?,
@@ -128,24 +128,24 @@ impl Stranger {
         std::fs::write(&file, orders).context(file.display())?;
         let file = file.display().to_string();
         vestibule(&["user", "identifier", "import", "--file", &file])?;
-        // A change from outside takes effect within a second.
+        // A change by a command takes effect within a second.
         std::thread::sleep(Duration::from_millis(1_500));
-        Ok(stranger)
+        Ok(caller)
     }
 
-    /// Asks to register a name.
+    /// Sends the init request of a registration.
     pub fn init_registration(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let (taken, _) = self.ask_registration(&who.username(number))?;
         Ok(taken)
     }
 
-    /// Asks for a code to log in with.
+    /// Sends the init request of a passwordless login.
     pub fn init_passwordless(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let (taken, _) = self.ask_passwordless(&who.username(number))?;
         Ok(taken)
     }
 
-    /// Asks for a code to log in with, and names an order.
+    /// Sends the init request of a passwordless login with an order number.
     pub fn init_by_hint(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let body = json!({
             "login_hint": who.hint(number), "verificationmethod": "email", "recaptcha": RECAPTCHA,
@@ -155,7 +155,7 @@ impl Stranger {
         Ok(taken)
     }
 
-    /// Presents an order and a wrong password.
+    /// Logs in with an order number and a wrong password.
     pub fn log_in_by_hint(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let body = encode::form(&[
             ("response_type", "code_credentials"),
@@ -173,14 +173,14 @@ impl Stranger {
         Ok(taken)
     }
 
-    /// Asks for a code to choose a new password with.
+    /// Requests a password reset.
     pub fn forgot(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let body = json!({"username": who.username(number), "recaptcha": RECAPTCHA});
         let (taken, _) = self.ask("/services/auth/headless/forgot_password", &body, 200)?;
         Ok(taken)
     }
 
-    /// Presents a wrong code and a new password.
+    /// Sends a wrong code and a new password.
     pub fn reset(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         self.forgot(who, number)?;
         settle();
@@ -190,14 +190,14 @@ impl Stranger {
         Ok(taken)
     }
 
-    /// Presents a wrong password.
+    /// Logs in with a wrong password.
     pub fn log_in(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let header = [("Auth-Request-Type", "Named-User")];
         let (taken, _) = self.authorize(&header, &who.username(number), "wrong Pa55word", 400)?;
         Ok(taken)
     }
 
-    /// Presents a wrong code.
+    /// Sends a wrong code.
     pub fn redeem(&mut self, who: Who, number: usize) -> Outcome<Duration> {
         let (_, answer) = self.ask_passwordless(&who.username(number))?;
         settle();
@@ -277,7 +277,7 @@ fn expect(taken: Duration, answer: Answer, status: u16) -> Outcome<(Duration, An
     Err(format!("answered {found} instead of {status}: {said}").into())
 }
 
-/// Lets what a request has set going in the background end.
+/// Waits for the end of the background work of a request.
 fn settle() {
     std::thread::sleep(Duration::from_millis(2));
 }

@@ -1,5 +1,5 @@
-//! Codes and identifiers at a door that is not theirs (threats OTP-04, 05, 06, 10, 11, 12, 18, 25): of
-//! another flow, another channel, another person, another site, another kind of secret.
+//! Codes and identifiers in the wrong place (threats OTP-04, 05, 06, 10, 11, 12, 18, 25): in another flow, on
+//! another channel, for another user, at another site, as another kind of secret.
 
 use serde_json::json;
 
@@ -34,13 +34,13 @@ on_both_databases! {
             if flow == Flow::Registration {
                 assert!(site.user(&pending.username).await.is_none(), "no user was made");
             }
-            assert!(pending.is_good(&site).await, "{flow:?}: other doors spent none of its tries");
+            assert!(pending.is_good(&site).await, "{flow:?}: other flows spent none of its attempts");
         }
     }
 }
 
 on_both_databases! {
-    async fn otp_04_with_requests_of_both_flows_open_each_takes_its_own_code(site: Site) {
+    async fn otp_04_with_pending_requests_of_both_flows_each_accepts_only_its_code(site: Site) {
         let username = "janice@example.com";
         let login = Flow::PasswordlessLogin.open(&site, username).await;
         let mut reset = Flow::ForgotPassword.open(&site, username).await;
@@ -61,7 +61,7 @@ on_both_databases! {
             let absent = without.clone();
             let other = without.header("auth-verification-type", "sms");
             for number in 0..5 {
-                // A registration that named a channel must name it again; that it is absent is a wrong one.
+                // A registration that named a channel must name it again; a missing channel is a wrong one.
                 let is_absent = flow == Flow::Registration && number % 2 == 1;
                 let answer = site.send(if is_absent { absent.clone() } else { other.clone() }).await;
                 assert_eq!(answer.expect_status(400).json()["error"], "invalid_request", "{flow:?}");
@@ -75,7 +75,7 @@ on_both_databases! {
     async fn otp_05_a_login_without_a_channel_or_with_a_word_that_is_none_is_not_compared(site: Site) {
         let pending = Flow::PasswordlessLogin.open(&site, &name(Flow::PasswordlessLogin, 0)).await;
         for number in 0..12 {
-            // The code makes no difference to the answer, so there is nothing that a try would have to pay for.
+            // The code does not affect the response, so no attempt needs to be spent.
             let code = if number % 2 == 0 { "!wrong" } else { &pending.code };
             let call = pending.present(&site, code).without_header("auth-verification-type");
             let call = if number % 3 == 0 { call.header("auth-verification-type", "fax") } else { call };
@@ -141,7 +141,7 @@ on_both_databases! {
                     assert!(!flow.is_in(&answer), "{flow:?}");
                 }
                 assert!(!pending.guess(&site, secret).await, "{flow:?}");
-                // Nor is an identifier or a one-time password an authorization code or a token.
+                // An identifier or a one-time password is neither an authorization code nor a token.
                 for wrong in [&pending.identifier, &pending.code] {
                     let answer = site.send(site.token_call(wrong)).await.expect_status(400);
                     assert!(["invalid_grant", "invalid_request"].contains(&answer.json()["error"].as_str().unwrap()));
@@ -150,7 +150,7 @@ on_both_databases! {
                 }
             }
         }
-        // A password is no code and a code is no password.
+        // A password is not a code and a code is not a password.
         let pending = Flow::PasswordlessLogin.open(&site, "first@example.com").await;
         site.send(site.password_call("first@example.com", &pending.code)).await.expect_status(400);
         assert!(pending.is_good(&site).await);
@@ -158,7 +158,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_18_a_code_is_good_for_its_own_request_only(site: Site) {
+    async fn otp_18_a_code_is_valid_for_its_request_only(site: Site) {
         for flow in FLOWS {
             let victim = flow.open(&site, &name(flow, 0)).await;
             for number in 1..rounds(12) {
@@ -194,7 +194,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn otp_25_the_code_of_one_site_is_nothing_at_another(site: Site) {
-        // Somebody asks at the public site, and the code is brought to the private one.
+        // A code requested at the public site is presented at the private one.
         let token = site.integration_token(None).await;
         for flow in FLOWS {
             let pending = flow.open(&site, &name(flow, 0)).await;
@@ -220,7 +220,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn otp_06_a_reset_is_about_the_name_that_it_was_asked_for(site: Site) {
-        // Two accounts with one mailbox: the code of the one is none of the other's.
+        // Two accounts with one mailbox: the code of one is not valid for the other.
         site.register("janice@example.com").await;
         site.register("office@example.com").await;
         site.execute("UPDATE app_user SET email = 'janice@example.com', email_key = 'janice@example.com'
@@ -228,7 +228,7 @@ on_both_databases! {
         let asked = Flow::ForgotPassword.open(&site, "janice@example.com").await;
         let other = Pending { username: "office@example.com".to_owned(), ..asked.clone() };
         assert!(!other.is_good(&site).await);
-        // And a request about the other does not end this one, though both mails go to one mailbox.
+        // A request for the other does not end this one, although both mails go to one mailbox.
         site.send(Flow::ForgotPassword.ask("office@example.com")).await.expect_ok();
         site.deliver().await;
         site.inbox.clear();

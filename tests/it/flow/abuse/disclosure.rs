@@ -1,12 +1,12 @@
-//! What a caller without a trusted token may learn of an account: nothing.
+//! A caller without a trusted token learns nothing about an account.
 
 use serde_json::{Value, json};
 
 use super::assert_refused;
 use crate::fixture::{Answer, Call, Site, on_both_databases, registration};
 
-/// A registration at the public site, where a captcha takes the token's place.
-async fn knock(site: &Site, body: &Value) -> Answer {
+/// A registration at the public site, where a captcha replaces the token.
+async fn init(site: &Site, body: &Value) -> Answer {
     let mut body = body.clone();
     body["recaptcha"] = json!("test-pass");
     let call = Call::post("/services/auth/headless/init/registration").on_public();
@@ -14,7 +14,7 @@ async fn knock(site: &Site, body: &Value) -> Answer {
 }
 
 async fn open(site: &Site, body: &Value) -> Answer {
-    knock(site, body).await.expect_ok()
+    init(site, body).await.expect_ok()
 }
 
 fn identifier(answer: &Answer) -> String {
@@ -35,7 +35,7 @@ on_both_databases! {
         assert_eq!(answer.body.len(), control.body.len());
         site.deliver().await;
         site.inbox.clear();
-        // The newer request ended the older, so the name is asked for once more.
+        // The newer request ended the older one, so the name is requested once more.
         let answer = open(&site, &body).await;
         let code = site.code_to("thief@example.com").await;
         let end = site.send(site.public_authorize_call("user-registration", &identifier(&answer), &code)).await.expect_status(400).json();
@@ -46,7 +46,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_05_the_owner_of_the_address_is_told_and_gets_no_code(site: Site) {
+    async fn enu_05_the_owner_of_the_address_gets_a_notice_and_no_code(site: Site) {
         site.register("janice@example.com").await;
         let answer = open(&site, &registration("janice@example.com")).await;
         assert_eq!(answer.json()["email"], "janice@example.com");
@@ -66,24 +66,24 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn enu_05_by_text_message_nobody_is_told_of_an_account(site: Site) {
+    async fn enu_05_a_text_message_does_not_disclose_an_account(site: Site) {
         site.register("janice@example.com").await;
         let mut body = registration("janice@example.com");
         body["verificationmethod"] = json!("sms");
         body["customdata"] = json!({"mobilePhone": "+12035550100"});
         open(&site, &body).await;
-        // The number is the stranger's choice, so what comes there is what always comes: a code.
+        // The caller chooses the number, so it gets the usual message: a code.
         site.code_to("+12035550100").await;
     }
 }
 
 on_both_databases! {
-    async fn enu_07_the_budget_of_a_stranger_ends_at_the_same_count(site: Site) {
+    async fn enu_07_the_budget_of_an_unauthenticated_caller_ends_at_the_same_count(site: Site) {
         site.register("taken@example.com").await;
         for (username, spent) in [("taken@example.com", 1), ("free@example.com", 0)] {
             let mut sent = spent;
             let end = loop {
-                let answer = knock(&site, &registration(username)).await;
+                let answer = init(&site, &registration(username)).await;
                 match answer.status {
                     200 => sent += 1,
                     _ => break answer,
@@ -101,7 +101,7 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_trusted_caller_is_told_that_a_name_is_taken(site: Site) {
+    async fn a_trusted_caller_learns_that_a_name_is_taken(site: Site) {
         site.register("janice@example.com").await;
         let answer = site.init(&registration("Janice@Example.com")).await.expect_status(400).json();
         assert_eq!(answer["status_code"], "invalid_params");
