@@ -27,6 +27,10 @@ use crate::store::{self, AdminTransaction, Change, Transaction};
 
 const KIND: ObjectKind = ObjectKind::Handler;
 
+/// The reason when a script exports functions of several contracts and the request names none.
+pub const SEVERAL_CONTRACTS: &str =
+    "the script exports functions of several contracts: name one of them";
+
 /// Longest name of a handler.
 const NAME_LENGTH_MAX: usize = 80;
 
@@ -461,10 +465,7 @@ pub fn contract_of(program: &Program, named: Option<Contract>) -> Result<Contrac
             "contract",
             "the script exports none of createUser, discoverUser and sendOneTimePassword",
         )),
-        _ => Err(Invalid::new(
-            "contract",
-            "the script exports functions of several contracts: name one of them",
-        )),
+        _ => Err(Invalid::new("contract", SEVERAL_CONTRACTS)),
     }
 }
 

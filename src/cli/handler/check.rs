@@ -45,7 +45,8 @@ impl Check {
         let (script, named) = self.script(place).await?;
         let engine = input::engine(place)?;
         let program = handler::compile(&engine, &script).await?;
-        let contract = handler::contract_of(&program, named)?;
+        let contract = handler::contract_of(&program, named)
+            .map_err(|invalid| input::exit_of(invalid.into()))?;
         let fixtures = self.fixtures(contract)?;
         let mut trials = Vec::with_capacity(fixtures.len());
         for fixture in fixtures {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::admin::handler::ScriptSource;
+use crate::admin::handler::{SEVERAL_CONTRACTS, ScriptSource};
+use crate::admin::{AdminFailure, AdminRefusal};
 use crate::cli::place::{Exit, Place};
 use crate::handler::script::ScriptEngine;
 
@@ -24,4 +25,16 @@ pub fn read_script(path: &Path) -> Result<ScriptSource, Exit> {
 pub fn engine(place: &Place) -> Result<ScriptEngine, Exit> {
     let config = place.load_config()?;
     Ok(ScriptEngine::new(config.handlers.script_limits())?)
+}
+
+/// The exit of a command that takes `--contract`: a contract that only the command line can name is missing there.
+pub fn exit_of(failure: AdminFailure) -> Exit {
+    match failure {
+        AdminFailure::Refused(AdminRefusal::Invalid(invalid))
+            if invalid.reason == SEVERAL_CONTRACTS =>
+        {
+            Exit::misused(format!("{SEVERAL_CONTRACTS} with --contract"))
+        }
+        failure => Exit::from(failure),
+    }
 }

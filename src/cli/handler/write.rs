@@ -114,7 +114,7 @@ impl Create {
             // No handler was created, so no file is left. It is ours: it did not exist before.
             let _ = std::fs::remove_file(path);
         }
-        self.report(place, created?)
+        self.report(place, created.map_err(input::exit_of)?)
     }
 
     fn request(&self) -> Result<CreateHandler, Exit> {
@@ -137,7 +137,13 @@ impl Create {
                 };
                 HandlerCode::Script(script, hosts)
             }
-            (None, None, Some(path)) => HandlerCode::Script(input::read_script(path)?, hosts),
+            (None, None, Some(path)) => {
+                let script = ScriptSource {
+                    label: script_name(&self.name, 1),
+                    text: input::read_text(path)?,
+                };
+                HandlerCode::Script(script, hosts)
+            }
             (None, None, None) => {
                 return Err(Exit::misused("give --template, --file or --webhook"));
             }

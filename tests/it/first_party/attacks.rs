@@ -93,8 +93,9 @@ on_sqlite! {
             invalid_client(&site.send(with_assertion(&site, &jwt)).await, what);
         }
         let register = async |certificates: Value| {
+            // One may expire after it was registered.
             let change = json!({"clientAssertionCertificate": certificates});
-            site.update_client(&site.client.id, change).await;
+            site.force_client(&site.client.id, change).await;
         };
         // Registered with ES256, an assertion is still RS256.
         register(json!([p256.certificate()])).await;

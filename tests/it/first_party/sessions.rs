@@ -49,7 +49,7 @@ on_both_databases! {
         invalid(site.send(go_on(&site, "guessed", &code)).await);
         // Another app with a certificate of its own.
         site.update_client(&site.integration.id, json!({
-            "isFirstPartyAppEnabled": true, "isPkceRequired": false, "permittedUsers": "AllSelfAuthorized",
+            "isFirstPartyAppEnabled": true, "isPkceRequired": true, "permittedUsers": "AllSelfAuthorized",
             "clientAssertionCertificate": [mint::registered().certificate()],
         })).await;
         let mut claims = mint::assertion_claims(&site, "other-1");

@@ -58,7 +58,7 @@ on_sqlite! {
         let call = || Call::post(INIT).json(&registration("a@example.com"));
         assert_eq!(site.send(call()).await.expect_status(401).json()["status_code"], "authentication_req");
         // Switched off, the API is not open: only a captcha could replace the token, and none is configured.
-        site.update_settings(json!({"doesRegistrationRequireAuth": false})).await;
+        site.force_settings_of("private", json!({"doesRegistrationRequireAuth": false})).await;
         assert_eq!(site.send(call()).await.expect_status(401).json()["status_code"], "missing_auth_params");
         let token = site.integration_token(None).await;
         site.send(call().bearer(&token)).await.expect_ok();
@@ -88,7 +88,9 @@ on_sqlite! {
         }
         site.code_to("b@example.com").await;
         // The other profile is found by its name as well.
-        site.update_settings(json!({"registrationUserDefaultProfile": "Integration"})).await;
+        site.update_settings(json!({
+            "registrationUserDefaultProfile": "Integration", "memberProfiles": ["Customer", "Integration"],
+        })).await;
         site.update_client(&site.client.id, json!({"permittedUsers": "AllSelfAuthorized"})).await;
         assert_eq!(userinfo(&site, "c@example.com", json!({})).await["user_type"], "STANDARD");
     }

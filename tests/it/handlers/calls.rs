@@ -269,7 +269,7 @@ on_both_databases! {
         let other = call(&site, Contract::CreateUser, json!({})).await.unwrap_err();
         assert!(other.detail.unwrap().contains("no createUser handler"));
         // A site that names no usable handler is reported too.
-        site.update_settings(json!({"registrationHandler": "mine"})).await;
+        site.force_settings_of("private", json!({"registrationHandler": "mine"})).await;
         let problems = site.app.directory().handler_problems().to_vec();
         assert_eq!(problems, ["registrationHandler of site private names no createUser handler"]);
     }

@@ -282,7 +282,8 @@ async fn hnd_06_a_handler_makes_the_channel_available_and_a_broken_one_closes_it
     site.set_script("finder", Contract::DiscoverUser, other, &[])
         .await;
     for name in ["finder", "gone"] {
-        name_handler(&site, name).await;
+        let change = json!({ "customOtpDeliveryHandlerId": name });
+        site.force_settings_of("private", change).await;
         refused(init(&site).await);
     }
     assert_eq!(remote.received().len(), 1);

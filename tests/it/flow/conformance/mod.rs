@@ -156,7 +156,7 @@ on_sqlite! {
         let code = site.send(call).await.expect_status(302).location_parameter("code");
         // Point 12: the hybrid grant name, a verifier of 171 characters, no secret where the policy makes it
         // optional.
-        site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true})).await;
+        site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true, "isPkceRequired": true})).await;
         let verifier = URL_SAFE_NO_PAD.encode((0..=0x7F).collect::<Vec<u8>>());
         let body = format!(
             "code={code}&grant_type=hybrid_auth_code&client_id={}&redirect_uri={}&code_verifier={verifier}",

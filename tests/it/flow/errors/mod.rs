@@ -78,7 +78,7 @@ on_sqlite! {
         assert_row(&site.send(call().bearer(&token)).await, &row);
 
         // Such a site cannot be saved; if it existed, it would not be open to unauthenticated callers.
-        site.update_settings(json!({
+        site.force_settings_of("private", json!({
             "isHeadlessUserRegistrationAllowed": true, "doesRegistrationRequireAuth": false,
         })).await;
         let row = Row::of("no proof at all", 401, merged(

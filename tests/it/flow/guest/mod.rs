@@ -167,7 +167,7 @@ on_both_databases! {
         let tokens = guest_tokens(&site).await;
         let token = access_token(&tokens);
         // It is not an integration user's token, even if its app has the scopes.
-        site.update_client(&site.public_client.id, json!({
+        site.force_client(&site.public_client.id, json!({
             "scopes": "openid api user_registration_api pwdless_login_api forgot_password",
             "guestScopes": "api user_registration_api pwdless_login_api forgot_password",
         })).await;

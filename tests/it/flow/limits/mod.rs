@@ -191,8 +191,8 @@ async fn the_token_endpoint_limits_what_shows_no_secret() {
         let answer = site.send(call(&site.integration.secret)).await;
         answer.expect_ok();
     }
-    site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true}))
-        .await;
+    let without_secret = json!({"isConsumerSecretOptional": true, "isPkceRequired": true});
+    site.update_client(&site.client.id, without_secret).await;
     let public = || {
         Call::post(TOKEN)
             .form("grant_type", "authorization_code")

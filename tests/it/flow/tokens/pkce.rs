@@ -89,7 +89,7 @@ on_sqlite! {
 on_sqlite! {
     async fn pkce_06_a_public_client_must_send_a_challenge_with_any_policy(site: Site) {
         // Such a client cannot be saved; if it existed, its codes would still be bound.
-        site.update_client(&site.client.id, json!({"isConsumerSecretOptional": true, "isPkceRequired": false})).await;
+        site.force_client(&site.client.id, json!({"isConsumerSecretOptional": true, "isPkceRequired": false})).await;
         let identifier = site.pending("a@example.com").await;
         let otp = site.code_to("a@example.com").await;
         let call = site.authorize_call(&identifier, &otp);

@@ -58,7 +58,7 @@ async fn a_config_is_written_checked_and_printed_without_secrets() {
     expect_refused(
         at(&["config", "init", "v.toml"]),
         3,
-        &["v.toml exists already"],
+        &["v.toml already exists"],
     );
     assert_eq!(
         at(&["config", "init", "--json"]).json()["config"],

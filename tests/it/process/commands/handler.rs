@@ -200,7 +200,7 @@ async fn what_cannot_run_is_refused_and_nothing_is_changed() {
             (
                 &["set", "orders", "--allow-host", "https://a.example/x"],
                 3,
-                &["--allow-host"],
+                &["allowedHosts"],
             ),
             (&["set", "orders"], 2, &["--file"]),
             (
