@@ -7,7 +7,7 @@ words! {
     pub enum Contract {
         /// Decides what a new user is to be.
         CreateUser = "createUser",
-        /// Finds the user whom an identifier means.
+        /// Finds the user that an identifier names.
         DiscoverUser = "discoverUser",
         /// Sends a one-time password by text message.
         SendOneTimePassword = "sendOneTimePassword",

@@ -1,4 +1,4 @@
-//! The binary. Everything it does stands in the library, under `cli`.
+//! The binary. Everything that it does is in the library, under `cli`.
 
 fn main() -> std::process::ExitCode {
     vestibule::cli::main()

@@ -376,14 +376,17 @@ mod tests {
 
     #[test]
     fn enu_03_an_unknown_name_is_counted_under_a_subject_that_only_the_key_can_derive() {
-        let subject = keyring(1).subject_of_unknown("nobody@example.com");
-        assert_eq!(subject, keyring(1).subject_of_unknown("nobody@example.com"));
+        let subject = keyring(1).subject_of_unknown("unknown@example.com");
+        assert_eq!(
+            subject,
+            keyring(1).subject_of_unknown("unknown@example.com")
+        );
+        assert_ne!(subject, keyring(1).subject_of_unknown("other@example.com"));
         assert_ne!(
             subject,
-            keyring(1).subject_of_unknown("somebody@example.com")
+            keyring(2).subject_of_unknown("unknown@example.com")
         );
-        assert_ne!(subject, keyring(2).subject_of_unknown("nobody@example.com"));
-        let hash = sha256(b"nobody@example.com");
+        let hash = sha256(b"unknown@example.com");
         assert_ne!(
             subject[1..3],
             format!("{:02x}", hash[0]),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use vestibule_protocol::words;
 
 words! {
-    /// What a request is about to do; the word stands in the config and in metrics.
+    /// What a request is about to do; the word is used in the config and in metrics.
     pub enum Surface {
         /// In a rule: each of the others, in one bucket.
         Any = "any",

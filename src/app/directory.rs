@@ -415,7 +415,7 @@ pub const GUEST_USER_TYPE: &str = "GUEST";
 
 /// The record id of a site's guest user, the subject of all its guests' tokens.
 ///
-/// It is computed from the site's id and is in no table: so nobody can log in as this user, give it a password or
+/// It is computed from the site's id and is in no table: so no caller can log in as this user, give it a password or
 /// act as it, and no look-up of users finds a guest. It is the same on every node, and after a restore.
 pub fn guest_user_id(site_id: &str) -> String {
     let hash = sha256(format!("guest user of {site_id}").as_bytes());

@@ -1,4 +1,4 @@
-//! The visit: what a flow or a grant needs to know of a request besides its parameters.
+//! The visit: what a flow or a grant needs to know of a request in addition to its parameters.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::moment::{Entropy, Moment};
 use crate::store::audit::AuditEvent;
 use crate::verification::Origin;
 
-/// What a flow or a grant needs to know of a request besides its parameters: its site, its instant, and where it
+/// What a flow or a grant needs to know of a request in addition to its parameters: its site, its instant, and where it
 /// came from.
 #[derive(Clone)]
 pub struct Visit {

@@ -38,11 +38,11 @@ const PROOF_SECONDS_MAX: i64 = 300;
 pub struct PresentedAttestation {
     /// `OAuth-Client-Attestation`.
     pub attestation: Secret,
-    /// The proof that its key is held.
+    /// The proof of possession of its key.
     pub possession: Possession,
 }
 
-/// The proof that the key of an attestation is held.
+/// The proof of possession of the key of an attestation.
 #[derive(Clone, Debug)]
 pub enum Possession {
     /// `DPoP`, in the combined mode.
@@ -116,7 +116,7 @@ impl Client {
             )
         };
         let jws = Jws::parse(assertion.expose()).map_err(invalid)?;
-        // A typ tells kinds of JWT apart (RFC 8725 section 3.11): no attestation is taken for one.
+        // A typ distinguishes kinds of JWT (RFC 8725 section 3.11): no attestation is taken for one.
         if !jws.is_untyped() && !jws.is_typ("JWT") && !jws.is_typ("client-authentication+jwt") {
             return Err(invalid(JwsProblem::Type));
         }
@@ -198,7 +198,7 @@ impl Client {
         self.check_possession(&presented.possession, &key, site, at)
     }
 
-    /// The proof that the key of an attestation is held.
+    /// Checks the proof of possession of the key of an attestation.
     fn check_possession(
         &self,
         possession: &Possession,

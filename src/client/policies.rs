@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_a_secret_rotates_and_needs_none_unless_told_otherwise() {
+    fn a_client_without_a_secret_rotates_and_needs_none_unless_its_policies_say_otherwise() {
         let mut policies = Policies::default();
         assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
         policies.is_consumer_secret_optional = true;

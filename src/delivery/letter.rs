@@ -47,7 +47,7 @@ pub struct Contents {
     /// What the template is filled with.
     #[serde(flatten)]
     pub variables: Variables,
-    /// The user to whom the letter is written, where there is one.
+    /// The user that the letter is addressed to, where there is one.
     #[serde(default)]
     pub user_id: Option<String>,
     /// The developer name of an administrator's template.

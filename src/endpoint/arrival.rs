@@ -1,5 +1,5 @@
-//! The arrival of a request: everything that the endpoints know of it besides its content, which is
-//! `content`'s. Headers that may be sent once are read here, and those that choose how an answer is
+//! The arrival of a request: everything that the endpoints know of it except its content, which
+//! `content` reads. Headers that may be sent once are read here, and those that choose how an answer is
 //! written.
 
 use std::net::IpAddr;
@@ -32,7 +32,7 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// What the flows and grants need to know of the request besides its parameters.
+    /// What the flows and grants need to know of the request in addition to its parameters.
     pub fn visit(&self) -> Visit {
         Visit {
             site: Arc::clone(&self.site),

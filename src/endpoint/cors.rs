@@ -107,7 +107,7 @@ const METHODS: &str = "GET, POST, OPTIONS";
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Auth-Request-Type, Auth-Verification-Type, \
      Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP";
 
-/// The response headers that a page may read besides those that the Fetch standard always allows.
+/// The response headers that a page may read in addition to those that the Fetch standard always allows.
 const EXPOSED_HEADERS: &str = "Retry-After, X-Request-Id, WWW-Authenticate";
 
 /// Two hours, the longest that any browser remembers.

@@ -26,7 +26,7 @@ use crate::config::ProxiesConfig;
 use crate::moment::{Entropy, Stopwatch};
 use crate::refusal::{Fault, Refusal};
 
-/// What the public listener needs besides the app.
+/// What the public listener needs in addition to the app.
 pub struct Gate {
     /// The app.
     pub app: Arc<App>,

@@ -75,7 +75,7 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
     })
 }
 
-/// The members of a guest, of whom no user data is known, in the locale of the site.
+/// The members of a guest, which has no user data, in the locale of the site.
 fn guest(arrival: &Arrival, org_id: &str) -> Identity {
     let (site, user_id) = (&arrival.site.site, &arrival.site.guest_user_id);
     let settings = &site.settings;

@@ -64,7 +64,7 @@ async fn user_info(arrival: &Arrival, mut parameters: Parameters) -> Result<User
     })
 }
 
-/// The members of a guest, of whom no user data is known.
+/// The members of a guest, which has no user data.
 fn guest_info(arrival: &Arrival) -> UserInfo {
     let org_id = arrival.app.directory().org_id.clone();
     let user_id = arrival.site.guest_user_id.clone();

@@ -112,7 +112,7 @@ pub struct UserData {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct CreateUserResult {
-    /// An existing user, to whom the registration is attached.
+    /// An existing user, to which the registration is attached.
     pub id: Option<String>,
     /// The request's username, or absent.
     pub username: Option<String>,

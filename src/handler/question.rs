@@ -262,7 +262,7 @@ mod tests {
                 UserQuestion::Phone("+12035550100".into()),
             ),
             (json!({"id": "005"}), UserQuestion::Id("005".into())),
-            (json!({"email": "nobody"}), UserQuestion::Invalid),
+            (json!({"email": "unknown"}), UserQuestion::Invalid),
             (json!({"phone": "call me"}), UserQuestion::Invalid),
         ] {
             assert_eq!(

@@ -86,12 +86,12 @@ impl SmsPolicy {
     /// `CountryBlock`, or `InvalidPhoneNumber` when no country has its code.
     pub fn check(&self, number: &PhoneNumber) -> Result<Country, SmsStatus> {
         let country = Country::of(number).ok_or(SmsStatus::InvalidPhoneNumber)?;
-        let is_held = |places: &[Destination]| places.iter().any(|p| p.holds(number, country));
+        let is_listed = |places: &[Destination]| places.iter().any(|p| p.holds(number, country));
         let is_allowed = match self.allowed.as_slice() {
             [] => country != Country::WORLD,
-            allowed => is_held(allowed),
+            allowed => is_listed(allowed),
         };
-        if !is_allowed || is_held(&self.denied) {
+        if !is_allowed || is_listed(&self.denied) {
             return Err(SmsStatus::CountryBlock);
         }
         Ok(country)

@@ -18,7 +18,7 @@ pub const JWS_BYTES_MAX: usize = 16 * 1024;
 /// The end of the year 9999, in seconds: the maximum date of a claim.
 const SECONDS_MAX: i64 = 253_402_300_799;
 
-/// Why a JWS is refused. Unauthenticated callers are not told the reason.
+/// Why a JWS is refused. The reason is not disclosed to unauthenticated callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwsProblem {
     /// The header names another algorithm than the key's, or none.

@@ -34,7 +34,7 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
         None => (false, host),
     };
     if host.contains('*') {
-        return refuse("a * stands at the beginning of the host only, for every sub-domain");
+        return refuse("a * is allowed at the beginning of the host only, for every sub-domain");
     }
     let is_web = matches!(scheme, "https" | "http");
     if !is_web {

@@ -111,7 +111,7 @@ pub fn exit_code(status: ExitStatus) -> ExitCode {
     }
 }
 
-/// The services that the tests need besides Rust, as far as this machine has them.
+/// The services that the tests need in addition to Rust, as far as this machine has them.
 pub struct Services {
     bin: Option<PathBuf>,
     has_browser: bool,

@@ -61,7 +61,7 @@ fn statuses_are_never_success_and_401_always_names_a_scheme() {
 }
 
 #[test]
-fn only_errors_rfc_6749_4_1_2_1_knows_travel_in_a_redirect() {
+fn only_errors_of_rfc_6749_4_1_2_1_are_sent_in_a_redirect() {
     let known = [
         "access_denied",
         "invalid_request",

@@ -190,7 +190,7 @@ fn micros(at: Moment) -> i64 {
     at.millis().saturating_mul(1_000)
 }
 
-/// A thread that panicked while it held the lock left no bucket half written.
+/// A thread that panicked while it had the lock left no bucket half written.
 fn lock(shard: &Mutex<Buckets>) -> MutexGuard<'_, Buckets> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

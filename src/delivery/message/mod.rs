@@ -241,7 +241,7 @@ fn subject_header(subject: &str) -> HeaderValue {
     if !line.contains("=?") {
         return HeaderValue::new(name, line);
     }
-    // A literal `=?…?=` would be decoded by the mail program into text that nobody wrote. Encoding the whole
+    // A literal `=?…?=` would be decoded by the mail program into text that was never written. Encoding the whole
     // subject preserves it as it was typed (RFC 2047 section 5).
     let mut words = Vec::new();
     let mut chunk = String::new();

@@ -242,7 +242,7 @@ impl CustomTemplate {
     ///
     /// # Refusals
     /// [`TemplateProblem::OutOfFuel`] and [`TemplateProblem::TooLarge`] when it exceeds its limits;
-    /// [`TemplateProblem::Refused`] if it leaves out the code or tells it in the subject.
+    /// [`TemplateProblem::Refused`] if it leaves out the code or has it in the subject.
     pub fn render(&self, values: &Variables) -> Result<Rendered, TemplateProblem> {
         let code = values.code.as_ref().ok_or(TemplateProblem::CodeMissing)?;
         let render = |part| render_part(&self.environment, part, part, self.language, values);

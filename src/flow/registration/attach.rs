@@ -10,7 +10,7 @@ use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 
-use super::complete::{AMR, NotRegistered, Proven, give_up};
+use super::complete::{AMR, NotRegistered, VerifiedDraft, give_up};
 use crate::app::handlers::Reach;
 use crate::app::{App, Visit};
 use crate::client::Client;
@@ -39,7 +39,7 @@ pub(super) async fn attach(
     app: &App,
     visit: &Visit,
     checked: &Checked,
-    proven: &Proven,
+    verified: &VerifiedDraft,
     reach: &Reach,
     user_id: String,
 ) -> Result<AuthorizationAnswer, Failure> {
@@ -49,13 +49,13 @@ pub(super) async fn attach(
             Box::pin(store::user::find_by_id(tx, id))
         })
         .await?;
-    let Some(user) = user.filter(|user| is_registrant(app, visit, proven, reach, user)) else {
-        return give_up(app, visit, proven, &not_theirs()).await;
+    let Some(user) = user.filter(|user| is_registrant(app, visit, verified, reach, user)) else {
+        return give_up(app, visit, verified, &not_theirs()).await;
     };
     if let Err(refusal) = checked.client.check_permitted(&user.profile_id) {
         // The code has been presented: it is spent, as after every later failure.
         let spent: Result<AuthorizationAnswer, _> =
-            give_up(app, visit, proven, &not_theirs()).await;
+            give_up(app, visit, verified, &not_theirs()).await;
         return spent.map_err(|failure| match failure {
             Failure::Refused(_) => refusal.into(),
             broken => broken,
@@ -63,13 +63,13 @@ pub(super) async fn attach(
     }
     let code = authorization::issue_code(app, visit, checked, AMR);
     let write = AttachWrite {
-        identifier_hash: proven.identifier_hash,
+        identifier_hash: verified.identifier_hash,
         code: code.row,
         client: Arc::clone(&checked.client),
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             client_id: Some(checked.client.id.clone()),
-            detail: serde_json::json!({"channel": proven.channel.as_str()}).to_string(),
+            detail: serde_json::json!({"channel": verified.channel.as_str()}).to_string(),
             ..visit.event(&app.entropy, "registration.attached")
         },
         user,
@@ -93,10 +93,16 @@ fn not_theirs() -> HandlerError {
 }
 
 /// Whether the handler may see the user, the user is active, and has verified the same contact as the registrant.
-fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user: &User) -> bool {
+fn is_registrant(
+    app: &App,
+    visit: &Visit,
+    verified: &VerifiedDraft,
+    reach: &Reach,
+    user: &User,
+) -> bool {
     let settings = &visit.site.site.settings;
-    let draft = &proven.draft;
-    let is_proven = match proven.channel {
+    let draft = &verified.draft;
+    let is_verified = match verified.channel {
         VerificationMethod::Email => {
             user.email_verified_at.is_some() && user.email_key == draft.email_key
         }
@@ -104,7 +110,7 @@ fn is_registrant(app: &App, visit: &Visit, proven: &Proven, reach: &Reach, user:
             user.phone_verified_at.is_some() && user.phone.is_some() && user.phone == draft.phone
         }
     };
-    is_proven && user.check_active().is_ok() && app.sees(reach, settings, user)
+    is_verified && user.check_active().is_ok() && app.sees(reach, settings, user)
 }
 
 impl AttachWrite {

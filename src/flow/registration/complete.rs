@@ -42,26 +42,26 @@ pub async fn complete(
     // Asked before the code is compared: a user who could never use the client is not made.
     checked.client.check_permitted(&profile.id)?;
 
-    let proven = compare(app, visit, attempt).await?;
-    let (created, reach) = match run_handler(app, visit, &profile.id, &proven.draft).await? {
+    let verified = compare(app, visit, attempt).await?;
+    let (created, reach) = match run_handler(app, visit, &profile.id, &verified.draft).await? {
         Ok((Created::New(created), reach)) => (*created, reach),
         Ok((Created::Existing(user_id), reach)) => {
-            return attach(app, visit, checked, &proven, &reach, user_id).await;
+            return attach(app, visit, checked, &verified, &reach, user_id).await;
         }
-        Err(error) => return give_up(app, visit, &proven, &error).await,
+        Err(error) => return give_up(app, visit, &verified, &error).await,
     };
-    let user = user(app, visit, &proven, &profile.id, &created);
+    let user = user(app, visit, &verified, &profile.id, &created);
     let code = authorization::issue_code(app, visit, checked, AMR);
     let write = RegistrationWrite {
-        identifier_hash: proven.identifier_hash,
+        identifier_hash: verified.identifier_hash,
         account: AccountPlan::new(app, visit, created.account, &reach),
-        phc: proven.draft.phc,
+        phc: verified.draft.phc,
         failure: visit.event(&app.entropy, "registration.failed"),
         event: AuditEvent {
             user_id: Some(user.id.clone()),
             client_id: Some(checked.client.id.clone()),
             detail: serde_json::json!({
-                "channel": proven.channel.as_str(),
+                "channel": verified.channel.as_str(),
                 "run_as": settings.registration_execution_user,
             })
             .to_string(),
@@ -82,22 +82,22 @@ pub async fn complete(
     Ok(authorization::answer(visit, checked, code.text))
 }
 
-/// A challenge with its right code.
-pub(super) struct Proven {
+/// The draft of a registration whose address or number is verified: its code was right.
+pub(super) struct VerifiedDraft {
     pub(super) identifier_hash: [u8; 32],
     pub(super) channel: VerificationMethod,
     pub(super) draft: Draft,
 }
 
 /// (a) Spends a try and compares, in a separate write.
-async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<Proven, Failure> {
+async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<VerifiedDraft, Failure> {
     let presented = attempt.present(&app.keyring);
     let comparison = Comparison::new(app, visit, Purpose::Registration, presented);
     let challenge = one_time_password::attempt(app, visit, comparison).await?;
     let payload = challenge.payload.ok_or(Refusal::ChallengeFailed)?;
     let draft = serde_json::from_str(&payload)
         .map_err(|error| Fault::new("reading a registration", error))?;
-    Ok(Proven {
+    Ok(VerifiedDraft {
         identifier_hash: challenge.identifier_hash,
         channel: challenge.channel,
         draft,
@@ -172,14 +172,14 @@ fn no_account() -> HandlerError {
 pub(super) async fn give_up<T>(
     app: &App,
     visit: &Visit,
-    proven: &Proven,
+    verified: &VerifiedDraft,
     error: &HandlerError,
 ) -> Result<T, Failure> {
     let event = visit.event(&app.entropy, "registration.failed");
     app.store
         .write(
             "registration.fail",
-            (proven.identifier_hash, event),
+            (verified.identifier_hash, event),
             |tx, (hash, event)| {
                 Box::pin(async move {
                     store::challenge::close(tx, hash, event.at).await?;
@@ -203,7 +203,7 @@ pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
     tracing::warn!(
         request = %visit.request_id, exception = shown_exception(error),
         reason = shown_reason(&visit.site.site.settings, error),
-        "a proven registration failed"
+        "a verified registration failed"
     );
     Refusal::RegistrationFailed {
         apex_error: error.apex_error(),
@@ -287,11 +287,17 @@ impl RegistrationWrite {
     }
 }
 
-fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &NewUser) -> User {
-    let draft = &proven.draft;
-    let is_email = proven.channel == VerificationMethod::Email;
+fn user(
+    app: &App,
+    visit: &Visit,
+    verified: &VerifiedDraft,
+    profile_id: &str,
+    created: &NewUser,
+) -> User {
+    let draft = &verified.draft;
+    let is_email = verified.channel == VerificationMethod::Email;
     // The verified number is that of the draft; another number from a handler is not verified.
-    let is_phone_proven = !is_email && created.phone == draft.phone;
+    let is_phone_verified = !is_email && created.phone == draft.phone;
     User {
         id: app.record_id(prefix::USER),
         username: draft.username.clone(),
@@ -308,7 +314,7 @@ fn user(app: &App, visit: &Visit, proven: &Proven, profile_id: &str, created: &N
         attributes: created.attributes.clone(),
         is_integration: false,
         email_verified_at: is_email.then_some(visit.at),
-        phone_verified_at: is_phone_proven.then_some(visit.at),
+        phone_verified_at: is_phone_verified.then_some(visit.at),
         locked_at: None,
         disabled_at: None,
         session_generation: 0,

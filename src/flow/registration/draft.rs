@@ -30,7 +30,7 @@ pub(super) struct Draft {
     pub phc: String,
 }
 
-/// What [`Draft::check`] learnt besides the draft itself.
+/// What [`Draft::check`] found out in addition to the draft itself.
 pub(super) struct CheckedDraft {
     pub draft: Draft,
     pub password: password::Prepared,

@@ -60,7 +60,7 @@
   define(JSON, "stringify", (value, replacer, space) =>
     stringify(value, isArray(replacer) ? checked(replacer) : replacer, space));
 
-  // The server's clock, in UTC; the place where the server runs is nobody's business.
+  // The server's clock, in UTC; a script does not learn the place where the server runs.
   const Native = Date;
   const LOCAL = /^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?$/;
   const read = (text) => Native.parse(typeof text === "string" && LOCAL.test(text) ? text + "Z" : text);

@@ -72,7 +72,7 @@ async fn is_superseded(app: &App, contents: &Contents) -> bool {
     let open = app.store.read("challenge.is_open", &hash, |tx, hash| {
         Box::pin(store::challenge::is_open(tx, hash))
     });
-    // While the database is away nobody knows; a message too many is better than none.
+    // Without the database the answer is unknown; a message too many is better than none.
     matches!(open.await, Ok(false))
 }
 
@@ -133,7 +133,7 @@ async fn send_text(
     settlement_of(app, message, outcome)
 }
 
-/// What a try to send a text message comes to. It is counted, whoever was to send it.
+/// What a try to send a text message comes to. It is counted for each kind of gateway.
 fn settlement_of(app: &App, message: &ClaimedMessage, outcome: SmsOutcome) -> Settlement {
     let (status, settlement) = match outcome {
         SmsOutcome::Sent => (SmsStatus::Success, Settlement::Sent),
@@ -179,7 +179,7 @@ fn in_the_inbox(
     }
 }
 
-/// A message without words, which tells whoever develops against the server why there is no other.
+/// A message without text, which shows the developer of an app why no other was sent.
 fn suppressed_in_the_inbox(
     message: &ClaimedMessage,
     reason: Suppression,
@@ -241,7 +241,7 @@ fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Wo
     })
 }
 
-/// The words of an administrator's own template. The built-in one stands in where it is gone or fails: somebody
+/// The text of an administrator's template. The built-in template replaces it where it is gone or fails: a user
 /// waits for the code.
 fn render_custom(
     app: &App,
@@ -252,7 +252,10 @@ fn render_custom(
     let (custom, flow) = (custom?, name.purpose()?);
     let template = app.directory().template(custom, flow);
     let Some(template) = template else {
-        tracing::warn!(template = custom, "it is gone: the built-in one stands in");
+        tracing::warn!(
+            template = custom,
+            "the custom template is gone: the built-in one is used"
+        );
         return None;
     };
     match template.render(variables) {
@@ -261,7 +264,7 @@ fn render_custom(
             mail,
         }),
         Err(problem) => {
-            tracing::warn!(template = custom, %problem, "the built-in one stands in");
+            tracing::warn!(template = custom, %problem, "the custom template failed: the built-in one is used");
             None
         }
     }

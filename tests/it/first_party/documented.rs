@@ -57,7 +57,7 @@ on_both_databases! {
         assert_eq!(body, json!({"error": "authorization_required", "error_code": "invalid_credentials",
             "auth_session": "…"}));
         // An unknown username gets the same response.
-        let mut unknown = site.send(wrong("nobody@example.com")).await.expect_status(403).json();
+        let mut unknown = site.send(wrong("unknown@example.com")).await.expect_status(403).json();
         unknown["auth_session"] = known["auth_session"].clone();
         assert_eq!(unknown, known);
         // The session continues with another one, and ends with the code.

@@ -132,7 +132,7 @@ on_both_databases! {
         let mut answers: Vec<Value> = Vec::new();
         for _ in 0..10 {
             // An unknown user: no lockout interferes with counting.
-            let mut call = asserted(&site).form("username", "nobody@example.com").form("password", "wrong");
+            let mut call = asserted(&site).form("username", "unknown@example.com").form("password", "wrong");
             if let Some(session) = &session {
                 call = call.form("auth_session", session);
             }
@@ -171,7 +171,7 @@ on_both_databases! {
 on_both_databases! {
     async fn ended_rows_are_swept(site: Site) {
         enable(&site).await;
-        let call = asserted(&site).form("username", "nobody@example.com").form("password", "wrong");
+        let call = asserted(&site).form("username", "unknown@example.com").form("password", "wrong");
         site.send(call).await.expect_status(403);
         assert_eq!(site.count("SELECT COUNT(*) FROM auth_session").await, 1);
         assert_eq!(site.count("SELECT COUNT(*) FROM spent_proof").await, 1);

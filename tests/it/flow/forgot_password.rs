@@ -60,7 +60,7 @@ on_both_databases! {
 on_both_databases! {
     async fn otp_01_after_five_tries_a_new_code_is_needed_known_user_or_not(site: Site) {
         site.register("janice@example.com").await;
-        for username in ["janice@example.com", "nobody@example.com"] {
+        for username in ["janice@example.com", "unknown@example.com"] {
             ask(&site, username).await.expect_ok();
             site.deliver().await;
             let code = site.inbox.list(None).pop().and_then(|message| message.code.clone()).unwrap_or("000000".to_owned());

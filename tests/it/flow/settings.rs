@@ -178,7 +178,7 @@ on_both_databases! {
         assert_eq!(account_of(&site, "d@example.com").await, shared);
         assert_eq!(account_of(&site, "e@example.com").await, shared);
 
-        let missing = json!({"registrationAccount": {"rule": "shared", "name": "Nobody", "create": false}});
+        let missing = json!({"registrationAccount": {"rule": "shared", "name": "Unknown", "create": false}});
         site.update_settings(missing).await;
         let answer = complete(&site, "f@example.com", json!({})).await.expect_status(400).json();
         assert_eq!(answer["apex_error"], "AccountException: the account does not exist");

@@ -221,6 +221,6 @@ on_both_databases! {
             site.send(Call::post(LOGIN).on_public().json(&body)).await.expect_status(400).body
         };
         site.register("janice@example.com").await;
-        assert_eq!(ask("janice@example.com").await, ask("nobody@example.com").await);
+        assert_eq!(ask("janice@example.com").await, ask("unknown@example.com").await);
     }
 }

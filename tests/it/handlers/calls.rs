@@ -167,7 +167,7 @@ on_both_databases! {
             (json!({"users": {"username": "JANICE@example.com"}}), json!([janice.id])),
             (json!({"users": {"email": "Janice@Example.com"}}), json!([janice.id])),
             (json!({"users": {"id": janice.id}}), json!([janice.id])),
-            (json!({"users": {"email": "nobody@example.com"}}), json!([])),
+            (json!({"users": {"email": "unknown@example.com"}}), json!([])),
             (json!({"users": {"phone": "nonsense"}}), json!([])),
             (json!({"accounts": {"name": " acme "}}), json!(["001000000000001AAA"])),
             (json!({"accounts": {"id": "001000000000001AAA"}}), json!(["001000000000001AAA"])),

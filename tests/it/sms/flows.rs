@@ -70,7 +70,7 @@ async fn mail_07_a_user_s_blocked_number_is_disclosed_to_a_backend_only() {
     is_otp_generation_failed(site.send(call).await);
 
     let blocked = log_in(&site, "janice@example.com").await.expect_ok();
-    let unknown = log_in(&site, "nobody@example.com").await.expect_ok();
+    let unknown = log_in(&site, "unknown@example.com").await.expect_ok();
     let names = |answer: &Answer| -> Vec<String> {
         answer.json().as_object().unwrap().keys().cloned().collect()
     };
@@ -131,7 +131,7 @@ async fn mail_07_a_reached_cap_discloses_nothing_about_an_account() {
     with_number(&site, "janice@example.com", "+12035550100").await;
     // An unknown username does not use the day's messages.
     for n in 0..3 {
-        log_in(&site, &format!("nobody{n}@example.com"))
+        log_in(&site, &format!("unknown{n}@example.com"))
             .await
             .expect_ok();
     }

@@ -23,7 +23,7 @@ on_both_databases! {
         site.register("ben@example.com").await;
         site.execute("UPDATE app_user SET phone = '+12035550100', phone_verified_at = 1
             WHERE username_key = 'janice@example.com'").await;
-        for username in ["janice@example.com", "ben@example.com", "nobody@example.com"] {
+        for username in ["janice@example.com", "ben@example.com", "unknown@example.com"] {
             for _ in 0..5 {
                 begin(&site, username, "email").await.expect_ok();
             }
@@ -52,11 +52,11 @@ on_both_databases! {
         site.deliver().await;
         site.inbox.clear();
         // The mailbox has reached its limit; a request for the other user gets the usual response.
-        assert_eq!(ask(&site, "b@example.com").await.expect_ok().body, ask(&site, "nobody@example.com").await.expect_ok().body);
+        assert_eq!(ask(&site, "b@example.com").await.expect_ok().body, ask(&site, "unknown@example.com").await.expect_ok().body);
         site.deliver().await;
         assert!(site.inbox.list(None).iter().all(|message| message.code.is_none()));
         site.inbox.clear();
-        // A backend is told that the limit is reached.
+        // The limit is disclosed to a backend.
         let token = site.integration_token(None).await;
         let call = Call::post("/services/auth/headless/forgot_password").bearer(&token);
         site.send(call.json(&json!({"username": "b@example.com"}))).await.expect_status(429);

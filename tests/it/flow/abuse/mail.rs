@@ -172,7 +172,7 @@ on_both_databases! {
     async fn mail_07_a_user_gets_five_codes_an_hour_in_each_flow_and_an_unknown_user_the_same_response(site: Site) {
         site.register("victim@example.com").await;
         for is_login in [true, false] {
-            for (username, mails) in [("victim@example.com", 5), ("nobody@example.com", 0)] {
+            for (username, mails) in [("victim@example.com", 5), ("unknown@example.com", 0)] {
                 let mut answered = 0;
                 for _ in 0..12 * rounds(1) {
                     let answer = ask(&site, is_login, username).await;

@@ -171,7 +171,7 @@ async fn pwd_08_a_full_queue_is_503_for_every_user_and_counts_no_failure() {
     setup.config.hashing.queue = 8;
     let site = Site::open_with(Database::Sqlite, setup).await;
     site.register(JANICE).await;
-    for username in [JANICE, "nobody@example.com"] {
+    for username in [JANICE, "unknown@example.com"] {
         let calls = (0..60).map(|_| log_in(&site, username, "Wr0ng-password"));
         let answers = futures_util::future::join_all(calls).await;
         let busy: Vec<_> = answers

@@ -109,7 +109,7 @@ on_both_databases! {
             site.register(&format!("{name}@example.com")).await;
             site.execute(format!("UPDATE app_user SET {change} WHERE username_key = '{name}@example.com'")).await;
         }
-        let names = ["known", "unverified", "locked", "disabled", "nobody"];
+        let names = ["known", "unverified", "locked", "disabled", "absent"];
         let mut answers: Vec<Vec<(u16, HeaderMap, String)>> = Vec::new();
         for name in names {
             // As long as the others, so that the length of an echoed name discloses nothing here.
@@ -213,7 +213,7 @@ async fn point_28_of_a_login_transport_host_and_method_come_before_the_switch() 
             "headless_passwordless_login_disabled",
         ),
         (
-            post().bearer("nobody's"),
+            post().bearer("unknown"),
             400,
             "headless_passwordless_login_disabled",
         ),
@@ -247,7 +247,7 @@ on_sqlite! {
         let reset = "/services/auth/headless/forgot_password";
         let bare = |path: &str| Call::post(path).on_public().header("origin", page);
         let refused = [site.send(bare(LOGIN)).await.expect_status(400), site.send(bare(reset)).await.expect_status(400)];
-        let ask = json!({"username": "nobody@example.com", "recaptcha": "test-pass"});
+        let ask = json!({"username": "unknown@example.com", "recaptcha": "test-pass"});
         let asked = site.send(bare(reset).json(&ask)).await.expect_ok();
         let redirect = site.send(call).await.expect_status(302);
         for answer in refused.iter().chain([&begun, &wrong, &asked, &redirect]) {

@@ -1,4 +1,4 @@
-//! The conformance points, by their numbers. Those of registration are here; the doors of
+//! The conformance points, by their numbers. Those of registration are here; the logins of
 //! users who exist (`logins`), guests (`guests`), the password reset (`resets`), and codes and tokens (`tokens`)
 //! have files of their own.
 

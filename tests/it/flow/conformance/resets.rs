@@ -50,7 +50,7 @@ on_both_databases! {
         site.register(JANICE).await;
         for attempts in [1, 3] {
             site.update_settings_of("public", json!({"maxPasswordResetAttempts": attempts})).await;
-            for username in [JANICE, "nobody@example.com"] {
+            for username in [JANICE, "unknown@example.com"] {
                 send(&site, &json!({"username": username, "recaptcha": "test-pass"})).await.expect_ok();
                 site.deliver().await;
                 site.inbox.clear();
@@ -120,7 +120,7 @@ on_sqlite! {
             (Call::get(RESET).host("other.example.com").body(b"{"), "post_required"),
             (post().host("other.example.com"), "invalid_domain"),
             (post(), "missing_auth_params"),
-            (post().bearer("nobody's"), "invalid_authorization"),
+            (post().bearer("unknown"), "invalid_authorization"),
             (post().bearer(&token), "recaptcha_req"),
             (Call::post(RESET).bearer(&token).json(&json!({"recaptcha": "test-fail", "x": 1})), "invalid_params"),
             (Call::post(RESET).bearer(&token).json(&json!({"username": JANICE, "recaptcha": "test-fail", "emailtemplate": "x"})), "invalid_recaptcha"),

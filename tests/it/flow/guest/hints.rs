@@ -124,7 +124,7 @@ on_sqlite! {
         // A service's, another app's guest's, and an opaque one.
         site.update_client(&site.integration.id, jwt_format()).await;
         assert_names_no_visitor(&site, &site.integration_token(None).await, "a service's").await;
-        let other_app = add_client(&site, "stranger", json!({
+        let other_app = add_client(&site, "other", json!({
             "isGuestFlowEnabled": true, "guestScopes": "api", "callbackUrl": [site.public_redirect_uri],
         })).await;
         let call = guest_call(&site).header("uvid-hint", UUID).with("client_id", Some(&other_app.id));

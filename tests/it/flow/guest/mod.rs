@@ -97,7 +97,7 @@ on_both_databases! {
         assert_eq!(tokens["id"], format!("{PUBLIC_URL}/id/{org_id}/{guest_id}"));
         assert_eq!(site.count("SELECT COUNT(*) FROM token_family").await, 0);
         assert_eq!(site.count("SELECT COUNT(*) FROM app_user WHERE is_integration = 0").await, 0);
-        assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE request_id IS NOT NULL").await, 0, "strangers do not fill it");
+        assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE request_id IS NOT NULL").await, 0, "unauthenticated requests do not fill it");
     }
 }
 
@@ -210,8 +210,8 @@ on_both_databases! {
         let revoke = Call::post("/services/oauth2/revoke").on_public().form("token", access_token(&tokens));
         site.send(revoke).await.expect_ok();
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 401);
-        let told = site.send(introspect(access_token(&tokens))).await.expect_ok().json();
-        assert_eq!(told, json!({"active": false}));
+        let introspected = site.send(introspect(access_token(&tokens))).await.expect_ok().json();
+        assert_eq!(introspected, json!({"active": false}));
         assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE request_id IS NOT NULL").await, 0);
 
         let tokens = guest_tokens(&site).await;

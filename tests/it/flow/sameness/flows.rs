@@ -11,7 +11,7 @@ const FORGOT: &str = "/services/auth/headless/forgot_password";
 const PASSWORDLESS: &str = "/services/auth/headless/init/passwordless/login";
 const REGISTRATION: &str = "/services/auth/headless/init/registration";
 
-/// An active user, and those whom an unauthenticated caller must not be able to distinguish from them; all names
+/// An active user, and those that an unauthenticated caller must not be able to distinguish from them; all names
 /// have one length.
 pub(super) fn everybody() -> Vec<String> {
     ["known", "unver", "lockd", "disab", "nobod"]
@@ -154,7 +154,7 @@ on_both_databases! {
         names.push(String::from("nopwd@example.com"));
         site.execute("DELETE FROM credential WHERE user_id IN
             (SELECT id FROM app_user WHERE username_key = 'nopwd@example.com')").await;
-        // Users whom a right password does not let in. An unverified address does not prevent it.
+        // Users that a right password does not log in. An unverified address does not prevent it.
         let shut = ["lockd@example.com", "disab@example.com", "nobod@example.com", "nopwd@example.com"];
         let (wrong, _) = look(&site, log_in(&site, "known@example.com", "wrong Pa55word!")).await;
         for name in shut {

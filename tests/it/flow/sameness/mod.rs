@@ -1,6 +1,6 @@
 //! Sameness: a response to an unauthenticated caller does not disclose an account (threats ENU-01 to ENU-10).
 //!
-//! Each test sends one request for a user with an account, and the same for every user whom an unauthenticated
+//! Each test sends one request for a user with an account, and the same for every user that an unauthenticated
 //! caller must not be able to distinguish: an unknown, a locked, a disabled and an unverified user. It compares
 //! everything that such a caller can see except the time (see `docs/reference/enumeration.md`): the status, the
 //! names and values of the headers, the body, its length; and the work of the server: its writes, the passwords

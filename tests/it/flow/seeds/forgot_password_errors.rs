@@ -283,7 +283,7 @@ on_both_databases! {
         let row = |answer: Answer| assert_row(&answer, 400, "invalid_otp", "otp_error", "invalid OTP");
         // None was sent, there is no such user, it is another code, and it has expired.
         row(behind(&site, &choose(JANICE, "123abc", NEW_PASSWORD)).await);
-        row(behind(&site, &choose("nobody@example.com", "123abc", NEW_PASSWORD)).await);
+        row(behind(&site, &choose("unknown@example.com", "123abc", NEW_PASSWORD)).await);
         let code = begun(&site).await;
         row(behind(&site, &choose(JANICE, "123abc", NEW_PASSWORD)).await);
         site.advance(std::time::Duration::from_secs(600));

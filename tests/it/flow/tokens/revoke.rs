@@ -111,7 +111,7 @@ on_both_databases! {
             assert_eq!(site.send(wrong).await.expect_status(400).json()["error"], "invalid_client");
             let wrong = call.clone().basic(&site.client.id, "wrong");
             site.send(wrong).await.expect_status(401);
-            let unknown = call.form("client_id", "3MVG9nobody");
+            let unknown = call.form("client_id", "3MVG9unknown");
             assert_eq!(site.send(unknown).await.expect_status(400).json()["error"], "invalid_client_id");
         }
         assert_eq!(userinfo_status(&site, access_token(&tokens)).await, 200);

@@ -73,10 +73,10 @@ async fn a_client_shows_its_secret_once_and_a_wrong_policy_changes_nothing() {
                 "authorizationCodeLifetimeSeconds=601",
                 "authorizationCodeLifetimeSeconds",
             ),
-            ("permittedProfiles=Nobody", "Nobody"),
+            ("permittedProfiles=Unknown", "Unknown"),
             (
-                "clientCredentialsFlowUser=nobody@example.com",
-                "nobody@example.com",
+                "clientCredentialsFlowUser=unknown@example.com",
+                "unknown@example.com",
             ),
             ("idTokenSigningAlg=none", "idTokenSigningAlg"),
         ] {

@@ -97,9 +97,9 @@ fn an_error_is_json_when_json_was_asked_for() {
     ] {
         let ran = run(directory.path(), &[command, &["--json"]].concat()).expect_code(code);
         assert_eq!((ran.stdout.as_str(), ran.stderr.lines().count()), ("", 1));
-        let told: Value = serde_json::from_str(&ran.stderr).unwrap();
-        assert_eq!(told["code"], code, "{ran:?}");
-        assert!(told["error"].as_str().unwrap().contains(word), "{ran:?}");
+        let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+        assert_eq!(error["code"], code, "{ran:?}");
+        assert!(error["error"].as_str().unwrap().contains(word), "{ran:?}");
         let plain = run(directory.path(), command);
         assert!(
             code == 2 || plain.stderr.starts_with("vestibule: "),
@@ -111,7 +111,7 @@ fn an_error_is_json_when_json_was_asked_for() {
 }
 
 #[test]
-fn the_option_stands_over_the_other_one_s_variable() {
+fn an_option_takes_precedence_over_the_variable_of_the_other_option() {
     let installation = Installation::new("sqlite:vestibule.db", "");
     let list = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = crate::process::binary::command(installation.directory.path(), arguments);
@@ -196,7 +196,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
         assert!(output.status.success(), "{arguments:?}: {output:?}");
         assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
-    // A refusal keeps its code where nobody reads it.
+    // A refusal has its exit code even where the output is closed.
     let mut command = crate::process::binary::command(
         installation.directory.path(),
         &["site", "show", "x", "--config", "vestibule.toml"],
@@ -222,7 +222,7 @@ fn an_output_that_takes_nothing_is_a_failure() {
 }
 
 #[test]
-fn an_environment_that_is_not_utf_8_and_a_closed_output_stop_nobody() {
+fn an_environment_that_is_not_utf_8_and_a_closed_output_stop_no_command() {
     let directory = tempdir().unwrap();
     let foreign = |arguments: &[&str]| {
         let mut command = crate::process::binary::command(directory.path(), arguments);

@@ -319,7 +319,7 @@ fn a_trial_needs_no_installation_and_reports_the_outcome_of_each_fixture() {
     );
     fixture(
         "2.json",
-        "nobody@example.com",
+        "unknown@example.com",
         json!({"result": {"userIds": []}}),
     );
     let check = ["handler", "check", "orders.js", "--fixtures", "fixtures"];
@@ -328,7 +328,7 @@ fn a_trial_needs_no_installation_and_reports_the_outcome_of_each_fixture() {
     assert!(passed.contains("µs of processor time"), "{passed}");
     fixture(
         "2.json",
-        "nobody@example.com",
+        "unknown@example.com",
         json!({"result": {"userIds": ["005b"]}}),
     );
     let failed = run(directory, &check).expect_code(3);

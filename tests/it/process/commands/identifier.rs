@@ -39,7 +39,7 @@ async fn an_identifier_is_given_listed_and_taken_away() {
             &["exists already"],
         );
         expect_refused(
-            installation.run(&words("add", "nobody@shop.example", "ORD-2")),
+            installation.run(&words("add", "unknown@shop.example", "ORD-2")),
             4,
             &["no user"],
         );
@@ -71,7 +71,7 @@ async fn a_file_is_imported_line_by_line_and_may_be_given_again() {
         with_users(&installation);
         // As a spreadsheet writes it.
         let rows = "username,kind,value\r\nkim@shop.example,order,A1\r\nKim@Shop.example,order,\"A,2\"\r\n\
-            nobody@shop.example,order,A3\r\njo@shop.example,order,a1\r\njo@shop.example,\"or der\",A4\r\n";
+            unknown@shop.example,order,A3\r\njo@shop.example,order,a1\r\njo@shop.example,\"or der\",A4\r\n";
         let file = installation.path("orders.csv");
         std::fs::write(&file, rows).unwrap();
         let file = file.display().to_string();
@@ -89,12 +89,12 @@ async fn a_file_is_imported_line_by_line_and_may_be_given_again() {
         for (added, there) in [(2, 0), (0, 2)] {
             let ran = installation.run(&[&import[..], &["--json"]].concat());
             assert_eq!(ran.code, 3);
-            let told: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
+            let imported: serde_json::Value = serde_json::from_str(ran.stdout.trim()).unwrap();
             assert_eq!(
-                (&told["added"], &told["already_there"]),
+                (&imported["added"], &imported["already_there"]),
                 (&json!(added), &json!(there))
             );
-            assert_eq!(told["refused"], 3);
+            assert_eq!(imported["refused"], 3);
             for word in words {
                 assert!(ran.stderr.contains(word), "{word}: {}", ran.stderr);
             }

@@ -18,7 +18,7 @@ fn a_policy_that_is_set_holds_at_the_next_registration() {
     let made = profile(&["create", "Partner", "--set", "minimumPasswordLength=30"]).json();
     assert_eq!(made["password_policy"]["minimumPasswordLength"], json!(30));
     profile(&["create", "Partner"]).expect_code(3);
-    profile(&["show", "Nobody"]).expect_code(4);
+    profile(&["show", "Unknown"]).expect_code(4);
 
     for (change, word) in [
         ("minimumPasswordLength=3", "minimumPasswordLength"),

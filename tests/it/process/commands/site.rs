@@ -118,9 +118,9 @@ const WRONG_FILES: &[(&str, usize, &str)] = &[
         "Customers",
     ),
     (
-        "defaultLocale = \"de_DE\"\nregistrationExecutionUser = \"nobody@example.com\"\n",
+        "defaultLocale = \"de_DE\"\nregistrationExecutionUser = \"unknown@example.com\"\n",
         2,
-        "nobody@example.com",
+        "unknown@example.com",
     ),
     (
         "defaultLocale = \"de_DE\"\n[registrationFieldMapping]\na = \"profileId\"\n",

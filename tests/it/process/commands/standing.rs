@@ -62,8 +62,8 @@ async fn a_users_standing_is_changed_and_what_is_done_already_is_not_noted_again
             ]
         );
         for command in ["lock", "unlock", "disable", "enable", "delete"] {
-            let nobody = installation.run(&["user", command, "nobody@example.com"]);
-            expect_refused(nobody, 4, &["nobody@example.com"]);
+            let unknown = installation.run(&["user", command, "unknown@example.com"]);
+            expect_refused(unknown, 4, &["unknown@example.com"]);
         }
     }
 }
@@ -97,7 +97,7 @@ async fn a_user_is_deleted_by_name_unless_something_runs_as_them() {
         assert_eq!(deleted.json()["deleted"], json!(true));
         let gone = installation.run(&["user", "show", "jo@example.com"]);
         expect_refused(gone, 4, &["jo@example.com"]);
-        // The name is free, and whoever has it now is somebody else.
+        // The name is free, and the user that has it now is another one.
         make(&installation, "jo@example.com");
         assert_eq!(events(&installation, "jo@example.com"), ["user.created"]);
     }
@@ -133,15 +133,15 @@ async fn a_password_is_set_by_the_policy_and_never_printed() {
             let refused = installation.run_with_input(&from_input, used);
             expect_refused(refused, 3, &["used before"]);
         }
-        let nobody = [
+        let unknown = [
             "user",
             "set-password",
-            "nobody@example.com",
+            "unknown@example.com",
             "--password-file",
             "-",
         ];
-        let refused = installation.run_with_input(&nobody, PASSWORD);
-        expect_refused(refused, 4, &["nobody@example.com"]);
+        let refused = installation.run_with_input(&unknown, PASSWORD);
+        expect_refused(refused, 4, &["unknown@example.com"]);
     }
 }
 
@@ -178,7 +178,7 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
         &["set-password", "jo@example.com", "--password-file", "-"],
         PASSWORD,
     );
-    // The owner is told by mail, as after a reset.
+    // The user is notified by mail, as after a reset.
     let inbox = format!(
         "{}/_emulator/v1/inbox?to=jo@example.com",
         server.management()
@@ -197,9 +197,9 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
         app.userinfo(&token).unwrap().expect_status(401);
         token_of(PASSWORD);
     }
-    // A hold after wrong passwords is shown, and opened by `unlock` and by another password.
+    // A lockout after wrong passwords is shown, and ended by `unlock` and by another password.
     const THIRD: &str = "Third-Lantern-42";
-    let held =
+    let locked_out_until =
         || user(&["show", "jo@example.com", "--json"], "").json()["locked_out_until"].clone();
     for (arguments, before, after) in [
         (&["unlock", "jo@example.com"][..], PASSWORD, PASSWORD),
@@ -209,22 +209,27 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
             THIRD,
         ),
     ] {
-        assert_eq!(held(), Value::Null);
+        assert_eq!(locked_out_until(), Value::Null);
         for _ in 0..10 {
             log_in("Wr0ng-password").expect_status(400);
         }
         log_in(before).expect_status(400);
-        assert_ne!(held(), Value::Null);
+        assert_ne!(locked_out_until(), Value::Null);
         let listed = user(&["list"], "").stdout;
         let line = listed.lines().find(|line| line.contains("jo@example.com"));
         assert!(line.unwrap().contains("locked out until 20"), "{listed}");
         let shown = user(&["list", "--json"], "").json();
-        let held = shown["users"]
+        let locked_out = shown["users"]
             .as_array()
             .unwrap()
             .iter()
             .map(|user| &user["locked_out"]);
-        assert_eq!(held.filter(|held| **held == json!(true)).count(), 1);
+        assert_eq!(
+            locked_out
+                .filter(|is_locked_out| **is_locked_out == json!(true))
+                .count(),
+            1
+        );
         user(arguments, after);
         assert_eq!(log_in(after).status, 302, "{arguments:?}");
     }
@@ -239,11 +244,17 @@ fn lock_05_a_running_server_knows_at_once_and_old_tokens_stay_dead() {
     user(&["delete", "jo@example.com"], "");
     app.userinfo(&token).unwrap().expect_status(401);
     log_in("Other-Lantern-42").expect_status(400);
-    // The name is free again, for somebody else with a password of their own.
+    // The name is free again, for another user with another password.
     let create = ["create", "jo@example.com", "--last-name", "Doe"];
     user(&[&create[..], &["--password-file", "-"]].concat(), PASSWORD);
     token_of(PASSWORD);
-    let gone = ["user", "delete", "nobody@example.com", "--data-dir", "data"];
+    let gone = [
+        "user",
+        "delete",
+        "unknown@example.com",
+        "--data-dir",
+        "data",
+    ];
     run(directory.path(), &gone).expect_code(4);
     server.stop();
 }

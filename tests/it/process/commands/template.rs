@@ -308,10 +308,10 @@ async fn a_test_mail_goes_through_the_relay_of_the_config() {
         "ada@example.com",
         "--json",
     ];
-    let told = installation.run(&send).json();
+    let sent = installation.run(&send).json();
     assert!(
-        told["outcome"].as_str().unwrap().contains("accepted it"),
-        "{told}"
+        sent["outcome"].as_str().unwrap().contains("accepted it"),
+        "{sent}"
     );
     let mail = sink.mail_to("ada@example.com").await;
     assert_eq!(mail.subject(), "Willkommen bei shop");

@@ -116,7 +116,7 @@ async fn users_are_listed_in_the_order_of_their_keys() {
         let after = ["user", "list", "--after", "ADA@example.com"];
         let rest = installation.run(&[&after[..], &["--limit", "1", "--json"]].concat());
         assert_eq!(rest.json()["users"][0]["username"], "Jo@Example.com");
-        let unreadable = ["user", "list", "--after", "nobody"];
+        let unreadable = ["user", "list", "--after", "unknown"];
         expect_refused(installation.run(&unreadable), 3, &["--after"]);
     }
 }

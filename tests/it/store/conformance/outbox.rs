@@ -227,7 +227,7 @@ on_both_databases! {
         assert_eq!(state(&site, "a").await.status.as_str(), "sending");
         assert!(claim(&site, later, 10).await.is_empty(), "the second lease holds");
         settle(&site, "a", Settlement::Sent, later).await;
-        assert_eq!(state(&site, "a").await.status.as_str(), "sent", "what was sent is sent, whoever says so");
+        assert_eq!(state(&site, "a").await.status.as_str(), "sent", "a sent message remains sent");
     }
 }
 

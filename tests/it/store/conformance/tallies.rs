@@ -35,7 +35,7 @@ on_both_databases! {
         assert_eq!(sum_since(&site, "a", last).await, 3, "the whole hour");
         assert_eq!(sum_since(&site, "a", START.plus_seconds(HOUR)).await, 1);
         assert_eq!(sum_since(&site, "a", START.plus_seconds(2 * HOUR)).await, 0);
-        assert_eq!(sum_since(&site, "nobody", START).await, 0);
+        assert_eq!(sum_since(&site, "unknown", START).await, 0);
     }
 }
 

@@ -25,7 +25,7 @@ on_both_databases! {
         for flow in FLOWS {
             let pending = flow.open(&site, &name(flow, 0)).await;
             for other in FLOWS.into_iter().filter(|other| *other != flow) {
-                for username in [&pending.username, "nobody@example.com"] {
+                for username in [&pending.username, "unknown@example.com"] {
                     let call = other.present(&site, username, &pending.identifier, &pending.code);
                     let answer = site.send(call).await;
                     assert!(!other.is_in(&answer), "{flow:?} at {other:?}");

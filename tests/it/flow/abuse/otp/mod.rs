@@ -336,7 +336,7 @@ on_both_databases! {
         for flow in FLOWS {
             for identifier in ["0RX0000000000000000000000000000000", "", "0RX", "null", "undefined"] {
                 for code in ["000000", "null", "123456"] {
-                    for username in ["known@example.com", "nobody@example.com"] {
+                    for username in ["known@example.com", "unknown@example.com"] {
                         let answer = site.send(flow.present(&site, username, identifier, code)).await;
                         assert!(!flow.is_in(&answer), "{flow:?}");
                     }
