@@ -290,7 +290,8 @@ async fn cap_14_a_secret_that_does_not_open_closes_the_captcha_of_its_site_and_n
         json!({"recaptchaSecretKey": "sealed:AAAA", "recaptchaProvider": "google_enterprise",
             "recaptchaProjectId": "shop-7", "recaptchaSiteKey": "6Lc-site-key"}),
     ] {
-        let site = site(Database::Sqlite, &remote, changes).await;
+        let site = site(Database::Sqlite, &remote, json!({})).await;
+        site.force_settings_of("public", changes).await;
         for (path, _) in APIS {
             let captcha = json!({"recaptcha": "token"});
             let answer = send(&site, path, captcha).await.expect_status(500);

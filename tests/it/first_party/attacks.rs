@@ -414,8 +414,8 @@ on_both_databases! {
     async fn att_13_known_and_unknown_users_get_the_same_response(site: Site) {
         site.register(JANICE).await;
         site.update_settings_of(vestibule::admin::seed::PUBLIC, json!({
-            "headlessDiscoveryHandler": "builtin", "isUserDisambiguationAllowedUsernamePwd": true,
-            "isUserDisambiguationAllowedForgotPwd": true,
+            "headlessDiscoveryHandler": "builtin", "headlessDiscoveryStrategies": "username",
+            "isUserDisambiguationAllowedUsernamePwd": true, "isUserDisambiguationAllowedForgotPwd": true,
         })).await;
         enable_public(&site).await;
         let instance = Instance::new();

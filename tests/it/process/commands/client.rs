@@ -124,7 +124,7 @@ async fn a_certificate_is_registered_listed_and_removed_and_a_bad_one_is_refused
                 "it ended at 2021-01-01T00:00:00Z",
             ),
             ("key.pem", registered().pkcs8(), "it contains a private key"),
-            ("none.pem", "hello".to_owned(), "there is no certificate"),
+            ("none.pem", "hello".to_owned(), "it contains no certificate"),
             ("long.pem", "x".repeat(5_000), "longer than 4 KB"),
         ] {
             std::fs::write(at(name), text).unwrap();
