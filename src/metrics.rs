@@ -146,7 +146,10 @@ impl Metrics {
                 "Processor time of the scripts of handlers",
                 Family::new_with_constructor(durations as fn() -> Histogram),
             ),
-            limited: all.counted("rate_limited", "Requests refused at the edge by surface"),
+            limited: all.counted(
+                "rate_limited",
+                "Requests refused by the rate limiter, by surface",
+            ),
             sprays: all.counted("spray_detected", "Sprays by site and what is guessed at"),
             refreshes: all.counted(
                 "refreshes",

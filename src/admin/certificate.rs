@@ -1,19 +1,13 @@
 //! The X.509 certificates with whose keys a first-party app signs its assertions and attestations. They are a
 //! policy of the client, `clientAssertionCertificate`.
 
-use serde_json::Value;
-
-use super::client::{self, SealedClient};
+use super::client::{self, CERTIFICATES_KEY, SealedClient, check_date};
 use super::{Admin, AdminFailure, AdminRefusal};
 use crate::audit::ObjectKind;
 use crate::changes::Invalid;
 use crate::client::{CERTIFICATES_MAX, Policies};
 use crate::jose::Certificate;
-use crate::moment::Moment;
 use crate::store;
-
-/// The policy that they are.
-pub(super) const KEY: &str = "clientAssertionCertificate";
 
 /// Registers a certificate, in PEM.
 ///
@@ -25,7 +19,8 @@ pub async fn add(
     client: &str,
     pem: String,
 ) -> Result<SealedClient, AdminFailure> {
-    let certificate = Certificate::parse(&pem).map_err(|reason| Invalid::new(KEY, reason))?;
+    let certificate =
+        Certificate::parse(&pem).map_err(|reason| Invalid::new(CERTIFICATES_KEY, reason))?;
     check_date(&certificate, admin.at)?;
     let fingerprint = certificate.fingerprint().to_owned();
     write(
@@ -36,11 +31,11 @@ pub async fn add(
             let known = parsed(before);
             if known.iter().any(|known| known.fingerprint() == fingerprint) {
                 let reason = format!("{fingerprint} is registered already");
-                return Err(AdminRefusal::invalid(KEY, reason));
+                return Err(AdminRefusal::invalid(CERTIFICATES_KEY, reason));
             }
             if known.len() >= CERTIFICATES_MAX {
                 let reason = format!("an app has at most {CERTIFICATES_MAX}; remove one first");
-                return Err(AdminRefusal::invalid(KEY, reason));
+                return Err(AdminRefusal::invalid(CERTIFICATES_KEY, reason));
             }
             let mut certificates = before.policies.client_assertion_certificate.clone();
             certificates.push(pem.clone());
@@ -117,32 +112,4 @@ pub fn parsed(client: &SealedClient) -> Vec<Certificate> {
     certificates
         .filter_map(|pem| Certificate::parse(pem).ok())
         .collect()
-}
-
-/// Refuses a certificate that has expired: no signature is accepted under it.
-fn check_date(certificate: &Certificate, at: Moment) -> Result<(), Invalid> {
-    let end = certificate.not_after();
-    if end < at {
-        return Err(Invalid::new(
-            KEY,
-            format!("it ended at {}", end.iso_seconds()),
-        ));
-    }
-    Ok(())
-}
-
-/// The same for the value of the policy. What cannot be read is refused when the policies are validated.
-pub(super) fn check_dates(value: &Value, at: Moment) -> Result<(), Invalid> {
-    let pems = match value {
-        Value::Array(pems) => pems.as_slice(),
-        one => std::slice::from_ref(one),
-    };
-    let certificates = pems
-        .iter()
-        .filter_map(Value::as_str)
-        .map(Certificate::parse);
-    for certificate in certificates.flatten() {
-        check_date(&certificate, at)?;
-    }
-    Ok(())
 }

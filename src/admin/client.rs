@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 use vestibule_protocol::secret::Secret;
 
-use super::certificate;
 use super::names::{resolve_profiles, resolve_users};
 use super::{Admin, AdminFailure, AdminRefusal, find as find_named, form};
 use crate::audit::{AuditEntry, AuditObject, ObjectKind};
 use crate::changes::Invalid;
 use crate::client::Policies;
+use crate::jose::Certificate;
 use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::sealing::SealedKind;
@@ -17,6 +17,9 @@ use crate::store::{self, AdminTransaction, Change, Transaction};
 use crate::token::{mint_client_id, mint_client_secret};
 
 const KIND: ObjectKind = ObjectKind::Client;
+
+/// The policy that lists the certificates of a first-party app.
+pub(super) const CERTIFICATES_KEY: &str = "clientAssertionCertificate";
 
 /// The policy that names the profiles whose users may use the client.
 const PROFILES_KEY: &str = "permittedProfiles";
@@ -241,8 +244,8 @@ pub async fn rotate_secret(
 fn prepared(changes: Map<String, Value>, at: Moment) -> Result<Map<String, Value>, Invalid> {
     let mut changes = changes;
     check_names(&changes)?;
-    if let Some(certificates) = changes.get(certificate::KEY) {
-        certificate::check_dates(certificates, at)?;
+    if let Some(certificates) = changes.get(CERTIFICATES_KEY) {
+        check_dates(certificates, at)?;
     }
     if let Some(Value::String(names)) = changes.get(PROFILES_KEY) {
         let names = names.split(',').map(|name| Value::from(name.trim()));
@@ -250,6 +253,34 @@ fn prepared(changes: Map<String, Value>, at: Moment) -> Result<Map<String, Value
         changes.insert(PROFILES_KEY.to_owned(), Value::Array(names));
     }
     Ok(changes)
+}
+
+/// Refuses a certificate that has expired: no signature is accepted under it.
+pub(super) fn check_date(certificate: &Certificate, at: Moment) -> Result<(), Invalid> {
+    let end = certificate.not_after();
+    if end < at {
+        return Err(Invalid::new(
+            CERTIFICATES_KEY,
+            format!("it ended at {}", end.iso_seconds()),
+        ));
+    }
+    Ok(())
+}
+
+/// The same for the value of the policy. What cannot be read is refused when the policies are validated.
+fn check_dates(value: &Value, at: Moment) -> Result<(), Invalid> {
+    let pems = match value {
+        Value::Array(pems) => pems.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let certificates = pems
+        .iter()
+        .filter_map(Value::as_str)
+        .map(Certificate::parse);
+    for certificate in certificates.flatten() {
+        check_date(&certificate, at)?;
+    }
+    Ok(())
 }
 
 /// Refuses the name of no policy. (`changes::apply` would call it a setting.)

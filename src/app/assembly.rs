@@ -9,7 +9,9 @@ use std::sync::atomic::AtomicBool;
 use arc_swap::ArcSwap;
 
 use super::gateways::{email_gateway, sms_gateway};
-use super::{Admission, App, Delivery, Directory, HandlerEngines, warn_of_test_captcha};
+use super::{
+    Admission, App, AssemblyProblem, Delivery, Directory, HandlerEngines, warn_of_test_captcha,
+};
 use crate::admission::RateLimiter;
 use crate::captcha::verifier::{Captcha, Verifiers};
 use crate::config::{Config, ConfigProblem};
@@ -20,7 +22,6 @@ use crate::hashing::Hasher;
 use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
 use crate::outbound::{AddressRule, NameResolver, Outbound};
-use crate::refusal::Fault;
 use crate::sealing::Keyring;
 use crate::store::Store;
 
@@ -63,17 +64,6 @@ impl World {
             store,
         }
     }
-}
-
-/// Why an app cannot be assembled.
-#[derive(Debug, thiserror::Error)]
-pub enum AssemblyProblem {
-    /// A key of the config, or a file that it names, cannot be used.
-    #[error("{0}")]
-    Config(#[from] ConfigProblem),
-    /// The server failed: see [`App::assemble`].
-    #[error("{0}")]
-    Fault(#[from] Fault),
 }
 
 impl App {

@@ -14,7 +14,7 @@ use vestibule_protocol::metadata::{Offer, ProviderMetadata};
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
-use super::handlers::{self, LoadedHandler, LoadedHandlers};
+use super::handlers::loaded::{self, LoadedHandler, LoadedHandlers};
 use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::delivery::template::{CustomTemplate, Templates};
@@ -111,13 +111,13 @@ pub struct Directory {
     sites: Vec<Arc<SiteEntry>>,
     clients: HashMap<String, Arc<Client>>,
     profiles: HashMap<String, Arc<Profile>>,
-    templates: HashMap<String, OwnTemplate>,
+    templates: HashMap<String, LoadedTemplate>,
     handlers: LoadedHandlers,
     handler_problems: Vec<String>,
 }
 
 /// A custom mail template of an administrator, compiled.
-struct OwnTemplate {
+struct LoadedTemplate {
     flow: Purpose,
     /// None when this version refuses what another one has saved.
     compiled: Option<Arc<CustomTemplate>>,
@@ -188,11 +188,11 @@ impl Directory {
             .collect::<Result<_, _>>()?;
         let keys = KeySet::new(keys);
         let before = before.map(|before| &before.handlers);
-        let handlers = handlers::load(handlers, versions, keyring, scripts, before).await;
+        let handlers = loaded::load(handlers, versions, keyring, scripts, before).await;
         let org_id = installation.org_id;
         Ok(Directory {
             version: installation.version,
-            handler_problems: handlers::problems(&handlers, &sites),
+            handler_problems: loaded::problems(&handlers, &sites),
             handlers,
             jwks: Bytes::from(keys.jwks()),
             keys,
@@ -206,7 +206,7 @@ impl Directory {
                 .collect::<Result<_, _>>()?,
             templates: templates
                 .into_iter()
-                .map(|template| (template.name.clone(), OwnTemplate::new(&template)))
+                .map(|template| (template.name.clone(), LoadedTemplate::new(&template)))
                 .collect(),
             profiles: profiles
                 .into_iter()
@@ -268,7 +268,7 @@ impl Directory {
         })
     }
 
-    /// An administrator's own template for the mails of a flow; none if there is no usable one of this name.
+    /// A custom template for the mails of a flow; none if there is no usable one of this name.
     pub fn template(&self, name: &str, flow: Purpose) -> Option<Arc<CustomTemplate>> {
         let template = self.templates.get(name);
         template
@@ -310,15 +310,15 @@ impl Directory {
     }
 }
 
-impl OwnTemplate {
-    fn new(template: &Template) -> OwnTemplate {
+impl LoadedTemplate {
+    fn new(template: &Template) -> LoadedTemplate {
         let (subject, text) = (&template.subject, &template.text);
         let html = template.html.as_deref();
         let compiled = Templates::compile_custom(&template.language, subject, text, html);
         if let Err(problem) = &compiled {
             tracing::error!(template = template.name, %problem, "a custom template cannot be used; the built-in one is used instead");
         }
-        OwnTemplate {
+        LoadedTemplate {
             flow: template.flow,
             compiled: compiled.ok().map(Arc::new),
         }

@@ -28,7 +28,7 @@ use vestibule_protocol::purpose::Purpose;
 use crate::admission::RateLimiter;
 use crate::captcha::CaptchaProvider;
 use crate::captcha::verifier::Captcha;
-use crate::config::OtpConfig;
+use crate::config::{ConfigProblem, OtpConfig};
 use crate::delivery::Channels;
 use crate::delivery::template::Templates;
 use crate::handler::contract::Contract;
@@ -46,13 +46,24 @@ use crate::verification::OtpRules;
 pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, TokenUser};
 pub use admit::Admitted;
-pub use assembly::{AssemblyProblem, World};
+pub use assembly::World;
 #[cfg(test)]
 pub(crate) use directory::GRANT_TYPES;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};
 pub use visit::{ClientLocation, Visit};
+
+/// Why an app cannot be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyProblem {
+    /// A key of the config, or a file that it names, cannot be used.
+    #[error("{0}")]
+    Config(#[from] ConfigProblem),
+    /// The server failed: see [`App::assemble`].
+    #[error("{0}")]
+    Fault(#[from] Fault),
+}
 
 /// Everything that a story may use.
 pub struct App {

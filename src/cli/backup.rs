@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::place::{Exit, Place};
+use super::exit::Exit;
+use super::place::Place;
 
 /// Copy the SQLite database as of one instant, while the server runs. The copy does not contain the master
 /// key: keep that elsewhere. To restore, stop the server and replace the database with the file.

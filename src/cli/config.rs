@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::exit::Exit;
 use super::output;
-use super::place::{Exit, MASTER_KEY, Place, read_keyring};
+use super::place::{MASTER_KEY, Place, read_keyring};
 use super::serve::lacks_relay;
 use crate::app::{email_gateway, sms_gateway};
 use crate::config::TEMPLATE;

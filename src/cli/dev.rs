@@ -10,7 +10,8 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::actor;
-use super::place::{DEFAULT_DATA_DIR, Exit, Place, read_keyring};
+use super::exit::Exit;
+use super::place::{DEFAULT_DATA_DIR, Place, read_keyring};
 use super::process;
 use super::ready::{ENV_FILE, READY_FILE, Ready, write_private, write_private_once};
 use crate::admin::installation::Installation;

@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::Value;
 
+use super::exit::Exit;
 use super::output;
-use super::place::{Exit, Place};
+use super::place::Place;
 use super::ready::Ready;
 use super::wire::{Wire, form};
 

@@ -6,7 +6,8 @@ use clap::Args;
 use http::Method;
 use serde_json::json;
 
-use super::place::{Exit, Place};
+use super::exit::Exit;
+use super::place::Place;
 use super::ready::Ready;
 use super::wire::Wire;
 use crate::moment::Stopwatch;

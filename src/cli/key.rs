@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use super::output;
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::installation::Installation;
 use crate::admin::key;
 use crate::algorithm::Algorithm;
@@ -34,7 +35,7 @@ enum Action {
     Rotate {
         /// The algorithm; all of them unless named
         #[arg(long, value_enum)]
-        algorithm: Option<Named>,
+        algorithm: Option<NamedAlgorithm>,
         /// Sign with it in two seconds
         #[arg(long)]
         now: bool,
@@ -52,7 +53,7 @@ enum Action {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Named {
+enum NamedAlgorithm {
     #[value(name = "RS256", alias = "rs256")]
     Rs256,
     #[value(name = "ES256", alias = "es256")]
@@ -61,12 +62,12 @@ enum Named {
     EdDsa,
 }
 
-impl Named {
+impl NamedAlgorithm {
     fn algorithm(self) -> Algorithm {
         match self {
-            Named::Rs256 => Algorithm::RS256,
-            Named::Es256 => Algorithm::ES256,
-            Named::EdDsa => Algorithm::EdDSA,
+            NamedAlgorithm::Rs256 => Algorithm::RS256,
+            NamedAlgorithm::Es256 => Algorithm::ES256,
+            NamedAlgorithm::EdDsa => Algorithm::EdDSA,
         }
     }
 }

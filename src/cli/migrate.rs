@@ -3,7 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::place::{Exit, Place, open};
+use super::exit::Exit;
+use super::place::{Place, open};
 use crate::admin::installation::Installation;
 use crate::admin::seed;
 

@@ -14,6 +14,7 @@ mod backup;
 mod client;
 mod config;
 mod dev;
+mod exit;
 mod handler;
 mod inbox;
 mod isready;
@@ -36,7 +37,7 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-pub use place::Exit;
+pub use exit::Exit;
 use place::Place;
 
 /// A headless customer-identity server, compatible with the Salesforce Headless Identity API.

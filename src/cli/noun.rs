@@ -4,7 +4,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::place::{Exit, Place};
+use super::exit::Exit;
+use super::place::Place;
 use crate::settings::parse_changes;
 
 /// Prints objects: as JSON under their plural, or as one line each.

@@ -5,7 +5,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use super::place::Exit;
+use super::exit::Exit;
 
 /// Prints a result and ends its line.
 pub fn print(text: impl std::fmt::Display) -> Result<(), Exit> {

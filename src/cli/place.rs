@@ -1,4 +1,4 @@
-//! Where the installation is, how to print, and how to end: what every command shares.
+//! Where the installation is, and how to print: what every command shares.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,13 +8,10 @@ use clap::{ArgMatches, Args};
 use serde_json::Value;
 use vestibule_protocol::secret::Secret;
 
+use super::exit::Exit;
 use super::{actor, output};
 use crate::admin::installation::{Installation, KeyCheck, database_file};
-use crate::admin::{AdminFailure, AdminRefusal};
-use crate::app::AssemblyProblem;
-use crate::changes::Invalid;
-use crate::config::{self, Config, ConfigProblem};
-use crate::refusal::{Failure, Fault};
+use crate::config::{self, Config};
 use crate::sealing::Keyring;
 
 /// The data directory when none is named.
@@ -173,103 +170,4 @@ pub fn read_secret(path: &Path) -> Result<Secret, Exit> {
         .map_err(|error| Exit::broken(format!("reading standard input: {error}")))?;
     let secret = text.trim_end_matches(['\r', '\n']).to_owned();
     Ok(Secret::from(secret))
-}
-
-/// Why a command ended otherwise than well.
-#[derive(Debug)]
-pub struct Exit {
-    /// The exit code.
-    pub code: u8,
-    /// For the terminal.
-    pub message: String,
-}
-
-impl Exit {
-    /// Something broke.
-    pub fn broken(message: impl Into<String>) -> Exit {
-        Exit {
-            code: 1,
-            message: message.into(),
-        }
-    }
-
-    /// The command line is wrong.
-    pub fn misused(message: impl Into<String>) -> Exit {
-        Exit {
-            code: 2,
-            message: message.into(),
-        }
-    }
-
-    /// The input was refused and nothing was changed.
-    pub fn refused(message: impl Into<String>) -> Exit {
-        Exit {
-            code: 3,
-            message: message.into(),
-        }
-    }
-
-    /// What was named does not exist.
-    pub fn missing(message: impl Into<String>) -> Exit {
-        Exit {
-            code: 4,
-            message: message.into(),
-        }
-    }
-
-    /// The server is not ready, or nothing came in time.
-    pub fn late(message: impl Into<String>) -> Exit {
-        Exit {
-            code: 5,
-            message: message.into(),
-        }
-    }
-}
-
-impl From<Fault> for Exit {
-    fn from(fault: Fault) -> Self {
-        Exit::broken(fault.to_string())
-    }
-}
-
-impl From<ConfigProblem> for Exit {
-    fn from(problem: ConfigProblem) -> Self {
-        Exit::refused(problem.to_string())
-    }
-}
-
-impl From<AssemblyProblem> for Exit {
-    fn from(problem: AssemblyProblem) -> Self {
-        match problem {
-            AssemblyProblem::Config(problem) => Exit::from(problem),
-            AssemblyProblem::Fault(fault) => Exit::from(fault),
-        }
-    }
-}
-
-impl From<Invalid> for Exit {
-    fn from(invalid: Invalid) -> Self {
-        Exit::refused(invalid.to_string())
-    }
-}
-
-impl From<AdminFailure> for Exit {
-    fn from(failure: AdminFailure) -> Self {
-        match failure {
-            AdminFailure::Refused(refusal @ AdminRefusal::Missing { .. }) => {
-                Exit::missing(refusal.to_string())
-            }
-            AdminFailure::Refused(refusal) => Exit::refused(refusal.to_string()),
-            AdminFailure::Broken(fault) => Exit::from(fault),
-        }
-    }
-}
-
-impl From<Failure> for Exit {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(refusal) => Exit::refused(refusal.name()),
-            Failure::Broken(fault) => Exit::from(fault),
-        }
-    }
 }

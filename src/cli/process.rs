@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::place::Exit;
+use super::exit::Exit;
 use crate::admin::installation::database_file;
 use crate::app::App;
 use crate::config::Config;

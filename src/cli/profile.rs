@@ -3,8 +3,9 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
+use super::exit::Exit;
 use super::noun::{print_list, print_object, read_changes};
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::profile::{self, CreateProfile, UpdateProfile};
 use crate::identity::{Profile, UserType};
 

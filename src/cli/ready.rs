@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::place::Exit;
+use super::exit::Exit;
 use crate::admin::seed::{self, echo_of};
 use crate::app::App;
 

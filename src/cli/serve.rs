@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::place::{Exit, Place, open};
+use super::exit::Exit;
+use super::place::{Place, open};
 use super::process;
 use crate::app::App;
 use crate::config::Config;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use super::exit::Exit;
 use super::noun::{print_list, print_object, read_changes};
 use super::output;
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::site::{self, CreateSite, UpdateSite};
 use crate::admin::{Admin, AdminFailure, AdminRefusal};
 use crate::captcha::CaptchaProvider;
@@ -83,7 +84,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
             base_url,
             changes,
         } => {
-            let given = Given::read(&changes)?;
+            let given = GivenSettings::read(&changes)?;
             let request = CreateSite {
                 name,
                 base_url,
@@ -97,7 +98,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
             base_url,
             changes,
         } => {
-            let given = Given::read(&changes)?;
+            let given = GivenSettings::read(&changes)?;
             let request = UpdateSite {
                 site: site.clone(),
                 base_url,
@@ -114,7 +115,7 @@ async fn report(
     place: &Place,
     admin: &Admin<'_>,
     outcome: Result<Site, AdminFailure>,
-    given: &Given,
+    given: &GivenSettings,
     site: Option<&str>,
 ) -> Result<(), Exit> {
     match outcome {
@@ -142,22 +143,22 @@ fn warn_of_test_captcha(site: &Site) {
 
 /// The changes of the command line, or of a file and then with its text, so that the line of what is wrong can
 /// be reported.
-struct Given {
+struct GivenSettings {
     map: Map<String, Value>,
     file: Option<(PathBuf, String)>,
 }
 
-impl Given {
-    fn read(changes: &Changes) -> Result<Given, Exit> {
+impl GivenSettings {
+    fn read(changes: &Changes) -> Result<GivenSettings, Exit> {
         let Some(path) = &changes.from else {
             let map = read_changes(&changes.set)?;
-            return Ok(Given { map, file: None });
+            return Ok(GivenSettings { map, file: None });
         };
         let text = std::fs::read_to_string(path)
             .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?;
         let map = settings::parse_file(&text)
             .map_err(|problem| at_line(path, problem.line, &problem.reason))?;
-        Ok(Given {
+        Ok(GivenSettings {
             map,
             file: Some((path.clone(), text)),
         })

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::place::{Exit, Place};
+use super::exit::Exit;
+use super::place::Place;
 
 /// Prints the version.
 pub fn run(place: &Place) -> Result<(), Exit> {

@@ -8,7 +8,7 @@ use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use super::place::Exit;
+use super::exit::Exit;
 use crate::outbound;
 
 /// How long one answer may take; waiting for the inbox included.

@@ -108,7 +108,7 @@ pub fn reason(path: &[String]) -> String {
     };
     let whole = path.join(".");
     let keys = keys();
-    // A key that takes a table has names of the user's own below it.
+    // A key that takes a table has names below it that the administrator chooses.
     let is_key = |section: &str, key: &str| {
         let below = whole.strip_prefix(&format!("{section}.{key}"));
         below.is_some_and(|below| below.is_empty() || below.starts_with('.'))

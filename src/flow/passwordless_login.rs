@@ -37,7 +37,7 @@ const PURPOSE: Purpose = Purpose::PasswordlessLogin;
 /// The payload of the challenge: the user, the session generation when the code was requested, and the address or
 /// number that the code was sent to. Empty in a decoy.
 #[derive(Serialize, Deserialize)]
-struct Pending {
+struct PendingLogin {
     user_id: String,
     contact: String,
     session_generation: i64,
@@ -105,7 +105,7 @@ fn email_in_answer(trust: Trust, sent: &str, addressee: &Addressee) -> Option<St
 }
 
 fn pending(addressee: &Addressee, channel: VerificationMethod) -> Result<String, Fault> {
-    let pending = Pending {
+    let pending = PendingLogin {
         user_id: addressee.target.key.clone(),
         contact: addressee
             .user
@@ -201,7 +201,7 @@ impl PasswordlessLoginWrite {
         challenge: &Challenge,
     ) -> Result<Option<User>, Fault> {
         let payload = challenge.payload.as_deref().unwrap_or_default();
-        let pending: Pending =
+        let pending: PendingLogin =
             serde_json::from_str(payload).map_err(|error| Fault::new("reading a login", error))?;
         let user = store::user::find_by_id(tx, &pending.user_id).await?;
         let settings = &self.site.site.settings;

@@ -20,23 +20,23 @@ pub(super) mod fast {
     use super::{HashingFault, Params, TAG_BYTES, TagOutcome};
 
     /// The memory of one hashing thread, kept mapped between hashes and wiped after each.
-    pub struct Arena(argon2_rust::Hasher);
+    pub struct SimdArena(argon2_rust::Hasher);
 
-    impl Arena {
+    impl SimdArena {
         /// Maps the memory.
-        pub fn reserve() -> Arena {
+        pub fn reserve() -> SimdArena {
             let current = configured(&Params::CURRENT)
                 .expect("the current parameters are within Argon2's limits");
             let mut hasher = current.hasher();
             if hasher.reserve().is_err() {
                 tracing::warn!("no memory for a hashing arena yet; the first hash will ask again");
             }
-            Arena(hasher)
+            SimdArena(hasher)
         }
     }
 
     /// The tag of a password.
-    pub fn tag(password: &[u8], salt: &[u8], params: &Params, arena: &mut Arena) -> TagOutcome {
+    pub fn tag(password: &[u8], salt: &[u8], params: &Params, arena: &mut SimdArena) -> TagOutcome {
         let hasher = &mut arena.0;
         hasher.set_argon2(configured(params)?);
         let mut tag = [0; TAG_BYTES];
@@ -71,17 +71,22 @@ pub(super) mod portable {
     use super::{HashingFault, Params, TAG_BYTES, TagOutcome};
 
     /// The memory of one hashing thread, kept mapped between hashes and wiped after each.
-    pub struct Arena(Vec<Block>);
+    pub struct PortableArena(Vec<Block>);
 
-    impl Arena {
+    impl PortableArena {
         /// Maps the memory.
-        pub fn reserve() -> Arena {
-            Arena(vec![Block::default(); Params::CURRENT.memory_kib as usize])
+        pub fn reserve() -> PortableArena {
+            PortableArena(vec![Block::default(); Params::CURRENT.memory_kib as usize])
         }
     }
 
     /// The tag of a password.
-    pub fn tag(password: &[u8], salt: &[u8], params: &Params, arena: &mut Arena) -> TagOutcome {
+    pub fn tag(
+        password: &[u8],
+        salt: &[u8],
+        params: &Params,
+        arena: &mut PortableArena,
+    ) -> TagOutcome {
         let broken = |fault: argon2::Error| HashingFault(fault.to_string());
         let params = argon2::Params::new(
             params.memory_kib,

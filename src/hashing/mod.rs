@@ -31,9 +31,9 @@ use crate::moment::Stopwatch;
 
 use self::engines::HashingFault;
 #[cfg(not(feature = "portable-argon2"))]
-use self::engines::fast as engine;
+use self::engines::fast::{self as engine, SimdArena as Arena};
 #[cfg(feature = "portable-argon2")]
-use self::engines::portable as engine;
+use self::engines::portable::{self as engine, PortableArena as Arena};
 use self::phc::{Params, Phc};
 
 /// The hashing threads and their queue. Cheap to share behind an `Arc`; dropping it ends and joins the threads.
@@ -299,7 +299,7 @@ impl HashingJob {
 
 /// The main loop of a hashing thread.
 fn work(shared: &Shared) {
-    let mut arena = engine::Arena::reserve();
+    let mut arena = Arena::reserve();
     while let Some(job) = shared.take() {
         if job.is_abandoned() {
             continue;
@@ -310,14 +310,14 @@ fn work(shared: &Shared) {
             // The reply channel was dropped with the job, so its caller gets `Busy`; the arena may be in an
             // inconsistent state.
             tracing::error!("a password-hashing job panicked");
-            arena = engine::Arena::reserve();
+            arena = Arena::reserve();
         }
         let micros = (stopwatch.seconds() * 1e6) as u64;
         shared.busy_micros.fetch_add(micros, Ordering::Relaxed);
     }
 }
 
-fn perform(job: HashingJob, arena: &mut engine::Arena) {
+fn perform(job: HashingJob, arena: &mut Arena) {
     // A reply without a receiver is dropped: the caller has disconnected, which is not an error.
     match job {
         HashingJob::Hash {
@@ -353,7 +353,7 @@ fn perform(job: HashingJob, arena: &mut engine::Arena) {
 fn verify(
     password: &[u8],
     phc: Option<&str>,
-    arena: &mut engine::Arena,
+    arena: &mut Arena,
 ) -> Result<Verification, HashingFault> {
     let stored = phc.and_then(|text| {
         let parsed = Phc::parse(text);

@@ -53,7 +53,10 @@ fn both_implementations_print_the_tag_of_rfc_9106_section_5_3() {
 #[test]
 fn both_implementations_agree_on_thousands_of_small_inputs() {
     let mut dice = Dice(1);
-    let (mut fast, mut portable) = (fast::Arena::reserve(), portable::Arena::reserve());
+    let (mut fast, mut portable) = (
+        fast::SimdArena::reserve(),
+        portable::PortableArena::reserve(),
+    );
     for _ in 0..3_000 {
         let lanes = dice.between(1, 4);
         let params = Params {
@@ -78,7 +81,10 @@ fn both_implementations_agree_on_thousands_of_small_inputs() {
 #[test]
 fn both_implementations_agree_at_full_size() {
     let mut dice = Dice(2);
-    let (mut fast, mut portable) = (fast::Arena::reserve(), portable::Arena::reserve());
+    let (mut fast, mut portable) = (
+        fast::SimdArena::reserve(),
+        portable::PortableArena::reserve(),
+    );
     let lengths = (0..=200).step_by(9).chain([127, 128, 129, 16_000]);
     for length in lengths {
         let (password, salt) = (dice.bytes(length), dice.bytes(SALT_BYTES));
@@ -97,7 +103,10 @@ fn a_hash_with_more_memory_does_not_spoil_the_arena_for_the_next_one() {
         passes: 1,
         lanes: 1,
     };
-    let (mut fast, mut portable) = (fast::Arena::reserve(), portable::Arena::reserve());
+    let (mut fast, mut portable) = (
+        fast::SimdArena::reserve(),
+        portable::PortableArena::reserve(),
+    );
     let mut previous = None;
     for params in [Params::CURRENT, large, Params::CURRENT] {
         let tag = fast::tag(b"correct horse", b"0123456789abcdef", &params, &mut fast).unwrap();
@@ -343,7 +352,7 @@ fn a_hash_of_another_tool_is_accepted() {
     // Password "password", salt "somesalt"; printed in the documentation of the PHC reference implementation's ports.
     let text =
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$cpx6VEQbwTVZvcpxNIxOVUWZ5xnAipUmAe1cg2GMG70";
-    let found_there = verify(b"password", Some(text), &mut engine::Arena::reserve()).unwrap();
+    let found_there = verify(b"password", Some(text), &mut Arena::reserve()).unwrap();
     assert_eq!(found_there, found(true, true));
 }
 
@@ -359,7 +368,13 @@ fn found(matches: bool, needs_rehash: bool) -> Verification {
 }
 
 fn stored(password: &[u8], salt: &[u8], params: Params) -> String {
-    let tag = portable::tag(password, salt, &params, &mut portable::Arena::reserve()).unwrap();
+    let tag = portable::tag(
+        password,
+        salt,
+        &params,
+        &mut portable::PortableArena::reserve(),
+    )
+    .unwrap();
     Phc {
         params,
         salt: salt.to_vec(),

@@ -1,10 +1,16 @@
 //! What settings rule out, one alone or several together.
 
+use vestibule_protocol::purpose::Purpose;
+
 use super::origin::check_origin;
 use super::spray::validate_threshold;
-use super::{Api, Settings};
+use super::template_choice::is_language;
+use super::{Api, DefaultTemplate, HandlerChoice, Settings};
 use crate::captcha_provider::CaptchaProvider;
 use crate::changes::{Invalid, check_range};
+
+/// Most strategies of a site; each costs a look-up.
+const STRATEGIES_MAX: usize = 10;
 
 impl Settings {
     /// Checks what one setting or two settings together rule out. That the profiles, users and
@@ -52,6 +58,69 @@ impl Settings {
             if required.is_allowed && !token.is_required && !required.is_captcha_required {
                 let reason = "require authentication or reCAPTCHA (or both) to access this API";
                 return Err(Invalid::new(token.setting, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the settings of user discovery. That a handler and a user exist is checked where they
+    /// can be looked up.
+    fn validate_discovery(&self) -> Result<(), Invalid> {
+        if self.headless_discovery_strategies.len() > STRATEGIES_MAX {
+            let reason = format!("at most {STRATEGIES_MAX}, because each costs a look-up");
+            return Err(Invalid::new("headlessDiscoveryStrategies", reason));
+        }
+        if let Some(code) = &self.default_phone_country_code
+            && !is_country_code(code)
+        {
+            let reason = format!("{code:?} is not a country code such as \"+49\"");
+            return Err(Invalid::new("defaultPhoneCountryCode", reason));
+        }
+        match &self.headless_discovery_handler {
+            None => self.validate_without_discovery(),
+            Some(HandlerChoice::BuiltIn) if self.headless_discovery_strategies.is_empty() => {
+                let reason =
+                    "name at least one strategy for the built-in discovery, such as verifiedEmail";
+                Err(Invalid::new("headlessDiscoveryStrategies", reason))
+            }
+            Some(HandlerChoice::BuiltIn) => Ok(()),
+            Some(HandlerChoice::Named(_)) if self.headless_discovery_execution_user.is_none() => {
+                let reason = "select the user that the discovery handler runs as";
+                Err(Invalid::new("headlessDiscoveryExecutionUser", reason))
+            }
+            Some(HandlerChoice::Named(_)) => Ok(()),
+        }
+    }
+
+    fn validate_without_discovery(&self) -> Result<(), Invalid> {
+        for (key, is_on) in [
+            (
+                "isUserDisambiguationAllowedUsernamePwd",
+                self.is_user_disambiguation_allowed_username_pwd,
+            ),
+            (
+                "isUserDisambiguationAllowedForgotPwd",
+                self.is_user_disambiguation_allowed_forgot_pwd,
+            ),
+        ] {
+            if is_on {
+                let reason = "select a headlessDiscoveryHandler first, or \"builtin\"";
+                return Err(Invalid::new(key, reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks what can be checked of the templates without a look at those that there are.
+    fn check_template_languages(&self) -> Result<(), Invalid> {
+        for flow in Purpose::ALL {
+            let DefaultTemplate::ByLanguage(names) = self.email_template(flow) else {
+                continue;
+            };
+            let wrong = names.keys().find(|language| !is_language(language));
+            if let Some(language) = wrong {
+                let reason = format!("{language:?} is no language: write de or en");
+                return Err(Invalid::new(flow.template_setting(), reason));
             }
         }
         Ok(())
@@ -119,6 +188,15 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// Whether a text is a country code such as `+49`.
+fn is_country_code(text: &str) -> bool {
+    text.strip_prefix('+').is_some_and(|digits| {
+        matches!(digits.len(), 1..=3)
+            && !digits.starts_with('0')
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]

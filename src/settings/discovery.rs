@@ -2,12 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{HandlerChoice, Settings};
-use crate::changes::Invalid;
-
-/// Most strategies of a site; each costs a look-up.
-const STRATEGIES_MAX: usize = 10;
-
 /// Longest name of a kind or an attribute.
 const NAME_LENGTH_MAX: usize = 80;
 
@@ -70,70 +64,13 @@ pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().count() <= NAME_LENGTH_MAX && text.chars().all(is_plain)
 }
 
-/// Whether a text is a country code such as `+49`.
-fn is_country_code(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|digits| {
-        matches!(digits.len(), 1..=3)
-            && !digits.starts_with('0')
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
-}
-
-impl Settings {
-    /// Checks the settings of user discovery. That a handler and a user exist is checked where they
-    /// can be looked up.
-    pub(super) fn validate_discovery(&self) -> Result<(), Invalid> {
-        if self.headless_discovery_strategies.len() > STRATEGIES_MAX {
-            let reason = format!("at most {STRATEGIES_MAX}, because each costs a look-up");
-            return Err(Invalid::new("headlessDiscoveryStrategies", reason));
-        }
-        if let Some(code) = &self.default_phone_country_code
-            && !is_country_code(code)
-        {
-            let reason = format!("{code:?} is not a country code such as \"+49\"");
-            return Err(Invalid::new("defaultPhoneCountryCode", reason));
-        }
-        match &self.headless_discovery_handler {
-            None => self.validate_without_discovery(),
-            Some(HandlerChoice::BuiltIn) if self.headless_discovery_strategies.is_empty() => {
-                let reason =
-                    "name at least one strategy for the built-in discovery, such as verifiedEmail";
-                Err(Invalid::new("headlessDiscoveryStrategies", reason))
-            }
-            Some(HandlerChoice::BuiltIn) => Ok(()),
-            Some(HandlerChoice::Named(_)) if self.headless_discovery_execution_user.is_none() => {
-                let reason = "select the user that the discovery handler runs as";
-                Err(Invalid::new("headlessDiscoveryExecutionUser", reason))
-            }
-            Some(HandlerChoice::Named(_)) => Ok(()),
-        }
-    }
-
-    fn validate_without_discovery(&self) -> Result<(), Invalid> {
-        for (key, is_on) in [
-            (
-                "isUserDisambiguationAllowedUsernamePwd",
-                self.is_user_disambiguation_allowed_username_pwd,
-            ),
-            (
-                "isUserDisambiguationAllowedForgotPwd",
-                self.is_user_disambiguation_allowed_forgot_pwd,
-            ),
-        ] {
-            if is_on {
-                let reason = "select a headlessDiscoveryHandler first, or \"builtin\"";
-                return Err(Invalid::new(key, reason));
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::changes::Invalid;
+    use crate::settings::Settings;
 
     fn updated(changes: Value) -> Result<Settings, Invalid> {
         Settings::default().updated(changes.as_object().unwrap())

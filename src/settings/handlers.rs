@@ -2,10 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Settings;
-use crate::changes::Invalid;
-use crate::contract::Contract;
-
 /// The text of a setting that chooses the built-in handler.
 const BUILT_IN: &str = "builtin";
 
@@ -55,64 +51,11 @@ impl From<HandlerChoice> for String {
     }
 }
 
-impl Settings {
-    /// The name of the handler of the customer's own that sends one-time passwords by text message; none where the
-    /// server's gateway does.
-    pub fn delivery_handler(&self) -> Option<&str> {
-        self.custom_otp_delivery_handler_id.as_ref()?.name()
-    }
-
-    /// The handlers that settings name, with the setting and the contract that it needs; the built-in
-    /// ones aside.
-    pub fn named_handlers(&self) -> Vec<(&'static str, Contract, &str)> {
-        let settings = [
-            (
-                "registrationHandler",
-                Contract::CreateUser,
-                Some(&self.registration_handler),
-            ),
-            (
-                "headlessDiscoveryHandler",
-                Contract::DiscoverUser,
-                self.headless_discovery_handler.as_ref(),
-            ),
-            (
-                "customOtpDeliveryHandlerId",
-                Contract::SendOneTimePassword,
-                self.custom_otp_delivery_handler_id.as_ref(),
-            ),
-        ];
-        let named = settings
-            .into_iter()
-            .filter_map(|(setting, contract, choice)| Some((setting, contract, choice?.name()?)));
-        named.collect()
-    }
-
-    /// Checks that every handler that is named exists, and is of the contract that its setting needs.
-    ///
-    /// # Errors
-    /// The first setting that names one that is not, or is another contract's.
-    pub fn check_handlers(
-        &self,
-        contract_of: impl Fn(&str) -> Option<Contract>,
-    ) -> Result<(), Invalid> {
-        for (setting, needed, name) in self.named_handlers() {
-            let reason = match contract_of(name) {
-                None => format!("there is no handler {name:?}"),
-                Some(contract) if contract != needed => {
-                    format!("the handler {name:?} is one for {contract}, and not for {needed}")
-                }
-                Some(_) => continue,
-            };
-            return Err(Invalid::new(setting, reason));
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Contract;
+    use crate::settings::Settings;
 
     fn choice(text: &str) -> HandlerChoice {
         HandlerChoice::try_from(text.to_owned()).unwrap()

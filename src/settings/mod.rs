@@ -10,6 +10,7 @@ mod check;
 mod discovery;
 mod file;
 mod handlers;
+mod named;
 pub mod origin;
 mod spray;
 mod template;
@@ -24,9 +25,10 @@ pub use api::{Api, ApiRequirements, TokenRequirement};
 pub use discovery::{Strategy, is_name};
 pub use file::{FileProblem, line_of_key, parse_changes, parse_file};
 pub use handlers::HandlerChoice;
+pub use named::choose;
 pub use spray::SprayAction;
 pub use template::Template;
-pub use template_choice::{Choice, DefaultTemplate, choose, is_language, language_of};
+pub use template_choice::{Choice, DefaultTemplate, is_language, language_of};
 pub use values::{FieldTarget, Settings};
 
 /// A site.

@@ -1,4 +1,4 @@
-//! A mail template of an administrator's own, as it is stored: its name, its flow and its sources.
+//! A custom mail template, as it is stored: its name, its flow and its sources.
 //!
 //! What the sources may contain, and what they render to, is `delivery`'s.
 
@@ -7,7 +7,7 @@ use vestibule_protocol::purpose::Purpose;
 use super::is_language;
 use crate::moment::Moment;
 
-/// A template of an administrator's own. It has one language; only built-in ones follow the recipient's.
+/// A custom template. It has one language; only built-in ones follow the recipient's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     /// Developer name, `folder/Name`, which never changes.

@@ -1,16 +1,9 @@
-//! Which template a mail with a one-time password is made of: one rule for the three flows.
-//!
-//! Owns the four cases of a request that names a template or none, and the site's default by language. What a
-//! template says, and whether one of a name exists, belongs to others: the latter is an argument.
+//! The template of a mail with a one-time password: the one that the request names, or the site's default by language.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use vestibule_protocol::purpose::Purpose;
-
-use super::Settings;
-use crate::changes::Invalid;
-use crate::refusal::Refusal;
 
 /// The template that a site's mails of a flow are made of when the request names none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +18,7 @@ pub enum DefaultTemplate {
     ByLanguage(BTreeMap<String, String>),
 }
 
-/// What [`choose`] found. The default depends on the recipient's language, which is known later.
+/// What [`choose`](super::choose) found. The default depends on the recipient's language, which is known later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// The template that the request named.
@@ -34,41 +27,8 @@ pub enum Choice {
     SiteDefault(DefaultTemplate),
 }
 
-/// Chooses the template of a request. `flow_of` says whether there is a template of the site's own with a
-/// name, and for which flow it was written.
-///
-/// The allowlist is shared by the flows; what belongs to another one is not allowed here even if it is on the
-/// list, because its words would say something that is not so.
-///
-/// # Refusals
-/// `TemplateNotAllowed`, `TemplateUnknown`.
-///
-/// Source: Use Multiple Email Templates for Headless Flows; Headless Forgot Password API.
-pub fn choose(
-    settings: &Settings,
-    flow: Purpose,
-    named: Option<&str>,
-    flow_of: impl Fn(&str) -> Option<Purpose>,
-) -> Result<Choice, Refusal> {
-    let Some(named) = named else {
-        return Ok(Choice::SiteDefault(settings.email_template(flow).clone()));
-    };
-    let is_restricted = settings.is_template_restricted(flow);
-    // Without an allowlist, registration and login take no name at all; the reset takes any.
-    if !is_restricted && flow != Purpose::ForgotPassword {
-        return Err(Refusal::TemplateNotAllowed);
-    }
-    let owner = Purpose::of_built_in_template(named).or_else(|| flow_of(named));
-    let owner = owner.ok_or(Refusal::TemplateUnknown)?;
-    let is_listed = settings.email_tmpls_allowlist.iter().any(|n| n == named);
-    if owner != flow || (is_restricted && !is_listed) {
-        return Err(Refusal::TemplateNotAllowed);
-    }
-    Ok(Choice::Named(named.to_owned()))
-}
-
 impl Choice {
-    /// The developer name of the site's own template for a recipient of this locale; `None` is the built-in
+    /// The developer name of the custom template for a recipient of this locale; `None` is the built-in
     /// one, which speaks the recipient's language.
     pub fn custom(&self, locale: &str) -> Option<String> {
         let name = match self {
@@ -106,61 +66,6 @@ impl DefaultTemplate {
     }
 }
 
-impl Settings {
-    /// Every template that the settings name, with the setting that names it.
-    pub fn named_templates(&self) -> Vec<(&'static str, &str)> {
-        let allowed = self.email_tmpls_allowlist.iter().map(String::as_str);
-        let mut named: Vec<_> = allowed.map(|name| ("emailTmplsAllowlist", name)).collect();
-        for flow in Purpose::ALL {
-            let names = self.email_template(flow).names();
-            named.extend(
-                names
-                    .into_iter()
-                    .map(|name| (flow.template_setting(), name)),
-            );
-        }
-        named
-    }
-
-    /// Checks that every template that is named exists, and is of the flow that names it.
-    ///
-    /// # Errors
-    /// The first setting that names one that is not or is another flow's.
-    pub fn check_templates(
-        &self,
-        flow_of: impl Fn(&str) -> Option<Purpose>,
-    ) -> Result<(), Invalid> {
-        for (setting, name) in self.named_templates() {
-            let owner = Purpose::of_built_in_template(name).or_else(|| flow_of(name));
-            let Some(owner) = owner else {
-                let reason = format!("there is no template {name:?}");
-                return Err(Invalid::new(setting, reason));
-            };
-            let is_own = setting == "emailTmplsAllowlist" || setting == owner.template_setting();
-            if !is_own {
-                let reason = format!("{name:?} is the template of another flow");
-                return Err(Invalid::new(setting, reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks what can be checked of the templates without a look at those that there are.
-    pub(super) fn check_template_languages(&self) -> Result<(), Invalid> {
-        for flow in Purpose::ALL {
-            let DefaultTemplate::ByLanguage(names) = self.email_template(flow) else {
-                continue;
-            };
-            let wrong = names.keys().find(|language| !is_language(language));
-            if let Some(language) = wrong {
-                let reason = format!("{language:?} is no language: write de or en");
-                return Err(Invalid::new(flow.template_setting(), reason));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The language of a locale by its first part, in small letters: `de` of `de_DE`, `de-AT`, `DE`.
 pub fn language_of(locale: &str) -> String {
     let first = locale.split(['-', '_', '.', '@']).next();
@@ -175,16 +80,18 @@ pub fn is_language(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Refusal;
+    use crate::settings::{Settings, choose};
 
     const LOGIN_OTP: &str = "vestibule$public/LoginOtp";
-    const OWN: &str = "unfiled$public/Own";
+    const CUSTOM: &str = "unfiled$public/Custom";
 
-    /// One template of the site's own for each flow: `folder/registration` …
+    /// One custom template for each flow: `folder/registration` …
     fn flow_of(name: &str) -> Option<Purpose> {
         Purpose::parse(name.strip_prefix("folder/")?)
     }
 
-    fn own(flow: Purpose) -> String {
+    fn custom(flow: Purpose) -> String {
         format!("folder/{}", flow.as_str())
     }
 
@@ -202,40 +109,44 @@ mod tests {
         use Refusal::{TemplateNotAllowed, TemplateUnknown};
         for flow in Purpose::ALL {
             let other = Purpose::ALL.into_iter().find(|f| *f != flow).unwrap();
-            let listed = [own(flow), own(other), flow.built_in_template().to_owned()];
+            let listed = [
+                custom(flow),
+                custom(other),
+                flow.built_in_template().to_owned(),
+            ];
             let any = |name: &str| match flow {
                 Purpose::ForgotPassword => Ok(Choice::Named(name.to_owned())),
                 _ => Err(TemplateNotAllowed),
             };
-            let own_name = own(flow);
+            let custom_name = custom(flow);
             let named = |name: &str| Ok(Choice::Named(name.to_owned()));
             let unknown_when_open = match flow {
                 Purpose::ForgotPassword => Err(TemplateUnknown),
                 _ => Err(TemplateNotAllowed),
             };
             for (is_restricted, list, name, expected) in [
-                (true, &listed[..], own_name.as_str(), named(&own_name)),
+                (true, &listed[..], custom_name.as_str(), named(&custom_name)),
                 (
                     true,
                     &listed,
                     flow.built_in_template(),
                     named(flow.built_in_template()),
                 ),
-                (true, &[], &own_name, Err(TemplateNotAllowed)),
+                (true, &[], &custom_name, Err(TemplateNotAllowed)),
                 (true, &[], flow.built_in_template(), Err(TemplateNotAllowed)),
-                (true, &listed, &own(other), Err(TemplateNotAllowed)),
+                (true, &listed, &custom(other), Err(TemplateNotAllowed)),
                 (true, &listed, "unfiled$public/Nope", Err(TemplateUnknown)),
                 (true, &listed, "../../etc/passwd", Err(TemplateUnknown)),
                 (true, &listed, "", Err(TemplateUnknown)),
-                (false, &listed, &own_name, any(&own_name)),
-                (false, &[], &own_name, any(&own_name)),
+                (false, &listed, &custom_name, any(&custom_name)),
+                (false, &[], &custom_name, any(&custom_name)),
                 (
                     false,
                     &[],
                     flow.built_in_template(),
                     any(flow.built_in_template()),
                 ),
-                (false, &[], &own(other), Err(TemplateNotAllowed)),
+                (false, &[], &custom(other), Err(TemplateNotAllowed)),
                 (false, &[], "unfiled$public/Nope", unknown_when_open),
             ] {
                 let settings = settings(is_restricted, list);
@@ -255,9 +166,9 @@ mod tests {
             Choice::SiteDefault(DefaultTemplate::ByLanguage(names.collect()))
         };
         for (choice, locale, expected) in [
-            (name(OWN), "fr_FR", Some(OWN)),
+            (name(CUSTOM), "fr_FR", Some(CUSTOM)),
             (name(LOGIN_OTP), "de_DE", None),
-            (Choice::Named(OWN.into()), "de_DE", Some(OWN)),
+            (Choice::Named(CUSTOM.into()), "de_DE", Some(CUSTOM)),
             (Choice::Named(LOGIN_OTP.into()), "en", None),
             (
                 by_language(&[("de", "f/De"), ("en", "f/En")]),
@@ -289,8 +200,8 @@ mod tests {
     fn a_default_is_of_its_own_flow_and_the_list_holds_all() {
         for flow in Purpose::ALL {
             for owner in Purpose::ALL {
-                let default = DefaultTemplate::Name(own(owner));
-                let mut settings = settings(true, &[own(owner)]);
+                let default = DefaultTemplate::Name(custom(owner));
+                let mut settings = settings(true, &[custom(owner)]);
                 assert_eq!(settings.check_templates(flow_of), Ok(()));
                 match flow {
                     Purpose::ForgotPassword => settings.forgot_password_email_template = default,
@@ -304,7 +215,7 @@ mod tests {
                 assert!(found.is_ok() || found.unwrap_err().key == flow.template_setting());
             }
         }
-        let unknown = settings(false, &[OWN.to_owned()]);
+        let unknown = settings(false, &[CUSTOM.to_owned()]);
         let refused = unknown.check_templates(flow_of).unwrap_err();
         assert_eq!(refused.key, "emailTmplsAllowlist");
     }

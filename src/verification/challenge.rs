@@ -65,6 +65,20 @@ impl fmt::Debug for Challenge {
     }
 }
 
+/// What a challenge is opened for.
+pub struct NewChallenge<'r> {
+    /// The flow.
+    pub purpose: Purpose,
+    /// Record id of the site.
+    pub site_id: &'r str,
+    /// The channel that the request names; email where it names none.
+    pub method: Option<VerificationMethod>,
+    /// The subject of the code.
+    pub target: Target,
+    /// What the flow needs when the code is returned.
+    pub payload: String,
+}
+
 /// A challenge just opened, with the two values that are never stored in clear.
 pub struct Opened {
     /// The request identifier, for the caller.
@@ -77,16 +91,8 @@ pub struct Opened {
 
 impl Challenge {
     /// Opens a challenge: mints an identifier and a code that have nothing to do with each other.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is one column and none has a default"
-    )]
     pub fn open(
-        purpose: Purpose,
-        site_id: &str,
-        method: Option<VerificationMethod>,
-        target: Target,
-        payload: String,
+        new: NewChallenge<'_>,
         rules: &OtpRules,
         at: Moment,
         entropy: &Entropy,
@@ -98,14 +104,14 @@ impl Challenge {
         let code_mac = Some(keyring.one_time_password_mac(&identifier_hash, &code));
         let challenge = Challenge {
             identifier_hash,
-            purpose,
-            site_id: site_id.to_owned(),
-            channel: method.unwrap_or(VerificationMethod::Email),
-            is_channel_named: method.is_some(),
-            target,
+            purpose: new.purpose,
+            site_id: new.site_id.to_owned(),
+            channel: new.method.unwrap_or(VerificationMethod::Email),
+            is_channel_named: new.method.is_some(),
+            target: new.target,
             code_mac,
             tries_left: rules.tries,
-            payload: Some(payload),
+            payload: Some(new.payload),
             created_at: at,
             expires_at: at.plus_seconds(rules.lifetime_seconds),
         };
@@ -200,14 +206,16 @@ mod tests {
     fn opened(method: Option<VerificationMethod>) -> (Opened, Keyring) {
         let keyring = Keyring::new(&[7; 32]);
         let opened = Challenge::open(
-            Purpose::Registration,
-            "0DB000000000001AAA",
-            method,
-            Target {
-                key: "a@example.com".into(),
-                budget_key: "a@example.com".into(),
+            NewChallenge {
+                purpose: Purpose::Registration,
+                site_id: "0DB000000000001AAA",
+                method,
+                target: Target {
+                    key: "a@example.com".into(),
+                    budget_key: "a@example.com".into(),
+                },
+                payload: "{}".into(),
             },
-            "{}".into(),
             &OtpRules::default(),
             Moment::from_millis(0),
             &Entropy::seeded(1),

@@ -8,6 +8,8 @@ mod challenge;
 mod guessing;
 mod rules;
 
-pub use challenge::{Attempt, Challenge, ChannelNamed, Opened, Presented, Target, normalised_code};
+pub use challenge::{
+    Attempt, Challenge, ChannelNamed, NewChallenge, Opened, Presented, Target, normalised_code,
+};
 pub use guessing::{GuessLimits, Guessed, NETWORK_FAILURES_PER_HOUR, Origin, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

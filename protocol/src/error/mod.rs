@@ -16,7 +16,7 @@ mod table;
 
 pub use table::TABLE;
 
-/// Every error response of the server. Its [`Row`] defines the meaning of each.
+/// Every error response of the server. Its [`ErrorRow`] defines the meaning of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs)] // The row of each variant describes it, and is printed as a page.
 pub enum WireError {
@@ -81,14 +81,14 @@ pub enum WireError {
 
 impl WireError {
     /// The row of this error in the table.
-    pub fn row(self) -> &'static Row {
+    pub fn row(self) -> &'static ErrorRow {
         &TABLE[self as usize]
     }
 }
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct ErrorRow {
     /// The error that this row describes.
     pub error: WireError,
     /// `status_code` of the headless shapes; the same as `name` where no headless endpoint returns this error.
@@ -103,7 +103,7 @@ pub struct Row {
     /// The HTTP status of an answer that is not a redirect.
     pub http_status: u16,
     /// The scheme to name in `WWW-Authenticate`, with a 401 or 403.
-    pub challenge: Option<Challenge>,
+    pub challenge: Option<AuthenticationScheme>,
     /// Whether the error may be sent to a registered `redirect_uri` (RFC 6749 4.1.2.1) in the
     /// browser flow.
     pub may_redirect: bool,
@@ -115,7 +115,7 @@ pub struct Row {
 
 /// An authentication scheme that `WWW-Authenticate` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Challenge {
+pub enum AuthenticationScheme {
     /// OAuth-Client-Attestation, for a client that must send an attestation. No scheme is registered for it, so it
     /// has the name of the required header.
     Attestation,
@@ -223,15 +223,15 @@ impl ErrorAnswer {
     /// The value of `WWW-Authenticate`, when the response must have one (RFC 6750 3, RFC 7617 2).
     pub fn www_authenticate(&self) -> Option<String> {
         let reason = match self.error.row().challenge? {
-            Challenge::Attestation => {
+            AuthenticationScheme::Attestation => {
                 return Some(r#"OAuth-Client-Attestation realm="Vestibule""#.to_owned());
             }
-            Challenge::Basic => {
+            AuthenticationScheme::Basic => {
                 return Some(r#"Basic realm="Vestibule", charset="UTF-8""#.to_owned());
             }
-            Challenge::Bearer => return Some(r#"Bearer realm="Vestibule""#.to_owned()),
-            Challenge::BearerInsufficientScope => "insufficient_scope",
-            Challenge::BearerInvalidToken => "invalid_token",
+            AuthenticationScheme::Bearer => return Some(r#"Bearer realm="Vestibule""#.to_owned()),
+            AuthenticationScheme::BearerInsufficientScope => "insufficient_scope",
+            AuthenticationScheme::BearerInvalidToken => "invalid_token",
         };
         Some(format!(
             r#"Bearer realm="Vestibule", error="{reason}", error_description="{}""#,
@@ -307,8 +307,8 @@ pub fn table_markdown() -> String {
         };
         let challenge = match row.challenge {
             None => "",
-            Some(Challenge::Attestation) => "Attestation",
-            Some(Challenge::Basic) => "Basic",
+            Some(AuthenticationScheme::Attestation) => "Attestation",
+            Some(AuthenticationScheme::Basic) => "Basic",
             Some(_) => "Bearer",
         };
         let shapes: Vec<&str> = row.shapes.iter().map(|shape| shape.letter()).collect();

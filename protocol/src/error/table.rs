@@ -4,12 +4,12 @@
 //! published tables name no status, and callers only distinguish success from failure. A headless code that is not
 //! in the published tables is marked in its source.
 
-use super::{Challenge, Row, Shape, WireError};
+use super::{AuthenticationScheme, ErrorRow, Shape, WireError};
 
 const ROWS: usize = WireError::UvidInvalid as usize + 1;
 
 /// One row per [`WireError`], in the order of the variants.
-pub static TABLE: [Row; ROWS] = ROWS_IN_ORDER;
+pub static TABLE: [ErrorRow; ROWS] = ROWS_IN_ORDER;
 
 // `WireError::row` indexes the table by the variant; a row out of order does not compile.
 const _: () = {
@@ -37,8 +37,8 @@ const fn oauth(
     name: &'static str,
     description: &'static str,
     source: &'static str,
-) -> Row {
-    Row {
+) -> ErrorRow {
+    ErrorRow {
         error,
         status_code: name,
         name,
@@ -59,38 +59,38 @@ const fn headless(
     name: &'static str,
     description: &'static str,
     source: &'static str,
-) -> Row {
-    Row {
+) -> ErrorRow {
+    ErrorRow {
         status_code,
         shapes: HEADLESS,
         ..oauth(error, name, description, source)
     }
 }
 
-const fn redirectable(row: Row) -> Row {
-    Row {
+const fn redirectable(row: ErrorRow) -> ErrorRow {
+    ErrorRow {
         may_redirect: true,
         ..row
     }
 }
 
-const fn challenged(row: Row, http_status: u16, challenge: Challenge) -> Row {
-    Row {
+const fn challenged(row: ErrorRow, http_status: u16, challenge: AuthenticationScheme) -> ErrorRow {
+    ErrorRow {
         http_status,
         challenge: Some(challenge),
         ..row
     }
 }
 
-const fn everywhere(row: Row, http_status: u16) -> Row {
-    Row {
+const fn everywhere(row: ErrorRow, http_status: u16) -> ErrorRow {
+    ErrorRow {
         http_status,
         shapes: EVERYWHERE,
         ..row
     }
 }
 
-const ROWS_IN_ORDER: [Row; ROWS] = [
+const ROWS_IN_ORDER: [ErrorRow; ROWS] = [
     challenged(
         oauth(
             WireError::AccessTokenInvalid,
@@ -99,7 +99,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             "RFC 6750 3.1",
         ),
         401,
-        Challenge::BearerInvalidToken,
+        AuthenticationScheme::BearerInvalidToken,
     ),
     oauth(
         WireError::AttestationChallengeNeeded,
@@ -115,7 +115,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             ATTESTATION,
         ),
         401,
-        Challenge::Attestation,
+        AuthenticationScheme::Attestation,
     ),
     oauth(
         WireError::AttestationStale,
@@ -145,7 +145,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
                 FORGOT_PASSWORD,
             ),
             401,
-            Challenge::Bearer,
+            AuthenticationScheme::Bearer,
         ),
         401,
     ),
@@ -167,7 +167,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             FIRST_PARTY,
         ),
         401,
-        Challenge::Attestation,
+        AuthenticationScheme::Attestation,
     ),
     oauth(
         WireError::ClientCredentialsInvalid,
@@ -183,7 +183,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             "RFC 6749 5.2",
         ),
         401,
-        Challenge::Basic,
+        AuthenticationScheme::Basic,
     ),
     oauth(
         WireError::ClientIdUnknown,
@@ -262,7 +262,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "grant type not supported",
         AUTHORIZATION_ERRORS,
     ),
-    Row {
+    ErrorRow {
         shapes: MERGED_AND_OAUTH,
         ..headless(
             WireError::HeadlessRegistrationDisabled,
@@ -290,7 +290,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             "RFC 6750 3.1",
         ),
         403,
-        Challenge::BearerInsufficientScope,
+        AuthenticationScheme::BearerInsufficientScope,
     ),
     challenged(
         headless(
@@ -301,7 +301,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             FORGOT_PASSWORD,
         ),
         401,
-        Challenge::BearerInvalidToken,
+        AuthenticationScheme::BearerInvalidToken,
     ),
     everywhere(
         headless(
@@ -342,7 +342,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             FORGOT_PASSWORD,
         ),
         401,
-        Challenge::Bearer,
+        AuthenticationScheme::Bearer,
     ),
     headless(
         WireError::OtpGenerationFailed,
@@ -357,7 +357,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "expired password",
         "not documented: points the caller to the forgot password flow",
     ),
-    Row {
+    ErrorRow {
         // No OAuth error name contains a space, so the `error` of the merged shape is the general one.
         name: "invalid_request",
         ..headless(
@@ -368,7 +368,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
             FORGOT_PASSWORD,
         )
     },
-    Row {
+    ErrorRow {
         shapes: MERGED_AND_OAUTH,
         ..headless(
             WireError::PasswordlessLoginDisabled,
@@ -448,7 +448,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "the requested scope is not allowed",
         AUTHORIZATION_ERRORS,
     )),
-    redirectable(Row {
+    redirectable(ErrorRow {
         http_status: 500,
         ..oauth(
             WireError::ServerError,
@@ -498,7 +498,7 @@ const ROWS_IN_ORDER: [Row; ROWS] = [
         "app not permitted for this user or flow",
         AUTHORIZATION_ERRORS,
     )),
-    Row {
+    ErrorRow {
         http_status: 500,
         ..headless(
             WireError::UnknownError,

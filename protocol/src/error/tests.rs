@@ -102,7 +102,7 @@ fn the_documented_codes_of_forgot_password_all_stand_in_the_table() {
         ("user_account_locked", "invalid_user"),
     ];
     for (code, member) in documented {
-        let is_documented = |row: &&Row| {
+        let is_documented = |row: &&ErrorRow| {
             row.status_code == code && row.member == member && row.shapes.contains(&Shape::Headless)
         };
         assert!(TABLE.iter().any(|row| is_documented(&row)), "{code}");

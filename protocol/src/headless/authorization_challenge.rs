@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::members::{Members, invalid};
+use super::members::{BodyMembers, invalid};
 use super::{
     CaptchaProof, InitPasswordlessLogin, InitRegistration, InvalidParams, TEMPLATE_LENGTH_MAX,
     UserReference, VerificationMethod,
@@ -120,7 +120,7 @@ impl ChallengeRequest {
     ) -> Result<ChallengeRequest, InvalidParams> {
         let is_json = body.trim_ascii_start().first() == Some(&b'{');
         let (mut members, secret_came_in_query) = match is_json {
-            true => (Members::of_body(body, &MEMBERS)?, false),
+            true => (BodyMembers::of_body(body, &MEMBERS)?, false),
             false => of_form(query, body)?,
         };
         let body = &mut members;
@@ -143,7 +143,7 @@ impl ChallengeRequest {
 
 impl ChallengeStep {
     fn read(
-        body: &mut Members,
+        body: &mut BodyMembers,
         default_method: Option<VerificationMethod>,
     ) -> Result<ChallengeStep, InvalidParams> {
         let is_reset = match body
@@ -184,7 +184,7 @@ impl ChallengeStep {
         }
     }
 
-    fn read_user(body: &mut Members) -> Result<UserReference, InvalidParams> {
+    fn read_user(body: &mut BodyMembers) -> Result<UserReference, InvalidParams> {
         let user = UserReference::read(body)?;
         user.check_present()?;
         Ok(user)
@@ -213,7 +213,7 @@ impl ChallengeStep {
 }
 
 /// The parameters of a form as members, and whether a secret was in the query.
-fn of_form(query: Option<&str>, body: &[u8]) -> Result<(Members, bool), InvalidParams> {
+fn of_form(query: Option<&str>, body: &[u8]) -> Result<(BodyMembers, bool), InvalidParams> {
     let parameters = Parameters::parse(query, body).map_err(|error| match error {
         FormError::ControlCharacter(name) => InvalidParams {
             field: name,
@@ -235,7 +235,7 @@ fn of_form(query: Option<&str>, body: &[u8]) -> Result<(Members, bool), InvalidP
         };
         members.insert(name.to_owned(), value);
     }
-    Ok((Members::of_map(members, &MEMBERS)?, came_in_query))
+    Ok((BodyMembers::of_map(members, &MEMBERS)?, came_in_query))
 }
 
 /// The member names of a response.

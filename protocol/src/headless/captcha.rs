@@ -8,7 +8,7 @@
 
 use serde_json::{Map, Value};
 
-use super::members::{Members, invalid};
+use super::members::{BodyMembers, invalid};
 use super::{InvalidParams, NAME_LENGTH_MAX};
 use crate::secret::Secret;
 
@@ -25,7 +25,7 @@ impl CaptchaProof {
     /// The captcha of a body that could not be parsed. A captcha member that is itself the cause counts as sent, so
     /// that the caller gets that error and not "captcha missing"; it contains no token.
     pub fn of_body(body: &[u8]) -> Option<CaptchaProof> {
-        let proof = Members::of_body(body, &[]).ok()?.captcha();
+        let proof = BodyMembers::of_body(body, &[]).ok()?.captcha();
         proof.unwrap_or_else(|_| Some(CaptchaProof::Token(Secret::default())))
     }
 
@@ -53,7 +53,7 @@ pub struct RecaptchaEvent {
 
 impl RecaptchaEvent {
     fn parse(members: Map<String, Value>) -> Result<RecaptchaEvent, InvalidParams> {
-        let mut members = Members::new("recaptchaevent.", members);
+        let mut members = BodyMembers::new("recaptchaevent.", members);
         Ok(RecaptchaEvent {
             token: Secret::from(members.required("token", TOKEN_LENGTH_MAX)?),
             site_key: members.required("siteKey", NAME_LENGTH_MAX)?,
@@ -63,7 +63,7 @@ impl RecaptchaEvent {
     }
 }
 
-impl Members {
+impl BodyMembers {
     /// Removes and returns `recaptcha` or `recaptchaevent`.
     ///
     /// # Refusals

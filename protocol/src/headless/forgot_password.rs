@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::members::{Members, invalid};
+use super::members::{BodyMembers, invalid};
 use super::{CaptchaProof, InvalidParams, TEMPLATE_LENGTH_MAX, UserReference};
 use crate::secret::Secret;
 use crate::strict_json;
@@ -72,7 +72,7 @@ impl ForgotPassword {
     /// `login_hint`; one of `otp` and `newpassword` without the other, or empty; a wrong type; too
     /// long; a control character outside the new password.
     pub fn parse(body: &[u8]) -> Result<ForgotPassword, InvalidParams> {
-        let mut body = Members::of_body(body, &BODY_MEMBERS)?;
+        let mut body = BodyMembers::of_body(body, &BODY_MEMBERS)?;
         body.refuse_unknown(&BODY_MEMBERS)?;
         let user = UserReference::read(&mut body)?;
         let otp = body.secret("otp")?;

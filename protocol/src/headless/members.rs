@@ -12,13 +12,13 @@ use crate::secret::Secret;
 use crate::strict_json;
 
 /// The members of an object that are not read yet, and the path of the object.
-pub(super) struct Members {
+pub(super) struct BodyMembers {
     path: &'static str,
     members: Map<String, Value>,
 }
 
-impl Members {
-    pub(super) fn of_body(body: &[u8], documented: &[&str]) -> Result<Members, InvalidParams> {
+impl BodyMembers {
+    pub(super) fn of_body(body: &[u8], documented: &[&str]) -> Result<BodyMembers, InvalidParams> {
         let members = strict_json::parse_object(body).map_err(|error| match error {
             strict_json::JsonError::DuplicateMember(name) => InvalidParams {
                 field: name,
@@ -28,7 +28,7 @@ impl Members {
             strict_json::JsonError::NotObject => invalid("", "not an object"),
             strict_json::JsonError::TooDeep => invalid("", "nested too deeply"),
         })?;
-        Members::of_map(members, documented)
+        BodyMembers::of_map(members, documented)
     }
 
     /// From parsed members. A documented name in another case is refused: ignoring it as an unknown member would do
@@ -36,7 +36,7 @@ impl Members {
     pub(super) fn of_map(
         members: Map<String, Value>,
         documented: &[&str],
-    ) -> Result<Members, InvalidParams> {
+    ) -> Result<BodyMembers, InvalidParams> {
         for name in members.keys() {
             let lower_case = name.to_ascii_lowercase();
             if *name != lower_case && documented.contains(&lower_case.as_str()) {
@@ -46,11 +46,11 @@ impl Members {
                 });
             }
         }
-        Ok(Members::new("", members))
+        Ok(BodyMembers::new("", members))
     }
 
-    pub(super) fn new(path: &'static str, members: Map<String, Value>) -> Members {
-        Members { path, members }
+    pub(super) fn new(path: &'static str, members: Map<String, Value>) -> BodyMembers {
+        BodyMembers { path, members }
     }
 
     /// Removes and returns a member; `null` is absent.

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use self::members::{Members, invalid};
+use self::members::{BodyMembers, invalid};
 use crate::form::holds_unprintable;
 use crate::secret::Secret;
 use crate::words;
@@ -107,7 +107,7 @@ impl AuthRequestType {
 #[derive(Clone, PartialEq)]
 pub struct InitRegistration {
     /// The data of the new user.
-    pub userdata: UserData,
+    pub userdata: RegistrationUserData,
     /// The password, unchanged; the policy is checked elsewhere.
     pub password: Secret,
     /// The channel of the verification; absent means `email`. It takes effect at authorize.
@@ -123,7 +123,7 @@ pub struct InitRegistration {
 /// The user data of a registration. Known members contain no control characters and respect the lengths named in
 /// this file.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UserData {
+pub struct RegistrationUserData {
     /// The username.
     pub username: String,
     /// The email address.
@@ -170,12 +170,12 @@ impl InitRegistration {
     /// [`InvalidParams`]: not one JSON object as [`strict_json`](crate::strict_json) has it; a required member missing,
     /// empty or blank; a wrong type; too long; a control character; `sms` without a phone number.
     pub fn parse(body: &[u8]) -> Result<InitRegistration, InvalidParams> {
-        InitRegistration::read(&mut Members::of_body(body, &BODY_MEMBERS)?)
+        InitRegistration::read(&mut BodyMembers::of_body(body, &BODY_MEMBERS)?)
     }
 
-    fn read(body: &mut Members) -> Result<InitRegistration, InvalidParams> {
+    fn read(body: &mut BodyMembers) -> Result<InitRegistration, InvalidParams> {
         let userdata = body.object("userdata")?.ok_or(body.missing("userdata"))?;
-        let userdata = UserData::parse(Members::new("userdata.", userdata))?;
+        let userdata = RegistrationUserData::parse(BodyMembers::new("userdata.", userdata))?;
         let password = body.required("password", usize::MAX)?;
         let registration = InitRegistration {
             userdata,
@@ -216,8 +216,8 @@ impl InitRegistration {
     }
 }
 
-impl UserData {
-    fn parse(mut members: Members) -> Result<UserData, InvalidParams> {
+impl RegistrationUserData {
+    fn parse(mut members: BodyMembers) -> Result<RegistrationUserData, InvalidParams> {
         // Read in the order of the documentation, so that the first missing member is the one that the refusal
         // names.
         let username = members.required("username", USERNAME_LENGTH_MAX)?;
@@ -235,7 +235,7 @@ impl UserData {
                 locale = members.optional(name, LOCALE_LENGTH_MAX)?;
             }
         }
-        Ok(UserData {
+        Ok(RegistrationUserData {
             username,
             email,
             last_name,

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde_json::json;
 
-use super::members::{Members, invalid};
+use super::members::{BodyMembers, invalid};
 use super::{CaptchaProof, InvalidParams, TEMPLATE_LENGTH_MAX, UserReference, VerificationMethod};
 
 /// The body of `POST /services/auth/headless/init/passwordless/login`.
@@ -50,12 +50,12 @@ impl InitPasswordlessLogin {
     /// [`InvalidParams`]: not one JSON object; no `verificationmethod`, or another than `email` and
     /// `sms`; neither `username` nor `login_hint`; a wrong type; too long; a control character.
     pub fn parse(body: &[u8]) -> Result<InitPasswordlessLogin, InvalidParams> {
-        InitPasswordlessLogin::read(&mut Members::of_body(body, &BODY_MEMBERS)?, None)
+        InitPasswordlessLogin::read(&mut BodyMembers::of_body(body, &BODY_MEMBERS)?, None)
     }
 
     /// Removes and returns the members; `default` is the channel when none is named.
     pub(super) fn read(
-        body: &mut Members,
+        body: &mut BodyMembers,
         default_method: Option<VerificationMethod>,
     ) -> Result<InitPasswordlessLogin, InvalidParams> {
         let verification_method = body

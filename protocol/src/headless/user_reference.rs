@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::members::{Members, invalid};
+use super::members::{BodyMembers, invalid};
 use super::{HINT_LENGTH_MAX, InvalidParams};
 
 /// The three members by which a request names a user.
@@ -34,7 +34,7 @@ impl UserReference {
     }
 
     /// Removes and returns the members. Whether one of them is present is [`UserReference::check_present`].
-    pub(super) fn read(body: &mut Members) -> Result<UserReference, InvalidParams> {
+    pub(super) fn read(body: &mut BodyMembers) -> Result<UserReference, InvalidParams> {
         Ok(UserReference {
             username: body.optional("username", HINT_LENGTH_MAX)?,
             login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,

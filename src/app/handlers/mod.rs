@@ -5,7 +5,7 @@
 //! and does not fail the call.
 
 mod host;
-mod loaded;
+pub(super) mod loaded;
 mod record;
 mod rights;
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-pub use loaded::{Code, LoadedHandler, LoadedHandlers, load, problems, script_name};
+pub use loaded::{Code, LoadedHandler, script_name};
 pub use record::{open_record, shown_exception};
 pub use rights::Reach;
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use crate::admin::client::{self, SealedClient};
 use crate::admin::{Admin, certificate};
-use crate::cli::place::{Exit, Place};
+use crate::cli::exit::Exit;
+use crate::cli::place::Place;
 use crate::jose::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::moment::Moment;
 

@@ -5,8 +5,9 @@ mod certificate;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use super::noun::{print_list, print_object, read_changes};
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::client::{self, ClientWithSecret, CreateClient, SealedClient, UpdateClient};
 
 /// Create, show and change client apps.

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::admin::handler::{SEVERAL_CONTRACTS, ScriptSource};
 use crate::admin::{AdminFailure, AdminRefusal};
-use crate::cli::place::{Exit, Place};
+use crate::cli::exit::Exit;
+use crate::cli::place::Place;
 use crate::handler::script::ScriptEngine;
 
 /// Reads a file.

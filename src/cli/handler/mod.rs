@@ -6,9 +6,10 @@
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use super::noun::{print_deleted, print_list};
 use super::output;
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::Admin;
 use crate::admin::handler::{self, Handler};
 use crate::handler::body::Body;
@@ -33,7 +34,7 @@ enum Action {
     #[command(group(
         ArgGroup::new("from").args(["template", "file", "webhook"]).required(true)
     ))]
-    Create(write::Create),
+    Create(write::NewHandlerArguments),
     /// Compile a script and try it out
     Check(check::Check),
     /// Make a new version and use it; a running server uses it within a second

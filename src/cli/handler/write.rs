@@ -11,15 +11,16 @@ use crate::admin::handler::{
     self, CreateHandler, HandlerCode, HandlerWithSecret, ScriptSource, SetHandler,
 };
 use crate::app::handlers::script_name;
+use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::cli::place::{Exit, Place, read_secret};
+use crate::cli::place::{Place, read_secret};
 use crate::contract::HandlerKind;
 use crate::handler::contract::Contract;
 use crate::handler::types;
 
 /// Create a handler.
 #[derive(Args)]
-pub struct Create {
+pub struct NewHandlerArguments {
     /// Its name, by which a setting of a site names it
     name: String,
     /// Its contract [default: that of the template, or of the function that the script exports]
@@ -27,7 +28,7 @@ pub struct Create {
     contract: Option<ContractWord>,
     /// Start with a commented script
     #[arg(long, value_enum)]
-    template: Option<Template>,
+    template: Option<HandlerTemplate>,
     /// Start with this script
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -71,23 +72,23 @@ pub struct Set {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Template {
+enum HandlerTemplate {
     Registration,
     Discovery,
     Delivery,
 }
 
-impl Template {
+impl HandlerTemplate {
     fn contract(self) -> Contract {
         match self {
-            Template::Registration => Contract::CreateUser,
-            Template::Discovery => Contract::DiscoverUser,
-            Template::Delivery => Contract::SendOneTimePassword,
+            HandlerTemplate::Registration => Contract::CreateUser,
+            HandlerTemplate::Discovery => Contract::DiscoverUser,
+            HandlerTemplate::Delivery => Contract::SendOneTimePassword,
         }
     }
 }
 
-impl Create {
+impl NewHandlerArguments {
     /// Runs it.
     pub async fn run(self, place: &Place) -> Result<(), Exit> {
         handler::check_name(&self.name)?;
@@ -119,7 +120,7 @@ impl Create {
 
     fn request(&self) -> Result<CreateHandler, Exit> {
         let named = self.contract.map(ContractWord::contract);
-        let of_template = self.template.map(Template::contract);
+        let of_template = self.template.map(HandlerTemplate::contract);
         if of_template.is_some() && named.is_some() && of_template != named {
             return Err(Exit::misused("this template is for another contract"));
         }

@@ -7,8 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::target::Target;
-use crate::cli::place::{Exit, Place};
+use super::target::PerformTarget;
+use crate::cli::exit::Exit;
+use crate::cli::place::Place;
 use crate::cli::wire::{Answer, Wire, form};
 use crate::cli::{inbox, output};
 
@@ -19,7 +20,7 @@ const INBOX_SECONDS: u64 = 10;
 pub(super) struct Performance<'p> {
     pub place: &'p Place,
     pub wire: Wire,
-    pub target: Target,
+    pub target: PerformTarget,
     /// Whether the code is asked for on the terminal.
     pub asks: bool,
 }

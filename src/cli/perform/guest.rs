@@ -12,8 +12,9 @@ use vestibule_protocol::pkce::encode_challenge;
 use vestibule_protocol::uvid::{InvalidUvid, Uvid};
 
 use super::conversation::code_of;
+use crate::cli::exit::Exit;
 use crate::cli::output;
-use crate::cli::place::{Exit, Place, read_secret};
+use crate::cli::place::{Place, read_secret};
 use crate::cli::ready::Ready;
 use crate::cli::wire::{Wire, form};
 use crate::moment::Entropy;
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
 }
 
 /// The site, and the app that has guests.
-struct Target {
+struct GuestTarget {
     base_url: String,
     client_id: String,
     redirect_uri: String,
@@ -106,13 +107,13 @@ fn parse(uvid: &str) -> Result<Uvid, Exit> {
 }
 
 /// The server that the command line names, or the public site of a running `vestibule dev`.
-fn target(place: &Place, arguments: &Arguments) -> Result<Target, Exit> {
+fn target(place: &Place, arguments: &Arguments) -> Result<GuestTarget, Exit> {
     if let (Some(base_url), Some(client_id), Some(redirect_uri)) = (
         &arguments.base_url,
         &arguments.client_id,
         &arguments.redirect_uri,
     ) {
-        return Ok(Target {
+        return Ok(GuestTarget {
             base_url: base_url.trim_end_matches('/').to_owned(),
             client_id: client_id.clone(),
             redirect_uri: redirect_uri.clone(),
@@ -122,7 +123,7 @@ fn target(place: &Place, arguments: &Arguments) -> Result<Target, Exit> {
     let site = site.ok_or_else(|| {
         Exit::missing("this installation has no demo site (it was made with --no-demo)")
     })?;
-    Ok(Target {
+    Ok(GuestTarget {
         base_url: site.base_url,
         client_id: site.client.client_id,
         redirect_uri: site.client.redirect_uri,

@@ -12,8 +12,9 @@ use serde_json::json;
 use vestibule_protocol::secret::Secret;
 
 use self::conversation::{Performance, text_member};
-use self::target::{Server, Target};
-use super::place::{Exit, Place, read_secret};
+use self::target::{PerformTarget, Server};
+use super::exit::Exit;
+use super::place::{Place, read_secret};
 use super::wire::Wire;
 use crate::identity::email::EmailAddress;
 use crate::identity::phone::PhoneNumber;
@@ -223,7 +224,7 @@ fn prepare<'p>(
     expect_one_reader(server, asks, files)?;
     let target = match server.target()? {
         Some(target) => target,
-        None => Target::of_dev(place)?,
+        None => PerformTarget::of_dev(place)?,
     };
     Ok(Performance {
         place,

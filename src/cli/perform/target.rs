@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::place::{Exit, Place, read_secret};
+use crate::cli::exit::Exit;
+use crate::cli::place::{Place, read_secret};
 use crate::cli::ready::{Ready, ReadyClient, ReadyIntegration};
 
 /// A server that is no `vestibule dev` on this machine. Either all options are given, or none.
@@ -37,7 +38,7 @@ pub(super) struct Server {
 
 impl Server {
     /// The server, if the command line names one.
-    pub fn target(&self) -> Result<Option<Target>, Exit> {
+    pub fn target(&self) -> Result<Option<PerformTarget>, Exit> {
         let (
             Some(base_url),
             Some(client_id),
@@ -57,7 +58,7 @@ impl Server {
             return Ok(None);
         };
         let secret = |path: &Path| read_secret(path).map(|text| text.expose().to_owned());
-        Ok(Some(Target {
+        Ok(Some(PerformTarget {
             base_url: base_url.trim_end_matches('/').to_owned(),
             client: ReadyClient {
                 client_id: client_id.clone(),
@@ -74,7 +75,7 @@ impl Server {
 }
 
 /// The site, and the apps that send requests to it.
-pub(super) struct Target {
+pub(super) struct PerformTarget {
     pub base_url: String,
     pub client: ReadyClient,
     pub integration: ReadyIntegration,
@@ -82,14 +83,14 @@ pub(super) struct Target {
     pub inbox: Option<Ready>,
 }
 
-impl Target {
+impl PerformTarget {
     /// The demo site of a running `vestibule dev`.
-    pub fn of_dev(place: &Place) -> Result<Target, Exit> {
+    pub fn of_dev(place: &Place) -> Result<PerformTarget, Exit> {
         let ready = Ready::read(&place.dev_dir()?)?;
         let site = ready.sites.private.clone().ok_or_else(|| {
             Exit::missing("this installation has no demo site (it was made with --no-demo)")
         })?;
-        Ok(Target {
+        Ok(PerformTarget {
             base_url: site.base_url,
             client: site.client,
             integration: site.integration,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vestibule_protocol::purpose::Purpose;
 
 use crate::admin::template::TemplateParts;
-use crate::cli::place::Exit;
+use crate::cli::exit::Exit;
 use crate::settings::Template;
 
 /// Where the parts of a template are read from.
@@ -33,7 +33,7 @@ pub struct Sources {
 /// The parts that were given.
 #[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct Given {
+pub struct GivenTemplate {
     flow: Option<String>,
     language: Option<String>,
     subject: Option<String>,
@@ -43,9 +43,9 @@ pub struct Given {
 
 impl Sources {
     /// Reads the files.
-    pub fn read(&self) -> Result<Given, Exit> {
+    pub fn read(&self) -> Result<GivenTemplate, Exit> {
         let mut given = match &self.from {
-            None => Given::default(),
+            None => GivenTemplate::default(),
             Some(path) => toml::from_str(&read(path)?)
                 .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?,
         };
@@ -67,10 +67,10 @@ impl Sources {
     }
 }
 
-impl Given {
+impl GivenTemplate {
     /// The parts of an existing template.
-    pub fn of(template: &Template) -> Given {
-        Given {
+    pub fn of(template: &Template) -> GivenTemplate {
+        GivenTemplate {
             flow: Some(template.flow.hyphenated().to_owned()),
             language: Some(template.language.clone()),
             subject: Some(template.subject.clone()),

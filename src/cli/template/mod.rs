@@ -9,8 +9,9 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use vestibule_protocol::purpose::Purpose;
 
+use super::exit::Exit;
 use super::noun::{print_deleted, print_list};
-use super::place::{Exit, Place};
+use super::place::Place;
 use crate::admin::{Admin, template};
 use crate::settings::Template;
 
@@ -164,6 +165,6 @@ fn print(place: &Place, template: &Template) -> Result<(), Exit> {
         "subject": template.subject, "text": template.text, "html": template.html,
         "created_at": template.created_at.iso_seconds(), "updated_at": template.updated_at.iso_seconds(),
     });
-    let text = input::Given::of(template).to_toml();
+    let text = input::GivenTemplate::of(template).to_toml();
     place.print(&json, format!("# {}\n{}", template.name, text.trim_end()))
 }

@@ -9,7 +9,8 @@ use vestibule_protocol::purpose::Purpose;
 
 use crate::admin::{Admin, site, template};
 use crate::app::email_gateway;
-use crate::cli::place::{Exit, Place};
+use crate::cli::exit::Exit;
+use crate::cli::place::Place;
 use crate::delivery::message::{OutgoingMail, Rendered};
 use crate::delivery::smtp::{SendOutcome, SmtpRelay};
 use crate::delivery::template::{TemplateName, Templates};
@@ -24,26 +25,26 @@ pub struct Mail {
     name: String,
     kind: TemplateName,
     language: String,
-    own: Option<Template>,
+    custom: Option<Template>,
 }
 
 impl Mail {
     /// The template of a developer name.
     pub async fn find(admin: &Admin<'_>, name: &str, language: &str) -> Result<Mail, Exit> {
-        let own = match Purpose::of_built_in_template(name) {
+        let custom = match Purpose::of_built_in_template(name) {
             Some(_) => None,
             None => Some(template::load(admin, name).await?),
         };
-        let flow = own.as_ref().map(|own| own.flow);
+        let flow = custom.as_ref().map(|custom| custom.flow);
         let flow = flow.or_else(|| Purpose::of_built_in_template(name));
         let kind = TemplateName::of(flow.expect("a template is built in or has a flow"));
         Ok(Mail {
             name: name.to_owned(),
             kind,
-            language: own
+            language: custom
                 .as_ref()
-                .map_or_else(|| language.to_owned(), |own| own.language.clone()),
-            own,
+                .map_or_else(|| language.to_owned(), |custom| custom.language.clone()),
+            custom,
         })
     }
 
@@ -105,11 +106,11 @@ impl Mail {
     }
 
     fn rendered(&self, values: &Variables) -> Result<Rendered, Exit> {
-        let rendered = match &self.own {
+        let rendered = match &self.custom {
             None => Templates::new().render(self.kind, &self.language, values),
-            Some(own) => {
-                let html = own.html.as_deref();
-                Templates::compile_custom(&own.language, &own.subject, &own.text, html)
+            Some(custom) => {
+                let html = custom.html.as_deref();
+                Templates::compile_custom(&custom.language, &custom.subject, &custom.text, html)
                     .and_then(|template| template.render(values))
             }
         };
@@ -126,7 +127,7 @@ impl Mail {
             user_id: None,
             recipient: to.to_owned(),
             template: self.kind,
-            custom: self.own.as_ref().map(|own| own.name.clone()),
+            custom: self.custom.as_ref().map(|custom| custom.name.clone()),
             locale: self.language.clone(),
             site_id: site.map_or_else(String::new, |site| site.id.clone()),
             host: host.to_owned(),

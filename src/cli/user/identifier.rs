@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::admin::Admin;
 use crate::admin::identifier::{self, Import, Imported, NamedIdentifier};
+use crate::cli::exit::Exit;
 use crate::cli::noun::print_list;
-use crate::cli::place::{Exit, Place};
+use crate::cli::place::Place;
 use crate::identity::User;
 use crate::identity::external_identifier::ExternalIdentifier;
 

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::exit::Exit;
 use super::noun::print_list;
-use super::place::{Exit, Place, read_secret};
+use super::place::{Place, read_secret};
 use crate::admin::user::{self, CreateUser, StateChange, UserState};
 use crate::admin::{Admin, seed};
 use crate::hashing::Hasher;
@@ -28,7 +29,7 @@ pub struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Create a user
-    Create(Create),
+    Create(NewUserArguments),
     /// Show a user with their audit events
     Show {
         /// Username or record id
@@ -84,7 +85,7 @@ enum Action {
 }
 
 #[derive(Args)]
-struct Create {
+struct NewUserArguments {
     /// The username, in the form of an email address
     username: String,
     /// The email address [default: the username]
@@ -147,7 +148,7 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     print(place, &user::change_state(&admin, &user, change).await?)
 }
 
-async fn create(place: &Place, admin: &Admin<'_>, create: Create) -> Result<(), Exit> {
+async fn create(place: &Place, admin: &Admin<'_>, create: NewUserArguments) -> Result<(), Exit> {
     let request = CreateUser {
         username: create.username,
         email: create.email,

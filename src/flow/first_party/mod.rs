@@ -22,7 +22,7 @@ use super::authorization::{self, Checked};
 use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, AccessTokenFormat, Client, OneUse, PresentedAttestation};
 use crate::refusal::{Failure, Refusal};
-use session::{Parameters, Session};
+use session::{SentParameters, Session};
 
 /// The type of a client assertion, if a request names one (RFC 7523 section 2.2).
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -157,7 +157,7 @@ pub async fn answer(
         None => None,
     };
     let session = session::take(app, visit, &caller, request.auth_session.as_ref()).await?;
-    let parameters = Parameters::of(&request, uvid.as_ref(), session.as_ref());
+    let parameters = SentParameters::of(&request, uvid.as_ref(), session.as_ref());
     let stepped = step(app, visit, &caller, &parameters, session.as_ref(), request).await;
     match stepped {
         Ok(step) => session::go_on(app, visit, &caller, parameters, session, step).await,
@@ -173,10 +173,10 @@ async fn step(
     app: &App,
     visit: &Visit,
     caller: &AuthenticatedApp,
-    parameters: &Parameters,
+    parameters: &SentParameters,
     session: Option<&Session>,
     request: ChallengeRequest,
-) -> Result<steps::Step, Failure> {
+) -> Result<session::Step, Failure> {
     let checked = check(caller, parameters, request.response_type.as_deref())?;
     steps::take(app, visit, &checked, session, request.step).await
 }
@@ -184,7 +184,7 @@ async fn step(
 /// The authorization request behind the steps: response_type → PKCE → scope.
 fn check(
     caller: &AuthenticatedApp,
-    parameters: &Parameters,
+    parameters: &SentParameters,
     response_type: Option<&str>,
 ) -> Result<Checked, Refusal> {
     let client = &caller.client;

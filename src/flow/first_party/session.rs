@@ -15,7 +15,6 @@ use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
 use super::AuthenticatedApp;
-use super::steps::{Next, Step};
 use crate::app::{App, Visit};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::sealing::sha256;
@@ -40,13 +39,13 @@ pub(super) struct Session {
 /// What is stored in the row.
 #[derive(Serialize, Deserialize)]
 struct State {
-    parameters: Parameters,
+    parameters: SentParameters,
     awaits: Awaits,
 }
 
 /// The authorization request, as sent.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Parameters {
+pub(super) struct SentParameters {
     pub scope: Option<String>,
     pub state: Option<String>,
     pub nonce: Option<String>,
@@ -85,23 +84,54 @@ impl Awaits {
     }
 }
 
+/// The outcome of a step.
+pub(super) enum Step {
+    /// The login is complete, with this code.
+    Done(Secret),
+    /// Another step is needed.
+    Next(Next, Awaits),
+}
+
+/// What the response says when another step is needed.
+pub(super) enum Next {
+    /// A code was sent, or for an unknown user the answer says so.
+    CodeSent {
+        purpose: Purpose,
+        method: VerificationMethod,
+    },
+    /// The credentials are wrong.
+    Failed,
+    /// The new password is set.
+    PasswordChanged,
+    /// The policy refuses the new password.
+    PasswordRefused,
+}
+
+impl Next {
+    /// Whether it uses up a try.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self, Next::Failed | Next::PasswordRefused)
+    }
+}
+
 impl Session {
     pub fn awaits(&self) -> &Awaits {
         &self.state.awaits
     }
 }
 
-impl Parameters {
+impl SentParameters {
     /// The parameters of the request; for those that are absent, the parameters of earlier steps. A later step
     /// may send another code challenge, because the same app redeems the code.
     pub fn of(
         request: &ChallengeRequest,
         uvid: Option<&Uvid>,
         session: Option<&Session>,
-    ) -> Parameters {
+    ) -> SentParameters {
         let before = session.map(|session| &session.state.parameters);
-        let earlier = |get: fn(&Parameters) -> &Option<String>| before.and_then(|p| get(p).clone());
-        Parameters {
+        let earlier =
+            |get: fn(&SentParameters) -> &Option<String>| before.and_then(|p| get(p).clone());
+        SentParameters {
             scope: request.scope.clone().or_else(|| earlier(|p| &p.scope)),
             state: request.state.clone().or_else(|| earlier(|p| &p.state)),
             nonce: request.nonce.clone().or_else(|| earlier(|p| &p.nonce)),
@@ -167,7 +197,7 @@ pub(super) async fn go_on(
     app: &App,
     visit: &Visit,
     caller: &AuthenticatedApp,
-    parameters: Parameters,
+    parameters: SentParameters,
     session: Option<Session>,
     step: Step,
 ) -> Result<ChallengeAnswer, Failure> {

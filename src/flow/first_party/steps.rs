@@ -8,7 +8,7 @@ use vestibule_protocol::headless::{
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
-use super::session::{Awaits, Session};
+use super::session::{Awaits, Next, Session, Step};
 use crate::admission::{self, Caller, Trust};
 use crate::app::{Admitted, App, Visit};
 use crate::captcha;
@@ -21,36 +21,6 @@ use crate::sealing::sha256;
 use crate::settings::Api;
 use crate::store;
 use crate::verification::{Attempt, normalised_code};
-
-/// The outcome of a step.
-pub(super) enum Step {
-    /// The login is complete, with this code.
-    Done(Secret),
-    /// Another step is needed.
-    Next(Next, Awaits),
-}
-
-/// What the response says when another step is needed.
-pub(super) enum Next {
-    /// A code was sent, or for an unknown user the answer says so.
-    CodeSent {
-        purpose: Purpose,
-        method: VerificationMethod,
-    },
-    /// The credentials are wrong.
-    Failed,
-    /// The new password is set.
-    PasswordChanged,
-    /// The policy refuses the new password.
-    PasswordRefused,
-}
-
-impl Next {
-    /// Whether it uses up a try.
-    pub fn is_wrong(&self) -> bool {
-        matches!(self, Next::Failed | Next::PasswordRefused)
-    }
-}
 
 /// Takes a step.
 pub(super) async fn take(

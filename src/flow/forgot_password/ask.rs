@@ -2,7 +2,7 @@
 
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 
-use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
+use super::{DAY_SECONDS, PURPOSE, PendingReset, RESETS_PER_DAY, resets_of};
 use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
 use crate::flow::addressee::{Addressee, CheckedReference};
@@ -45,7 +45,7 @@ pub(in crate::flow) async fn ask(
             .suppressed
             .get_or_insert(Suppression::TooManyResets);
     }
-    let pending = Pending {
+    let pending = PendingReset {
         session_generation: addressee.session_generation(),
     };
     let payload = serde_json::to_string(&pending)

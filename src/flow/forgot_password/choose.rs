@@ -6,7 +6,7 @@ use serde_json::json;
 use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 use vestibule_protocol::secret::Secret;
 
-use super::{DAY_SECONDS, PURPOSE, Pending, RESETS_PER_DAY, resets_of};
+use super::{DAY_SECONDS, PURPOSE, PendingReset, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
 use crate::app::{App, SiteEntry, Visit};
 use crate::delivery;
@@ -44,7 +44,7 @@ pub(in crate::flow) async fn choose(
     // Locked, disabled or unverified since the code was sent, or locked and unlocked in between: the code is not
     // valid any more (threat LOCK-04).
     let payload = challenge.payload.as_deref().unwrap_or_default();
-    let pending: Pending = serde_json::from_str(payload)
+    let pending: PendingReset = serde_json::from_str(payload)
         .map_err(|error| Fault::new("reading a password reset", error))?;
     let user = addressee
         .user

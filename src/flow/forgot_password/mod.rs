@@ -32,7 +32,7 @@ const RESETS_PER_DAY: i64 = 5;
 
 /// The payload of the challenge: the session generation of the user when the code was requested.
 #[derive(Serialize, Deserialize)]
-struct Pending {
+struct PendingReset {
     session_generation: i64,
 }
 

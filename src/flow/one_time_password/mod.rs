@@ -21,7 +21,7 @@ use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Choice;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, Opened, OtpRules, Target};
+use crate::verification::{Challenge, NewChallenge, Opened, OtpRules, Target};
 pub use comparison::{Comparison, WrongCode, attempt, report_failure};
 
 /// The hour of "codes per hour".
@@ -112,11 +112,13 @@ pub async fn open(
     let purpose = request.purpose;
     let texts = texts(app, visit, &mut request)?;
     let mut opened = Challenge::open(
-        purpose,
-        &visit.site.site.id,
-        request.method,
-        request.target.clone(),
-        request.payload.clone(),
+        NewChallenge {
+            purpose,
+            site_id: &visit.site.site.id,
+            method: request.method,
+            target: request.target.clone(),
+            payload: request.payload.clone(),
+        },
         request.rules,
         visit.at,
         &app.entropy,

@@ -10,7 +10,7 @@ use vestibule_protocol::authorization::AuthorizationAnswer;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 
-use super::complete::{AMR, NotRegistered, VerifiedDraft, give_up};
+use super::verified::{AMR, NotRegistered, VerifiedDraft, give_up};
 use crate::app::handlers::Reach;
 use crate::app::{App, Visit};
 use crate::client::Client;

@@ -7,7 +7,8 @@ use vestibule_protocol::purpose::Purpose;
 use super::account::{AccountPlan, ResolvedAccount};
 use super::attach::attach;
 use super::draft::{Draft, default_profile};
-use crate::app::handlers::{Reach, shown_exception};
+use super::verified::{AMR, NotRegistered, VerifiedDraft, give_up};
+use crate::app::handlers::Reach;
 use crate::app::{App, Visit};
 use crate::flow::authorization::{self, Checked};
 use crate::flow::one_time_password::{self, Comparison};
@@ -15,15 +16,12 @@ use crate::handler::contract::Contract;
 use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registrant};
 use crate::identity::{User, prefix};
 use crate::refusal::{Failure, Fault, Refusal};
-use crate::settings::{Api, HandlerChoice, Settings};
+use crate::settings::{Api, HandlerChoice};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
 use crate::store::code::AuthorizationCode;
 use crate::verification::Attempt;
-
-/// The `amr` of a one-time password (RFC 8176).
-pub(super) const AMR: &str = "otp";
 
 /// Completes a registration.
 ///
@@ -80,13 +78,6 @@ pub async fn complete(
     app.metrics
         .one_time_password(Purpose::Registration.as_str(), "accepted");
     Ok(authorization::answer(visit, checked, code.text))
-}
-
-/// The draft of a registration whose address or number is verified: its code was right.
-pub(super) struct VerifiedDraft {
-    pub(super) identifier_hash: [u8; 32],
-    pub(super) channel: VerificationMethod,
-    pub(super) draft: Draft,
 }
 
 /// (a) Spends a try and compares, in a separate write.
@@ -167,49 +158,6 @@ fn no_account() -> HandlerError {
     HandlerError::new("AccountException", "the account does not exist")
 }
 
-/// A handler that fails is a mistake in the configuration: the request ends, no user is made, and the app gets the
-/// reason.
-pub(super) async fn give_up<T>(
-    app: &App,
-    visit: &Visit,
-    verified: &VerifiedDraft,
-    error: &HandlerError,
-) -> Result<T, Failure> {
-    let event = visit.event(&app.entropy, "registration.failed");
-    app.store
-        .write(
-            "registration.fail",
-            (verified.identifier_hash, event),
-            |tx, (hash, event)| {
-                Box::pin(async move {
-                    store::challenge::close(tx, hash, event.at).await?;
-                    store::audit::insert(tx, event).await
-                })
-            },
-        )
-        .await?;
-    Err(failed(visit, error).into())
-}
-
-/// The reason for a log line. That of a custom handler may contain data of the request; it is in the record of the
-/// call.
-fn shown_reason<'e>(settings: &Settings, error: &'e HandlerError) -> Option<&'e str> {
-    let is_ours = settings.registration_handler == HandlerChoice::BuiltIn;
-    is_ours.then_some(error.message.as_str())
-}
-
-/// The refusal of a registration that failed after its code was accepted, with its log line.
-pub(super) fn failed(visit: &Visit, error: &HandlerError) -> Refusal {
-    tracing::warn!(
-        request = %visit.request_id, exception = shown_exception(error),
-        reason = shown_reason(&visit.site.site.settings, error),
-        "a verified registration failed"
-    );
-    Refusal::RegistrationFailed {
-        apex_error: error.apex_error(),
-    }
-}
-
 /// The last write of a registration.
 struct RegistrationWrite {
     identifier_hash: [u8; 32],
@@ -220,27 +168,6 @@ struct RegistrationWrite {
     event: AuditEvent,
     /// Saved in place of `event` when no user is made.
     failure: AuditEvent,
-}
-
-/// Why the last write has registered no user.
-pub(super) enum NotRegistered {
-    /// Another request with the same code came first.
-    CodeUsed,
-    /// The reason is reported to the app.
-    Failed(HandlerError),
-}
-
-impl NotRegistered {
-    /// Counts and logs it, after the commit.
-    pub(super) fn report(self, app: &App, visit: &Visit) -> Refusal {
-        match self {
-            NotRegistered::CodeUsed => {
-                one_time_password::report_failure(app, visit, Purpose::Registration, false);
-                Refusal::ChallengeFailed
-            }
-            NotRegistered::Failed(error) => failed(visit, &error),
-        }
-    }
 }
 
 impl RegistrationWrite {
@@ -320,27 +247,5 @@ fn user(
         session_generation: 0,
         created_at: visit.at,
         updated_at: visit.at,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_our_own_reasons_reach_the_log() {
-        let error = HandlerError::new("DomainException", "not for janice@example.com");
-        let reason = |handler: HandlerChoice| {
-            let settings = Settings {
-                registration_handler: handler,
-                ..Settings::default()
-            };
-            shown_reason(&settings, &error).map(str::to_owned)
-        };
-        assert_eq!(
-            reason(HandlerChoice::BuiltIn).as_deref(),
-            Some(error.message.as_str())
-        );
-        assert_eq!(reason(HandlerChoice::Named("welcome".into())), None);
     }
 }

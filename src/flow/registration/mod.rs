@@ -14,6 +14,7 @@ mod attach;
 mod complete;
 mod draft;
 mod init;
+mod verified;
 
 pub use complete::complete;
 pub use init::init;

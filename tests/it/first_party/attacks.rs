@@ -102,7 +102,7 @@ on_sqlite! {
         let jwt = p256.jwt(json!({}), &claims);
         invalid_client(&site.send(with_assertion(&site, &jwt)).await, "a certificate of P-256");
         for (what, not_before, not_after) in [
-            ("over", "200101000000Z", "260105095959Z"),
+            ("expired", "200101000000Z", "260105095959Z"),
             ("not yet", "260105100001Z", "391231235959Z"),
         ] {
             register(json!([registered().certificate_of(not_before, not_after)])).await;
@@ -149,8 +149,8 @@ on_sqlite! {
             let call = call.form("username", JANICE).form("password", PASSWORD);
             invalid_attestation(&site.send(call).await, what);
         }
-        let over = changed("exp", json!(now - 61));
-        let call = instance.asks(&site).await.without_header(ATTESTATION).header(ATTESTATION, &over)
+        let expired = changed("exp", json!(now - 61));
+        let call = instance.asks(&site).await.without_header(ATTESTATION).header(ATTESTATION, &expired)
             .form("username", JANICE).form("password", PASSWORD);
         let answer = site.send(call).await.expect_status(400).json();
         assert_eq!(answer, json!({"error": "use_fresh_attestation",

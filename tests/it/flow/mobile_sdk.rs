@@ -289,8 +289,8 @@ on_both_databases! {
         let identity = Call::get("").at(path).bearer(&refreshed.access_token);
         site.send(identity).await.expect_status(401);
         // The SDK treats 400 as a logout.
-        let over = phone.refresh("hybrid_refresh", next).await.expect_status(400).json();
-        assert!(over["error"].is_string() && over["error_description"].is_string());
+        let ended = phone.refresh("hybrid_refresh", next).await.expect_status(400).json();
+        assert!(ended["error"].is_string() && ended["error_description"].is_string());
         // The other login of the same user is not affected.
         phone.identify(&first).await;
     }

@@ -51,7 +51,7 @@ struct Notes {
 struct Stage {
     sink: SmtpSink,
     notes: Mutex<Notes>,
-    is_over: AtomicBool,
+    is_finished: AtomicBool,
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_kill_at_any_instant_loses_nothing_acknowledged() {
     let stage = Arc::new(Stage {
         sink: runtime.block_on(SmtpSink::start()),
         notes: Mutex::default(),
-        is_over: AtomicBool::new(false),
+        is_finished: AtomicBool::new(false),
     });
     let directory = tempdir().unwrap();
     let ports = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
@@ -86,7 +86,7 @@ fn a_kill_at_any_instant_loses_nothing_acknowledged() {
         server.kill();
         server = start();
     }
-    stage.is_over.store(true, Ordering::SeqCst);
+    stage.is_finished.store(true, Ordering::SeqCst);
     for worker in workers {
         worker.join().expect("a worker does not panic");
     }
@@ -122,7 +122,7 @@ fn launch(directory: &std::path::Path, ports: &[String; 2], sink: &SmtpSink) -> 
 fn work(number: usize, app: &App, stage: &Stage) {
     let mut integration_token = String::new();
     for turn in 0.. {
-        if stage.is_over.load(Ordering::SeqCst) {
+        if stage.is_finished.load(Ordering::SeqCst) {
             return;
         }
         let username = format!("w{number}-{turn}@example.com");

@@ -127,26 +127,26 @@ async fn execute(store: &Store, statements: &'static str) {
 /// Inserts accounts one after the other until it is stopped, and counts those acknowledged.
 struct Scribe {
     acknowledged: Arc<AtomicI64>,
-    is_over: Arc<AtomicBool>,
+    is_finished: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Scribe {
     fn start(site: &Site) -> Scribe {
-        let (acknowledged, is_over) = (
+        let (acknowledged, is_finished) = (
             Arc::new(AtomicI64::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
-        let (app, count, over) = (site.app.clone(), acknowledged.clone(), is_over.clone());
+        let (app, count, finished) = (site.app.clone(), acknowledged.clone(), is_finished.clone());
         let task = tokio::spawn(async move {
-            while !over.load(Ordering::SeqCst) {
+            while !finished.load(Ordering::SeqCst) {
                 save_account(&app.store, count.load(Ordering::SeqCst)).await;
                 count.fetch_add(1, Ordering::SeqCst);
             }
         });
         Scribe {
             acknowledged,
-            is_over,
+            is_finished,
             task,
         }
     }
@@ -166,7 +166,7 @@ impl Scribe {
     }
 
     async fn stop(self) {
-        self.is_over.store(true, Ordering::SeqCst);
+        self.is_finished.store(true, Ordering::SeqCst);
         self.task.await.expect("no write failed");
     }
 }

@@ -135,7 +135,7 @@ on_both_databases! {
 
         let code = site.registered_code("other@example.com").await;
         site.advance(Duration::from_secs(61));
-        let row = Row::of("code over", 400, oauth("invalid_grant", "expired authorization code"));
+        let row = Row::of("code expired", 400, oauth("invalid_grant", "expired authorization code"));
         assert_row(&site.send(site.token_call(&code)).await, &row);
     }
 }

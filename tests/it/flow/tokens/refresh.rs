@@ -84,7 +84,7 @@ on_both_databases! {
         }
         site.update_client(&site.client.id, json!({"refreshTokenPolicyType": "Zero"})).await;
         let tokens = site.register(JANICE).await;
-        assert_eq!(tokens.get("refresh_token"), None, "it would be over at once");
+        assert_eq!(tokens.get("refresh_token"), None, "it would expire at once");
     }
 }
 

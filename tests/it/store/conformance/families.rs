@@ -171,8 +171,8 @@ on_both_databases! {
 
 on_both_databases! {
     async fn the_sweep_takes_families_a_day_after_their_end(site: Site) {
-        let over = NewFamily { expires_at: Some(START), ..family(1) };
-        insert(&site, vec![over, family(2), family(3)]).await;
+        let expired = NewFamily { expires_at: Some(START), ..family(1) };
+        insert(&site, vec![expired, family(2), family(3)]).await;
         end(&site, 3, START).await;
         let sweep = async |at: Moment| in_write!(site, Horizon::at(at), |tx, horizon| {
             store::sweep::sweep(tx, horizon).await

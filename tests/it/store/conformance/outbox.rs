@@ -196,7 +196,7 @@ on_both_databases! {
         let found = state(&site, "a").await;
         assert_eq!((found.status.as_str(), found.last_reason.as_deref()), ("queued", Some("450 busy")));
         assert!(!found.is_wiped);
-        assert_eq!(next_due(&site).await, Some(START.plus_seconds(8)), "its lease is over");
+        assert_eq!(next_due(&site).await, Some(START.plus_seconds(8)), "its lease has expired");
         assert!(claim(&site, START.plus_seconds(7), 10).await.is_empty());
         assert_eq!(claim(&site, START.plus_seconds(8), 10).await[0].attempts, 2);
     }
