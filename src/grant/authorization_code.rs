@@ -3,8 +3,8 @@
 //!
 //! Spending the code is one statement whose row count is the answer. A code that is presented again
 //! ends every token that came from it, and that is committed although the answer is an error. Of
-//! many that present a good code at once one gets tokens, and they are dead right after: who cannot
-//! tell the thief from the owner must stop both.
+//! several simultaneous requests with one code, one gets tokens, and the others end them: the server
+//! cannot distinguish the thief from the client, so it stops both.
 //!
 //! A guest's code is redeemed in the same way, for a JWT with the visitor's UVID and nothing else.
 
@@ -17,7 +17,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
-use super::client_authentication::ProvenBy;
+use super::client_authentication::VerifiedBy;
 use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
@@ -121,14 +121,14 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
 struct Redemption {
     code_hash: [u8; 32],
     client: Arc<Client>,
-    by: ProvenBy,
+    by: VerifiedBy,
     site_id: String,
     guest_user_id: String,
     redirect_uri: Option<String>,
     verifier: Option<Secret>,
     /// Whether the request says that the code is a guest's, if it says anything.
     is_guest: Option<bool>,
-    /// The visitor whom the request names.
+    /// The visitor in the request.
     uvid: Option<Uvid>,
     users_token: PlannedToken,
     guests_token: PlannedToken,
@@ -149,7 +149,7 @@ async fn redeem_within(
         event,
         ..
     } = redemption;
-    // Who forgot the redirect URI may ask again; only a code that came without one needs none.
+    // A missing redirect_uri does not spend the code. Only a code that was issued without one needs none.
     if redemption.redirect_uri.is_none() && !store::code::is_redirectless(tx, code_hash).await? {
         return Ok(Err(Refusal::RedirectUriMissing));
     }
@@ -157,7 +157,7 @@ async fn redeem_within(
         Spent::Now(code) => code,
         Spent::Before { user_id } => {
             store::family::end(tx, code_hash, event.at).await?;
-            // Anybody can come as a guest, and may not fill the audit log.
+            // Every caller can become a guest, and must not fill the audit log.
             if user_id != redemption.guest_user_id {
                 store::audit::insert(tx, event).await?;
             }
@@ -216,7 +216,7 @@ fn family(redemption: &Redemption, code: &AuthorizationCode) -> Option<NewFamily
     })
 }
 
-/// Whether a code is presented by whom it was given to, as far as the request tells.
+/// Whether the code was issued to this client, key, redirect_uri and guest, as far as the request says.
 fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
     if !redemption.by.holds(code.client_key.as_deref()) {
         return Err(Refusal::ClientKeyMismatch);

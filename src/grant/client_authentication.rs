@@ -15,7 +15,7 @@ use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, Client, OneUse, PresentedAttestation};
 use crate::refusal::{Failure, Refusal};
 
-/// What a client shows of itself in headers.
+/// What a client authenticates itself with in headers.
 #[derive(Debug, Default)]
 pub struct ClientHeaders {
     /// `Authorization: Basic`.
@@ -24,7 +24,7 @@ pub struct ClientHeaders {
     pub attestation: Option<PresentedAttestation>,
 }
 
-/// What a request brings to prove which client it comes from.
+/// What a request contains to authenticate its client.
 pub(super) struct ClientProof {
     basic: Option<BasicCredentials>,
     client_id: Option<String>,
@@ -34,17 +34,17 @@ pub(super) struct ClientProof {
     came_in_query: bool,
 }
 
-/// A client that was named, and how far it proved to be the one.
+/// The client of a request, and how it authenticated.
 pub(super) struct Authenticated {
     /// The client.
     pub client: Arc<Client>,
     /// By what.
-    pub by: ProvenBy,
+    pub by: VerifiedBy,
 }
 
-/// What proved a client.
+/// How a client authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ProvenBy {
+pub(super) enum VerifiedBy {
     /// An assertion by one of its certificates.
     Assertion,
     /// An attestation, by the key with this thumbprint.
@@ -55,24 +55,24 @@ pub(super) enum ProvenBy {
     Secret,
 }
 
-impl ProvenBy {
-    /// Whether what was issued to `client_key` may be used: whoever attested a key must attest it again,
-    /// and whoever asserted itself must prove itself in any way (threat ATT-12).
+impl VerifiedBy {
+    /// Whether what was issued to `client_key` may be used: a client that attested a key must attest the same
+    /// again, and a client that used an assertion must authenticate in any way (threat ATT-12).
     pub(super) fn holds(&self, client_key: Option<&str>) -> bool {
         match (client_key, self) {
             (None, _) => true,
-            (Some(key), ProvenBy::Attestation(thumbprint)) if key != ASSERTION_KEY => {
+            (Some(key), VerifiedBy::Attestation(thumbprint)) if key != ASSERTION_KEY => {
                 key == thumbprint
             }
-            (Some(key), proven) => key == ASSERTION_KEY && *proven != ProvenBy::Nothing,
+            (Some(key), by) => key == ASSERTION_KEY && *by != VerifiedBy::Nothing,
         }
     }
 }
 
-/// A client that was identified; its proof is still to be spent if it holds once.
+/// A client that was identified. A proof that is valid once is not spent yet.
 struct Identified {
     client: Arc<Client>,
-    by: ProvenBy,
+    by: VerifiedBy,
     one_use: Option<OneUse>,
 }
 
@@ -137,9 +137,9 @@ impl ClientProof {
         Ok(None)
     }
 
-    /// Authenticates the client, and limits what is not authenticated: a backend that has proved itself
-    /// speaks for all its users from one address; an instance of an app, a public client and a stranger
-    /// do not. A proof that holds once is spent.
+    /// Authenticates the client, and limits requests without authentication: an authenticated backend sends
+    /// requests for all its users from one address; an instance of an app, a public client and an
+    /// unauthenticated caller do not. A proof that is valid once is spent.
     ///
     /// # Refusals
     /// Those of [`ClientProof::identify`], and `RateLimited`.
@@ -150,19 +150,19 @@ impl ClientProof {
         needs_secret: impl FnOnce(&Client) -> bool,
     ) -> Result<Authenticated, Failure> {
         let identified = self.identify(app, visit, needs_secret);
-        let is_proven = identified.as_ref().is_ok_and(|identified| {
-            matches!(identified.by, ProvenBy::Assertion | ProvenBy::Secret)
+        let is_verified = identified.as_ref().is_ok_and(|identified| {
+            matches!(identified.by, VerifiedBy::Assertion | VerifiedBy::Secret)
         });
         let client = identified
             .as_ref()
             .ok()
             .map(|identified| &identified.client);
-        // Nobody uses up what belongs to a client by naming it with a wrong secret, or with none where it
-        // has one, as revoking takes it. A public client has no other proof than its name.
+        // A request with a wrong secret, or without one where the client has one (revocation accepts that),
+        // does not use up the budget of the client. A public client has nothing but its name.
         let client =
-            client.filter(|client| is_proven || client.policies.is_consumer_secret_optional);
+            client.filter(|client| is_verified || client.policies.is_consumer_secret_optional);
         let keys = Keys {
-            ip: (!is_proven).then_some(visit.ip),
+            ip: (!is_verified).then_some(visit.ip),
             client: client.map(|client| client.id.as_str()),
             site: Some(&visit.site.site.id),
             target: None,
@@ -177,7 +177,7 @@ impl ClientProof {
         } = identified?;
         if let Some(one_use) = one_use {
             let replayed = match by {
-                ProvenBy::Attestation(_) => Refusal::ClientAttestationInvalid,
+                VerifiedBy::Attestation(_) => Refusal::ClientAttestationInvalid,
                 _ => Refusal::ClientAssertionInvalid,
             };
             app.spend_proof(one_use, replayed).await?;
@@ -185,8 +185,7 @@ impl ClientProof {
         Ok(Authenticated { client, by })
     }
 
-    /// Says which client it is, by one method. An unauthenticated caller never gets as far as
-    /// spending anything.
+    /// Identifies the client by one method. An unauthenticated caller spends nothing.
     ///
     /// # Refusals
     /// `CredentialsMisplaced`, `ClientAuthenticationAmbiguous`, `ParameterMissing`, `ClientUnknown`,
@@ -223,15 +222,15 @@ impl ClientProof {
         Ok(Identified {
             client,
             by: match secret {
-                Some(_) => ProvenBy::Secret,
-                None => ProvenBy::Nothing,
+                Some(_) => VerifiedBy::Secret,
+                None => VerifiedBy::Nothing,
             },
             one_use: None,
         })
     }
 
-    /// By an assertion or an attestation, which come alone. An assertion may be meant for the token
-    /// endpoint, as those who call it `private_key_jwt` write it, or for the site.
+    /// Identifies the client by an assertion or an attestation, which must be the only method. The audience of an
+    /// assertion is the token endpoint, as in `private_key_jwt`, or the site.
     fn identify_by_key(self, app: &App, visit: &Visit) -> Result<Identified, Refusal> {
         if self.basic.is_some() || self.client_secret.is_some() {
             return Err(Refusal::ClientAuthenticationAmbiguous);
@@ -247,11 +246,11 @@ impl ClientProof {
                 let endpoint = format!("{site}/services/oauth2/token");
                 let audiences = [site, &endpoint];
                 let one_use = app.check_assertion(visit, &client, &assertion, &audiences)?;
-                (ProvenBy::Assertion, one_use)
+                (VerifiedBy::Assertion, one_use)
             }
             (None, Some(attestation)) => {
                 let attested = app.check_attestation(visit, &client, &attestation)?;
-                let by = ProvenBy::Attestation(attested.thumbprint);
+                let by = VerifiedBy::Attestation(attested.thumbprint);
                 (by, Some(attested.one_use))
             }
             _ => return Err(Refusal::ClientAuthenticationAmbiguous),
@@ -286,20 +285,20 @@ mod tests {
 
     #[test]
     fn att_12_what_was_issued_to_an_attested_client_is_used_by_the_same_one_only() {
-        let key = |text: &str| ProvenBy::Attestation(text.to_owned());
+        let key = |text: &str| VerifiedBy::Attestation(text.to_owned());
         for (client_key, by, expected) in [
-            (None, ProvenBy::Nothing, true),
+            (None, VerifiedBy::Nothing, true),
             (None, key("a"), true),
             (Some("a"), key("a"), true),
             (Some("a"), key("b"), false),
-            (Some("a"), ProvenBy::Secret, false),
-            (Some("a"), ProvenBy::Assertion, false),
-            (Some("a"), ProvenBy::Nothing, false),
-            (Some(ASSERTION_KEY), ProvenBy::Assertion, true),
-            (Some(ASSERTION_KEY), ProvenBy::Secret, true),
+            (Some("a"), VerifiedBy::Secret, false),
+            (Some("a"), VerifiedBy::Assertion, false),
+            (Some("a"), VerifiedBy::Nothing, false),
+            (Some(ASSERTION_KEY), VerifiedBy::Assertion, true),
+            (Some(ASSERTION_KEY), VerifiedBy::Secret, true),
             (Some(ASSERTION_KEY), key("a"), true),
             (Some(ASSERTION_KEY), key(ASSERTION_KEY), true),
-            (Some(ASSERTION_KEY), ProvenBy::Nothing, false),
+            (Some(ASSERTION_KEY), VerifiedBy::Nothing, false),
         ] {
             assert_eq!(by.holds(client_key), expected, "{client_key:?} {by:?}");
         }

@@ -3,7 +3,7 @@
 //!
 //! It gives no refresh token and no id_token: no user has logged in.
 
-use super::client_authentication::{Authenticated, ProvenBy};
+use super::client_authentication::{Authenticated, VerifiedBy};
 use super::issue::{MintedToken, Redeemed};
 use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
@@ -23,7 +23,7 @@ pub(super) static GRANT: Grant = Grant {
 /// # Refusals
 /// `ClientSecretMissing` for an attested client, `ClientCredentialsFlowDisabled` when the client does not have the flow.
 fn check_allowed(authenticated: &Authenticated) -> Result<(), Refusal> {
-    if matches!(authenticated.by, ProvenBy::Attestation(_)) {
+    if matches!(authenticated.by, VerifiedBy::Attestation(_)) {
         // An instance of an app on a user's phone is not the service that this grant is for.
         return Err(Refusal::ClientSecretMissing);
     }

@@ -1,7 +1,7 @@
 //! Introspection (RFC 7662): what a client may know of a token that it holds.
 //!
-//! A client must prove itself and is told of its own tokens only: of another's, as of one that is
-//! unknown or over, it hears that it is not active (threat TOK-08).
+//! A client must authenticate and learns about its own tokens only: another client's token is not active,
+//! like one that is unknown or has ended (threat TOK-08).
 
 use vestibule_protocol::revocation::{Introspection, TokenQuestion};
 use vestibule_protocol::scope::ScopeSet;
@@ -20,7 +20,7 @@ use crate::token::{Standing, family_of};
 /// Says what a token is.
 ///
 /// # Refusals
-/// `ParameterMissing`; `ClientSecretWrongInHeader` for every client that does not prove itself,
+/// `ParameterMissing`; `ClientSecretWrongInHeader` for every client that does not authenticate,
 /// because RFC 7662 section 2.3 wants a 401; and what client authentication refuses otherwise.
 pub async fn introspect(
     app: &App,
@@ -60,8 +60,8 @@ async fn of_access_token(
 ) -> Result<Introspection, Failure> {
     let org_id = &app.directory().org_id;
     let sub = |user_id: &str| visit.site.identity_url(org_id, user_id);
-    let told = match app.bearer(&visit.site, token, visit.at).await {
-        Ok(Bearer::Guest(guest)) => Told {
+    let described = match app.bearer(&visit.site, token, visit.at).await {
+        Ok(Bearer::Guest(guest)) => DescribedToken {
             sub: sub(&visit.site.guest_user_id),
             client_id: guest.client_id,
             scopes: guest.scopes,
@@ -69,7 +69,7 @@ async fn of_access_token(
             issued_at: guest.issued_at,
             expires_at: guest.expires_at,
         },
-        Ok(Bearer::User(holder)) => Told {
+        Ok(Bearer::User(holder)) => DescribedToken {
             sub: sub(&holder.user.id),
             client_id: holder.client_id,
             scopes: holder.scopes,
@@ -80,14 +80,14 @@ async fn of_access_token(
         Err(Failure::Refused(_)) => return Ok(Introspection::default()),
         Err(fault) => return Err(fault),
     };
-    match told.client_id == client.id {
-        true => Ok(told.into_answer()),
+    match described.client_id == client.id {
+        true => Ok(described.into_answer()),
         false => Ok(Introspection::default()),
     }
 }
 
-/// What is told of an access token.
-struct Told {
+/// What the answer about an access token contains.
+struct DescribedToken {
     client_id: String,
     scopes: ScopeSet,
     sub: String,
@@ -97,7 +97,7 @@ struct Told {
     expires_at: Moment,
 }
 
-impl Told {
+impl DescribedToken {
     fn into_answer(self) -> Introspection {
         Introspection {
             active: true,

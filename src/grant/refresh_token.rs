@@ -1,19 +1,19 @@
 //! The refresh token grant (RFC 6749 section 6), also by its name `hybrid_refresh`.
 //!
-//! A client whose app rotates gets a successor with every refresh, and the token it came with is
-//! worth nothing any more. Because mobile networks lose answers, the token just replaced may come
-//! once more within ten seconds and gets the *same* successor; any other token of the family that is
-//! not the good one ends the family, and that is committed although the answer is an error: who
-//! cannot tell the thief from the owner must stop both.
+//! A client that rotates gets a successor with every refresh, and the presented token is not valid any
+//! more. Mobile networks lose answers, so the token just replaced may be presented once more within ten
+//! seconds and gets the *same* successor. Any other token of the family that is not the current one ends
+//! the family, and that is committed although the answer is an error: the server cannot distinguish the
+//! thief from the client, so it stops both.
 //!
-//! SDKs log the user out at 400, 401 and 403, so these say that the login is over, and nothing else
-//! does.
+//! SDKs log the user out at 400, 401 and 403, so these statuses mean that the login has ended, and nothing
+//! else has them.
 
 use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
 
-use super::client_authentication::ProvenBy;
+use super::client_authentication::VerifiedBy;
 use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming, is_login_live, remaining_scope};
 use crate::client::Client;
@@ -117,7 +117,7 @@ struct Refresh {
     family_name: [u8; 32],
     presented_hash: [u8; 32],
     client: Arc<Client>,
-    by: ProvenBy,
+    by: VerifiedBy,
     site_id: String,
     requested: Option<ScopeSet>,
     /// The salt and the hash of the token that takes the place of the presented one.
@@ -167,7 +167,7 @@ async fn refresh_within(
         Err(refusal) => return Ok(Err(refusal)),
     };
     if !move_on(tx, refresh, &family, standing).await? {
-        // Somebody else moved the family in between; what is true now shows at a second look.
+        // Another request changed the family in between; the write runs again on its present state.
         let detail = String::from("another request moved the family on");
         return Err(Fault::described("refreshing", detail).with_kind(FaultKind::Conflict));
     }
@@ -211,7 +211,7 @@ fn check(refresh: &Refresh, family: &TokenFamily) -> Result<ScopeSet, Refusal> {
     }
 }
 
-/// Changes the row of the family, by which many that come at once are told apart.
+/// Changes the row of the family, so that of simultaneous requests one succeeds.
 async fn move_on(
     tx: &mut Transaction<'_>,
     refresh: &Refresh,

@@ -1,7 +1,7 @@
 //! Revocation (RFC 7009): an access token ends alone, a refresh token with its whole family.
 //!
-//! Whoever has a token may end it; the mobile SDKs log out without client authentication. A client
-//! that does prove itself ends its own tokens only. An answer never tells whether there was such a
+//! A caller that has a token may end it; the mobile SDKs log out without client authentication. A client
+//! that authenticates ends its own tokens only. An answer never discloses whether there was such a
 //! token. Source: Revoke OAuth Tokens.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
 use crate::token::{AccessClaims, Standing, decode, family_of};
 
-/// Revokes a token; one that is unknown, over or another's is none, and that is a success, too.
+/// Revokes a token. One that is unknown, has ended or is another client's is left alone, which is a success too.
 ///
 /// # Refusals
 /// `ParameterMissing`, those of client authentication when anything of a client was sent, and
@@ -67,7 +67,7 @@ enum Named {
 struct Revocation {
     named: Named,
     hash: [u8; 32],
-    /// The client that proved itself, if one did.
+    /// The client that authenticated, if one did.
     client: Option<Arc<Client>>,
     site_id: String,
     guest_user_id: String,
@@ -97,7 +97,7 @@ async fn revoke_within(tx: &mut Transaction<'_>, revocation: &Revocation) -> Res
         Named::AccessToken => revoke_access_token(tx, revocation).await?,
         Named::Family(name) => end_family(tx, name, revocation).await?,
     };
-    // Anybody can come as a guest, and may not fill the audit log.
+    // Every caller can become a guest, and must not fill the audit log.
     let owner = owner.filter(|(_, user_id)| *user_id != revocation.guest_user_id);
     if let Some((client_id, user_id)) = owner {
         let event = AuditEvent {

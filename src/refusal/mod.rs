@@ -255,7 +255,7 @@ refusals! {
     TriesSpent => RegenerateOtp;
     /// The user was disabled.
     UserDisabled => AuthenticationFailure;
-    /// The user was disabled, for a caller to whom that is disclosed.
+    /// The user was disabled, for a caller that may learn it.
     UserInactive => UserInactive;
     /// The user was locked by an administrator.
     UserLocked => UserAccountLocked, OAuth: AuthenticationFailure;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::signing_key::{KeySet, SigningKey};
 use crate::refusal::Fault;
 
-/// Why a JWT was refused. Unauthenticated callers are not told the reason.
+/// Why a JWT was refused. The reason is not disclosed to unauthenticated callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JwtProblem {
     /// The header names another algorithm than the key's.
