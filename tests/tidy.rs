@@ -1,23 +1,36 @@
-//! Tidy: an ordinary test that reads the sources and fails where they leave the house order.
+//! Tidy: an ordinary test that reads the sources and fails where they break a rule of the house.
 //!
-//! It owns the rules that no compiler checks: which room may import which, that every file says what it is, that time and
-//! randomness come in as values, that only command line tools print, that no file is forgotten and that SQL stays in the
-//! store. The table of rooms below *is* the architecture; a new room starts with a line in it. What a lint can say is left to
-//! `Cargo.toml` and `clippy.toml`. Each rule is a function over one file, with a test that shows it can fail.
+//! It owns the rules that no compiler checks. This file has those about modules: which may import which, that every file
+//! says what it is, that time and randomness come in as values, that the server does not print past `cli::output`, that no file is
+//! forgotten, and that SQL stays in the store. The table of layers below *is* the architecture; a new module starts with
+//! a line in it. `tidy/` has the rules about import cycles, names, words, sizes and boundaries. What a lint can check is
+//! left to `Cargo.toml` and `clippy.toml`. Each rule is a function over the files, with a test that shows it can fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use source::{Source, module_path};
 
+#[path = "tidy/boundaries.rs"]
+mod boundaries;
+#[path = "tidy/cycles.rs"]
+mod cycles;
+#[path = "tidy/entries.rs"]
+mod entries;
+#[path = "tidy/names.rs"]
+mod names;
+#[path = "tidy/size.rs"]
+mod size;
 #[path = "tidy/source.rs"]
 mod source;
+#[path = "tidy/words.rs"]
+mod words;
 
-/// The rooms of `src/` from the bottom to the top. A file imports from lower rows and from its own room; sideways, from
-/// another room of its own row, only where the row says so.
-const ROWS: &[Row] = &[
-    Row {
-        name: "0 words",
-        rooms: &[
+/// The modules of `src/` from the bottom to the top. A file imports from lower layers and from its own module; sideways, from
+/// another module of its own layer, only where the layer says so.
+const LAYERS: &[Layer] = &[
+    Layer {
+        name: "0 vocabulary",
+        modules: &[
             "moment",
             "refusal",
             "algorithm",
@@ -29,14 +42,14 @@ const ROWS: &[Row] = &[
         ],
         sideways: Sideways::Allowed,
     },
-    Row {
-        name: "0 words, sealed",
-        rooms: &["sealing"],
+    Layer {
+        name: "0 vocabulary, sealed",
+        modules: &["sealing"],
         sideways: Sideways::Refused,
     },
-    Row {
+    Layer {
         name: "1 rules",
-        rooms: &[
+        modules: &[
             "captcha",
             "identity",
             "client",
@@ -48,15 +61,15 @@ const ROWS: &[Row] = &[
         ],
         sideways: Sideways::Refused,
     },
-    // Whoever acts may count; a rule has nothing to count.
-    Row {
+    // An effect may count what it does; a rule has nothing to count.
+    Layer {
         name: "2 effects, counted",
-        rooms: &["metrics", "outbound"],
+        modules: &["metrics", "outbound"],
         sideways: Sideways::Refused,
     },
-    Row {
+    Layer {
         name: "2 effects",
-        rooms: &[
+        modules: &[
             "store",
             "delivery",
             "handler",
@@ -66,38 +79,38 @@ const ROWS: &[Row] = &[
         ],
         sideways: Sideways::Refused,
     },
-    Row {
+    Layer {
         name: "App, between",
-        rooms: &["app", "config", "telemetry"],
+        modules: &["app", "config", "telemetry"],
         sideways: Sideways::Allowed,
     },
-    Row {
+    Layer {
         name: "3 stories",
-        rooms: &["flow", "grant", "admin"],
+        modules: &["flow", "grant", "admin"],
         sideways: Sideways::Refused,
     },
-    Row {
-        name: "4 doors",
-        rooms: &["endpoint", "emulator", "worker"],
+    Layer {
+        name: "4 entry points",
+        modules: &["endpoint", "emulator", "worker"],
         sideways: Sideways::Refused,
     },
-    // The commands `dev` and `serve` wire the doors together, so they stand above them.
-    Row {
-        name: "4 doors, wired",
-        rooms: &["cli"],
+    // The commands `dev` and `serve` start the other entry points, so they are above them.
+    Layer {
+        name: "4 entry points, wired",
+        modules: &["cli"],
         sideways: Sideways::Refused,
     },
 ];
 
-/// A row of the table.
-struct Row {
+/// A layer of the table.
+struct Layer {
     name: &'static str,
     /// Files and folders of `src/`; the longer name wins.
-    rooms: &'static [&'static str],
+    modules: &'static [&'static str],
     sideways: Sideways,
 }
 
-/// Whether rooms of one row know each other.
+/// Whether modules of one layer know each other.
 #[derive(PartialEq)]
 enum Sideways {
     Allowed,
@@ -114,9 +127,9 @@ const SHARED_STORIES: &[&str] = &[
     "grant::issue",
 ];
 
-/// The stories that are told by another door and call the others: a first-party login has no flow of its
-/// own (docs/decisions/0017-first-party-logins.md).
-const STORIES_BY_ANOTHER_DOOR: &[&str] = &["flow::first_party"];
+/// The stories that call others: a first-party login has no flow of its own
+/// (docs/decisions/0017-first-party-logins.md).
+const STORIES_THAT_CALL_OTHERS: &[&str] = &["flow::first_party"];
 
 /// Ambient time and randomness, by the name that code would use.
 const AMBIENT: &[&str] = &[
@@ -131,7 +144,7 @@ const AMBIENT: &[&str] = &[
     "thread_rng",
 ];
 
-/// Where they may stand all the same, and why.
+/// Where they are allowed all the same, and why.
 const AMBIENT_ALLOWED: &[(&str, &str, &str)] = &[
     (
         "src/moment.rs",
@@ -145,18 +158,8 @@ const AMBIENT_ALLOWED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Where printing is the purpose.
-const PRINTING_ALLOWED: &[&str] = &["src/cli/", "src/main.rs", "xtask/"];
-
-/// Where SQL stands.
+/// Where SQL is written.
 const SQL_ALLOWED: &str = "src/store/";
-
-/// Where the shape of an error is named: a route states it, `answer` writes it, and `refusal` maps a reason to it.
-const SHAPE_ALLOWED: &[&str] = &[
-    "src/endpoint/answer.rs",
-    "src/endpoint/mod.rs",
-    "src/refusal/mod.rs",
-];
 
 /// A paragraph that is shorter says nothing.
 const PARAGRAPH_CHARACTERS_MIN: usize = 30;
@@ -190,7 +193,7 @@ fn imports_point_downwards() {
 fn stories_do_not_know_each_other() {
     let files = source::workspace();
     let stories = stories(&files);
-    assert_tidy(|file| strangers(file, &stories), &files);
+    assert_tidy(|file| calls_of_other_stories(file, &stories), &files);
 }
 
 #[test]
@@ -204,23 +207,13 @@ fn time_and_randomness_come_in_as_values() {
 }
 
 #[test]
-fn only_command_line_tools_print() {
+fn the_server_does_not_print() {
     assert_tidy(printing, &source::workspace());
 }
 
 #[test]
 fn sql_stays_in_the_store() {
     assert_tidy(sql, &source::workspace());
-}
-
-#[test]
-fn the_shape_of_an_error_is_stated_by_its_route() {
-    assert_tidy(shape, &source::workspace());
-}
-
-#[test]
-fn commands_leave_the_database_to_the_operations() {
-    assert_tidy(store_in_commands, &source::workspace());
 }
 
 #[test]
@@ -236,16 +229,18 @@ fn a_module_with_files_below_it_is_a_mod_rs() {
     assert_tidy(|file| module_style(file, &files), &files);
 }
 
-/// The place of a module in the table: the index of its row, and the room's name.
+/// The place of a module in the table: the index of its layer, and the module's name.
 fn place(path: &[String]) -> Option<(usize, &'static str)> {
     let joined = path.join("/") + "/";
-    let rooms = ROWS
+    let modules = LAYERS
         .iter()
         .enumerate()
-        .flat_map(|(row, Row { rooms, .. })| rooms.iter().map(move |room| (row, *room)));
-    rooms
-        .filter(|(_, room)| joined.starts_with(&format!("{room}/")))
-        .max_by_key(|(_, room)| room.len())
+        .flat_map(|(layer, Layer { modules, .. })| {
+            modules.iter().map(move |module| (layer, *module))
+        });
+    modules
+        .filter(|(_, module)| joined.starts_with(&format!("{module}/")))
+        .max_by_key(|(_, module)| module.len())
 }
 
 fn imports(file: &Source) -> Vec<Problem> {
@@ -253,43 +248,44 @@ fn imports(file: &Source) -> Vec<Problem> {
     if !file.path.starts_with("src/") || here.is_empty() {
         return Vec::new();
     }
-    let Some((row, room)) = place(&here) else {
+    let Some((layer, module)) = place(&here) else {
         let what = format!(
-            "the room `{}` is not in the table; give it a row in ROWS of tests/tidy.rs",
+            "the module `{}` is not in the table; give it a layer in LAYERS of tests/tidy.rs",
             here[0]
         );
         return vec![problem(file, 1, what)];
     };
     let mut problems = Vec::new();
     for (line, path) in file.named_paths() {
-        let Some((named_row, named_room)) = place(&path) else {
+        let Some((named_layer, named_module)) = place(&path) else {
             // A macro or a type of the crate's root says nothing about where it comes from.
             if path
                 .first()
                 .is_some_and(|name| name.starts_with(char::is_uppercase))
             {
                 let what = format!(
-                    "`crate::{}` hides its room; name the path with the room",
+                    "`crate::{}` hides its module; name the path with the module",
                     path.join("::")
                 );
                 problems.push(problem(file, line, what));
             }
             continue;
         };
-        let is_sideways =
-            named_row == row && named_room != room && ROWS[row].sideways == Sideways::Refused;
-        if named_row > row || is_sideways {
+        let is_sideways = named_layer == layer
+            && named_module != module
+            && LAYERS[layer].sideways == Sideways::Refused;
+        if named_layer > layer || is_sideways {
             let what = format!(
-                "`{room}` (row {}) imports `{}` ({} `{named_room}`, row {}); hand the value down as an argument, or move \
-                 what both need to a lower row",
-                ROWS[row].name,
+                "`{module}` (layer {}) imports `{}` ({} `{named_module}`, layer {}); hand the value down as an argument, or move \
+                 what both need to a lower layer",
+                LAYERS[layer].name,
                 path.join("::"),
                 if is_sideways {
                     "sideways from"
                 } else {
                     "upwards from"
                 },
-                ROWS[named_row].name
+                LAYERS[named_layer].name
             );
             problems.push(problem(file, line, what));
         }
@@ -297,20 +293,20 @@ fn imports(file: &Source) -> Vec<Problem> {
     problems
 }
 
-/// The files of `flow/` and `grant/` that tell a story: `flow::guest`, `grant::refresh_token` …
+/// The files of `flow/` and `grant/` that are stories: `flow::guest`, `grant::refresh_token` …
 fn stories(files: &Files) -> BTreeSet<String> {
     let paths = files.keys().map(|path| module_path(path));
     let stories = paths.filter(|path| path.len() > 1 && (path[0] == "flow" || path[0] == "grant"));
     stories.map(|path| path[..2].join("::")).collect()
 }
 
-fn strangers(file: &Source, stories: &BTreeSet<String>) -> Vec<Problem> {
+fn calls_of_other_stories(file: &Source, stories: &BTreeSet<String>) -> Vec<Problem> {
     let here = module_path(&file.path);
     if !file.path.starts_with("src/") || here.len() < 2 {
         return Vec::new();
     }
     let own = here[..2].join("::");
-    if !stories.contains(&own) || STORIES_BY_ANOTHER_DOOR.contains(&own.as_str()) {
+    if !stories.contains(&own) || STORIES_THAT_CALL_OTHERS.contains(&own.as_str()) {
         return Vec::new();
     }
     let other = |path: &[String]| {
@@ -326,7 +322,7 @@ fn strangers(file: &Source, stories: &BTreeSet<String>) -> Vec<Problem> {
     named
         .map(|(line, story)| {
             let what = format!(
-                "`{own}` calls `{story}`; move what both need to `{}/mod.rs` or to a lower row",
+                "`{own}` calls `{story}`; move what both need to `{}/mod.rs` or to a lower layer",
                 here[0]
             );
             problem(file, line, what)
@@ -339,11 +335,11 @@ fn paragraph(file: &Source) -> Vec<Problem> {
     if lines.map(|line| line.trim().len()).sum::<usize>() >= PARAGRAPH_CHARACTERS_MIN {
         return Vec::new();
     }
-    let what = "the file does not say what it is; open it with a `//!` paragraph: what it owns, what it leaves to whom";
+    let what = "the file does not say what it is; open it with a `//!` paragraph: what it owns, what it leaves to others";
     vec![problem(file, 1, what)]
 }
 
-/// Whether code has the name as a name of its own, and not as the end or the beginning of a longer one.
+/// Whether code has the name as a whole name, and not as the end or the beginning of a longer one.
 fn has_name(line: &str, name: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     line.match_indices(name).any(|(at, _)| {
@@ -381,17 +377,9 @@ fn ambient(file: &Source) -> Vec<Problem> {
 }
 
 fn printing(file: &Source) -> Vec<Problem> {
-    let is_allowed = PRINTING_ALLOWED
-        .iter()
-        .any(|place| file.path.starts_with(place));
-    if is_allowed || !is_library(file) {
+    if !is_library(file) {
         return Vec::new();
     }
-    let prints = |code: &str| {
-        ["println!", "print!", "eprintln!", "eprint!", "dbg!"]
-            .into_iter()
-            .find(|name| has_name(code, name))
-    };
     let found = file.lines().filter(|(line, _)| !file.is_test(*line));
     let found = found.filter_map(|(line, code)| Some((line, prints(code)?)));
     found
@@ -399,10 +387,17 @@ fn printing(file: &Source) -> Vec<Problem> {
             problem(
                 file,
                 line,
-                format!("`{name}` outside src/cli; use `tracing`"),
+                format!("`{name}` in the server; use `tracing`, or `cli::output` for the result of a command"),
             )
         })
         .collect()
+}
+
+/// The macro by which a line prints, if it does.
+fn prints(code: &str) -> Option<&'static str> {
+    ["println!", "print!", "eprintln!", "eprint!", "dbg!"]
+        .into_iter()
+        .find(|name| has_name(code, name))
 }
 
 fn sql(file: &Source) -> Vec<Problem> {
@@ -421,38 +416,7 @@ fn sql(file: &Source) -> Vec<Problem> {
         .collect()
 }
 
-fn shape(file: &Source) -> Vec<Problem> {
-    if !file.path.starts_with("src/") || SHAPE_ALLOWED.contains(&file.path.as_str()) {
-        return Vec::new();
-    }
-    let found = file.lines().filter(|(_, code)| has_name(code, "Shape"));
-    found
-        .map(|(line, _)| {
-            let what = "`Shape` outside the routes; return a `Failure`, and the dispatcher writes it in the shape of the route";
-            problem(file, line, what)
-        })
-        .collect()
-}
-
-/// Commands read arguments and print results. Rules and reads of the database are administrative operations.
-fn store_in_commands(file: &Source) -> Vec<Problem> {
-    if !file.path.starts_with("src/cli/") {
-        return Vec::new();
-    }
-    let named = file.named_paths().into_iter();
-    let of_store = named.filter(|(_, path)| path.first().is_some_and(|module| module == "store"));
-    of_store
-        .map(|(line, path)| {
-            let what = format!(
-                "a command names `{}`; make it an operation of src/admin and call that",
-                path.join("::")
-            );
-            problem(file, line, what)
-        })
-        .collect()
-}
-
-/// House style writes keywords in upper case, which tells a statement from a sentence.
+/// House style writes keywords in upper case, which separates a statement from a sentence.
 fn is_sql(text: &str) -> bool {
     let words: Vec<&str> = text
         .split(|c: char| !c.is_alphanumeric() && c != '_')

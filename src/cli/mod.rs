@@ -3,11 +3,6 @@
 //! Every command finds its installation by `--data-dir` or `--config`, takes `--json`, and changes a
 //! running server within a second. Secrets come from files or standard input, never from arguments.
 //! Exit codes are those of [`Exit`].
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this module writes to the terminal"
-)]
 
 mod actor;
 mod backup;

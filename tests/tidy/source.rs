@@ -98,7 +98,7 @@ pub struct Module {
     pub lines: std::ops::Range<usize>,
 }
 
-/// Where a file stands in its crate: `src/flow/guest.rs` is `["flow", "guest"]`.
+/// The place of a file in its crate: `src/flow/guest.rs` is `["flow", "guest"]`.
 pub fn module_path(path: &str) -> Vec<String> {
     let inside = path.strip_prefix("src/").unwrap_or(path);
     let inside = inside.strip_suffix(".rs").unwrap_or(inside);
@@ -181,7 +181,7 @@ fn modules(code: &str) -> Vec<Module> {
     found
 }
 
-/// Whether what stands before a brace is `mod name`, and whether only tests see it.
+/// Whether the code before a brace is `mod name`, and whether only tests see it.
 fn module_before(code: &str) -> Option<(String, bool)> {
     let head = code.trim_end();
     let name = last_word(head);
@@ -197,7 +197,7 @@ fn module_before(code: &str) -> Option<(String, bool)> {
 }
 
 /// Follows a path or a tree of paths (`a::{b, c::d}`), from `crate` or `super` on.
-fn expand(code: &str, base: Vec<String>, found: &mut Vec<Vec<String>>) {
+pub fn expand(code: &str, base: Vec<String>, found: &mut Vec<Vec<String>>) {
     let mut path = base;
     let mut rest = code;
     loop {
@@ -419,7 +419,7 @@ fn paths_are_worked_out_through_groups_and_modules() {
 }
 
 #[test]
-fn tests_are_told_apart() {
+fn tests_are_recognised() {
     let source = Source::new(
         "src/x.rs",
         "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n",
