@@ -174,7 +174,10 @@ fn problem(file: &Source, line: usize, what: impl std::fmt::Display) -> Problem 
 }
 
 fn assert_tidy(rule: impl Fn(&Source) -> Vec<Problem>, files: &Files) {
-    let problems: Vec<Problem> = files.values().flat_map(rule).collect();
+    assert_none(&files.values().flat_map(rule).collect::<Vec<_>>());
+}
+
+fn assert_none(problems: &[Problem]) {
     assert!(
         problems.is_empty(),
         "{} problems\n\n{}\n",

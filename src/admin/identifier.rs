@@ -55,38 +55,37 @@ pub async fn add(
     admin: &Admin<'_>,
     request: NamedIdentifier,
 ) -> Result<(User, ExternalIdentifier), AdminFailure> {
-    let wanted = Wanted::parse(&request)?;
-    admin
-        .change(
-            "identifier.add",
-            KIND,
-            (wanted, admin.at),
-            |tx, (wanted, at)| {
-                Box::pin(async move {
-                    let user = find_user(tx, &wanted.user).await?;
-                    let user = user.ok_or_else(|| missing(&wanted.user))?;
-                    if user.is_integration {
-                        let reason = "a service's user does not log in by an identifier";
-                        return Err(AdminRefusal::invalid("user", reason).into());
-                    }
-                    let identifier = wanted.of(&user, *at);
-                    match insert(tx, wanted, &identifier).await? {
-                        Saved::New => {
-                            let entry = added(&user, &identifier);
-                            Ok(Change::made((user, identifier), entry))
-                        }
-                        Saved::Present => Ok(Change::Nothing((user, identifier))),
-                        Saved::Taken => Err(AdminRefusal::Taken {
-                            kind: KIND,
-                            field: wanted.kind.clone(),
-                            value: wanted.value.clone(),
-                        }
-                        .into()),
-                    }
-                })
-            },
-        )
-        .await
+    let new = (Wanted::parse(&request)?, admin.at);
+    let added = admin.change("identifier.add", KIND, new, |tx, (wanted, at)| {
+        Box::pin(write_added(tx, wanted, *at))
+    });
+    added.await
+}
+
+async fn write_added(
+    tx: &mut AdminTransaction<'_, '_>,
+    wanted: &Wanted,
+    at: Moment,
+) -> Result<Change<(User, ExternalIdentifier)>, AdminFailure> {
+    let user = wanted.load_user(tx).await?;
+    if user.is_integration {
+        let reason = "a service's user does not log in by an identifier";
+        return Err(AdminRefusal::invalid("user", reason).into());
+    }
+    let identifier = wanted.of(&user, at);
+    match insert(tx, wanted, &identifier).await? {
+        Saved::New => {
+            let entry = added(&user, &identifier);
+            Ok(Change::made((user, identifier), entry))
+        }
+        Saved::Present => Ok(Change::Nothing((user, identifier))),
+        Saved::Taken => Err(AdminRefusal::Taken {
+            kind: KIND,
+            field: wanted.kind.clone(),
+            value: wanted.value.clone(),
+        }
+        .into()),
+    }
 }
 
 /// Takes an identifier from a user; the user and the identifier.
@@ -98,33 +97,35 @@ pub async fn remove(
     request: NamedIdentifier,
 ) -> Result<(User, ExternalIdentifier), AdminFailure> {
     let wanted = Wanted::parse(&request)?;
-    admin
-        .change(
-            "identifier.remove",
-            KIND,
-            (wanted, admin.at),
-            |tx, (wanted, at)| {
-                Box::pin(async move {
-                    let user = find_user(tx, &wanted.user).await?;
-                    let user = user.ok_or_else(|| missing(&wanted.user))?;
-                    let (kind, key) = (&wanted.kind, &wanted.key);
-                    if !store::external_identifier::delete(tx, kind, key, &user.id).await? {
-                        return Err(AdminRefusal::Missing {
-                            kind: ObjectKind::Identifier,
-                            name: format!("{kind} {} of {}", wanted.value, user.username),
-                            known: Vec::new(),
-                        }
-                        .into());
-                    }
-                    let identifier = wanted.of(&user, *at);
-                    let before = shown(&identifier);
-                    let entry =
-                        user::entry("user.identifier_removed", &user, &before, &Value::Null);
-                    Ok(Change::made((user, identifier), entry))
-                })
-            },
-        )
-        .await
+    let at = admin.at;
+    let removed = admin.change(
+        "identifier.remove",
+        KIND,
+        (wanted, at),
+        |tx, (wanted, at)| Box::pin(write_removed(tx, wanted, *at)),
+    );
+    removed.await
+}
+
+async fn write_removed(
+    tx: &mut AdminTransaction<'_, '_>,
+    wanted: &Wanted,
+    at: Moment,
+) -> Result<Change<(User, ExternalIdentifier)>, AdminFailure> {
+    let user = wanted.load_user(tx).await?;
+    let (kind, key) = (&wanted.kind, &wanted.key);
+    if !store::external_identifier::delete(tx, kind, key, &user.id).await? {
+        return Err(AdminRefusal::Missing {
+            kind: ObjectKind::Identifier,
+            name: format!("{kind} {} of {}", wanted.value, user.username),
+            known: Vec::new(),
+        }
+        .into());
+    }
+    let identifier = wanted.of(&user, at);
+    let before = shown(&identifier);
+    let entry = user::entry("user.identifier_removed", &user, &before, &Value::Null);
+    Ok(Change::made((user, identifier), entry))
 }
 
 /// What has become of one identifier of an import.
@@ -299,6 +300,15 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// The user who has the identifier or is to have it.
+    ///
+    /// # Refusals
+    /// There is no such user.
+    async fn load_user(&self, tx: &mut Transaction<'_>) -> Result<User, AdminFailure> {
+        let user = find_user(tx, &self.user).await?;
+        Ok(user.ok_or_else(|| missing(&self.user))?)
+    }
+
     fn parse(request: &NamedIdentifier) -> Result<Wanted, Invalid> {
         if !is_name(&request.kind) {
             let kind = &request.kind;

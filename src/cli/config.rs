@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 
 use super::exit::Exit;
@@ -13,15 +13,9 @@ use super::serve::lacks_relay;
 use crate::app::{email_gateway, sms_gateway};
 use crate::config::TEMPLATE;
 
-/// Writes, checks or prints the config
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Write a commented config file with the defaults
     Init {
         /// The file to write, which must not exist; without a file, print the config
@@ -34,8 +28,8 @@ enum Action {
 }
 
 /// Runs it.
-pub fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
-    match arguments.action {
+pub fn run(place: &Place, action: Action) -> Result<(), Exit> {
+    match action {
         Action::Init { file: None } => {
             place.print(&json!({ "config": TEMPLATE }), TEMPLATE.trim_end())
         }

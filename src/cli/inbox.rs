@@ -1,6 +1,6 @@
 //! `vestibule inbox list|wait`: the messages that `vestibule dev` has sent.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
@@ -10,15 +10,9 @@ use super::place::Place;
 use super::ready::Ready;
 use super::wire::{Wire, form};
 
-/// Reads the messages of a running `vestibule dev`.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Print the messages in the inbox
     List {
         /// Only messages to this address or number
@@ -40,11 +34,11 @@ enum Action {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let data_dir = place.dev_dir()?;
     let ready = Ready::read(&data_dir)?;
     let wire = Wire::new()?;
-    match arguments.action {
+    match action {
         Action::List { to } => {
             let parameters: Vec<_> = to.iter().map(|to| ("to", to.as_str())).collect();
             let messages = messages(&wire, &ready, &parameters).await?;

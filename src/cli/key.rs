@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -20,15 +20,9 @@ use crate::token::{KeyRecord, KeyRules, KeyState, key_life};
 /// How long a key is published before it signs with `--now`: a running node looks for changes twice a second.
 const PUBLISHED_SECONDS: i64 = 2;
 
-/// Show and replace signing keys.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// List all keys with their states
     List,
     /// Publish a next key; it signs once verifiers have had time to fetch it
@@ -53,7 +47,7 @@ enum Action {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum NamedAlgorithm {
+pub enum NamedAlgorithm {
     #[value(name = "RS256", alias = "rs256")]
     Rs256,
     #[value(name = "ES256", alias = "es256")]
@@ -73,10 +67,10 @@ impl NamedAlgorithm {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let rules = place.load_config()?.keys.rules();
-    match arguments.action {
+    match action {
         Action::List => {}
         Action::Rotate { algorithm, now } => {
             let algorithms = match algorithm {

@@ -1,6 +1,6 @@
 //! `vestibule migrate status|plan|up`.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::json;
 
 use super::exit::Exit;
@@ -8,15 +8,9 @@ use super::place::{Place, open};
 use crate::admin::installation::Installation;
 use crate::admin::seed;
 
-/// Shows or applies the migrations of the schema
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Show which migrations were applied to the database
     Status,
     /// Print the SQL that `up` would run
@@ -26,9 +20,9 @@ enum Action {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = open(&place.load_config()?)?;
-    match arguments.action {
+    match action {
         Action::Status => status(place, &installation).await,
         Action::Plan => plan(place, &installation).await,
         Action::Up => up(place, &installation).await,

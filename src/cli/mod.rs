@@ -63,27 +63,57 @@ enum Command {
     /// Run a server with a config file
     Serve(serve::Arguments),
     /// Show or apply the schema's migrations
-    Migrate(migrate::Arguments),
+    Migrate {
+        #[command(subcommand)]
+        action: migrate::Action,
+    },
     /// Write, check or print the config
-    Config(config::Arguments),
+    Config {
+        #[command(subcommand)]
+        action: config::Action,
+    },
     /// Show and change sites
-    Site(site::Arguments),
+    Site {
+        #[command(subcommand)]
+        action: site::Action,
+    },
     /// Create, show and change client apps
-    Client(client::Arguments),
+    Client {
+        #[command(subcommand)]
+        action: client::Action,
+    },
     /// Custom code for registration, user discovery and delivery of codes
-    Handler(handler::Arguments),
+    Handler {
+        #[command(subcommand)]
+        action: handler::Action,
+    },
     /// Custom mail templates: create, preview, send a sample
-    Template(template::Arguments),
+    Template {
+        #[command(subcommand)]
+        action: template::Action,
+    },
     /// Kinds of users and their password policies
-    Profile(profile::Arguments),
+    Profile {
+        #[command(subcommand)]
+        action: profile::Action,
+    },
     /// Signing keys: list, rotate, retire, remove
-    Key(key::Arguments),
+    Key {
+        #[command(subcommand)]
+        action: key::Action,
+    },
     /// Create, show and change users
-    User(user::Arguments),
+    User {
+        #[command(subcommand)]
+        action: user::Action,
+    },
     /// Run a flow from the terminal
     Perform(perform::Arguments),
     /// Read the messages that `vestibule dev` has sent
-    Inbox(inbox::Arguments),
+    Inbox {
+        #[command(subcommand)]
+        action: inbox::Action,
+    },
     /// Ask whether the server is ready, and wait for it
     Isready(isready::Arguments),
     /// Copy the SQLite database into a file, consistently and while serving
@@ -163,17 +193,17 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
     match arguments.command {
         Command::Dev(arguments) => Box::pin(dev::run(&place, arguments)).await,
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
-        Command::Migrate(arguments) => migrate::run(&place, arguments).await,
-        Command::Config(arguments) => config::run(&place, arguments),
-        Command::Site(arguments) => site::run(&place, arguments).await,
-        Command::Client(arguments) => client::run(&place, arguments).await,
-        Command::Handler(arguments) => Box::pin(handler::run(&place, arguments)).await,
-        Command::Template(arguments) => template::run(&place, arguments).await,
-        Command::Profile(arguments) => profile::run(&place, arguments).await,
-        Command::Key(arguments) => key::run(&place, arguments).await,
-        Command::User(arguments) => user::run(&place, arguments).await,
+        Command::Migrate { action } => migrate::run(&place, action).await,
+        Command::Config { action } => config::run(&place, action),
+        Command::Site { action } => site::run(&place, action).await,
+        Command::Client { action } => client::run(&place, action).await,
+        Command::Handler { action } => Box::pin(handler::run(&place, action)).await,
+        Command::Template { action } => template::run(&place, action).await,
+        Command::Profile { action } => profile::run(&place, action).await,
+        Command::Key { action } => key::run(&place, action).await,
+        Command::User { action } => user::run(&place, action).await,
         Command::Perform(arguments) => perform::run(&place, arguments).await,
-        Command::Inbox(arguments) => inbox::run(&place, arguments).await,
+        Command::Inbox { action } => inbox::run(&place, action).await,
         Command::Isready(arguments) => isready::run(&place, arguments).await,
         Command::Backup(arguments) => backup::run(&place, &arguments).await,
         Command::Version => version::run(&place),

@@ -1,6 +1,6 @@
 //! `vestibule profile list|show|create|update`: kinds of users and what their passwords must meet.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::exit::Exit;
@@ -9,15 +9,9 @@ use super::place::Place;
 use crate::admin::profile::{self, CreateProfile, UpdateProfile};
 use crate::identity::{Profile, UserType};
 
-/// Show and change profiles.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// List all profiles
     List,
     /// Show a profile with its password policy
@@ -47,7 +41,7 @@ enum Action {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Kind {
+pub enum Kind {
     /// People who register at a site
     Customer,
     /// Services and staff
@@ -55,10 +49,10 @@ enum Kind {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
-    match arguments.action {
+    match action {
         Action::List => print_list(
             place,
             "profiles",

@@ -15,15 +15,9 @@ use crate::captcha::CaptchaProvider;
 use crate::changes::Invalid;
 use crate::settings::{self, Site, line_of_key};
 
-/// Show and change sites.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// List all sites
     List,
     /// Show a site with all its settings
@@ -57,7 +51,7 @@ enum Action {
 }
 
 #[derive(Args)]
-struct Changes {
+pub struct Changes {
     /// A setting, by its documented name: isHeadlessUserRegistrationAllowed=true
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -67,10 +61,10 @@ struct Changes {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
-    match arguments.action {
+    match action {
         Action::List => print_list(
             place,
             "sites",

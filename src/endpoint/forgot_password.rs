@@ -5,14 +5,15 @@ use http::StatusCode;
 use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::{CaptchaProof, ForgotPassword, ForgotPasswordPhase};
 
+use super::admit::admit;
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
 use super::{bearer, rate_limits};
-use crate::admission::{self, CaptchaSent};
+use crate::admission::CaptchaSent;
 use crate::flow;
 use crate::flow::addressee;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::Failure;
 use crate::settings::Api;
 
 /// Answers.
@@ -43,17 +44,15 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
         rate_limits::charge_init(arrival, &caller, target.as_deref())?;
         None
     };
-    let (app, visit) = (&arrival.app, arrival.visit());
-    let required = visit.site.site.settings.api(Api::ForgotPassword);
     let captcha = if is_second {
         CaptchaSent::OneTimePassword
     } else {
         captcha.as_ref().into()
     };
-    let caller = admission::check(&required, &caller, captcha)?;
-    let request = request.map_err(Refusal::from)?;
-    let admitted = app.admit(&visit, caller).await?;
-    let answer = flow::forgot_password::forgot_password(app, &visit, admitted, &request).await?;
+    let (visit, admitted, request) =
+        admit(arrival, Api::ForgotPassword, &caller, captcha, request).await?;
+    let answer =
+        flow::forgot_password::forgot_password(&arrival.app, &visit, admitted, &request).await?;
     if let Some(charge) = charge {
         charge.refund();
     }

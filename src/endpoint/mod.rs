@@ -7,6 +7,7 @@
 //! answers have in common is in `answer`, and which web pages may read them in `cors`.
 
 mod acceptor;
+mod admit;
 mod answer;
 mod arrival;
 mod attestation;

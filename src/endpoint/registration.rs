@@ -5,14 +5,14 @@ use http::StatusCode;
 use vestibule_protocol::format::Format;
 use vestibule_protocol::headless::{CaptchaProof, InitRegistration};
 
+use super::admit::admit;
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
 use super::{bearer, rate_limits};
-use crate::admission;
 use crate::flow;
 use crate::flow::addressee;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::Failure;
 use crate::settings::Api;
 
 /// Answers.
@@ -28,11 +28,9 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
         Ok(request) => request.captcha.clone(),
         Err(_) => CaptchaProof::of_body(&content.body),
     };
-    let (app, visit) = (&arrival.app, arrival.visit());
-    let required = visit.site.site.settings.api(Api::Registration);
-    let caller = admission::check(&required, &caller, captcha.as_ref().into())?;
-    let request = request.map_err(Refusal::from)?;
-    let admitted = app.admit(&visit, caller).await?;
-    let answer = flow::registration::init(app, &visit, admitted, &request).await?;
+    let captcha = captcha.as_ref().into();
+    let (visit, admitted, request) =
+        admit(arrival, Api::Registration, &caller, captcha, request).await?;
+    let answer = flow::registration::init(&arrival.app, &visit, admitted, &request).await?;
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

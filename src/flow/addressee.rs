@@ -4,17 +4,20 @@
 //! decoy: no message is sent, and the flow continues in the same way.
 
 use vestibule_protocol::headless::{UserReference, VerificationMethod};
+use vestibule_protocol::purpose::Purpose;
 
+use super::one_time_password::CodeRequest;
 use crate::app::{App, Hint, Visit};
+use crate::delivery::template::TemplateName;
 use crate::handler::contract::VerificationAction;
 use crate::identity::User;
 use crate::identity::email::EmailAddress;
 use crate::identity::username::Username;
 use crate::outgoing::Suppression;
 use crate::refusal::{Fault, Refusal};
-use crate::settings::Settings;
+use crate::settings::{Choice, Settings};
 use crate::store;
-use crate::verification::Target;
+use crate::verification::{OtpRules, Target};
 
 /// A reference to a user that the flow accepts: a username, or a `login_hint` where the flow reads hints.
 #[derive(Clone, Copy)]
@@ -83,6 +86,34 @@ pub struct Addressee {
 }
 
 impl Addressee {
+    /// The request for a code that is sent to this addressee, without the parts that differ between flows: channel,
+    /// payload and captcha. `may_know` says whether the state of the account is disclosed to the caller.
+    pub fn into_code_request<'o>(
+        self,
+        purpose: Purpose,
+        rules: &'o OtpRules,
+        choice: &'o Choice,
+        may_know: bool,
+    ) -> CodeRequest<'o> {
+        CodeRequest {
+            purpose,
+            rules,
+            method: None,
+            target: self.target,
+            payload: String::new(),
+            is_decoy: self.suppressed.is_some(),
+            suppressed: self.suppressed,
+            recipient: self.recipient,
+            locale: self.locale,
+            first_name: self.first_name,
+            template: TemplateName::of(purpose),
+            choice,
+            captcha: None,
+            is_block_disclosed: may_know,
+            is_limit_disclosed: may_know || !self.is_by_hint,
+        }
+    }
+
     /// Finds the user that a request names, for a code that is sent by a channel.
     ///
     /// # Faults

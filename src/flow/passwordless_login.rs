@@ -20,7 +20,6 @@ use super::one_time_password::{self, CodeRequest, Comparison, WrongCode};
 use crate::admission::Trust;
 use crate::app::{Admitted, App, SiteEntry, Visit};
 use crate::client::Client;
-use crate::delivery::template::TemplateName;
 use crate::identity::email::EmailAddress;
 use crate::identity::{User, UserSnapshot};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -73,21 +72,10 @@ pub async fn init(
     }
     let email = email_in_answer(trust, named.text(), &addressee);
     let code = CodeRequest {
-        purpose: PURPOSE,
-        rules: app.otp_rules(PURPOSE),
         method: Some(channel),
         payload: pending(&addressee, channel)?,
-        target: addressee.target,
-        is_decoy: addressee.suppressed.is_some(),
-        suppressed: addressee.suppressed,
-        recipient: addressee.recipient,
-        locale: addressee.locale,
-        first_name: addressee.first_name,
-        template: TemplateName::of(PURPOSE),
-        choice: &choice,
         captcha,
-        is_block_disclosed: may_know,
-        is_limit_disclosed: may_know || !addressee.is_by_hint,
+        ..addressee.into_code_request(PURPOSE, app.otp_rules(PURPOSE), &choice, may_know)
     };
     let identifier = one_time_password::open(app, visit, "passwordless_login.init", code).await?;
     Ok(PasswordlessAnswer { email, identifier })

@@ -18,6 +18,8 @@ mod user;
 
 pub use account::Account;
 pub use profile::{Profile, UserType};
+#[cfg(test)]
+pub(crate) use user::testing;
 pub use user::{Attributes, User, UserSnapshot, utc_offset_millis};
 
 /// Record id prefixes of the types in this module.

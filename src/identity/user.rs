@@ -155,11 +155,13 @@ pub fn utc_offset_millis(timezone: &str, at: Moment) -> i64 {
     offset().unwrap_or(0)
 }
 
+/// A user for tests of any module.
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
 
-    fn janice() -> User {
+    /// A user with an address and a number that are not verified.
+    pub(crate) fn janice() -> User {
         User {
             id: "005000000000001AAA".into(),
             username: "janice@example.com".into(),
@@ -184,6 +186,12 @@ mod tests {
             updated_at: Moment::from_millis(0),
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::janice;
+    use super::*;
 
     #[test]
     fn lock_04_a_decision_is_valid_for_the_user_that_it_was_made_about_only() {

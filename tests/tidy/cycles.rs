@@ -5,15 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::{Source, expand, module_path};
-use super::{Files, Problem, is_library, source};
+use super::{Files, Problem, assert_none, is_library, source};
 
 /// Which files a file imports, by their paths.
 type Graph<'f> = BTreeMap<&'f str, BTreeSet<&'f str>>;
 
 #[test]
 fn the_files_of_a_module_do_not_import_each_other_in_a_circle() {
-    let problems = cycles(&source::workspace());
-    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+    assert_none(&cycles(&source::workspace()));
 }
 
 fn cycles(files: &Files) -> Vec<Problem> {

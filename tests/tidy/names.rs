@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Files, Problem, Source, is_library, problem, source};
+use super::{Files, Problem, Source, assert_none, is_library, problem, source};
 
 /// Names that several files may define, and why.
 const SHARED_NAMES: &[(&str, &str)] = &[
@@ -15,13 +15,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
 
 #[test]
 fn a_type_name_is_defined_once() {
-    let problems = types_twice(&source::workspace());
-    assert!(
-        problems.is_empty(),
-        "{} problems\n\n{}\n",
-        problems.len(),
-        problems.join("\n")
-    );
+    assert_none(&types_twice(&source::workspace()));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Problem, source};
+use super::{Problem, assert_none, source};
 
 /// A word that is not used any more, and the words of the field in its place.
 const RETIRED: &[(&str, &str)] = &[
@@ -33,13 +33,7 @@ const LEFT_OUT: &[&str] = &["tests/tidy/words.rs"];
 
 #[test]
 fn no_retired_word_is_used() {
-    let problems = retired(&texts());
-    assert!(
-        problems.is_empty(),
-        "{} problems\n\n{}\n",
-        problems.len(),
-        problems.join("\n")
-    );
+    assert_none(&retired(&texts()));
 }
 
 #[test]

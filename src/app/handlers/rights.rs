@@ -51,35 +51,17 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Attributes;
-    use crate::moment::Moment;
+    use crate::identity::testing::janice;
 
     const CUSTOMERS: &str = "00e000000000001AAA";
     const INTERNAL: &str = "00e000000000002AAA";
 
     fn user(profile_id: &str, account_id: Option<&str>, is_integration: bool) -> User {
         User {
-            id: "005000000000001AAA".into(),
-            username: "janice@example.com".into(),
-            username_key: "janice@example.com".into(),
-            email: "janice@example.com".into(),
-            email_key: "janice@example.com".into(),
-            phone: None,
-            first_name: None,
-            last_name: "Edwards".into(),
             profile_id: profile_id.into(),
             account_id: account_id.map(str::to_owned),
-            locale: "en_US".into(),
-            timezone: "UTC".into(),
-            attributes: Attributes::new(),
             is_integration,
-            email_verified_at: None,
-            phone_verified_at: None,
-            locked_at: None,
-            disabled_at: None,
-            session_generation: 0,
-            created_at: Moment::from_millis(0),
-            updated_at: Moment::from_millis(0),
+            ..janice()
         }
     }
 

@@ -14,7 +14,7 @@ use crate::jose::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::moment::Moment;
 
 #[derive(Subcommand)]
-pub(super) enum Action {
+pub enum Action {
     /// Register a certificate; a running server accepts it within a second
     Add {
         /// Consumer key or name

@@ -2,7 +2,7 @@
 
 mod certificate;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -10,15 +10,9 @@ use super::noun::{print_list, print_object, read_changes};
 use super::place::Place;
 use crate::admin::client::{self, ClientWithSecret, CreateClient, SealedClient, UpdateClient};
 
-/// Create, show and change client apps.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Create a client app; its secret is shown this once
     Create {
         /// Its name
@@ -55,10 +49,10 @@ enum Action {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
-    match arguments.action {
+    match action {
         Action::Create { name, set } => {
             let changes = read_changes(&set)?;
             let request = CreateClient { name, changes };

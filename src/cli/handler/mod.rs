@@ -3,7 +3,7 @@
 //! What a command is given is read in `handler/input.rs`; trials are in `handler/check.rs`, the records of
 //! calls in `handler/calls.rs`.
 
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -21,15 +21,9 @@ mod check;
 mod input;
 mod write;
 
-/// Show and change handlers.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Create a handler, from a template, a file or a URL
     #[command(group(
         ArgGroup::new("from").args(["template", "file", "webhook"]).required(true)
@@ -112,8 +106,8 @@ impl ContractWord {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
-    match arguments.action {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
+    match action {
         Action::Types { contract, schema } => print_types(place, contract, schema),
         Action::Create(create) => create.run(place).await,
         Action::Check(check) => check.run(place).await,

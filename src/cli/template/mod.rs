@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
 use serde_json::json;
 use vestibule_protocol::purpose::Purpose;
 
@@ -20,15 +20,9 @@ mod trial;
 
 use input::Sources;
 
-/// Show and change mail templates.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// List all templates, the built-in ones too
     List,
     /// Show a template with its sources, as `--from` reads it
@@ -93,10 +87,10 @@ fn purpose_parser() -> impl TypedValueParser<Value = Purpose> {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
-    match arguments.action {
+    match action {
         Action::List => list(place, &admin).await,
         Action::Show { template } => print(place, &template::load(&admin, &template).await?),
         Action::Create {

@@ -25,7 +25,7 @@ const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// What is done about identifiers.
 #[derive(Subcommand)]
-pub(super) enum Action {
+pub enum Action {
     /// Give a user an identifier
     Add(One),
     /// List the identifiers of a user
@@ -48,7 +48,7 @@ pub(super) enum Action {
 
 /// One identifier.
 #[derive(Args)]
-pub(super) struct One {
+pub struct One {
     /// Username or record id
     user: String,
     /// What it is, such as order

@@ -19,15 +19,9 @@ use crate::identity::username::Username;
 /// Users per page of a listing.
 const PAGE: i64 = 200;
 
-/// Create, show and change users.
-#[derive(Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    action: Action,
-}
-
+/// The actions of the noun.
 #[derive(Subcommand)]
-enum Action {
+pub enum Action {
     /// Create a user
     Create(NewUserArguments),
     /// Show a user with their audit events
@@ -85,7 +79,7 @@ enum Action {
 }
 
 #[derive(Args)]
-struct NewUserArguments {
+pub struct NewUserArguments {
     /// The username, in the form of an email address
     username: String,
     /// The email address [default: the username]
@@ -121,10 +115,10 @@ struct NewUserArguments {
 }
 
 /// Runs it.
-pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
-    let change = match arguments.action {
+    let change = match action {
         Action::Lock { user } => (user, StateChange::Lock),
         Action::Unlock { user } => (user, StateChange::Unlock),
         Action::Disable { user } => (user, StateChange::Disable),

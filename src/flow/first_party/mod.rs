@@ -65,26 +65,26 @@ pub fn authenticate(
         .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
     let client = app.directory().client(id).cloned();
     let client = client.ok_or(Refusal::ClientUnknown)?;
+    if request.client_assertion.is_some() && attestation.is_some() {
+        return Err(Refusal::ClientAuthenticationAmbiguous);
+    }
     let caller = match words {
-        AnswerWords::Documented => asserted(app, visit, client, request, attestation)?,
-        AnswerWords::Standard => attested(app, visit, client, request, attestation)?,
+        AnswerWords::Documented => asserted(app, visit, client, request)?,
+        AnswerWords::Standard => attested(app, visit, client, attestation)?,
     };
     check_enabled(&caller.client, words)?;
     Ok(caller)
 }
 
+/// By an assertion, with a registered certificate.
 fn asserted(
     app: &App,
     visit: &Visit,
     client: Arc<Client>,
     request: &ChallengeRequest,
-    attestation: Option<&PresentedAttestation>,
 ) -> Result<AuthenticatedApp, Refusal> {
-    let assertion = match (&request.client_assertion, attestation) {
-        (Some(assertion), None) => assertion,
-        (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
-        (None, _) => return Err(Refusal::ClientAttestationMissing),
-    };
+    let assertion = request.client_assertion.as_ref();
+    let assertion = assertion.ok_or(Refusal::ClientAttestationMissing)?;
     let kind = request.client_assertion_type.as_deref();
     if kind.is_some_and(|kind| kind != JWT_BEARER) {
         return Err(Refusal::ClientAssertionInvalid);
@@ -99,18 +99,14 @@ fn asserted(
     })
 }
 
+/// By an attestation of the client, with a proof of possession of its key.
 fn attested(
     app: &App,
     visit: &Visit,
     client: Arc<Client>,
-    request: &ChallengeRequest,
     attestation: Option<&PresentedAttestation>,
 ) -> Result<AuthenticatedApp, Refusal> {
-    let attestation = match (&request.client_assertion, attestation) {
-        (None, Some(attestation)) => attestation,
-        (Some(_), Some(_)) => return Err(Refusal::ClientAuthenticationAmbiguous),
-        (_, None) => return Err(Refusal::ClientAttestationMissing),
-    };
+    let attestation = attestation.ok_or(Refusal::ClientAttestationMissing)?;
     let attested = app.check_attestation(visit, &client, attestation)?;
     Ok(AuthenticatedApp {
         client,

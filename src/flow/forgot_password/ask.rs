@@ -4,7 +4,6 @@ use vestibule_protocol::headless::{ForgotPasswordAnswer, VerificationMethod};
 
 use super::{DAY_SECONDS, PURPOSE, PendingReset, RESETS_PER_DAY, resets_of};
 use crate::app::{Admitted, App, Visit};
-use crate::delivery::template::TemplateName;
 use crate::flow::addressee::{Addressee, CheckedReference};
 use crate::flow::one_time_password::{self, CodeRequest};
 use crate::outgoing::Suppression;
@@ -48,24 +47,14 @@ pub(in crate::flow) async fn ask(
     let pending = PendingReset {
         session_generation: addressee.session_generation(),
     };
+    let rules = rules(app, visit);
     let payload = serde_json::to_string(&pending)
         .map_err(|error| Fault::new("writing a password reset", error))?;
     let code = CodeRequest {
-        purpose: PURPOSE,
-        rules: &rules(app, visit),
         method: Some(channel),
-        target: addressee.target,
         payload,
-        is_decoy: addressee.suppressed.is_some(),
-        suppressed: addressee.suppressed,
-        recipient: addressee.recipient,
-        locale: addressee.locale,
-        first_name: addressee.first_name,
-        template: TemplateName::of(PURPOSE),
-        choice: &choice,
         captcha: admitted.captcha,
-        is_block_disclosed: may_know,
-        is_limit_disclosed: may_know || !addressee.is_by_hint,
+        ..addressee.into_code_request(PURPOSE, &rules, &choice, may_know)
     };
     one_time_password::open(app, visit, "forgot_password.init", code).await?;
     Ok(ForgotPasswordAnswer::OtpSent)

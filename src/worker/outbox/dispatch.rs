@@ -164,9 +164,6 @@ fn in_the_inbox(
     at: Moment,
 ) -> InboxMessage {
     InboxMessage {
-        id: message.id.clone(),
-        to: message.recipient.clone(),
-        channel: message.channel.to_string(),
         template: rendered.template,
         subject: rendered.mail.subject,
         text: rendered.mail.text,
@@ -174,17 +171,12 @@ fn in_the_inbox(
         suppressed: (message.template == TemplateName::AccountExists.as_str())
             .then(|| String::from("the address already has an account")),
         code: contents.variables.code.map(|code| code.expose().to_owned()),
-        message_id: message.message_id.clone(),
-        sent_at: at.millis(),
+        ..empty_in_the_inbox(message, at)
     }
 }
 
-/// A message without text, which shows the developer of an app why no other was sent.
-fn suppressed_in_the_inbox(
-    message: &ClaimedMessage,
-    reason: Suppression,
-    at: Moment,
-) -> InboxMessage {
+/// A message with everything that is known without its contents.
+fn empty_in_the_inbox(message: &ClaimedMessage, at: Moment) -> InboxMessage {
     InboxMessage {
         id: message.id.clone(),
         to: message.recipient.clone(),
@@ -196,7 +188,19 @@ fn suppressed_in_the_inbox(
         code: None,
         message_id: message.message_id.clone(),
         sent_at: at.millis(),
+        suppressed: None,
+    }
+}
+
+/// A message without text, which shows the developer of an app why no other was sent.
+fn suppressed_in_the_inbox(
+    message: &ClaimedMessage,
+    reason: Suppression,
+    at: Moment,
+) -> InboxMessage {
+    InboxMessage {
         suppressed: Some(String::from(reason.as_str())),
+        ..empty_in_the_inbox(message, at)
     }
 }
 

@@ -1,0 +1,29 @@
+//! Admission of a request to a headless API: what the API requires of this caller, whether the request is valid, and the
+//! captcha last, because its verifier is remote.
+
+use vestibule_protocol::headless::InvalidParams;
+
+use super::arrival::Arrival;
+use crate::admission::{self, Caller, CaptchaSent};
+use crate::app::{Admitted, Visit};
+use crate::refusal::{Failure, Refusal};
+use crate::settings::Api;
+
+/// Admits a caller with its request.
+///
+/// # Refusals
+/// Those of [`admission::check`], then `ParametersInvalid`, then those of [`crate::app::App::admit`].
+pub(super) async fn admit<T>(
+    arrival: &Arrival,
+    api: Api,
+    caller: &Caller,
+    captcha: CaptchaSent<'_>,
+    request: Result<T, InvalidParams>,
+) -> Result<(Visit, Admitted, T), Failure> {
+    let visit = arrival.visit();
+    let required = visit.site.site.settings.api(api);
+    let caller = admission::check(&required, caller, captcha)?;
+    let request = request.map_err(Refusal::from)?;
+    let admitted = arrival.app.admit(&visit, caller).await?;
+    Ok((visit, admitted, request))
+}
