@@ -26,7 +26,20 @@ const RETIRED: &[(&str, &str)] = &[
 ];
 
 /// Texts in which a retired word is the right one, and why.
-const ALLOWED: &[(&str, &str)] = &[];
+const ALLOWED: &[(&str, &str)] = &[
+    ("Nobody from", "a mail to a user, in everyday words"),
+    ("nobody else can", "a mail to a user, in everyday words"),
+    (
+        "has not proven the registrant's",
+        "an `apex_error`, which is sent to apps",
+    ),
+    ("user=nobody", "a user of Unix"),
+    ("held_until", "a column of the database"),
+    (
+        "what the caller is told",
+        "the heading of docs/reference/errors.md, which stays as it is",
+    ),
+];
 
 /// Files that say which words are retired, or that are kept as they were written.
 const LEFT_OUT: &[&str] = &["tests/tidy/words.rs"];

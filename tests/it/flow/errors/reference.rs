@@ -54,7 +54,7 @@ fn page() -> String {
     page.push_str(&table_markdown());
     page.push_str(
         "\n## Why we refuse\n\n\
-         What we know of a refusal (its name is in the log, never on the wire) and the answer that the caller gets.\n\n\
+         What we know of a refusal (its name is in the log, never on the wire) and what the caller is told.\n\n\
          | Reason | `status_code` | `error` | Description | HTTP |\n|---|---|---|---|---|\n",
     );
     for refusal in Refusal::samples() {
