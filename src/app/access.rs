@@ -7,7 +7,7 @@ use vestibule_protocol::uvid::{Uvid, UvidHint};
 use super::{App, SiteEntry, Visit};
 use crate::identity::User;
 use crate::moment::Moment;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store;
 use crate::token::{AccessClaims, decode};
@@ -67,7 +67,7 @@ impl App {
     ) -> Result<TokenUser, Failure> {
         match self.bearer(entry, token, at).await? {
             Bearer::User(holder) => Ok(*holder),
-            Bearer::Guest(_) => Err(Refusal::AccessTokenInvalid.into()),
+            Bearer::Guest(_) => Err(invalid(Reason::AccessTokenOfGuest)),
         }
     }
 
@@ -93,18 +93,23 @@ impl App {
             self.bearer_of_jwt(entry, text, at).await?
         };
         let directory = self.directory();
-        let is_live = match &bearer {
-            Bearer::Guest(guest) => directory
-                .client(&guest.client_id)
-                .is_some_and(|client| client.policies.is_guest_flow_enabled),
-            Bearer::User(holder) => {
-                holder.user.check_active().is_ok() && directory.client(&holder.client_id).is_some()
+        match &bearer {
+            Bearer::Guest(guest) => {
+                let client = directory.client(&guest.client_id);
+                if client.is_none_or(|client| !client.policies.is_guest_flow_enabled) {
+                    return Err(invalid(Reason::AccessTokenClientDisabled));
+                }
             }
-        };
-        match is_live {
-            true => Ok(bearer),
-            false => Err(Refusal::AccessTokenInvalid.into()),
+            Bearer::User(holder) => {
+                if holder.user.check_active().is_err() {
+                    return Err(invalid(Reason::AccessTokenUserInactive));
+                }
+                if directory.client(&holder.client_id).is_none() {
+                    return Err(invalid(Reason::AccessTokenClientDisabled));
+                }
+            }
         }
+        Ok(bearer)
     }
 
     /// The visitor of a hint, for a client: the id itself, or that of a guest's live token that was issued to this
@@ -141,8 +146,10 @@ impl App {
                 Box::pin(store::token::find_live(tx, hash, *at))
             })
             .await?
-            .filter(|token| token.site_id == entry.site.id)
-            .ok_or(Refusal::AccessTokenInvalid)?;
+            .ok_or_else(|| invalid(Reason::AccessTokenNotLive))?;
+        if found.site_id != entry.site.id {
+            return Err(invalid(Reason::AccessTokenForeign));
+        }
         Ok(TokenUser {
             client_id: found.client_id,
             scopes: ScopeSet::parse(&found.scope).unwrap_or_default(),
@@ -158,20 +165,22 @@ impl App {
         token: &str,
         at: Moment,
     ) -> Result<Bearer, Failure> {
-        let invalid = || Failure::from(Refusal::AccessTokenInvalid);
-        let claims: AccessClaims = decode(&self.directory().keys, token).map_err(|_| invalid())?;
+        let claims: AccessClaims = decode(&self.directory().keys, token)
+            .map_err(|_| invalid(Reason::AccessTokenMalformed))?;
         let is_ours = claims.iss == entry.site.base_url
             && claims.aud.contains(&entry.site.base_url)
             && claims.mty == "oauth"
-            && claims.nbf <= at.seconds()
-            && claims.exp > at.seconds();
+            && claims.nbf <= at.seconds();
         if !is_ours {
-            return Err(invalid());
+            return Err(invalid(Reason::AccessTokenForeign));
+        }
+        if claims.exp <= at.seconds() {
+            return Err(invalid(Reason::AccessTokenExpired));
         }
         let user_id = claims
             .sub
             .strip_prefix("uid:")
-            .ok_or_else(invalid)?
+            .ok_or_else(|| invalid(Reason::AccessTokenForeign))?
             .to_owned();
         if claims.gty.as_deref() != Some(CLIENT_CREDENTIALS) {
             let hash = sha256(claims.jti.as_bytes());
@@ -189,7 +198,7 @@ impl App {
             .await?
             // A lock, a disabling or a new password since then ended the sessions, even if it was undone.
             .filter(|user| claims.session_generation == Some(user.session_generation))
-            .ok_or_else(invalid)?;
+            .ok_or_else(|| invalid(Reason::AccessTokenNotLive))?;
         Ok(Bearer::User(Box::new(TokenUser {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
@@ -207,7 +216,6 @@ impl App {
         hash: [u8; 32],
         at: Moment,
     ) -> Result<Guest, Failure> {
-        let invalid = || Failure::from(Refusal::AccessTokenInvalid);
         let uvid = claims.uvid.as_deref().and_then(|uvid| uvid.parse().ok());
         let sought = (hash, &entry.site.id, &entry.guest_user_id, at);
         let find = self
@@ -216,14 +224,18 @@ impl App {
                 Box::pin(store::token::is_live(tx, hash, site, user, *at))
             });
         if !find.await? {
-            return Err(invalid());
+            return Err(invalid(Reason::AccessTokenNotLive));
         }
         Ok(Guest {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),
             issued_at: Moment::from_millis(claims.iat.saturating_mul(1_000)),
             expires_at: Moment::from_millis(claims.exp.saturating_mul(1_000)),
-            uvid: uvid.ok_or_else(invalid)?,
+            uvid: uvid.ok_or_else(|| invalid(Reason::AccessTokenForeign))?,
         })
     }
+}
+
+fn invalid(because: Reason) -> Failure {
+    Refusal::AccessTokenInvalid { because }.into()
 }

@@ -21,7 +21,7 @@ impl App {
     ) -> Result<Option<OneUse>, Refusal> {
         client
             .check_assertion(assertion, audiences, visit.at)
-            .map_err(|unproven| report(visit, client, unproven))
+            .map_err(|unproven| refused(visit, unproven))
     }
 
     /// Checks a client attestation with its proof of possession. Nothing is spent yet.
@@ -42,24 +42,30 @@ impl App {
         };
         client
             .check_attestation(presented, &site, visit.at)
-            .map_err(|unproven| report(visit, client, unproven))
+            .map_err(|unproven| refused(visit, unproven))
     }
 
     /// Spends a proof that may be used once.
     ///
     /// # Refusals
     /// `replayed` for one that was used before, here or on another node (threat ATT-05).
-    pub async fn spend_proof(&self, one_use: OneUse, replayed: Refusal) -> Result<(), Failure> {
+    pub async fn spend_proof(
+        &self,
+        visit: &Visit,
+        one_use: OneUse,
+        replayed: Refusal,
+    ) -> Result<(), Failure> {
         let is_first = self
             .store
             .write("proof.spend", one_use, |tx, one_use| {
                 Box::pin(store::proof::spend(tx, one_use))
             })
             .await?;
-        match is_first {
-            true => Ok(()),
-            false => Err(replayed.into()),
+        if !is_first {
+            log_refused(visit, &replayed, "used before");
+            return Err(replayed.into());
         }
+        Ok(())
     }
 
     /// A fresh challenge for a proof of possession at a site.
@@ -70,12 +76,17 @@ impl App {
     }
 }
 
-/// Logs the reason, which the developer of the app needs. The answer has no reason, because an unauthenticated
-/// caller reads it.
-fn report(visit: &Visit, client: &Client, unproven: Unproven) -> Refusal {
-    tracing::info!(
-        request = %visit.request_id, client = client.name, reason = unproven.reason,
-        "a client failed to authenticate itself"
-    );
+fn refused(visit: &Visit, unproven: Unproven) -> Refusal {
+    log_refused(visit, &unproven.refusal, &unproven.reason);
     unproven.refusal
+}
+
+/// The developer of the app needs the reason, down to the claim. The answer has none, because it may go to an
+/// unauthenticated caller.
+fn log_refused(visit: &Visit, refusal: &Refusal, reason: &str) {
+    tracing::info!(
+        request = %visit.request_id, endpoint = visit.endpoint, site = visit.site.site.id,
+        client = visit.client.get().map(String::as_str), refusal = refusal.name(), reason,
+        "a credential was refused"
+    );
 }

@@ -52,7 +52,7 @@ pub(crate) use directory::GRANT_TYPES;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};
-pub use visit::{ClientLocation, Visit};
+pub use visit::{ClientLocation, SeenClient, Visit};
 
 /// Why an app cannot be assembled.
 #[derive(Debug, thiserror::Error)]

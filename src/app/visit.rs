@@ -1,11 +1,12 @@
 //! The visit: what a flow or a grant needs to know of a request in addition to its parameters.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::SiteEntry;
 use crate::admission::prefix_of;
 use crate::moment::{Entropy, Moment};
+use crate::refusal::Refusal;
 use crate::store::audit::AuditEvent;
 use crate::verification::Origin;
 
@@ -25,7 +26,14 @@ pub struct Visit {
     pub user_agent: Option<String>,
     /// The request's id, on its answer and on every log line.
     pub request_id: String,
+    /// The endpoint, by its name in metrics and logs.
+    pub endpoint: &'static str,
+    /// The client that the request names, once it was found. Only the log reads it.
+    pub client: SeenClient,
 }
+
+/// The id of a client that exists here, shared by all copies of one visit.
+pub type SeenClient = Arc<OnceLock<String>>;
 
 /// Where a client is, as far as a trusted proxy reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +52,32 @@ impl Visit {
         Origin {
             site_id: self.site.site.id.clone(),
             network: prefix_of(self.ip),
+        }
+    }
+
+    /// Notes which client the request names, for the log. The client must exist here, because a value of the request
+    /// must not reach the log.
+    pub fn note_client(&self, client_id: &str) {
+        // The first value stays: one request names one client.
+        let _ = self.client.set(client_id.to_owned());
+    }
+
+    /// Writes the log line of a refusal: at `info` for a refused credential, with the reason that the answer does not
+    /// disclose; at `debug` for any other refusal. The line has no value of the request.
+    pub fn log_refusal(&self, refusal: &Refusal) {
+        let site = self.site.site.id.as_str();
+        let client = self.client.get().map(String::as_str);
+        match refusal.reason() {
+            Some(reason) => tracing::info!(
+                request = %self.request_id, endpoint = self.endpoint, site, client,
+                refusal = refusal.name(), reason = reason.as_str(),
+                "a credential was refused"
+            ),
+            None => tracing::debug!(
+                request = %self.request_id, endpoint = self.endpoint, site, client,
+                refusal = refusal.name(),
+                "refused"
+            ),
         }
     }
 

@@ -82,7 +82,7 @@ pub(super) fn refuse(
 ) -> Response {
     match failure {
         Failure::Refused(refusal) => {
-            tracing::debug!(request = %arrival.request_id, refusal = %refusal.name(), "refused");
+            arrival.visit().log_refusal(&refusal);
             write_refusal(&refusal, shape, format)
         }
         Failure::Broken(fault) => {
@@ -93,7 +93,7 @@ pub(super) fn refuse(
 
 /// Writes the refusal of a request that has no site.
 pub(super) fn refuse_unplaced(request_id: &str, refusal: &Refusal, shape: Shape) -> Response {
-    tracing::debug!(request = %request_id, refusal = %refusal.name(), "refused");
+    tracing::debug!(request = %request_id, refusal = refusal.name(), "refused");
     write_refusal(refusal, shape, Format::Json)
 }
 

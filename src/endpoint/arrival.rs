@@ -9,7 +9,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use vestibule_protocol::format::{Format, Layout};
 
-use crate::app::{App, ClientLocation, SiteEntry, Visit};
+use crate::app::{App, ClientLocation, SeenClient, SiteEntry, Visit};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 
@@ -24,6 +24,9 @@ pub struct Arrival {
     pub ip: IpAddr,
     pub location: ClientLocation,
     pub request_id: String,
+    pub endpoint: &'static str,
+    /// Shared with every visit of this request.
+    pub client: SeenClient,
     pub method: Method,
     /// Below the site's prefix.
     pub path: String,
@@ -45,6 +48,8 @@ impl Arrival {
                 .and_then(|value| value.to_str().ok())
                 .map(|text| text.chars().take(USER_AGENT_LENGTH_MAX).collect()),
             request_id: self.request_id.clone(),
+            endpoint: self.endpoint,
+            client: Arc::clone(&self.client),
         }
     }
 

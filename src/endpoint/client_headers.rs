@@ -6,7 +6,7 @@ use vestibule_protocol::basic::{BasicCredentials, parse_client};
 use super::arrival::Arrival;
 use super::attestation;
 use crate::grant::ClientHeaders;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// Parses the headers by which a client authenticates itself.
 ///
@@ -24,6 +24,8 @@ pub(super) fn parse(arrival: &Arrival) -> Result<ClientHeaders, Refusal> {
 fn basic(arrival: &Arrival) -> Result<Option<BasicCredentials>, Refusal> {
     match arrival.header("authorization")? {
         None => Ok(None),
-        Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader),
+        Some(header) => parse_client(header).map_err(|_| Refusal::ClientSecretWrongInHeader {
+            because: Reason::BasicHeaderMalformed,
+        }),
     }
 }

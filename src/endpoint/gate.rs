@@ -21,7 +21,7 @@ use super::answer::{finish, refuse, refuse_unplaced};
 use super::arrival::Arrival;
 use super::cors::Cors;
 use super::{Route, dispatch, route};
-use crate::app::{App, ClientLocation, SiteEntry};
+use crate::app::{App, ClientLocation, SeenClient, SiteEntry};
 use crate::config::ProxiesConfig;
 use crate::moment::{Entropy, Stopwatch};
 use crate::refusal::{Fault, Refusal};
@@ -151,6 +151,8 @@ impl Gate {
                     ip: self.client_ip(peer.ip(), &parts.headers),
                     location: self.client_location(peer.ip(), &parts.headers),
                     request_id: request_id.to_owned(),
+                    endpoint: route.name,
+                    client: SeenClient::default(),
                     method: parts.method.clone(),
                     path,
                     query: parts.uri.query().map(str::to_owned),

@@ -22,7 +22,7 @@ use crate::app::{Admitted, App, SiteEntry, Visit};
 use crate::client::Client;
 use crate::identity::email::EmailAddress;
 use crate::identity::{User, UserSnapshot};
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::settings::Api;
 use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction};
@@ -162,10 +162,10 @@ impl PasswordlessLoginWrite {
         };
         let at = self.event.at;
         if !store::challenge::close(tx, &challenge.identifier_hash, at).await? {
-            return refused(Refusal::ChallengeFailed);
+            return refused(one_time_password::failed(Reason::OtpSuperseded));
         }
         let Some(user) = self.find_user(tx, &challenge).await? else {
-            return refused(Refusal::ChallengeFailed);
+            return refused(one_time_password::failed(Reason::OtpUserChanged));
         };
         if let Err(refusal) = self.client.check_permitted(&user.profile_id) {
             return refused(refusal);

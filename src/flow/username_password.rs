@@ -19,7 +19,7 @@ use crate::hashing::Verification;
 use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
 use crate::moment::Moment;
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::store::audit::AuditEvent;
 use crate::store::login::{Lockout, PasswordLogin};
 use crate::store::{self, Transaction};
@@ -61,9 +61,17 @@ pub async fn log_in(
         Some(login) if found.matches && is_possible => {
             admit(app, visit, checked, login, found, presented).await?
         }
-        Some(login) => Err(Refused::wrong(login.user)),
+        Some(login) => {
+            let has_password = login.credential.is_some();
+            let because = if has_password {
+                Reason::PasswordWrong
+            } else {
+                Reason::PasswordNotSet
+            };
+            Err(Refused::wrong(login.user, because))
+        }
         None => Err(Refused {
-            refusal: Refusal::CredentialsWrong,
+            refusal: wrong(Reason::PasswordUserUnknown),
             user: None,
         }),
     };
@@ -135,10 +143,14 @@ struct Refused {
     user: Option<User>,
 }
 
+fn wrong(because: Reason) -> Refusal {
+    Refusal::CredentialsWrong { because }
+}
+
 impl Refused {
-    fn wrong(user: User) -> Refused {
+    fn wrong(user: User, because: Reason) -> Refused {
         Refused {
-            refusal: Refusal::CredentialsWrong,
+            refusal: wrong(because),
             user: Some(user),
         }
     }
@@ -156,21 +168,33 @@ async fn admit(
 ) -> Result<Result<AcceptedLogin, Refused>, Failure> {
     let is_locked_out = login.locked_out_until.is_some_and(|until| until > visit.at);
     let (Some((phc, set_at)), false) = (login.credential, is_locked_out) else {
-        return Ok(Err(Refused::wrong(login.user)));
+        let because = if is_locked_out {
+            Reason::PasswordLockedOut
+        } else {
+            Reason::PasswordNotSet
+        };
+        return Ok(Err(Refused::wrong(login.user, because)));
     };
     let user = login.user;
     if let Err(refusal) = check(app, visit, checked, &user, set_at) {
+        let is_secret = matches!(refusal, Refusal::CredentialsWrong { .. });
         // An extra read only where the outcome is disclosed anyway; elsewhere its time would reveal the right
         // password.
-        let is_disclosed =
-            refusal != Refusal::CredentialsWrong && is_open(app, visit, &user.id).await?;
+        let is_disclosed = !is_secret && is_open(app, visit, &user.id).await?;
         return match refusal {
             Refusal::UserInactive if is_disclosed => Ok(Err(Refused {
                 refusal,
                 user: Some(user),
             })),
             refusal if is_disclosed => Err(refusal.into()),
-            _ => Ok(Err(Refused::wrong(user))),
+            _ => {
+                let because = if is_secret {
+                    Reason::PasswordNotPermitted
+                } else {
+                    Reason::PasswordLockedOut
+                };
+                Ok(Err(Refused::wrong(user, because)))
+            }
         };
     }
     let rehash = if found.needs_rehash {
@@ -195,7 +219,7 @@ fn check(
         return Err(if is_disclosed {
             Refusal::UserInactive
         } else {
-            Refusal::CredentialsWrong
+            wrong(Reason::PasswordNotPermitted)
         });
     }
     checked.client.check_permitted(&user.profile_id)?;
@@ -293,7 +317,12 @@ impl LoginWrite {
         let now = store::user::find_by_id(tx, &seen.id).await?;
         let user = now.filter(|now| is_open && now.is_still(&seen.snapshot(&[])));
         let Some(user) = user else {
-            return Ok(Err(Refusal::CredentialsWrong));
+            let because = if is_open {
+                Reason::PasswordNotPermitted
+            } else {
+                Reason::PasswordLockedOut
+            };
+            return Ok(Err(wrong(because)));
         };
         if let Some((old, new)) = &self.accepted.rehash {
             store::credential::replace_hash(tx, &user.id, old, new).await?;

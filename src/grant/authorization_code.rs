@@ -22,7 +22,7 @@ use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
 use crate::identity::User;
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
 use crate::store::code::{AuthorizationCode, Spent};
@@ -163,8 +163,9 @@ async fn redeem_within(
             }
             return Ok(Err(Refusal::CodeSpent));
         }
-        Spent::Expired => return Ok(Err(Refusal::CodeExpired)),
-        Spent::Unknown => return Ok(Err(Refusal::CodeUnknown)),
+        Spent::Expired => return Ok(Err(expired(Reason::CodeExpired))),
+        Spent::NotIts => return Ok(Err(unknown(Reason::CodeOfAnotherClient))),
+        Spent::Unknown => return Ok(Err(unknown(Reason::CodeUnknown))),
     };
     let is_guest = code.user_id == redemption.guest_user_id;
     let checked = if is_guest {
@@ -192,6 +193,14 @@ async fn redeem_within(
         store::family::insert(tx, &family).await?;
     }
     Ok(Ok(code))
+}
+
+fn unknown(because: Reason) -> Refusal {
+    Refusal::CodeUnknown { because }
+}
+
+fn expired(because: Reason) -> Refusal {
+    Refusal::CodeExpired { because }
 }
 
 /// The family that begins with the code, if its client may refresh.
@@ -238,7 +247,7 @@ fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Resu
 fn check_guest(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
     check_presentation(redemption, code)?;
     if !redemption.client.policies.is_guest_flow_enabled {
-        return Err(Refusal::CodeExpired);
+        return Err(expired(Reason::CodeGuestFlowDisabled));
     }
     Ok(())
 }
@@ -249,11 +258,11 @@ fn check_user(
     user: Option<&User>,
 ) -> Result<(), Refusal> {
     check_presentation(redemption, code)?;
-    let user = user.ok_or(Refusal::CodeUnknown)?;
+    let user = user.ok_or(unknown(Reason::CodeUserGone))?;
     user.check_active()?;
     if user.session_generation != code.session_generation {
         // A password was chosen anew in between, and that ends what was begun under the old one.
-        return Err(Refusal::CodeExpired);
+        return Err(expired(Reason::CodeSessionEnded));
     }
     redemption.client.check_permitted(&user.profile_id)
 }

@@ -180,7 +180,7 @@ impl ClientProof {
                 VerifiedBy::Attestation(_) => Refusal::ClientAttestationInvalid,
                 _ => Refusal::ClientAssertionInvalid,
             };
-            app.spend_proof(one_use, replayed).await?;
+            app.spend_proof(visit, one_use, replayed).await?;
         }
         Ok(Authenticated { client, by })
     }
@@ -206,15 +206,13 @@ impl ClientProof {
         }
         let is_header = self.basic.is_some();
         let (id, secret) = self.named()?;
-        let in_header = |refusal| {
-            if is_header {
-                Refusal::ClientSecretWrongInHeader
-            } else {
-                refusal
-            }
+        let in_header = |refusal: Refusal| match refusal.reason() {
+            Some(because) if is_header => Refusal::ClientSecretWrongInHeader { because },
+            _ => refusal,
         };
         let client = app.directory().client(&id).cloned();
         let client = client.ok_or_else(|| in_header(Refusal::ClientUnknown))?;
+        visit.note_client(&client.id);
         let is_required = needs_secret(&client);
         client
             .authenticate(secret.as_ref(), is_required)
@@ -240,6 +238,7 @@ impl ClientProof {
             .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
         let client = app.directory().client(&id).cloned();
         let client = client.ok_or(Refusal::ClientUnknown)?;
+        visit.note_client(&client.id);
         let (by, one_use) = match (self.assertion, self.attestation) {
             (Some(assertion), None) => {
                 let site = visit.site.site.base_url.as_str();

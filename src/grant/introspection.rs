@@ -12,7 +12,7 @@ use super::{is_login_live, remaining_scope};
 use crate::app::{App, Bearer, Visit};
 use crate::client::Client;
 use crate::moment::Moment;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store;
 use crate::token::{Standing, family_of};
@@ -41,15 +41,15 @@ pub async fn introspect(
 }
 
 fn unauthorized(failure: Failure) -> Failure {
-    match failure {
-        Failure::Refused(
-            Refusal::ClientSecretMissing
-            | Refusal::ClientSecretWrong
-            | Refusal::ClientUnknown
-            | Refusal::ParameterMissing { .. },
-        ) => Refusal::ClientSecretWrongInHeader.into(),
-        other => other,
-    }
+    let because = match failure {
+        Failure::Refused(Refusal::ClientSecretMissing | Refusal::ParameterMissing { .. }) => {
+            Reason::ClientSecretMissing
+        }
+        Failure::Refused(Refusal::ClientSecretWrong) => Reason::ClientSecretWrong,
+        Failure::Refused(Refusal::ClientUnknown) => Reason::ClientUnknown,
+        other => return other,
+    };
+    Refusal::ClientSecretWrongInHeader { because }.into()
 }
 
 async fn of_access_token(
@@ -77,13 +77,16 @@ async fn of_access_token(
             issued_at: holder.issued_at,
             expires_at: holder.expires_at,
         },
-        Err(Failure::Refused(_)) => return Ok(Introspection::default()),
+        Err(Failure::Refused(refusal)) => {
+            visit.log_refusal(&refusal);
+            return Ok(Introspection::default());
+        }
         Err(fault) => return Err(fault),
     };
-    match described.client_id == client.id {
-        true => Ok(described.into_answer()),
-        false => Ok(Introspection::default()),
+    if described.client_id != client.id {
+        return Ok(Introspection::default());
     }
+    Ok(described.into_answer())
 }
 
 /// What the answer about an access token contains.

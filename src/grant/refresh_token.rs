@@ -18,7 +18,7 @@ use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming, is_login_live, remaining_scope};
 use crate::client::Client;
 use crate::moment::Moment;
-use crate::refusal::{Failure, Fault, FaultKind, Refusal};
+use crate::refusal::{Failure, Fault, FaultKind, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
 use crate::store::family::TokenFamily;
@@ -52,7 +52,8 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
     let presented = request.refresh_token.ok_or(Refusal::ParameterMissing {
         name: "refresh_token",
     })?;
-    let family_name = family_of(presented.expose()).ok_or(Refusal::RefreshTokenUnknown)?;
+    let family_name =
+        family_of(presented.expose()).ok_or(unknown(Reason::RefreshTokenMalformed))?;
     let requested = match request.scope.as_deref().map(ScopeSet::parse) {
         None => None,
         Some(parsed) => Some(parsed.map_err(|_| Refusal::ScopeNotAllowed)?),
@@ -112,6 +113,14 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
     })
 }
 
+fn unknown(because: Reason) -> Refusal {
+    Refusal::RefreshTokenUnknown { because }
+}
+
+fn ended(because: Reason) -> Refusal {
+    Refusal::RefreshTokenEnded { because }
+}
+
 /// What the write needs.
 struct Refresh {
     family_name: [u8; 32],
@@ -142,19 +151,22 @@ async fn refresh_within(
     tx: &mut Transaction<'_>,
     refresh: &Refresh,
 ) -> Result<Result<Refreshed, Refusal>, Fault> {
-    let found = store::family::find(tx, &refresh.family_name, &refresh.site_id).await?;
+    let Some(family) = store::family::find(tx, &refresh.family_name, &refresh.site_id).await?
+    else {
+        return Ok(Err(unknown(Reason::RefreshTokenUnknown)));
+    };
     // Another client's presentation leaves the family untouched (threat RT-05), and so does that of the
-    // same app under another key than the login's.
-    let is_own = |family: &TokenFamily| {
-        family.client_id == refresh.client.id && refresh.by.holds(family.client_key.as_deref())
-    };
-    let Some(family) = found.filter(is_own) else {
-        return Ok(Err(Refusal::RefreshTokenUnknown));
-    };
+    // same client with another key than the login's.
+    if family.client_id != refresh.client.id {
+        return Ok(Err(unknown(Reason::RefreshTokenOfAnotherClient)));
+    }
+    if !refresh.by.holds(family.client_key.as_deref()) {
+        return Ok(Err(unknown(Reason::RefreshTokenOfAnotherKey)));
+    }
     let at = refresh.event.at;
     let standing = family.state.standing(&refresh.presented_hash, at);
     match standing {
-        Standing::Ended => return Ok(Err(Refusal::RefreshTokenEnded)),
+        Standing::Ended => return Ok(Err(ended(Reason::RefreshTokenEnded))),
         Standing::Reused => {
             store::family::end(tx, &refresh.family_name, at).await?;
             store::audit::insert(tx, &event(refresh, &family, "refresh_token.reused")).await?;
@@ -195,7 +207,7 @@ async fn refresh_within(
 /// and than the app has now (threats RT-06, RT-07). A narrower request narrows this answer alone.
 fn check(refresh: &Refresh, family: &TokenFamily) -> Result<ScopeSet, Refusal> {
     if !is_login_live(&refresh.client, family, refresh.event.at) {
-        return Err(Refusal::RefreshTokenEnded);
+        return Err(ended(Reason::RefreshTokenLoginEnded));
     }
     refresh.client.check_permitted(&family.user.profile_id)?;
     let remaining = remaining_scope(&refresh.client, family);

@@ -6,12 +6,14 @@
 //! list of all refusals: it gives the enum, the names, the samples and the row of each.
 
 mod fault;
+mod reason;
 
 use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
 use vestibule_protocol::form::FormError;
 use vestibule_protocol::headless::InvalidParams;
 
 pub use fault::{Failure, Fault, FaultKind};
+pub use reason::Reason;
 
 /// Declares every refusal once.
 ///
@@ -68,7 +70,10 @@ macro_rules! refusals {
 
 refusals! {
     /// The access token at userinfo or the identity URL is unknown, expired or revoked.
-    AccessTokenInvalid => AccessTokenInvalid;
+    AccessTokenInvalid {
+        /// For the log.
+        because: Reason = Reason::AccessTokenNotLive;
+    } => AccessTokenInvalid;
     /// No access token was presented where one is needed. Such a caller learns the scheme and no reason (RFC
     /// 6750 section 3.1).
     AccessTokenMissing => AuthenticationRequired;
@@ -81,11 +86,17 @@ refusals! {
     /// `Auth-Request-Type` names no request type, or one that the site has not enabled.
     AuthRequestTypeUnknown => InvalidRequest, "missing or unknown Auth-Request-Type header";
     /// The login that a step continues is unknown, expired, used, or another client's.
-    AuthSessionInvalid => AuthSessionInvalid;
+    AuthSessionInvalid {
+        /// For the log.
+        because: Reason = Reason::AuthSessionNotLive;
+    } => AuthSessionInvalid;
     /// The body is larger than the endpoint accepts.
     BodyTooLarge => BodyTooLarge;
     /// The one-time password is wrong, or its request is unknown, expired, closed or out of attempts.
-    ChallengeFailed => InvalidOtp, OAuth: AuthenticationFailure;
+    ChallengeFailed {
+        /// For the log.
+        because: Reason = Reason::OtpWrong;
+    } => InvalidOtp, OAuth: AuthenticationFailure;
     /// The one-time password was sent by another channel than the request says.
     ChannelMismatch => InvalidRequest,
         "Auth-Verification-Type must match the verificationmethod of the request";
@@ -112,7 +123,10 @@ refusals! {
     /// The client's secret is wrong.
     ClientSecretWrong => ClientCredentialsInvalid;
     /// The client did not authenticate, and used the Basic header, which asks for a 401.
-    ClientSecretWrongInHeader => ClientCredentialsInvalidBasic;
+    ClientSecretWrongInHeader {
+        /// For the log.
+        because: Reason = Reason::ClientSecretWrong;
+    } => ClientCredentialsInvalidBasic;
     /// No client has that id, or it was disabled.
     ClientUnknown => ClientIdUnknown;
     /// The challenge is not 43 characters of base64url.
@@ -120,11 +134,17 @@ refusals! {
     /// The client must send a challenge and did not.
     CodeChallengeMissing => CodeChallengeMissing;
     /// The authorization code has expired.
-    CodeExpired => CodeExpired;
+    CodeExpired {
+        /// For the log.
+        because: Reason = Reason::CodeExpired;
+    } => CodeExpired;
     /// The authorization code was redeemed before; its tokens are revoked now.
     CodeSpent => CodeInvalid;
     /// There is no such authorization code for this client.
-    CodeUnknown => CodeInvalid;
+    CodeUnknown {
+        /// For the log.
+        because: Reason = Reason::CodeUnknown;
+    } => CodeInvalid;
     /// The request body is compressed, which no endpoint accepts.
     ContentEncodingUnsupported => ContentEncodingUnsupported;
     /// The Basic header of the end user cannot be parsed.
@@ -136,7 +156,10 @@ refusals! {
     /// The client accepts the user's credentials in the body of a POST only.
     CredentialsMustBePosted => InvalidRequest, "send username and password in the body of a POST";
     /// The username or the password is wrong, or the account cannot use this login method now.
-    CredentialsWrong => AuthenticationFailure;
+    CredentialsWrong {
+        /// For the log.
+        because: Reason = Reason::PasswordWrong;
+    } => AuthenticationFailure;
     /// User discovery found no user, at a site that shows the message of its handler.
     DiscoveryFailed {
         /// The handler's message.
@@ -221,11 +244,17 @@ refusals! {
     /// No redirect URI.
     RedirectUriMissing => RedirectUriMissing;
     /// The login of the refresh token has ended: revoked, ended by policy, or its user is not active.
-    RefreshTokenEnded => TokenExpired;
+    RefreshTokenEnded {
+        /// For the log.
+        because: Reason = Reason::RefreshTokenEnded;
+    } => TokenExpired;
     /// The refresh token was replaced before; its family is ended now.
     RefreshTokenReused => TokenExpired;
     /// There is no such refresh token for this client.
-    RefreshTokenUnknown => TokenExpired;
+    RefreshTokenUnknown {
+        /// For the log.
+        because: Reason = Reason::RefreshTokenUnknown;
+    } => TokenExpired;
     /// The site does not offer self-registration.
     RegistrationDisabled => HeadlessRegistrationDisabled;
     /// The registration handler failed.
@@ -331,6 +360,37 @@ impl Refusal {
                 let replaced = (row != self.error(shape)).then(|| row.row().description);
                 self.text().or(replaced).map(str::to_owned)
             }
+        }
+    }
+
+    /// Why a credential was refused, for the log; `None` when the request is denied for another reason. A
+    /// client assertion or attestation that does not verify has a log line of its own, which names the claim.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Refusal::AccessTokenInvalid { because }
+            | Refusal::AuthSessionInvalid { because }
+            | Refusal::ChallengeFailed { because }
+            | Refusal::ClientSecretWrongInHeader { because }
+            | Refusal::CodeExpired { because }
+            | Refusal::CodeUnknown { because }
+            | Refusal::CredentialsWrong { because }
+            | Refusal::RefreshTokenEnded { because }
+            | Refusal::RefreshTokenUnknown { because } => Some(*because),
+            Refusal::ChannelMismatch => Some(Reason::OtpChannelMismatch),
+            Refusal::ClientKeyMismatch => Some(Reason::CodeOfAnotherKey),
+            Refusal::ClientSecretMissing => Some(Reason::ClientSecretMissing),
+            Refusal::ClientSecretWrong => Some(Reason::ClientSecretWrong),
+            Refusal::ClientUnknown => Some(Reason::ClientUnknown),
+            Refusal::CodeSpent => Some(Reason::CodeSpent),
+            Refusal::GuestMismatch => Some(Reason::CodeOfAnotherGuest),
+            Refusal::PasswordExpired => Some(Reason::PasswordExpired),
+            Refusal::PkceMismatch => Some(Reason::CodePkceMismatch),
+            Refusal::RedirectUriChanged => Some(Reason::CodeRedirectUriChanged),
+            Refusal::RefreshTokenReused => Some(Reason::RefreshTokenReused),
+            Refusal::TriesSpent => Some(Reason::OtpTriesSpent),
+            Refusal::UserDisabled | Refusal::UserInactive => Some(Reason::UserDisabled),
+            Refusal::UserLocked => Some(Reason::UserLocked),
+            _ => None,
         }
     }
 

@@ -17,8 +17,8 @@ statements! {
             AND redeemed_at IS NULL AND expires_at > $4
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
             nonce, auth_at, amr, session_generation, expires_at, uvid, client_key";
-    STATE_OF = "SELECT user_id, redeemed_at FROM authorization_code
-        WHERE code_hash = $1 AND client_id = $2 AND site_id = $3";
+    STATE_OF = "SELECT user_id, redeemed_at, client_id, site_id FROM authorization_code
+        WHERE code_hash = $1";
 }
 
 /// An authorization code as stored.
@@ -76,7 +76,9 @@ pub enum Spent {
     },
     /// It expired unused.
     Expired,
-    /// This client has no such code at this site.
+    /// It was issued to another client or by another site.
+    NotIts,
+    /// There is no such code.
     Unknown,
 }
 
@@ -126,22 +128,35 @@ pub async fn spend(
     {
         return Ok(Spent::Now(Box::new(code)));
     }
-    let state: Option<CodeState> = tx
-        .find(&STATE_OF, bind![code_hash, client_id, site_id])
-        .await?;
+    let state: Option<CodeState> = tx.find(&STATE_OF, bind![code_hash]).await?;
     Ok(match state {
-        Some(CodeState(user_id, Some(_))) => Spent::Before { user_id },
-        Some(CodeState(_, None)) => Spent::Expired,
         None => Spent::Unknown,
+        Some(state) if state.client_id != client_id || state.site_id != site_id => Spent::NotIts,
+        Some(CodeState {
+            user_id,
+            redeemed_at: Some(_),
+            ..
+        }) => Spent::Before { user_id },
+        Some(_) => Spent::Expired,
     })
 }
 
-/// The user of a code, and when it was redeemed.
-struct CodeState(String, Option<Moment>);
+/// What decides about a code that could not be spent.
+struct CodeState {
+    user_id: String,
+    redeemed_at: Option<Moment>,
+    client_id: String,
+    site_id: String,
+}
 
 impl Record for CodeState {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(CodeState(row.next()?, row.next()?))
+        Ok(CodeState {
+            user_id: row.next()?,
+            redeemed_at: row.next()?,
+            client_id: row.next()?,
+            site_id: row.next()?,
+        })
     }
 }
 

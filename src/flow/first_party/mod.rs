@@ -65,6 +65,7 @@ pub fn authenticate(
         .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
     let client = app.directory().client(id).cloned();
     let client = client.ok_or(Refusal::ClientUnknown)?;
+    visit.note_client(&client.id);
     if request.client_assertion.is_some() && attestation.is_some() {
         return Err(Refusal::ClientAuthenticationAmbiguous);
     }
@@ -144,7 +145,8 @@ pub async fn answer(
     hint: Option<UvidHint>,
 ) -> Result<ChallengeAnswer, Failure> {
     if let Some(one_use) = caller.one_use.take() {
-        app.spend_proof(one_use, caller.replayed.clone()).await?;
+        app.spend_proof(visit, one_use, caller.replayed.clone())
+            .await?;
     }
     // The opaque token of a user cannot contain a visitor, so for opaque tokens the hint is not read.
     let is_jwt = caller.client.policies.access_token_format == AccessTokenFormat::Jwt;

@@ -16,7 +16,7 @@ use vestibule_protocol::uvid::Uvid;
 
 use super::AuthenticatedApp;
 use crate::app::{App, Visit};
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store;
 use crate::store::auth_session::{SessionOwner, StoredSession};
@@ -166,7 +166,9 @@ pub(super) async fn take(
             |tx, (hash, holder, at)| Box::pin(store::auth_session::take(tx, hash, holder, *at)),
         )
         .await?;
-    let waiting = taken.ok_or(Refusal::AuthSessionInvalid)?;
+    let waiting = taken.ok_or(Refusal::AuthSessionInvalid {
+        because: Reason::AuthSessionNotLive,
+    })?;
     let state = serde_json::from_str(&waiting.state)
         .map_err(|error| Fault::new("reading a login's session", error))?;
     Ok(Some(Session {

@@ -16,7 +16,7 @@ use crate::flow::addressee::CheckedReference;
 use crate::flow::authorization::Checked;
 use crate::flow::username_password::Credentials;
 use crate::flow::{forgot_password, passwordless_login, registration, username_password};
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::settings::Api;
 use crate::store;
@@ -112,7 +112,8 @@ async fn log_in(
     let logged_in = username_password::log_in(app, visit, checked, credentials).await;
     match logged_in {
         Ok(answer) => Ok(Step::Done(answer.code)),
-        Err(Failure::Refused(Refusal::CredentialsWrong)) => {
+        Err(Failure::Refused(refusal @ Refusal::CredentialsWrong { .. })) => {
+            visit.log_refusal(&refusal);
             Ok(Step::Next(Next::Failed, Awaits::Credentials))
         }
         Err(failure) => Err(failure),
@@ -190,7 +191,10 @@ async fn redeem(
     new_password: Option<&Secret>,
 ) -> Result<Step, Failure> {
     let redeemed = match awaits {
-        Awaits::Credentials => return Err(Refusal::AuthSessionInvalid.into()),
+        Awaits::Credentials => {
+            let because = Reason::AuthSessionNotAwaited;
+            return Err(Refusal::AuthSessionInvalid { because }.into());
+        }
         Awaits::LoginCode { request, method } => {
             let attempt = attempt(request, otp, Some(*method));
             passwordless_login::complete(app, visit, checked, attempt)
@@ -218,7 +222,10 @@ async fn redeem(
         }
     };
     match redeemed {
-        Err(Failure::Refused(Refusal::ChallengeFailed | Refusal::TriesSpent)) => {
+        Err(Failure::Refused(
+            refusal @ (Refusal::ChallengeFailed { .. } | Refusal::TriesSpent),
+        )) => {
+            visit.log_refusal(&refusal);
             Ok(Step::Next(Next::Failed, awaits.clone()))
         }
         Err(Failure::Refused(Refusal::PasswordPolicy { .. })) => {

@@ -17,7 +17,7 @@ use crate::identity::User;
 use crate::identity::password::{Owner, PasswordPolicy};
 use crate::moment::Moment;
 use crate::outgoing::QueuedMessage;
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::store::audit::AuditEvent;
 use crate::store::credential::{self, Credential};
 use crate::store::turn::Turn;
@@ -51,7 +51,7 @@ pub(in crate::flow) async fn choose(
         .filter(|user| {
             addressee.suppressed.is_none() && user.session_generation == pending.session_generation
         })
-        .ok_or(Refusal::ChallengeFailed)?;
+        .ok_or(one_time_password::failed(Reason::OtpUserChanged))?;
     let phc = new_hash(app, visit, &user, new_password).await?;
     reset(app, visit, challenge.identifier_hash, user, phc).await?;
     app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
@@ -78,7 +78,7 @@ async fn compare(
             },
         )
         .await?
-        .ok_or(Refusal::ChallengeFailed)?;
+        .ok_or(one_time_password::failed(Reason::OtpRequestNotLive))?;
     if newest.tries_left == 0 {
         one_time_password::report_failure(app, visit, PURPOSE, false);
         return Err(Refusal::TriesSpent.into());
@@ -198,13 +198,13 @@ impl ResetWrite {
         let (user, event) = (&self.user, &self.event);
         let at = event.at;
         if !store::challenge::close(tx, &self.identifier_hash, at).await? {
-            return Ok(Err(Refusal::ChallengeFailed));
+            return Ok(Err(one_time_password::failed(Reason::OtpSuperseded)));
         }
         let subject = resets_of(&user.id);
         store::turn::take(tx, Turn::Guesses(&subject), at).await?;
         let since = at.plus_seconds(-DAY_SECONDS);
         if store::tally::sum_since(tx, &subject, since).await? >= RESETS_PER_DAY {
-            return Ok(Err(Refusal::ChallengeFailed));
+            return Ok(Err(one_time_password::failed(Reason::OtpTooManyFailures)));
         }
         let now = store::user::find_by_id(tx, &user.id).await?;
         let settings = &self.site.site.settings;
@@ -213,7 +213,7 @@ impl ResetWrite {
                 && now.is_still(&user.snapshot(&[CHANNEL]))
         });
         if !is_same {
-            return Ok(Err(Refusal::ChallengeFailed));
+            return Ok(Err(one_time_password::failed(Reason::OtpUserChanged)));
         }
         // Only a reset that succeeds counts for the day.
         store::tally::add(tx, &subject, at).await?;

@@ -5,7 +5,7 @@ use vestibule_protocol::purpose::Purpose;
 
 use crate::app::{App, Visit};
 use crate::moment::Moment;
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::store::{self, Transaction, tally::Guess};
 use crate::verification::{Challenge, GuessLimits, Origin, Presented};
 
@@ -64,7 +64,7 @@ impl Comparison {
         let spent =
             store::challenge::spend_try(tx, hash, self.purpose, &self.origin.site_id, at).await?;
         let Some(challenge) = spent else {
-            return wrong(Refusal::ChallengeFailed, false);
+            return wrong(failed(Reason::OtpRequestNotLive), false);
         };
         if !challenge.is_channel(self.presented.channel) {
             return wrong(Refusal::ChannelMismatch, false);
@@ -76,14 +76,19 @@ impl Comparison {
             at,
         };
         if !store::tally::may_compare(tx, &guess).await? {
-            return wrong(Refusal::ChallengeFailed, false);
+            return wrong(failed(Reason::OtpTooManyFailures), false);
         }
         if !challenge.is_opened_by(&self.presented) {
             let is_spray = store::tally::comparison_failed(tx, &guess).await?;
-            return wrong(Refusal::ChallengeFailed, is_spray);
+            return wrong(failed(Reason::OtpWrong), is_spray);
         }
         Ok(Ok(Box::new(challenge)))
     }
+}
+
+/// The refusal of a one-time password, with its reason for the log.
+pub fn failed(because: Reason) -> Refusal {
+    Refusal::ChallengeFailed { because }
 }
 
 /// Compares in a separate write, for a flow that has work to do between the comparison and its last write.

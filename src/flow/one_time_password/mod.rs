@@ -22,7 +22,7 @@ use crate::settings::Choice;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
 use crate::verification::{Challenge, NewChallenge, Opened, OtpRules, Target};
-pub use comparison::{Comparison, WrongCode, attempt, report_failure};
+pub use comparison::{Comparison, WrongCode, attempt, failed, report_failure};
 
 /// The hour of "codes per hour".
 const BUDGET_SECONDS: i64 = 3_600;

@@ -15,7 +15,7 @@ use crate::flow::one_time_password::{self, Comparison};
 use crate::handler::contract::Contract;
 use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registrant};
 use crate::identity::{User, prefix};
-use crate::refusal::{Failure, Fault, Refusal};
+use crate::refusal::{Failure, Fault, Reason};
 use crate::settings::{Api, HandlerChoice};
 use crate::store;
 use crate::store::Transaction;
@@ -85,7 +85,9 @@ async fn compare(app: &App, visit: &Visit, attempt: Attempt) -> Result<VerifiedD
     let presented = attempt.present(&app.keyring);
     let comparison = Comparison::new(app, visit, Purpose::Registration, presented);
     let challenge = one_time_password::attempt(app, visit, comparison).await?;
-    let payload = challenge.payload.ok_or(Refusal::ChallengeFailed)?;
+    let payload = challenge
+        .payload
+        .ok_or(one_time_password::failed(Reason::OtpRequestNotLive))?;
     let draft = serde_json::from_str(&payload)
         .map_err(|error| Fault::new("reading a registration", error))?;
     Ok(VerifiedDraft {

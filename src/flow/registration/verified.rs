@@ -8,7 +8,7 @@ use crate::app::handlers::shown_exception;
 use crate::app::{App, Visit};
 use crate::flow::one_time_password;
 use crate::handler::HandlerError;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 use crate::settings::{HandlerChoice, Settings};
 use crate::store;
 
@@ -79,7 +79,7 @@ impl NotRegistered {
         match self {
             NotRegistered::CodeUsed => {
                 one_time_password::report_failure(app, visit, Purpose::Registration, false);
-                Refusal::ChallengeFailed
+                one_time_password::failed(Reason::OtpSuperseded)
             }
             NotRegistered::Failed(error) => failed(visit, &error),
         }

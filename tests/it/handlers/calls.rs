@@ -76,6 +76,8 @@ fn visit(site: &Site) -> Visit {
         location: vestibule::app::ClientLocation::default(),
         user_agent: None,
         request_id: String::from("req-1"),
+        endpoint: "test",
+        client: vestibule::app::SeenClient::default(),
     }
 }
 

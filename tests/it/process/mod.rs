@@ -7,6 +7,7 @@ mod crash;
 mod dev;
 mod jose;
 mod logs;
+mod refused_credentials;
 mod running;
 mod script;
 mod serve;

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use vestibule::refusal::Refusal;
+use vestibule::refusal::{Reason, Refusal};
 use vestibule_protocol::error::{Shape, TABLE, WireError, table_markdown};
 
 /// The shapes of the endpoints that can return a reason.
@@ -19,7 +19,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         | R::RateLimited { .. }
         | R::SiteUnknown
         | R::TooBusy => &[Shape::OAuth, Shape::Merged, Shape::Headless],
-        R::ChallengeFailed => &[Shape::OAuth, Shape::Headless],
+        R::ChallengeFailed { .. } => &[Shape::OAuth, Shape::Headless],
         R::ForgotPasswordDisabled => &[Shape::Headless, Shape::OAuth],
         R::TriesSpent => &[Shape::Headless],
         R::PasswordlessLoginDisabled | R::RegistrationDisabled => &[Shape::Merged, Shape::OAuth],
@@ -77,19 +77,58 @@ fn page() -> String {
     page
 }
 
-#[test]
-fn the_page_on_errors_equals_the_table() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/errors.md");
-    let page = page();
+/// The page for the people who support the users of an app.
+fn page_of_reasons() -> String {
+    let mut page = String::from(
+        "# Refused credentials\n\n\
+         This page is printed by a test from the code (`VESTIBULE_UPDATE_DOCS=1 cargo test --test it errors`).\n\n\
+         A caller learns little of a refused credential: a finer answer would help an attacker. The log has one line at \
+         `info` for each, with the message `a credential was refused` and the fields `request` (the value of \
+         `X-Request-Id` of the answer), `endpoint`, `site`, `client` (if the request names a client that exists), \
+         `refusal` (its row is in [Errors](errors.md)) and `reason`. No line has a value of the request: no username, no \
+         code, no token. Ask the customer for the `X-Request-Id`, find the line, and look up its reason here.\n\n\
+         | `reason` | What it means | What to answer |\n|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        page.push_str(&format!(
+            "| `{}` | {} | {} |\n",
+            reason.as_str(),
+            reason.meaning(),
+            reason.advice()
+        ));
+    }
+    page.push_str(
+        "\nThe reason of a client assertion or attestation names the part that failed instead, for instance \
+         `client assertion: Claim(\"aud\")`, or `used before`. A one-time password whose request is unknown, expired, closed or out of \
+         attempts has one reason: the server does not look further, because the time of the answer would disclose it.\n",
+    );
+    page
+}
+
+/// Compares a page with the committed one, or writes it.
+#[track_caller]
+fn assert_page(name: &str, page: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs/reference")
+        .join(name);
     if std::env::var_os("VESTIBULE_UPDATE_DOCS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &page).unwrap();
+        std::fs::write(&path, page).unwrap();
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == page,
-        "docs/reference/errors.md is old: run this test with VESTIBULE_UPDATE_DOCS=1"
+        "docs/reference/{name} is old: run this test with VESTIBULE_UPDATE_DOCS=1"
     );
+}
+
+#[test]
+fn the_page_on_errors_is_what_the_code_says() {
+    assert_page("errors.md", &page());
+}
+
+#[test]
+fn the_page_on_refused_credentials_is_what_the_code_says() {
+    assert_page("refused-credentials.md", &page_of_reasons());
 }
 
 /// Faults have no refusal: what they are answered with in each error format.

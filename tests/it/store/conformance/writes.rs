@@ -40,7 +40,7 @@ fn body<'x>(
         store::account::insert(tx, &account).await?;
         match then {
             Then::Agree => Ok(Ok(())),
-            Then::Refuse => Ok(Err(Refusal::ChallengeFailed)),
+            Then::Refuse => Ok(Err(Refusal::TriesSpent)),
             Then::Fail => Err(Fault::described("testing", "the body failed".into())),
             Then::Panic => panic!("the body panics, as this test wants it to"),
             Then::BreakAConstraint => {
@@ -63,7 +63,7 @@ async fn run(site: &Site, name: &str, then: Then) -> Result<Result<(), Refusal>,
 on_both_databases! {
     async fn a_refusal_is_a_value_and_commits(site: Site) {
         let refused = run(&site, "a", Then::Refuse).await.expect("the write is kept");
-        assert_eq!(refused, Err(Refusal::ChallengeFailed));
+        assert_eq!(refused, Err(Refusal::TriesSpent));
         assert_eq!(site.count(ACCOUNTS).await, 1);
     }
 }
