@@ -161,7 +161,9 @@ fn a_refused_credential_has_one_line_with_its_reason_and_no_value() {
     let output = server.output();
     let lines = |reply: &Reply| -> Vec<Value> {
         let id = reply.header("x-request-id").expect("an id");
-        let lines = output.lines().filter(|line| line.contains(id));
+        // With the quotation marks, because one id can be the beginning of another.
+        let id = format!("\"request\":\"{id}\"");
+        let lines = output.lines().filter(|line| line.contains(&id));
         lines
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
