@@ -65,13 +65,7 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let installation = place.open().await?;
     let admin = installation.admin();
     match action {
-        Action::List => print_list(
-            place,
-            "sites",
-            &site::list(&admin).await?,
-            |site| json!({"id": site.id, "name": site.name, "base_url": site.base_url}),
-            |site| format!("{}  {:<20} {}", site.id, site.name, site.base_url),
-        ),
+        Action::List => list(place, &site::list(&admin).await?),
         Action::Show { site } => print(place, &site::load(&admin, &site).await?),
         Action::Create {
             name,
@@ -102,6 +96,16 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
             report(place, &admin, updated, &given, Some(&site)).await
         }
     }
+}
+
+fn list(place: &Place, sites: &[Site]) -> Result<(), Exit> {
+    print_list(
+        place,
+        "sites",
+        sites,
+        |site| json!({"id": site.id, "name": site.name, "base_url": site.base_url}),
+        |site| format!("{}  {:<20} {}", site.id, site.name, site.base_url),
+    )
 }
 
 /// Prints the site that was created or changed, or says what the changes to `site` have wrong.

@@ -1,7 +1,7 @@
 //! Admission of a request to a headless API: what the API requires of this caller, whether the request is valid, and the
 //! captcha last, because its verifier is remote.
 
-use vestibule_protocol::headless::InvalidParams;
+use vestibule_protocol::headless::{CaptchaProof, InvalidParams};
 
 use super::arrival::Arrival;
 use crate::admission::{self, Caller, CaptchaSent};
@@ -26,4 +26,17 @@ pub(super) async fn admit<T>(
     let request = request.map_err(Refusal::from)?;
     let admitted = arrival.app.admit(&visit, caller).await?;
     Ok((visit, admitted, request))
+}
+
+/// The captcha of a request. One that cannot be parsed is looked through for a captcha alone, because the missing captcha
+/// is the first error.
+pub(super) fn captcha_of<T>(
+    request: &Result<T, InvalidParams>,
+    body: &[u8],
+    captcha: impl Fn(&T) -> Option<CaptchaProof>,
+) -> Option<CaptchaProof> {
+    match request {
+        Ok(request) => captcha(request),
+        Err(_) => CaptchaProof::of_body(body),
+    }
 }

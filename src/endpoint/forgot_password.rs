@@ -3,9 +3,9 @@
 use axum::response::Response;
 use http::StatusCode;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{CaptchaProof, ForgotPassword, ForgotPasswordPhase};
+use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordPhase};
 
-use super::admit::admit;
+use super::admit::{admit, captcha_of};
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
@@ -21,13 +21,10 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
     let caller = bearer::caller(arrival).await?;
     let request = ForgotPassword::parse(&content.body);
     let is_second = ForgotPassword::is_second_phase(&content.body);
-    let captcha = match &request {
-        Ok(request) => match &request.phase {
-            ForgotPasswordPhase::Ask { captcha, .. } => captcha.clone(),
-            ForgotPasswordPhase::Choose { .. } => None,
-        },
-        Err(_) => CaptchaProof::of_body(&content.body),
-    };
+    let captcha = captcha_of(&request, &content.body, |request| match &request.phase {
+        ForgotPasswordPhase::Ask { captcha, .. } => captcha.clone(),
+        ForgotPasswordPhase::Choose { .. } => None,
+    });
     let target = request
         .as_ref()
         .ok()

@@ -3,9 +3,9 @@
 use axum::response::Response;
 use http::StatusCode;
 use vestibule_protocol::format::Format;
-use vestibule_protocol::headless::{CaptchaProof, InitRegistration};
+use vestibule_protocol::headless::InitRegistration;
 
-use super::admit::admit;
+use super::admit::{admit, captcha_of};
 use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
@@ -24,10 +24,7 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
     let target = target.map(|request| request.userdata.username.as_str());
     let target = target.map(addressee::compared);
     rate_limits::charge_init(arrival, &caller, target.as_deref())?;
-    let captcha = match &request {
-        Ok(request) => request.captcha.clone(),
-        Err(_) => CaptchaProof::of_body(&content.body),
-    };
+    let captcha = captcha_of(&request, &content.body, |request| request.captcha.clone());
     let captcha = captcha.as_ref().into();
     let (visit, admitted, request) =
         admit(arrival, Api::Registration, &caller, captcha, request).await?;

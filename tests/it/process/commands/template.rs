@@ -321,7 +321,7 @@ async fn a_test_mail_goes_through_the_relay_of_the_config() {
     expect_refused(
         installation.run(&["template", "send", NAME, "--to", "x"]),
         3,
-        &["no address"],
+        &["no email address"],
     );
     let without =
         Installation::new("sqlite:vestibule.db", "").with_site("https://shop.example.com");

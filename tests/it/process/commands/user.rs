@@ -56,7 +56,7 @@ async fn a_user_is_made_with_a_password_from_standard_input_and_shown_without_it
         expect_refused(
             installation.run_with_input(&create, PASSWORD),
             3,
-            &["in use"],
+            &["exists already"],
         );
     }
 }
