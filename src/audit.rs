@@ -2,7 +2,7 @@
 //! each changed field before and after.
 //!
 //! The changed fields are computed from the object's serialised form, so a new field needs nothing here.
-//! A secret is only reported as changed ([`SECRET_FIELDS`]). `store::audit` saves the event.
+//! A secret is only reported as changed (`SECRET_FIELDS`). `store::audit` saves the event.
 
 use std::net::IpAddr;
 

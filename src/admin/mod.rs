@@ -3,7 +3,7 @@
 //!
 //! The command line, the seed and the tests call the same operations. Each takes the context [`Admin`] (who
 //! acts, from where, when, on which database) and a typed request, and returns the object as it is then, or an
-//! [`AdminFailure`]. Each change goes through [`Admin::change`]: one named write that raises the version of the
+//! [`AdminFailure`]. Each change goes through `Admin::change`: one named write that raises the version of the
 //! directory first, changes the data, and records the audit event ([`crate::store::AdminTransaction`]).
 //! Names are resolved to record ids inside that write, so that an object that is removed meanwhile is noticed.
 

@@ -1,10 +1,10 @@
 //! Grants: how a grant becomes tokens (RFC 6749 sections 2.3, 3.2 and 5).
 //!
 //! [`exchange`] owns the five phases, which are the same for every grant type: parse, authenticate the client, check that
-//! the grant is allowed for the client, redeem, issue. A grant type is a [`Grant`]: the hooks that the phases call. It
-//! cannot leave a phase out and cannot answer by itself, because [`Redeemed`] is all that it returns.
+//! the grant is allowed for the client, redeem, issue. A grant type is a `Grant`: the hooks that the phases call. It
+//! cannot leave a phase out and cannot answer by itself, because `Redeemed` is all that it returns.
 //!
-//! A new grant type is one file with a `GRANT`, and its place in [`GRANTS`].
+//! A new grant type is one file with a `GRANT`, and its place in `GRANTS`.
 
 mod authorization_code;
 mod client_authentication;

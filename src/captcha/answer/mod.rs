@@ -31,9 +31,6 @@ enum Score {
     Of(f64),
 }
 
-/// Why a response is refused, for the log.
-pub(super) type Reason = &'static str;
-
 impl VerifierResponse {
     /// Parses a response of siteverify; `None` if it does not have its form.
     pub(super) fn parse_siteverify(body: &[u8]) -> Option<VerifierResponse> {
@@ -103,14 +100,15 @@ impl VerifierResponse {
         &self,
         check: &CaptchaCheck<'_>,
         at: Moment,
-    ) -> Result<(), (Refusal, Reason)> {
+    ) -> Result<(), (Refusal, &'static str)> {
         self.find_flaw(check, at).map_or(Ok(()), |reason| {
             let response = Some(self.public_members());
             Err((Refusal::RecaptchaInvalid { response }, reason))
         })
     }
 
-    fn find_flaw(&self, check: &CaptchaCheck<'_>, at: Moment) -> Option<Reason> {
+    /// Why the response is refused, for the log, if it is.
+    fn find_flaw(&self, check: &CaptchaCheck<'_>, at: Moment) -> Option<&'static str> {
         if !self.is_success {
             return Some("the verifier says no");
         }
