@@ -86,7 +86,7 @@ fn refused(visit: &Visit, unproven: Unproven) -> Refusal {
 fn log_refused(visit: &Visit, refusal: &Refusal, reason: &str) {
     tracing::info!(
         request = %visit.request_id, endpoint = visit.endpoint, site = visit.site.site.id,
-        client = visit.client.get().map(String::as_str), refusal = refusal.name(), reason,
+        client = visit.client_id(), refusal = refusal.name(), reason,
         "a credential was refused"
     );
 }

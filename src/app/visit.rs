@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::SiteEntry;
 use crate::admission::prefix_of;
+use crate::client::Client;
 use crate::moment::{Entropy, Moment};
 use crate::refusal::Refusal;
 use crate::store::audit::AuditEvent;
@@ -32,8 +33,8 @@ pub struct Visit {
     pub client: SeenClient,
 }
 
-/// The id of a client that exists here, shared by all copies of one visit.
-pub type SeenClient = Arc<OnceLock<String>>;
+/// A client that exists here, shared by all copies of one visit.
+pub type SeenClient = Arc<OnceLock<Arc<Client>>>;
 
 /// Where a client is, as far as a trusted proxy reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,16 +58,21 @@ impl Visit {
 
     /// Notes which client the request names, for the log. The client must exist here, because a value of the request
     /// must not reach the log.
-    pub fn note_client(&self, client_id: &str) {
+    pub fn note_client(&self, client: &Arc<Client>) {
         // The first value stays: one request names one client.
-        let _ = self.client.set(client_id.to_owned());
+        let _ = self.client.set(Arc::clone(client));
+    }
+
+    /// The id of the client that the request names, once it was found; for the log.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client.get().map(|client| client.id.as_str())
     }
 
     /// Writes the log line of a refusal: at `info` for a refused credential, with the reason that the answer does not
     /// disclose; at `debug` for any other refusal. The line has no value of the request.
     pub fn log_refusal(&self, refusal: &Refusal) {
         let site = self.site.site.id.as_str();
-        let client = self.client.get().map(String::as_str);
+        let client = self.client_id();
         match refusal.reason() {
             Some(reason) => tracing::info!(
                 request = %self.request_id, endpoint = self.endpoint, site, client,

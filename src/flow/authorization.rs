@@ -84,7 +84,7 @@ fn check_for(
     subject: CodeSubject,
 ) -> Result<Checked, Refusal> {
     let client = known_client(app, request)?;
-    visit.note_client(&client.id);
+    visit.note_client(&client);
     let redirect_uri = registered_redirect_uri(&client, request)?;
     headless_response_type(request)?;
     allowed_flow(visit, &client, subject)?;

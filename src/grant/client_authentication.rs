@@ -212,7 +212,7 @@ impl ClientProof {
         };
         let client = app.directory().client(&id).cloned();
         let client = client.ok_or_else(|| in_header(Refusal::ClientUnknown))?;
-        visit.note_client(&client.id);
+        visit.note_client(&client);
         let is_required = needs_secret(&client);
         client
             .authenticate(secret.as_ref(), is_required)
@@ -238,7 +238,7 @@ impl ClientProof {
             .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
         let client = app.directory().client(&id).cloned();
         let client = client.ok_or(Refusal::ClientUnknown)?;
-        visit.note_client(&client.id);
+        visit.note_client(&client);
         let (by, one_use) = match (self.assertion, self.attestation) {
             (Some(assertion), None) => {
                 let site = visit.site.site.base_url.as_str();

@@ -61,7 +61,7 @@ fn every_allowed_text_is_there() {
     }
 }
 
-/// What people read, by its path: the sources and the documents of the workspace.
+/// What people read, by its path: the sources, the scripts and the documents of the workspace.
 fn texts() -> BTreeMap<String, String> {
     let mut texts: BTreeMap<String, String> = source::workspace()
         .into_iter()
@@ -80,7 +80,10 @@ fn documents(root: &Path, folder: &Path, found: &mut BTreeMap<String, String>, i
         let path = entry.expect("a folder of the workspace can be read").path();
         if path.is_dir() && is_deep && !path.ends_with("node_modules") {
             documents(root, &path, found, is_deep);
-        } else if path.extension().is_some_and(|kind| kind == "md") {
+        } else if path
+            .extension()
+            .is_some_and(|kind| ["md", "js", "mjs", "ts"].iter().any(|read| kind == *read))
+        {
             let name = path
                 .strip_prefix(root)
                 .expect("it was found below the root");

@@ -65,7 +65,7 @@ pub fn authenticate(
         .ok_or(Refusal::ParameterMissing { name: "client_id" })?;
     let client = app.directory().client(id).cloned();
     let client = client.ok_or(Refusal::ClientUnknown)?;
-    visit.note_client(&client.id);
+    visit.note_client(&client);
     if request.client_assertion.is_some() && attestation.is_some() {
         return Err(Refusal::ClientAuthenticationAmbiguous);
     }

@@ -45,7 +45,7 @@ interface UserData {
 
 /** Only the `id` of an existing user, or the description of a new one. Absent members keep the value of the request. */
 interface CreateUserResult {
-  /** An existing user to whom the registration is attached. The address or phone of the registration must be the user's verified one. */
+  /** An existing user that the registration is attached to. The address or phone of the registration must be the user's verified one. */
   id?: string | null;
   /** The request's username, or absent. */
   username?: string | null;

@@ -22,12 +22,12 @@
     }
     append(name, value) {
       this.#pairs.push([String(name), String(value)]);
-      this.#tell();
+      this.#report();
     }
     delete(name, value) {
       const is = ([other, its]) => other === String(name) && (value === undefined || its === String(value));
       this.#pairs = this.#pairs.filter((pair) => !is(pair));
-      this.#tell();
+      this.#report();
     }
     get(name) {
       const pair = this.#pairs.find(([other]) => other === String(name));
@@ -46,11 +46,11 @@
       if (at < 0) return this.append(name, value);
       this.#pairs = this.#pairs.filter(([other], index) => other !== String(name) || index === at);
       this.#pairs[at][1] = String(value);
-      this.#tell();
+      this.#report();
     }
     sort() {
       this.#pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-      this.#tell();
+      this.#report();
     }
     forEach(visit, that) {
       for (const [name, value] of this.#pairs) visit.call(that, value, name, this);
@@ -70,7 +70,7 @@
     toString() {
       return native.query(this.#pairs);
     }
-    #tell() {
+    #report() {
       if (this.#changed) this.#changed(this.toString());
     }
   }

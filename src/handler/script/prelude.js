@@ -1,4 +1,4 @@
-// What stands around a script: the object `vestibule`, the console, the server's clock, repeatable randomness, and no
+// The environment of a script: the object `vestibule`, the console, the server's clock, repeatable randomness, and no
 // way to run text as code. `native` holds the functions of the server; the script never sees it.
 (function (native) {
   "use strict";
@@ -104,7 +104,7 @@
   define(globalThis, "crypto", freeze(crypto));
 
   // What a line of the log says of a value.
-  const told = (value) => {
+  const logged = (value) => {
     if (typeof value === "string") return value;
     if (value instanceof Error) return String(value);
     try {
@@ -113,7 +113,7 @@
       return Object.prototype.toString.call(value);
     }
   };
-  const logs = (level) => (...values) => native.log(level, values.map(told).join(" "));
+  const logs = (level) => (...values) => native.log(level, values.map(logged).join(" "));
   const log = logs("log");
   define(
     globalThis,
@@ -158,7 +158,7 @@
   });
   defineProperty(globalThis, "vestibule", { value: vestibule, enumerable: true });
 
-  // Rarely used and large, so they are made when somebody asks for them.
+  // Rarely used and large, so they are made at their first use.
   for (const name of ["URL", "URLSearchParams"]) {
     defineProperty(globalThis, name, {
       configurable: true,
