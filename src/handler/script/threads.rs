@@ -2,9 +2,10 @@
 //!
 //! A script that waits for the host occupies no thread. A running script is stopped by the interpreter, which
 //! checks the meter regularly. A single long step inside the engine is not interrupted by that; the watchdog
-//! handles it: after a second the caller gets its refusal, the thread is set aside at the lowest priority, another
-//! one replaces it, and the program is not run again until the thread has returned. So no script can block another
-//! one, or the server.
+//! handles it: a second after the processor time is spent, the caller gets its refusal, the thread is set aside at
+//! the lowest priority, another one replaces it, and the program is not run again until the thread has returned. So
+//! no script can block another one, or the server. A script that is slow because the processor is busy with other
+//! work is left alone.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,13 +16,13 @@ use std::time::Duration;
 use super::program::Program;
 use super::shared_state::SharedState;
 use super::{ScriptError, ScriptLimits};
+use crate::moment::thread_cpu;
 use crate::refusal::Fault;
 
 /// The interval of the watchdog's checks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The number of consecutive checks at which a thread may run the same job: a second, which is ten times the
-/// processor time of a script.
+/// The number of checks at which a thread may still run a job whose processor time is spent: a second.
 const TICKS_MAX: u32 = 4;
 
 /// The number of checks for which the watchdog continues while nothing runs.
@@ -42,6 +43,16 @@ const THREAD_STACK_BYTES: usize = 4 << 20;
 const NICENESS: i32 = 15;
 #[cfg(target_os = "linux")]
 const NICENESS_SET_ASIDE: i32 = 19;
+
+/// The processor time of another thread of this process; `None` where the system does not say it.
+#[cfg(target_os = "linux")]
+fn cpu_of(thread: rustix::thread::Pid) -> Option<Duration> {
+    let path = format!("/proc/self/task/{}/schedstat", thread.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).ok()?;
+    let nanos = stat.split_whitespace().next()?.parse().ok()?;
+    // A kernel without these statistics says 0, though this thread has run.
+    (nanos > 0).then(|| Duration::from_nanos(nanos))
+}
 
 /// One turn of a script.
 pub(super) struct ScriptJob {
@@ -86,6 +97,9 @@ struct Slot {
 struct RunningJob {
     shared: Arc<SharedState>,
     program: Option<Arc<Program>>,
+    /// The thread's processor time at the start of the job.
+    started_at: Duration,
+    /// The checks at which the job had spent its processor time.
     ticks: u32,
 }
 
@@ -236,6 +250,7 @@ impl Pool {
                 slot.busy = Some(RunningJob {
                     shared: job.shared,
                     program: job.program.clone(),
+                    started_at: thread_cpu(),
                     ticks: 0,
                 });
                 return Some((job.run, job.program));
@@ -291,7 +306,15 @@ impl Pool {
         for slot in &mut state.slots {
             let Some(busy) = &mut slot.busy else { continue };
             is_busy = true;
-            busy.ticks += 1;
+            #[cfg(target_os = "linux")]
+            let cpu = slot.thread.and_then(cpu_of);
+            // A system that does not say what the thread has spent counts all time.
+            #[cfg(not(target_os = "linux"))]
+            let cpu: Option<Duration> = None;
+            let spent = cpu.map(|cpu| cpu.saturating_sub(busy.started_at));
+            if spent.is_none_or(|spent| spent >= busy.shared.limits.cpu) {
+                busy.ticks += 1;
+            }
             if busy.ticks == TICKS_MAX {
                 stuck.push(slot.number);
             }

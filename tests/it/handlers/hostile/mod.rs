@@ -65,6 +65,14 @@ fn limits() -> ScriptLimits {
     }
 }
 
+/// For scripts that end for another reason than their processor time, however slow the machine under test is.
+fn limits_with_much_cpu() -> ScriptLimits {
+    ScriptLimits {
+        cpu: Duration::from_secs(30),
+        ..limits()
+    }
+}
+
 fn engine(limits: ScriptLimits) -> Arc<ScriptEngine> {
     Arc::new(ScriptEngine::new(limits).expect("threads"))
 }
@@ -154,7 +162,7 @@ async fn hnd_01_loops_and_busy_expressions_are_stopped_when_their_time_is_up() {
 
 #[tokio::test]
 async fn hnd_01_deep_recursion_is_stopped_by_the_stack() {
-    let engine = engine(limits());
+    let engine = engine(limits_with_much_cpu());
     for body in [
         "return discoverUser(args)",
         "const f = () => f() + 1; return f()",
@@ -191,6 +199,17 @@ async fn hnd_01_a_long_step_inside_the_engine_delays_no_other_script() {
     );
 }
 
+/// On a busy machine a script may need seconds for its share of the processor: only its processor time counts.
+#[tokio::test]
+async fn hnd_01_a_slow_script_keeps_its_thread_until_its_processor_time_is_spent() {
+    let cpu = Duration::from_millis(2_500);
+    let engine = engine(ScriptLimits { cpu, ..limits() });
+    let slow = program(&engine, "for (;;);").await;
+    let ran = run(&engine, &slow, &Slow::new(0)).await;
+    assert_eq!(ran.outcome, Err(ScriptError::CpuSpent));
+    assert!(ran.cpu >= cpu, "it was stopped after {:?}", ran.cpu);
+}
+
 #[tokio::test]
 async fn hnd_02_memory_is_capped_and_only_that_call_ends() {
     let engine = engine(limits());
@@ -221,13 +240,14 @@ async fn hnd_02_memory_is_capped_and_only_that_call_ends() {
         );
         assert!(is_stopped, "{body}: {error:?}");
     }
+    let engine = self::engine(limits_with_much_cpu());
     let body = "const x = []; for (;;) x.push(new Array(1000).fill(1))";
     assert_eq!(refusal(&engine, body).await, ScriptError::OutOfMemory);
 }
 
 #[tokio::test]
 async fn hnd_03_a_script_cannot_access_the_machine() {
-    let engine = engine(limits());
+    let engine = engine(limits_with_much_cpu());
     let names = "process require module exports Deno Bun std os bjson scriptArgs print eval setTimeout setInterval XMLHttpRequest \
         WebSocket Worker fetch WebAssembly performance navigator gc Atomics SharedArrayBuffer WeakRef FinalizationRegistry Intl native";
     let body =
@@ -263,7 +283,7 @@ async fn hnd_03_a_script_cannot_access_the_machine() {
 
 #[tokio::test]
 async fn hnd_04_errors_and_results_are_bounded() {
-    let engine = engine(limits());
+    let engine = engine(limits_with_much_cpu());
     for (body, exception) in [
         ("throw null", "Error"),
         ("throw undefined", "Error"),
@@ -304,7 +324,7 @@ async fn hnd_04_errors_and_results_are_bounded() {
 
 #[tokio::test]
 async fn hnd_04_a_storm_of_questions_ends_at_its_limit() {
-    let engine = engine(limits());
+    let engine = engine(limits_with_much_cpu());
     for body in [
         "for (;;) await vestibule.users.find({})",
         "for (;;) vestibule.users.find({})",

@@ -13,8 +13,8 @@ use vestibule::store::{self, Location, Transaction};
 use super::{assert_is_temporary, init};
 use crate::fixture::{Call, Database, START, Site, postgres};
 
-/// Ends every connection of a server to this database.
-const END_CONNECTIONS: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+/// Ends every connection of a server to this database, and waits until each has ended.
+const END_CONNECTIONS: &str = "SELECT COUNT(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'vestibule'";
 
 /// A site on PostgreSQL and a connection to the same database, or `None` where there is no PostgreSQL.
