@@ -62,9 +62,9 @@ impl Suppression {
     }
 }
 
-/// A message to be queued.
+/// A message in the outbox.
 #[derive(Clone, Debug)]
-pub struct QueuedMessage {
+pub struct OutgoingMessage {
     /// Unique.
     pub id: String,
     /// By mail or by text message.
@@ -81,37 +81,12 @@ pub struct QueuedMessage {
     pub message_id: String,
     /// The variables, sealed for the id.
     pub sealed: Vec<u8>,
-    /// When it was queued.
-    pub created_at: Moment,
-    /// When it expires; it is not sent afterwards.
-    pub expires_at: Moment,
-}
-
-/// A message that a worker has claimed.
-#[derive(Clone, Debug)]
-pub struct ClaimedMessage {
-    /// Unique.
-    pub id: String,
-    /// By mail or by text message.
-    pub channel: VerificationMethod,
-    /// Developer name of the template.
-    pub template: String,
-    /// `en` or `de`.
-    pub language: String,
-    /// Address or number.
-    pub recipient: String,
-    /// The site.
-    pub site_id: String,
-    /// Message-ID, the same over all retries.
-    pub message_id: String,
-    /// The variables, sealed for the id.
-    pub sealed: Option<Vec<u8>>,
-    /// The number of this attempt, from 1.
+    /// How often a worker has claimed it.
     pub attempts: i64,
-    /// When it expires; it is not sent afterwards.
-    pub expires_at: Moment,
     /// When it was queued.
     pub created_at: Moment,
+    /// When it expires; it is not sent afterwards.
+    pub expires_at: Moment,
 }
 
 /// The result of a claimed message.

@@ -8,7 +8,7 @@ use crate::audit::{AuditEntry, AuditObject, ObjectKind};
 use crate::changes::Invalid;
 use crate::delivery::template::Templates;
 use crate::moment::Moment;
-use crate::outgoing::{MessageState, QueuedMessage};
+use crate::outgoing::{MessageState, OutgoingMessage};
 use crate::refusal::Fault;
 use crate::settings::Template;
 use crate::store::{self, AdminTransaction, Change, Transaction};
@@ -168,7 +168,7 @@ async fn who_names(tx: &mut Transaction<'_>, name: &str) -> Result<Vec<String>, 
 ///
 /// # Faults
 /// The database is away.
-pub async fn queue_sample(admin: &Admin<'_>, message: QueuedMessage) -> Result<(), Fault> {
+pub async fn queue_sample(admin: &Admin<'_>, message: OutgoingMessage) -> Result<(), Fault> {
     let insert = admin.store.write("outbox.insert", message, |tx, message| {
         Box::pin(store::outbox::insert(tx, message))
     });

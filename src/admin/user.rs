@@ -19,7 +19,7 @@ use crate::identity::phone::PhoneNumber;
 use crate::identity::username::Username;
 use crate::identity::{Attributes, Profile, User, prefix};
 use crate::moment::Moment;
-use crate::outgoing::QueuedMessage;
+use crate::outgoing::OutgoingMessage;
 use crate::refusal::{Fault, FaultKind};
 use crate::settings::{Site, is_name};
 use crate::store::audit::RecordedEvent;
@@ -391,7 +391,7 @@ pub async fn set_password(
 struct NewPassword {
     user_id: String,
     phc: String,
-    notice: Option<QueuedMessage>,
+    notice: Option<OutgoingMessage>,
     at: Moment,
 }
 
@@ -445,7 +445,7 @@ async fn hash(
 
 /// The notice to the owner, if their address is verified, in the name of the oldest published site that they
 /// are a member of. A running server sends it.
-async fn notice(admin: &Admin<'_>, user: &User) -> Result<Option<QueuedMessage>, Fault> {
+async fn notice(admin: &Admin<'_>, user: &User) -> Result<Option<OutgoingMessage>, Fault> {
     let sites = site::list(admin).await?;
     let is_theirs =
         |site: &&Site| site.activated_at.is_some() && site.settings.admits(&user.profile_id);

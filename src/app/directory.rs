@@ -5,17 +5,14 @@
 //! number and loads a new snapshot within a second. Locks, revocations and codes are never cached here.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use vestibule_protocol::auth_configuration::AuthConfiguration;
 use vestibule_protocol::identifier::RecordId;
-use vestibule_protocol::metadata::{Offer, ProviderMetadata};
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 
 use super::handlers::loaded::{self, LoadedHandler, LoadedHandlers};
-use crate::algorithm::Algorithm;
 use crate::client::Client;
 use crate::delivery::template::{CustomTemplate, Templates};
 use crate::handler::script::ScriptEngine;
@@ -25,78 +22,6 @@ use crate::sealing::{Keyring, SealedKind, sha256};
 use crate::settings::{self, Choice, Settings, Site, Template};
 use crate::store::{self, Store};
 use crate::token::KeySet;
-
-/// The scopes that have an effect in this version, in the order of the metadata.
-const SCOPES_SUPPORTED: [&str; 14] = [
-    "openid",
-    "profile",
-    "email",
-    "address",
-    "phone",
-    "id",
-    "api",
-    "user_registration_api",
-    "pwdless_login_api",
-    "forgot_password",
-    "web",
-    "full",
-    "refresh_token",
-    "offline_access",
-];
-
-/// The grants of the token endpoint, by their standard names. A test in `grant` compares it with the grants that exist.
-pub(crate) const GRANT_TYPES: [&str; 3] =
-    ["authorization_code", "client_credentials", "refresh_token"];
-
-/// How a client may prove itself at the token endpoint.
-const AUTH_METHODS: &[&str] = &[
-    "client_secret_post",
-    "client_secret_basic",
-    "private_key_jwt",
-    "none",
-];
-
-/// Further methods, at a site that allows first-party apps.
-const ATTESTED_AUTH_METHODS: &[&str] = &["attest_jwt_client_auth", "attest_jwt_client_auth_dpop"];
-
-/// The claims that userinfo and id_tokens may contain.
-const CLAIMS_SUPPORTED: [&str; 35] = [
-    "active",
-    "address",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "email",
-    "email_verified",
-    "exp",
-    "family_name",
-    "given_name",
-    "iat",
-    "is_app_installed",
-    "is_salesforce_integration_user",
-    "iss",
-    "language",
-    "locale",
-    "name",
-    "nickname",
-    "nonce",
-    "organization_id",
-    "phone_number",
-    "phone_number_verified",
-    "photos",
-    "picture",
-    "preferred_username",
-    "profile",
-    "sub",
-    "updated_at",
-    "urls",
-    "user_id",
-    "user_type",
-    "utcOffset",
-    "zoneinfo",
-];
 
 /// One snapshot.
 pub struct Directory {
@@ -129,10 +54,10 @@ pub struct SiteEntry {
     pub site: Site,
     /// Record id of its guest user, who has no row: see [`guest_user_id`].
     pub guest_user_id: String,
-    /// Its two metadata documents.
-    pub metadata: Bytes,
-    /// The document that the mobile SDKs read before a login.
-    pub auth_configuration: Bytes,
+    /// Its provider metadata, once a request has asked for it.
+    pub metadata: OnceLock<Bytes>,
+    /// The document that the mobile SDKs read before a login, once a request has asked for it.
+    pub auth_configuration: OnceLock<Bytes>,
     /// The secret key of its captcha verifier, opened; `None` if there is none, or if it does not open: then every
     /// captcha of the site is refused.
     pub recaptcha_secret: Option<Secret>,
@@ -198,7 +123,7 @@ impl Directory {
             keys,
             sites: sites
                 .into_iter()
-                .map(|site| Arc::new(SiteEntry::open(site, &org_id, keyring)))
+                .map(|site| Arc::new(SiteEntry::open(site, keyring)))
                 .collect(),
             clients: clients
                 .into_iter()
@@ -327,7 +252,7 @@ impl LoadedTemplate {
 
 impl SiteEntry {
     /// A secret that does not open affects only its site (threat CAP-14).
-    fn open(site: Site, org_id: &str, keyring: &Keyring) -> SiteEntry {
+    fn open(site: Site, keyring: &Keyring) -> SiteEntry {
         let open = |text| keyring.open_text(SealedKind::CaptchaSecret, CAPTCHA_SECRET_OWNER, text);
         let recaptcha_secret = match site.settings.recaptcha_secret_key.as_deref().map(open) {
             None => None,
@@ -341,49 +266,14 @@ impl SiteEntry {
         };
         SiteEntry {
             recaptcha_secret,
-            ..SiteEntry::new(site, org_id)
+            ..SiteEntry::new(site)
         }
     }
 
-    fn new(site: Site, org_id: &str) -> SiteEntry {
-        let base = &site.base_url;
-        let is_first_party = site.settings.is_first_party_apps_allowed;
-        // Only working features are listed (RFC 8414 section 2).
-        let words = |words: &[&str]| {
-            words
-                .iter()
-                .map(|word| (*word).to_owned())
-                .collect::<Vec<_>>()
-        };
-        let attested = match is_first_party {
-            true => words(&Algorithm::ALL.map(Algorithm::as_str)),
-            false => Vec::new(),
-        };
-        let metadata = ProviderMetadata::new(
-            base,
-            Offer {
-                scopes: words(&SCOPES_SUPPORTED),
-                response_types: words(&["code_credentials"]),
-                grant_types: words(&GRANT_TYPES),
-                id_token_signing_algorithms: words(&Algorithm::ALL.map(Algorithm::as_str)),
-                token_endpoint_auth_methods: match is_first_party {
-                    true => words(&[AUTH_METHODS, ATTESTED_AUTH_METHODS].concat()),
-                    false => words(AUTH_METHODS),
-                },
-                token_endpoint_auth_signing_algorithms: words(&[Algorithm::RS256.as_str()]),
-                authorization_challenge: is_first_party,
-                client_attestation_signing_algorithms: attested.clone(),
-                client_attestation_pop_signing_algorithms: attested,
-                claims: words(&CLAIMS_SUPPORTED),
-                introspection: true,
-                revocation: true,
-                ..Offer::default()
-            },
-        );
-        let auth_configuration = AuthConfiguration::new(org_id, base);
+    fn new(site: Site) -> SiteEntry {
         SiteEntry {
-            metadata: Bytes::from(metadata.to_json()),
-            auth_configuration: Bytes::from(auth_configuration.to_json()),
+            metadata: OnceLock::new(),
+            auth_configuration: OnceLock::new(),
             guest_user_id: guest_user_id(&site.id),
             recaptcha_secret: None,
             site,
@@ -454,7 +344,7 @@ mod tests {
             activated_at: None,
             created_at: Moment::from_millis(0),
         };
-        let entry = SiteEntry::new(site, "00D000000000001EAA");
+        let entry = SiteEntry::new(site);
         entry.answers_at(authority)
     }
 

@@ -47,8 +47,6 @@ pub(crate) use access::CLIENT_CREDENTIALS;
 pub use access::{Bearer, Guest, TokenUser};
 pub use admit::Admitted;
 pub use assembly::World;
-#[cfg(test)]
-pub(crate) use directory::GRANT_TYPES;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
 pub use gateways::{email_gateway, sms_gateway};

@@ -6,7 +6,7 @@ use vestibule_protocol::headless::VerificationMethod;
 use super::template::{Language, TemplateName, Variables};
 use crate::identity::User;
 use crate::moment::{Entropy, Moment};
-use crate::outgoing::{QueuedMessage, Suppression};
+use crate::outgoing::{OutgoingMessage, Suppression};
 use crate::refusal::Fault;
 use crate::sealing::{Keyring, SealedKind};
 use crate::settings::Site;
@@ -71,7 +71,7 @@ pub fn queue(
     at: Moment,
     entropy: &Entropy,
     keyring: &Keyring,
-) -> Result<QueuedMessage, Fault> {
+) -> Result<OutgoingMessage, Fault> {
     let id = message_id(at, entropy);
     let mut contents = Contents {
         variables: letter.variables.clone(),
@@ -86,7 +86,7 @@ pub fn queue(
     let contents = serde_json::to_vec(&contents)
         .map(zeroize::Zeroizing::new)
         .map_err(|error| Fault::new("writing a message's variables", error))?;
-    Ok(QueuedMessage {
+    Ok(OutgoingMessage {
         sealed: keyring.seal(SealedKind::OutboxMessage, &id, &contents, entropy),
         channel: letter.channel,
         template: letter.template.as_str().to_owned(),
@@ -97,6 +97,7 @@ pub fn queue(
             "<{id}@{}>",
             letter.host.split(':').next().unwrap_or("localhost")
         ),
+        attempts: 0,
         created_at: at,
         expires_at: letter.expires_at,
         id,
@@ -123,7 +124,7 @@ pub fn password_changed(
     at: Moment,
     entropy: &Entropy,
     keyring: &Keyring,
-) -> Result<QueuedMessage, Fault> {
+) -> Result<OutgoingMessage, Fault> {
     let letter = Letter {
         channel: VerificationMethod::Email,
         user_id: Some(user.id.clone()),

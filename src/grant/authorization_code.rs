@@ -47,14 +47,9 @@ pub(super) static GRANT: Grant = Grant {
 /// `ClientKeyMismatch`, `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
 /// `ClientNotApproved`.
 async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
-    let Redeeming {
-        app,
-        visit,
-        authenticated,
-        request,
-        guest,
-    } = redeeming;
-    let client = &authenticated.client;
+    let (client, by) = redeeming.client();
+    let Redeeming { app, visit, .. } = redeeming;
+    let (request, guest) = (redeeming.request, redeeming.guest);
     let code = request
         .code
         .ok_or(Refusal::ParameterMissing { name: "code" })?;
@@ -70,7 +65,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
     let redemption = Redemption {
         code_hash,
         client: client.clone(),
-        by: authenticated.by.clone(),
+        by: by.clone(),
         site_id: visit.site.site.id.clone(),
         guest_user_id: visit.site.guest_user_id.clone(),
         redirect_uri: request.redirect_uri,

@@ -4,7 +4,7 @@
 //! the grant is allowed for the client, redeem, issue. A grant type is a `Grant`: the hooks that the phases call. It
 //! cannot leave a phase out and cannot answer by itself, because `Redeemed` is all that it returns.
 //!
-//! A new grant type is one file with a `GRANT`, and its place in `GRANTS`.
+//! A new grant type is one file with a `GRANT`, its `mod` line, and its place in `GRANTS`. The metadata lists it then.
 
 mod authorization_code;
 mod client_authentication;
@@ -15,6 +15,7 @@ mod refresh_token;
 mod revocation;
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
@@ -26,7 +27,7 @@ use crate::moment::Moment;
 use crate::refusal::{Failure, Refusal};
 use crate::store::family::TokenFamily;
 pub use client_authentication::ClientHeaders;
-use client_authentication::{Authenticated, ClientProof};
+use client_authentication::{Authenticated, ClientProof, VerifiedBy};
 pub use introspection::introspect;
 use issue::{Redeemed, issue};
 pub use revocation::revoke;
@@ -61,6 +62,13 @@ struct Redeeming<'r> {
     authenticated: &'r Authenticated,
     request: TokenRequest,
     guest: GuestHeaders,
+}
+
+impl<'r> Redeeming<'r> {
+    /// The client, and how it was verified.
+    fn client(&self) -> (&'r Arc<Client>, &'r VerifiedBy) {
+        (&self.authenticated.client, &self.authenticated.by)
+    }
 }
 
 /// The future of [`Grant::redeem`].
@@ -109,6 +117,11 @@ pub async fn exchange(
     Ok(issue(app, visit, &authenticated.client, redeemed?)?)
 }
 
+/// The standard name of every grant type, for the metadata.
+pub fn standard_names() -> impl Iterator<Item = &'static str> {
+    GRANTS.iter().map(|grant| grant.names[0])
+}
+
 /// Whether the grant of a request reads the headers about a guest.
 pub fn reads_guest_headers(request: &TokenRequest) -> bool {
     find(request).is_some_and(|grant| grant.reads_guest_headers)
@@ -154,7 +167,6 @@ fn remaining_scope(client: &Client, family: &TokenFamily) -> ScopeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::GRANT_TYPES;
 
     fn named(grant_type: Option<&str>) -> Option<&'static str> {
         let request = TokenRequest {
@@ -182,10 +194,5 @@ mod tests {
         ] {
             assert_eq!(named(name), grant, "{name:?}");
         }
-    }
-
-    #[test]
-    fn the_metadata_lists_every_grant_by_its_standard_name() {
-        assert_eq!(GRANT_TYPES, GRANTS.map(|grant| grant.names[0]));
     }
 }

@@ -41,14 +41,13 @@ pub(super) static GRANT: Grant = Grant {
 /// `ParameterMissing`, `RefreshTokenUnknown`, `RefreshTokenEnded`, `RefreshTokenReused`,
 /// `ClientNotApproved`, `ScopeNotAllowed`.
 async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
+    let (client, by) = redeeming.client();
     let Redeeming {
         app,
         visit,
-        authenticated,
         request,
         ..
     } = redeeming;
-    let client = &authenticated.client;
     let presented = request.refresh_token.ok_or(Refusal::ParameterMissing {
         name: "refresh_token",
     })?;
@@ -68,7 +67,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
         family_name,
         presented_hash: sha256(presented.expose().as_bytes()),
         client: client.clone(),
-        by: authenticated.by.clone(),
+        by: by.clone(),
         site_id: visit.site.site.id.clone(),
         requested,
         successor: successor

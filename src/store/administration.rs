@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 
 use super::audit::{self, AuditEvent};
-use super::{Store, Transaction, installation};
+use super::{Store, Transaction, Write, WriteInput, WriteResult, installation};
 use crate::audit::{Actor, AuditEntry, AuditSource, ObjectKind};
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -140,28 +140,19 @@ impl Store {
     /// # Faults
     /// Of the body, of the commit, or the database is away. A body whose entries contradict its kind, or that
     /// has none, is a defect and changes nothing.
-    pub async fn administer<I, T, R, F>(
+    pub async fn administer<I: WriteInput, T: WriteResult, R: WriteResult>(
         &self,
         name: &'static str,
         act: Act,
         input: I,
-        body: F,
-    ) -> Result<T, ChangeFailure<R>>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-        R: Send + 'static,
-        F: AdminBody<I, T, R>,
-    {
+        body: impl AdminBody<I, T, R>,
+    ) -> Result<T, ChangeFailure<R>> {
         let is_kept = |change: &Result<_, _>| matches!(change, Ok(Change::Made { .. }));
-        let change = self
-            .write_if(
-                name,
-                (act, input, body),
-                is_kept,
-                |tx, (act, input, body)| Box::pin(administer(tx, act, input, body)),
-            )
-            .await?;
+        let input = (act, input, body);
+        let write = Write::new(input, is_kept, |tx, (act, input, body)| {
+            Box::pin(administer(tx, act, input, body))
+        });
+        let change = self.write_if(name, write).await?;
         match change {
             Ok(Change::Made { outcome, .. } | Change::Nothing(outcome)) => Ok(outcome),
             Err(refusal) => Err(ChangeFailure::Refused(refusal)),
@@ -169,15 +160,12 @@ impl Store {
     }
 }
 
-async fn administer<I, T, R, F>(
+async fn administer<I, T, R>(
     tx: &mut Transaction<'_>,
     act: &Act,
     input: &I,
-    body: &F,
-) -> Result<Result<Change<T>, R>, Fault>
-where
-    F: AdminBody<I, T, R>,
-{
+    body: &impl AdminBody<I, T, R>,
+) -> Result<Result<Change<T>, R>, Fault> {
     let is_in_directory = act.kind.is_in_directory();
     if is_in_directory {
         installation::bump(tx).await?;

@@ -4,7 +4,7 @@ use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{Transaction, login, outbox, user};
 use crate::moment::Moment;
-use crate::outgoing::QueuedMessage;
+use crate::outgoing::OutgoingMessage;
 use crate::refusal::Fault;
 
 /// The maximum number of earlier passwords that any policy remembers.
@@ -84,7 +84,7 @@ pub async fn replace(
     tx: &mut Transaction<'_>,
     user_id: &str,
     phc: &str,
-    notice: Option<&QueuedMessage>,
+    notice: Option<&OutgoingMessage>,
     at: Moment,
 ) -> Result<(), Fault> {
     login::end_lockout(tx, user_id).await?;

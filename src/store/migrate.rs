@@ -5,7 +5,7 @@
 //! table's shape takes three releases: expand, migrate, contract.
 
 use super::sqlite::Sqlite;
-use super::{Backend, Connected, Transaction, dialect, fault};
+use super::{Backend, Connected, Transaction, Write, dialect, fault};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 use crate::sealing::sha256;
@@ -235,17 +235,16 @@ async fn up_on_sqlite(
         connection.execute_batch(&dialect::sqlite_migration(migration.text))?;
         Ok(true)
     };
-    database
-        .write(
-            (migration, at),
-            |_| true,
-            move |transaction, input| {
-                let outcome = body(transaction, input)
-                    .map_err(|error: rusqlite::Error| fault::sqlite("migrating", error));
-                Box::pin(async move { outcome })
-            },
-        )
-        .await
+    let write = Write::new(
+        (migration, at),
+        |_| true,
+        move |transaction, input| {
+            let outcome = body(transaction, input)
+                .map_err(|error: rusqlite::Error| fault::sqlite("migrating", error));
+            Box::pin(async move { outcome })
+        },
+    );
+    database.write(write).await
 }
 
 async fn up_on_postgres(

@@ -66,6 +66,34 @@ use statement::{Statement, Value};
 /// The future that a body returns.
 pub type BodyFuture<'x, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'x>>;
 
+/// The input of a write, which may go to another thread.
+pub trait WriteInput: Send + Sync + 'static {}
+
+impl<I: Send + Sync + 'static> WriteInput for I {}
+
+/// The result of a write, which may come from another thread.
+pub trait WriteResult: Send + 'static {}
+
+impl<T: Send + 'static> WriteResult for T {}
+
+/// One write.
+struct Write<I, T, F> {
+    input: I,
+    /// Whether a result is to be kept; with any other result everything is rolled back.
+    is_kept: fn(&T) -> bool,
+    body: F,
+}
+
+impl<I: WriteInput, T: WriteResult, F: TransactionBody<I, T>> Write<I, T, F> {
+    fn new(input: I, is_kept: fn(&T) -> bool, body: F) -> Self {
+        Write {
+            input,
+            is_kept,
+            body,
+        }
+    }
+}
+
 /// A body: SQL over an open transaction and one input.
 ///
 /// It is `Fn`, not `FnOnce`, because a conflict makes it run again.
@@ -165,33 +193,25 @@ impl Store {
     ///
     /// # Faults
     /// Of the body, of the commit, or the database is unreachable.
-    pub async fn write<I, T, F>(&self, name: &'static str, input: I, body: F) -> Result<T, Fault>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-        F: TransactionBody<I, T>,
-    {
-        self.write_if(name, input, |_| true, body).await
-    }
-
-    /// The same, if the result is to be kept; with any other result everything is rolled back.
-    async fn write_if<I, T, F>(
+    pub async fn write<I: WriteInput, T: WriteResult>(
         &self,
         name: &'static str,
         input: I,
-        is_kept: fn(&T) -> bool,
-        body: F,
-    ) -> Result<T, Fault>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-        F: TransactionBody<I, T>,
-    {
+        body: impl TransactionBody<I, T>,
+    ) -> Result<T, Fault> {
+        self.write_if(name, Write::new(input, |_| true, body)).await
+    }
+
+    async fn write_if<I: WriteInput, T: WriteResult>(
+        &self,
+        name: &'static str,
+        write: Write<I, T, impl TransactionBody<I, T>>,
+    ) -> Result<T, Fault> {
         let stopwatch = Stopwatch::start();
         let written = async {
             match &self.backend {
-                Backend::Sqlite(database) => database.write(input, is_kept, body).await,
-                Backend::Postgres(database) => database.write(input, is_kept, body).await,
+                Backend::Sqlite(database) => database.write(write).await,
+                Backend::Postgres(database) => database.write(write).await,
             }
         };
         let outcome = written.instrument(debug_span!("write", name)).await;
@@ -204,11 +224,12 @@ impl Store {
     ///
     /// # Faults
     /// Of the body, or the database is unreachable.
-    pub async fn read<I, T, F>(&self, name: &'static str, input: &I, body: F) -> Result<T, Fault>
-    where
-        I: Sync,
-        F: TransactionBody<I, T>,
-    {
+    pub async fn read<I: Sync, T>(
+        &self,
+        name: &'static str,
+        input: &I,
+        body: impl TransactionBody<I, T>,
+    ) -> Result<T, Fault> {
         let read = async {
             match &self.backend {
                 Backend::Sqlite(database) => database.read(input, body),

@@ -9,7 +9,7 @@ use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use crate::moment::Moment;
-pub use crate::outgoing::{ClaimedMessage, MessageState, MessageStatus, QueuedMessage, Settlement};
+pub use crate::outgoing::{MessageState, MessageStatus, OutgoingMessage, Settlement};
 use crate::refusal::Fault;
 
 statements! {
@@ -32,7 +32,7 @@ statements! {
                 AND (leased_until IS NULL OR leased_until <= $1) LIMIT 1) AS one";
     INSERT = "INSERT INTO outbox (id, channel, template, language, recipient, site_id, message_id,
             sealed, status, attempts, due_at, expires_at, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $9)";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'queued', $11, $9, $10, $9)";
     LIST_RECENT = "SELECT id, recipient, template, status, attempts, last_reason, message_id,
             CAST(CASE WHEN sealed IS NULL THEN 1 ELSE 0 END AS BIGINT)
         FROM outbox WHERE recipient = $1 ORDER BY created_at, id";
@@ -48,7 +48,7 @@ statements! {
 }
 
 /// Queues a message. The commit wakes the worker ([`Store::message_queued`](super::Store::message_queued)).
-pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result<(), Fault> {
+pub async fn insert(tx: &mut Transaction<'_>, message: &OutgoingMessage) -> Result<(), Fault> {
     let values = bind![
         &message.id,
         message.channel.as_str(),
@@ -60,6 +60,7 @@ pub async fn insert(tx: &mut Transaction<'_>, message: &QueuedMessage) -> Result
         &message.sealed,
         message.created_at,
         message.expires_at,
+        message.attempts,
     ];
     tx.execute(&INSERT, values).await?;
     tx.note_queued();
@@ -94,7 +95,7 @@ pub async fn claim(
     at: Moment,
     leased_until: Moment,
     limit: i64,
-) -> Result<Vec<ClaimedMessage>, Fault> {
+) -> Result<Vec<OutgoingMessage>, Fault> {
     let late = at.plus_seconds(TOO_LATE_SECONDS);
     let values = bind![at, leased_until, limit, late, channel.as_str()];
     tx.list(&CLAIM, values).await
@@ -171,9 +172,9 @@ pub async fn list_recent(
     tx.list(&LIST_RECENT, bind![recipient]).await
 }
 
-impl Record for ClaimedMessage {
+impl Record for OutgoingMessage {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(ClaimedMessage {
+        Ok(OutgoingMessage {
             id: row.next()?,
             channel: row.next_word("channel")?,
             template: row.next()?,

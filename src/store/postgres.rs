@@ -14,7 +14,7 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Connected, Transaction, TransactionBody, fault};
+use super::{Connected, Transaction, TransactionBody, Write, WriteInput, WriteResult, fault};
 use crate::refusal::{Fault, FaultKind};
 
 /// How often a body runs before its conflict is returned to the caller.
@@ -96,24 +96,16 @@ impl Postgres {
     /// # Faults
     /// Of the body or the commit; in both cases no change of the body is kept, except that a connection lost during
     /// COMMIT leaves the outcome unknown.
-    pub async fn write<I, T, F>(
+    pub(super) async fn write<I: WriteInput, T: WriteResult>(
         &self,
-        input: I,
-        is_kept: fn(&T) -> bool,
-        body: F,
-    ) -> Result<T, Fault>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-        F: TransactionBody<I, T>,
-    {
+        write: Write<I, T, impl TransactionBody<I, T>>,
+    ) -> Result<T, Fault> {
         let database = self.clone();
-        let input = Arc::new(input);
         let task = tokio::spawn(async move {
             let mut tries = 0;
             loop {
                 tries += 1;
-                match within_limit(database.write_once(&*input, is_kept, &body)).await {
+                match within_limit(database.write_once(&write)).await {
                     Err(fault) if is_worth_another_try(&fault) && tries < TRIES_MAX => {
                         pause(tries).await;
                     }
@@ -125,30 +117,23 @@ impl Postgres {
             .map_err(|error| Fault::new("running a body", error))?
     }
 
-    async fn write_once<I, T, F>(
+    async fn write_once<I: WriteInput, T: WriteResult>(
         &self,
-        input: &I,
-        is_kept: fn(&T) -> bool,
-        body: &F,
-    ) -> Result<T, Fault>
-    where
-        I: Send + Sync,
-        T: Send,
-        F: TransactionBody<I, T>,
-    {
+        write: &Write<I, T, impl TransactionBody<I, T>>,
+    ) -> Result<T, Fault> {
         let mut client = self.client().await?;
         let transaction = client
             .transaction()
             .await
             .map_err(|error| fault::postgres("opening a transaction", error))?;
         let mut transaction = Transaction::on(Connected::Postgres(transaction));
-        let result = body(&mut transaction, input).await;
+        let result = (write.body)(&mut transaction, &write.input).await;
         let has_queued = transaction.has_queued;
         let Connected::Postgres(transaction) = transaction.connection else {
             unreachable!("a body cannot change the kind of its transaction")
         };
         match result {
-            Ok(value) if !is_kept(&value) => {
+            Ok(value) if !(write.is_kept)(&value) => {
                 let _ = transaction.rollback().await;
                 Ok(value)
             }
@@ -181,11 +166,11 @@ impl Postgres {
     ///
     /// # Faults
     /// Of the body.
-    pub async fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
-    where
-        I: Sync,
-        F: TransactionBody<I, T>,
-    {
+    pub async fn read<I: Sync, T>(
+        &self,
+        input: &I,
+        body: impl TransactionBody<I, T>,
+    ) -> Result<T, Fault> {
         let mut tries = 0;
         loop {
             tries += 1;

@@ -21,7 +21,9 @@ use tokio::sync::{Notify, oneshot};
 
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
-use super::{Connected, Synchronous, Transaction, TransactionBody, fault};
+use super::{
+    Connected, Synchronous, Transaction, TransactionBody, Write, WriteInput, WriteResult, fault,
+};
 use crate::refusal::{Fault, FaultKind};
 
 /// Connections for reading. Four keep two cores busy.
@@ -82,22 +84,13 @@ impl Sqlite {
     ///
     /// # Faults
     /// Of the body, or of the commit; in both cases no change of the body is kept.
-    pub async fn write<I, T, F>(
+    pub(super) async fn write<I: WriteInput, T: WriteResult>(
         &self,
-        input: I,
-        is_kept: fn(&T) -> bool,
-        body: F,
-    ) -> Result<T, Fault>
-    where
-        I: Send + Sync + 'static,
-        T: Send + 'static,
-        F: TransactionBody<I, T>,
-    {
+        write: Write<I, T, impl TransactionBody<I, T>>,
+    ) -> Result<T, Fault> {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(WriteJob {
-            input,
-            is_kept,
-            body,
+            write,
             result: None,
             has_queued: false,
             reply,
@@ -117,10 +110,7 @@ impl Sqlite {
     ///
     /// # Faults
     /// Of the body.
-    pub fn read<I, T, F>(&self, input: &I, body: F) -> Result<T, Fault>
-    where
-        F: TransactionBody<I, T>,
-    {
+    pub fn read<I, T>(&self, input: &I, body: impl TransactionBody<I, T>) -> Result<T, Fault> {
         let mut connection = self.reader();
         let mut transaction = Transaction::on(Connected::Sqlite(&mut connection));
         finish_now(body(&mut transaction, input))
@@ -242,29 +232,22 @@ trait QueuedWrite: Send {
 }
 
 struct WriteJob<I, T, F> {
-    input: I,
-    is_kept: fn(&T) -> bool,
-    body: F,
+    write: Write<I, T, F>,
     result: Option<Result<T, Fault>>,
     has_queued: bool,
     reply: oneshot::Sender<Result<T, Fault>>,
 }
 
-impl<I, T, F> QueuedWrite for WriteJob<I, T, F>
-where
-    I: Send + Sync,
-    T: Send,
-    F: TransactionBody<I, T>,
-{
+impl<I: WriteInput, T: WriteResult, F: TransactionBody<I, T>> QueuedWrite for WriteJob<I, T, F> {
     fn run(&mut self, connection: &mut Connection) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             let mut transaction = Transaction::on(Connected::Sqlite(connection));
-            let outcome = finish_now((self.body)(&mut transaction, &self.input));
+            let outcome = finish_now((self.write.body)(&mut transaction, &self.write.input));
             self.has_queued = transaction.has_queued && outcome.is_ok();
             outcome
         }))
         .unwrap_or_else(|_| Err(Fault::described("writing", "the body panicked".into())));
-        let is_kept = outcome.as_ref().is_ok_and(self.is_kept);
+        let is_kept = outcome.as_ref().is_ok_and(self.write.is_kept);
         self.result = Some(outcome);
         is_kept
     }

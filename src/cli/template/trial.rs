@@ -17,7 +17,7 @@ use crate::delivery::template::{TemplateName, Templates};
 use crate::delivery::{self, Gateway, Letter, Variables};
 use crate::identity::email::EmailAddress;
 use crate::moment::Stopwatch;
-use crate::outgoing::{MessageStatus, QueuedMessage};
+use crate::outgoing::{MessageStatus, OutgoingMessage};
 use crate::settings::{Site, Template};
 
 /// A mail of a template, built in or not.
@@ -118,7 +118,12 @@ impl Mail {
     }
 
     /// The outbox row of the mail.
-    fn row(&self, admin: &Admin<'_>, site: Option<&Site>, to: &str) -> Result<QueuedMessage, Exit> {
+    fn row(
+        &self,
+        admin: &Admin<'_>,
+        site: Option<&Site>,
+        to: &str,
+    ) -> Result<OutgoingMessage, Exit> {
         let host = site.map_or("localhost", Site::authority);
         // A server knows a template that was just made after a second; before, it would send the built-in one.
         let at = admin.at.plus_seconds(1);
@@ -154,7 +159,7 @@ async fn by_relay(relay: &SmtpRelay, mail: &OutgoingMail) -> Result<String, Exit
 }
 
 /// Queues the mail and waits for a running server to settle it.
-async fn by_server(admin: &Admin<'_>, row: QueuedMessage, seconds: u64) -> Result<String, Exit> {
+async fn by_server(admin: &Admin<'_>, row: OutgoingMessage, seconds: u64) -> Result<String, Exit> {
     let (id, recipient) = (row.id.clone(), row.recipient.clone());
     template::queue_sample(admin, row).await?;
     let stopwatch = Stopwatch::start();

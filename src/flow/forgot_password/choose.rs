@@ -16,7 +16,7 @@ use crate::hashing::{NewHashProblem, SALT_BYTES};
 use crate::identity::User;
 use crate::identity::password::{Owner, PasswordPolicy};
 use crate::moment::Moment;
-use crate::outgoing::QueuedMessage;
+use crate::outgoing::OutgoingMessage;
 use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::store::audit::AuditEvent;
 use crate::store::credential::{self, Credential};
@@ -155,7 +155,7 @@ struct ResetWrite {
     identifier_hash: [u8; 32],
     user: User,
     phc: String,
-    notice: QueuedMessage,
+    notice: OutgoingMessage,
     event: AuditEvent,
     site: Arc<SiteEntry>,
 }

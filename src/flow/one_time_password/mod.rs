@@ -16,7 +16,7 @@ use crate::delivery::{self, Letter, Variables};
 use crate::identity::phone::PhoneNumber;
 use crate::identity::text_message::SmsBudget;
 use crate::moment::Moment;
-use crate::outgoing::{QueuedMessage, Suppression};
+use crate::outgoing::{OutgoingMessage, Suppression};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Choice;
 use crate::store::turn::Turn;
@@ -219,14 +219,14 @@ fn budget(app: &App, purpose: Purpose) -> Option<i64> {
 /// The write that opens a challenge.
 struct OpenWrite {
     challenge: Challenge,
-    message: QueuedMessage,
+    message: OutgoingMessage,
     budget: Option<i64>,
     captcha: Option<Verified>,
     /// What is taken of the day's text messages.
     texts: Option<SmsBudget>,
     /// What is queued in place of the message when the codes of a mailbox or the text messages of the day are used up;
     /// `None` when that is disclosed to the caller.
-    unsent: Option<QueuedMessage>,
+    unsent: Option<OutgoingMessage>,
     is_limit_disclosed: bool,
 }
 
@@ -321,7 +321,7 @@ fn message(
     visit: &Visit,
     request: &CodeRequest<'_>,
     opened: &Opened,
-) -> Result<QueuedMessage, Fault> {
+) -> Result<OutgoingMessage, Fault> {
     let site = &visit.site.site;
     let has_code = request.template != TemplateName::AccountExists;
     let letter = Letter {

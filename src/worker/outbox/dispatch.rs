@@ -16,22 +16,16 @@ use crate::identity::country::Country;
 use crate::identity::phone::PhoneNumber;
 use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
-use crate::outgoing::{ClaimedMessage, Settlement, Suppression};
-use crate::refusal::Fault;
+use crate::outgoing::{OutgoingMessage, Settlement, Suppression};
 use crate::store;
 
 /// Renders and sends a message, and says what became of it. Whether its code still lives is asked now,
 /// not when it was claimed.
-pub(super) async fn deliver(app: &App, message: &ClaimedMessage) -> Settlement {
+pub(super) async fn deliver(app: &App, message: &OutgoingMessage) -> Settlement {
     if message.expires_at <= app.now() {
         return Settlement::Expired;
     }
-    let opened = message
-        .sealed
-        .as_deref()
-        .ok_or_else(|| Fault::described("reading a message", "it has no variables".into()))
-        .and_then(|sealed| open_contents(&app.keyring, &message.id, sealed));
-    let contents = match opened {
+    let contents = match open_contents(&app.keyring, &message.id, &message.sealed) {
         Ok(contents) => contents,
         Err(fault) => {
             return Settlement::Abandoned {
@@ -78,7 +72,7 @@ async fn is_superseded(app: &App, contents: &Contents) -> bool {
 
 async fn send(
     app: &App,
-    message: &ClaimedMessage,
+    message: &OutgoingMessage,
     gateway: &Gateway,
     contents: Contents,
     rendered: Worded,
@@ -117,7 +111,7 @@ async fn send(
 
 async fn send_text(
     app: &App,
-    message: &ClaimedMessage,
+    message: &OutgoingMessage,
     gateway: &SmsGateway,
     text: String,
 ) -> Settlement {
@@ -134,7 +128,7 @@ async fn send_text(
 }
 
 /// What a try to send a text message comes to. It is counted for each kind of gateway.
-fn settlement_of(app: &App, message: &ClaimedMessage, outcome: SmsOutcome) -> Settlement {
+fn settlement_of(app: &App, message: &OutgoingMessage, outcome: SmsOutcome) -> Settlement {
     let (status, settlement) = match outcome {
         SmsOutcome::Sent => (SmsStatus::Success, Settlement::Sent),
         SmsOutcome::Retry { status, reason } => (status, retry(app, message, reason)),
@@ -145,7 +139,7 @@ fn settlement_of(app: &App, message: &ClaimedMessage, outcome: SmsOutcome) -> Se
 }
 
 /// Counts a try by country and status, and what it cost if it went out.
-fn count_text_message(app: &App, message: &ClaimedMessage, status: SmsStatus) {
+fn count_text_message(app: &App, message: &OutgoingMessage, status: SmsStatus) {
     let number = PhoneNumber::parse(&message.recipient).ok();
     let country = number.and_then(|number| Country::of(&number));
     let cost_micros = match (status, country) {
@@ -158,7 +152,7 @@ fn count_text_message(app: &App, message: &ClaimedMessage, status: SmsStatus) {
 }
 
 fn in_the_inbox(
-    message: &ClaimedMessage,
+    message: &OutgoingMessage,
     contents: Contents,
     rendered: Worded,
     at: Moment,
@@ -176,7 +170,7 @@ fn in_the_inbox(
 }
 
 /// A message with everything that is known without its contents.
-fn empty_in_the_inbox(message: &ClaimedMessage, at: Moment) -> InboxMessage {
+fn empty_in_the_inbox(message: &OutgoingMessage, at: Moment) -> InboxMessage {
     InboxMessage {
         id: message.id.clone(),
         to: message.recipient.clone(),
@@ -194,7 +188,7 @@ fn empty_in_the_inbox(message: &ClaimedMessage, at: Moment) -> InboxMessage {
 
 /// A message without text, which shows the developer of an app why no other was sent.
 fn suppressed_in_the_inbox(
-    message: &ClaimedMessage,
+    message: &OutgoingMessage,
     reason: Suppression,
     at: Moment,
 ) -> InboxMessage {
@@ -210,7 +204,7 @@ struct Worded {
     mail: Rendered,
 }
 
-fn render(app: &App, message: &ClaimedMessage, contents: &Contents) -> Result<Worded, String> {
+fn render(app: &App, message: &OutgoingMessage, contents: &Contents) -> Result<Worded, String> {
     let name = TemplateName::parse(&message.template)
         .ok_or_else(|| format!("there is no template {:?}", message.template))?;
     let variables = &contents.variables;
@@ -276,7 +270,7 @@ fn render_custom(
 
 /// The pause doubles from one second and counts from now. There is no last try: the end of its code is
 /// the end of a message, and a relay that was away for hours still gets those that live.
-fn retry(app: &App, message: &ClaimedMessage, reason: String) -> Settlement {
+fn retry(app: &App, message: &OutgoingMessage, reason: String) -> Settlement {
     let pause = 1i64 << message.attempts.clamp(1, 20).saturating_sub(1);
     Settlement::Retry {
         due_at: app.now().plus_seconds(pause.min(PAUSE_SECONDS_MAX)),

@@ -18,10 +18,10 @@ use crate::delivery::sms::SmsOutcome;
 use crate::handler::HandlerError;
 use crate::handler::contract::{Contract, SendOneTimePasswordArguments};
 use crate::identity::text_message::SmsStatus;
-use crate::outgoing::ClaimedMessage;
+use crate::outgoing::OutgoingMessage;
 
 /// The site that a text message speaks for, if a handler sends its text messages.
-pub(super) fn site_with_handler(app: &App, message: &ClaimedMessage) -> Option<Arc<SiteEntry>> {
+pub(super) fn site_with_handler(app: &App, message: &OutgoingMessage) -> Option<Arc<SiteEntry>> {
     let directory = app.directory();
     let mut sites = directory.sites().iter();
     let site = sites.find(|entry| entry.site.id == message.site_id)?;
@@ -33,7 +33,7 @@ pub(super) fn site_with_handler(app: &App, message: &ClaimedMessage) -> Option<A
 pub(super) async fn send(
     app: &App,
     site: Arc<SiteEntry>,
-    message: &ClaimedMessage,
+    message: &OutgoingMessage,
     contents: &Contents,
     text: &str,
 ) -> SmsOutcome {

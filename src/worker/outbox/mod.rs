@@ -24,7 +24,7 @@ use vestibule_protocol::headless::VerificationMethod;
 use crate::app::App;
 use crate::delivery::Gateway;
 use crate::moment::Moment;
-use crate::outgoing::{ClaimedMessage, Settlement};
+use crate::outgoing::{OutgoingMessage, Settlement};
 use crate::refusal::Fault;
 use crate::store::outbox;
 use dispatch::{channel_limit, deliver};
@@ -47,7 +47,7 @@ const LEASE_MARGIN_SECONDS: i64 = 10;
 const STOPPING: Duration = Duration::from_secs(10);
 
 /// A message that was in hand, and how it ended.
-type EndedMessage = (ClaimedMessage, Settlement);
+type EndedMessage = (OutgoingMessage, Settlement);
 
 /// Sends until the stop signal comes; then claims what is queued once more and lets the messages in hand end.
 pub async fn run(app: Arc<App>, stop: watch::Receiver<bool>) {
@@ -209,7 +209,7 @@ async fn claim(
     channel: VerificationMethod,
     at: Moment,
     limit: usize,
-) -> Result<Vec<ClaimedMessage>, Fault> {
+) -> Result<Vec<OutgoingMessage>, Fault> {
     if limit == 0 {
         return Ok(Vec::new());
     }
@@ -292,7 +292,7 @@ fn report_fault(app: &App, fault: &Fault) {
     super::report(app, NAME, Err(fault));
 }
 
-fn report_settlement(app: &App, message: &ClaimedMessage, settlement: &Settlement) {
+fn report_settlement(app: &App, message: &OutgoingMessage, settlement: &Settlement) {
     let id = &message.id;
     match settlement {
         Settlement::Sent => {

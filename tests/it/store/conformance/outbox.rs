@@ -2,7 +2,7 @@
 
 use vestibule::moment::Moment;
 use vestibule::store;
-use vestibule::store::outbox::{ClaimedMessage, MessageState, QueuedMessage, Settlement};
+use vestibule::store::outbox::{MessageState, OutgoingMessage, Settlement};
 use vestibule::store::sweep::Horizon;
 use vestibule_protocol::headless::VerificationMethod;
 
@@ -11,8 +11,8 @@ use crate::fixture::{START, Site, on_both_databases};
 
 const LEASE_SECONDS: i64 = 120;
 
-fn message(id: &str, created_at: Moment) -> QueuedMessage {
-    QueuedMessage {
+fn message(id: &str, created_at: Moment) -> OutgoingMessage {
+    OutgoingMessage {
         id: id.to_owned(),
         channel: VerificationMethod::Email,
         template: String::from("vestibule$public/RegistrationOtp"),
@@ -21,6 +21,7 @@ fn message(id: &str, created_at: Moment) -> QueuedMessage {
         site_id: String::from("0DBa"),
         message_id: format!("<{id}@example.com>"),
         sealed: vec![0, 255, 7],
+        attempts: 0,
         created_at,
         expires_at: created_at.plus_seconds(600),
     }
@@ -32,7 +33,7 @@ async fn queue(site: &Site, id: &str, created_at: Moment) {
     });
 }
 
-async fn claim(site: &Site, at: Moment, limit: i64) -> Vec<ClaimedMessage> {
+async fn claim(site: &Site, at: Moment, limit: i64) -> Vec<OutgoingMessage> {
     in_write!(site, (at, limit), |tx, input| store::outbox::claim(
         tx,
         VerificationMethod::Email,
@@ -70,7 +71,7 @@ async fn next_due(site: &Site) -> Option<Moment> {
     .await)
 }
 
-fn ids(claimed: &[ClaimedMessage]) -> Vec<&str> {
+fn ids(claimed: &[OutgoingMessage]) -> Vec<&str> {
     let mut ids: Vec<&str> = claimed.iter().map(|message| message.id.as_str()).collect();
     ids.sort_unstable();
     ids
@@ -84,7 +85,7 @@ on_both_databases! {
         assert_eq!((claimed.id.as_str(), claimed.channel.as_str()), ("a", "email"));
         assert_eq!((claimed.template, claimed.language), (saved.template, saved.language));
         assert_eq!((claimed.recipient, claimed.site_id), (saved.recipient, saved.site_id));
-        assert_eq!((claimed.message_id, claimed.sealed), (saved.message_id, Some(saved.sealed)));
+        assert_eq!((claimed.message_id, claimed.sealed), (saved.message_id, saved.sealed));
         assert_eq!((claimed.attempts, claimed.expires_at, claimed.created_at), (1, saved.expires_at, START));
     }
 }
