@@ -12,7 +12,7 @@ mod rule;
 use vestibule_protocol::headless::CaptchaProof;
 use vestibule_protocol::scope::ScopeSet;
 
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::settings::ApiRequirements;
 pub use limits::{Keys, RateLimiter};
 pub use prefix::prefix_of;
@@ -24,8 +24,9 @@ pub enum Caller {
     /// A first-party app that has attested itself. The attestation takes the place of the access token, but
     /// does not make the caller trusted.
     Attested,
-    /// It sent an access token that is unknown, expired or revoked, or a text that cannot be a token.
-    BadToken,
+    /// It sent an access token that is unknown, expired or revoked, or a text that cannot be a token; with the reason
+    /// for the log.
+    BadToken(Reason),
     /// It sent an `Authorization` header of another scheme.
     OtherScheme,
     /// It sent a live access token.
@@ -126,9 +127,15 @@ pub fn check<'r>(
         Caller::OtherScheme if required.is_token_required() => {
             return Err(Refusal::IntegrationTokenMissing);
         }
-        Caller::Token { .. } | Caller::BadToken | Caller::OtherScheme => {
-            return Err(Refusal::IntegrationTokenInvalid);
+        Caller::Token {
+            is_integration: true,
+            ..
+        } => return Err(token_invalid(Reason::AccessTokenScopeMissing)),
+        Caller::Token { .. } => {
+            return Err(token_invalid(Reason::AccessTokenNotOfIntegrationUser));
         }
+        Caller::BadToken(because) => return Err(token_invalid(*because)),
+        Caller::OtherScheme => return Err(token_invalid(Reason::AuthorizationSchemeUnknown)),
         Caller::Unauthenticated if required.is_token_required() => {
             return Err(if is_captcha_missing {
                 Refusal::ProofMissing
@@ -149,6 +156,10 @@ pub fn check<'r>(
         _ => None,
     };
     Ok(CheckedCaller { trust, captcha })
+}
+
+fn token_invalid(because: Reason) -> Refusal {
+    Refusal::IntegrationTokenInvalid { because }
 }
 
 #[cfg(test)]
@@ -176,6 +187,8 @@ mod tests {
         };
         let good = || token("api user_registration_api", true);
         let nothing = || Caller::Unauthenticated;
+        let bad_token = || Caller::BadToken(Reason::AccessTokenExpired);
+        let invalid = |because| Err(token_invalid(because));
         let cases = [
             // Authentication alone.
             (
@@ -195,9 +208,9 @@ mod tests {
             (
                 true,
                 Off,
-                Caller::BadToken,
+                bad_token(),
                 false,
-                Err(Refusal::IntegrationTokenInvalid),
+                invalid(Reason::AccessTokenExpired),
             ),
             (
                 true,
@@ -211,14 +224,14 @@ mod tests {
                 Off,
                 token("api", true),
                 false,
-                Err(Refusal::IntegrationTokenInvalid),
+                invalid(Reason::AccessTokenScopeMissing),
             ),
             (
                 true,
                 Off,
                 token("user_registration_api", false),
                 false,
-                Err(Refusal::IntegrationTokenInvalid),
+                invalid(Reason::AccessTokenNotOfIntegrationUser),
             ),
             (true, Off, good(), false, Ok(Trust::Backend)),
             // A captcha alone.
@@ -233,16 +246,16 @@ mod tests {
             (
                 false,
                 Required,
-                Caller::BadToken,
+                bad_token(),
                 true,
-                Err(Refusal::IntegrationTokenInvalid),
+                invalid(Reason::AccessTokenExpired),
             ),
             (
                 false,
                 Required,
                 Caller::OtherScheme,
                 true,
-                Err(Refusal::IntegrationTokenInvalid),
+                invalid(Reason::AuthorizationSchemeUnknown),
             ),
             (
                 false,
@@ -316,7 +329,13 @@ mod tests {
     #[test]
     fn an_api_that_is_off_refuses_before_it_asks_for_anything() {
         let off = Settings::default();
-        let refused = |api| check(&off.api(api), &Caller::BadToken, CaptchaSent::Nothing);
+        let refused = |api| {
+            check(
+                &off.api(api),
+                &Caller::BadToken(Reason::AccessTokenNotLive),
+                CaptchaSent::Nothing,
+            )
+        };
         for (api, refusal) in [
             (Api::ForgotPassword, Refusal::ForgotPasswordDisabled),
             (Api::PasswordLogin, Refusal::FirstPartySiteDisabled),

@@ -129,8 +129,14 @@ impl App {
         };
         match self.bearer(&visit.site, &token, visit.at).await {
             Ok(Bearer::Guest(guest)) if guest.client_id == client_id => Ok(guest.uvid),
-            Ok(_) | Err(Failure::Refused(_)) => Err(Refusal::UvidInvalid.into()),
-            Err(fault) => Err(fault),
+            Ok(_) => Err(Refusal::UvidInvalid {
+                because: Reason::UvidOfAnotherClient,
+            }
+            .into()),
+            Err(Failure::Refused(Refusal::AccessTokenInvalid { because })) => {
+                Err(Refusal::UvidInvalid { because }.into())
+            }
+            Err(failure) => Err(failure),
         }
     }
 

@@ -13,7 +13,7 @@ use super::Client;
 use crate::algorithm::Algorithm;
 use crate::jose::{Certificate, Claims, Jws, JwsProblem, PublicKey, jwk_thumbprint};
 use crate::moment::Moment;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::sealing::{ATTESTATION_CHALLENGE_SECONDS, Keyring, sha256};
 
 /// What logins and codes are bound to when the client authenticated itself by an assertion: any key of the client may
@@ -65,6 +65,8 @@ pub struct OneUse {
     pub hash: [u8; 32],
     /// When it would be refused for its age anyway.
     pub expires_at: Moment,
+    /// The refusal when it was used before.
+    pub replayed: Refusal,
 }
 
 /// A client instance that has attested what it is.
@@ -74,24 +76,6 @@ pub struct Attested {
     pub thumbprint: String,
     /// The proof, which may be used once.
     pub one_use: OneUse,
-}
-
-/// Why a client is not authenticated: the refusal for the client, and the reason for the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unproven {
-    /// For the response.
-    pub refusal: Refusal,
-    /// For the log: no value of the request.
-    pub reason: String,
-}
-
-impl Unproven {
-    fn new(refusal: Refusal, reason: impl Into<String>) -> Unproven {
-        Unproven {
-            refusal,
-            reason: reason.into(),
-        }
-    }
 }
 
 impl Client {
@@ -108,12 +92,10 @@ impl Client {
         assertion: &Secret,
         audiences: &[&str],
         at: Moment,
-    ) -> Result<Option<OneUse>, Unproven> {
-        let invalid = |problem| {
-            Unproven::new(
-                Refusal::ClientAssertionInvalid,
-                format!("client assertion: {problem:?}"),
-            )
+    ) -> Result<Option<OneUse>, Refusal> {
+        let invalid = |problem| Refusal::ClientAssertionInvalid {
+            because: Reason::ClientAssertionInvalid,
+            problem: Some(problem),
         };
         let jws = Jws::parse(assertion.expose()).map_err(invalid)?;
         // A typ distinguishes kinds of JWT (RFC 8725 section 3.11): no attestation is taken for one.
@@ -153,6 +135,10 @@ impl Client {
         let one_use = claims.text("jti")?.map(|jti| OneUse {
             hash: self.one_use("assertion", "", jti),
             expires_at: end.plus_seconds(SKEW_SECONDS),
+            replayed: Refusal::ClientAssertionInvalid {
+                because: Reason::ClientAssertionUsedBefore,
+                problem: None,
+            },
         });
         Ok(one_use)
     }
@@ -170,8 +156,8 @@ impl Client {
         presented: &PresentedAttestation,
         site: &AttestingSite<'_>,
         at: Moment,
-    ) -> Result<Attested, Unproven> {
-        let invalid = attestation_invalid("client attestation");
+    ) -> Result<Attested, Refusal> {
+        let invalid = attestation_invalid(Reason::ClientAttestationInvalid);
         let jws = Jws::parse(presented.attestation.expose()).map_err(invalid)?;
         if !jws.is_typ("oauth-client-attestation+jwt") {
             return Err(invalid(JwsProblem::Type));
@@ -183,10 +169,7 @@ impl Client {
         not_in_the_future(&claims, at).map_err(invalid)?;
         let end = claims.required_instant("exp").map_err(invalid)?;
         if end.plus_seconds(SKEW_SECONDS) <= at {
-            return Err(Unproven::new(
-                Refusal::AttestationExpired,
-                "client attestation: over",
-            ));
+            return Err(Refusal::AttestationExpired);
         }
         if end > at.plus_seconds(ATTESTATION_SECONDS_MAX + SKEW_SECONDS) {
             return Err(invalid(JwsProblem::Claim("exp")));
@@ -205,8 +188,8 @@ impl Client {
         key: &PublicKey,
         site: &AttestingSite<'_>,
         at: Moment,
-    ) -> Result<Attested, Unproven> {
-        let invalid = attestation_invalid("proof of possession");
+    ) -> Result<Attested, Refusal> {
+        let invalid = attestation_invalid(Reason::ClientPossessionInvalid);
         let thumbprint = jwk_thumbprint(key);
         let (claims, challenge) = match possession {
             Possession::Pop(proof) => {
@@ -230,16 +213,17 @@ impl Client {
                 .is_attestation_challenge_fresh(site.id, challenge, at)
         });
         if !is_fresh {
-            return Err(Unproven::new(
-                Refusal::AttestationChallengeMissing,
-                "proof of possession: no fresh challenge",
-            ));
+            return Err(Refusal::AttestationChallengeMissing);
         }
         Ok(Attested {
             one_use: OneUse {
                 hash: self.one_use("possession", &thumbprint, jti),
                 // The challenge in it is stale by then.
                 expires_at: at.plus_seconds(ATTESTATION_CHALLENGE_SECONDS + SKEW_SECONDS),
+                replayed: Refusal::ClientAttestationInvalid {
+                    because: Reason::ClientPossessionUsedBefore,
+                    problem: None,
+                },
             },
             thumbprint,
         })
@@ -285,10 +269,10 @@ pub struct AttestingSite<'s> {
 }
 
 /// Refuses a client attestation, or the proof of possession of its key, because of a problem of the JWT.
-fn attestation_invalid(jwt: &'static str) -> impl Fn(JwsProblem) -> Unproven + Copy {
-    move |problem| {
-        let reason = format!("{jwt}: {problem:?}");
-        Unproven::new(Refusal::ClientAttestationInvalid, reason)
+fn attestation_invalid(because: Reason) -> impl Fn(JwsProblem) -> Refusal + Copy {
+    move |problem| Refusal::ClientAttestationInvalid {
+        because,
+        problem: Some(problem),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::moment::Moment;
 use crate::refusal::Refusal;
 use crate::sealing::sha256;
 pub use attestation::{
-    ASSERTION_KEY, Attested, AttestingSite, OneUse, Possession, PresentedAttestation, Unproven,
+    ASSERTION_KEY, Attested, AttestingSite, OneUse, Possession, PresentedAttestation,
 };
 pub use callback::check_callback;
 pub use policies::{

@@ -11,7 +11,7 @@ use vestibule_protocol::secret::Secret;
 use super::answer::private;
 use super::arrival::Arrival;
 use crate::client::{Possession, PresentedAttestation};
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 
 /// The attestation.
 const ATTESTATION: &str = "oauth-client-attestation";
@@ -45,7 +45,7 @@ pub(super) fn presented(arrival: &Arrival) -> Result<Option<PresentedAttestation
             attestation,
             possession,
         })),
-        _ => Err(Refusal::ClientAttestationInvalid),
+        _ => Err(incomplete()),
     }
 }
 
@@ -57,8 +57,15 @@ fn only(arrival: &Arrival, name: &'static str) -> Result<Option<Secret>, Refusal
         (Some(value), None) => value.to_str().ok(),
         (Some(_), Some(_)) => None,
     };
-    let text = value.ok_or(Refusal::ClientAttestationInvalid)?;
+    let text = value.ok_or_else(incomplete)?;
     Ok(Some(Secret::from(text.trim().to_owned())))
+}
+
+fn incomplete() -> Refusal {
+    Refusal::ClientAttestationInvalid {
+        because: Reason::ClientAttestationIncomplete,
+        problem: None,
+    }
 }
 
 /// Whether a request has a header of an attestation.

@@ -7,7 +7,7 @@ use vestibule_protocol::secret::Secret;
 use super::arrival::Arrival;
 use crate::admission::Caller;
 use crate::app::Bearer;
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 
 /// The scopes of which one is needed to read the data of the token's user.
 const READING_SCOPES: [&str; 9] = [
@@ -29,7 +29,7 @@ pub(super) async fn caller(arrival: &Arrival) -> Result<Caller, Failure> {
     let Some(token) = parse_bearer(header) else {
         let scheme = header.split([' ', '\t']).next().unwrap_or_default();
         return Ok(if scheme.eq_ignore_ascii_case("bearer") {
-            Caller::BadToken
+            Caller::BadToken(Reason::AccessTokenMalformed)
         } else {
             Caller::OtherScheme
         });
@@ -40,8 +40,10 @@ pub(super) async fn caller(arrival: &Arrival) -> Result<Caller, Failure> {
             scopes: holder.scopes,
             is_integration: holder.user.is_integration,
         }),
-        Err(Failure::Refused(_)) => Ok(Caller::BadToken),
-        Err(fault) => Err(fault),
+        Err(Failure::Refused(Refusal::AccessTokenInvalid { because })) => {
+            Ok(Caller::BadToken(because))
+        }
+        Err(failure) => Err(failure),
     }
 }
 

@@ -6,7 +6,7 @@ use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::UvidHint;
 
 use super::arrival::Arrival;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// The hint of a request, from its header or from its parameters. An empty one is none.
 ///
@@ -16,12 +16,13 @@ pub(super) fn hint(
     arrival: &Arrival,
     parameter: Option<&Secret>,
 ) -> Result<Option<UvidHint>, Refusal> {
-    let parse = |text: &str| UvidHint::parse(text).map_err(|_| Refusal::UvidInvalid);
+    let invalid = |because| Refusal::UvidInvalid { because };
+    let parse = |text: &str| UvidHint::parse(text).map_err(|_| invalid(Reason::UvidMalformed));
     let header = arrival.header("uvid-hint")?.filter(|text| !text.is_empty());
     let header = header.map(parse).transpose()?;
     let parameter = parameter.map(|secret| parse(secret.expose())).transpose()?;
     match (header, parameter) {
-        (Some(one), Some(other)) if one != other => Err(Refusal::UvidInvalid),
+        (Some(one), Some(other)) if one != other => Err(invalid(Reason::UvidHintsDiffer)),
         (one, other) => Ok(one.or(other)),
     }
 }

@@ -176,11 +176,7 @@ impl ClientProof {
             one_use,
         } = identified?;
         if let Some(one_use) = one_use {
-            let replayed = match by {
-                VerifiedBy::Attestation(_) => Refusal::ClientAttestationInvalid,
-                _ => Refusal::ClientAssertionInvalid,
-            };
-            app.spend_proof(visit, one_use, replayed).await?;
+            app.spend_proof(one_use).await?;
         }
         Ok(Authenticated { client, by })
     }

@@ -35,6 +35,20 @@ pub enum JwsProblem {
     Type,
 }
 
+impl JwsProblem {
+    /// The part of the JWT that is wrong, for the log.
+    pub fn part(self) -> &'static str {
+        match self {
+            JwsProblem::Algorithm => "alg",
+            JwsProblem::Claim(name) => name,
+            JwsProblem::Form => "form",
+            JwsProblem::Header => "header",
+            JwsProblem::Signature => "signature",
+            JwsProblem::Type => "typ",
+        }
+    }
+}
+
 /// A JWS that was parsed and not yet verified.
 pub struct Jws<'t> {
     header: Map<String, Value>,

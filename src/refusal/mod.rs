@@ -12,6 +12,7 @@ use vestibule_protocol::error::{ErrorAnswer, Shape, WireError};
 use vestibule_protocol::form::FormError;
 use vestibule_protocol::headless::InvalidParams;
 
+use crate::jose::JwsProblem;
 pub use fault::{Failure, Fault, FaultKind};
 pub use reason::Reason;
 
@@ -103,9 +104,19 @@ refusals! {
     /// The requested channel has no gateway here.
     ChannelUnavailable => OtpGenerationFailed;
     /// The client assertion does not authenticate the client.
-    ClientAssertionInvalid => ClientAttestationRequired;
+    ClientAssertionInvalid {
+        /// For the log.
+        because: Reason = Reason::ClientAssertionInvalid;
+        /// The problem of the JWT, for the log.
+        problem: Option<JwsProblem> = None;
+    } => ClientAttestationRequired;
     /// The client attestation, or its proof of possession, does not authenticate the client.
-    ClientAttestationInvalid => AttestationInvalid;
+    ClientAttestationInvalid {
+        /// For the log.
+        because: Reason = Reason::ClientAttestationInvalid;
+        /// The problem of the JWT, for the log.
+        problem: Option<JwsProblem> = None;
+    } => AttestationInvalid;
     /// The client must attest itself and does not.
     ClientAttestationMissing => ClientAttestationRequired;
     /// Two methods of client authentication at once.
@@ -191,7 +202,10 @@ refusals! {
     /// The request came over plain HTTP.
     HttpsRequired => HttpsRequired;
     /// The integration user's access token is unknown, expired, revoked or lacks the scope.
-    IntegrationTokenInvalid => InvalidAuthorization;
+    IntegrationTokenInvalid {
+        /// For the log.
+        because: Reason = Reason::AccessTokenNotLive;
+    } => InvalidAuthorization;
     /// The site requires an integration user's access token and none came. As of `AccessTokenMissing`, the
     /// caller learns the scheme only.
     IntegrationTokenMissing => AuthenticationRequired;
@@ -291,7 +305,10 @@ refusals! {
     /// The username belongs to another user.
     UsernameTaken => InvalidParameters, "invalid parameters: username is already in use";
     /// The hint of a visitor is neither an id nor a token of a guest of this client, or there are two.
-    UvidInvalid => UvidInvalid;
+    UvidInvalid {
+        /// For the log.
+        because: Reason = Reason::UvidMalformed;
+    } => UvidInvalid;
 }
 
 impl Refusal {
@@ -363,19 +380,25 @@ impl Refusal {
         }
     }
 
-    /// Why a credential was refused, for the log; `None` when the request is denied for another reason. A
-    /// client assertion or attestation that does not verify has a log line of its own, which names the claim.
+    /// Why a credential was refused, for the log; `None` when the request is denied for another reason.
     pub fn reason(&self) -> Option<Reason> {
         match self {
             Refusal::AccessTokenInvalid { because }
             | Refusal::AuthSessionInvalid { because }
             | Refusal::ChallengeFailed { because }
+            | Refusal::ClientAssertionInvalid { because, .. }
+            | Refusal::ClientAttestationInvalid { because, .. }
             | Refusal::ClientSecretWrongInHeader { because }
             | Refusal::CodeExpired { because }
             | Refusal::CodeUnknown { because }
             | Refusal::CredentialsWrong { because }
+            | Refusal::IntegrationTokenInvalid { because }
             | Refusal::RefreshTokenEnded { because }
-            | Refusal::RefreshTokenUnknown { because } => Some(*because),
+            | Refusal::RefreshTokenUnknown { because }
+            | Refusal::UvidInvalid { because } => Some(*because),
+            Refusal::AccessTokenScopeMissing => Some(Reason::AccessTokenScopeMissing),
+            Refusal::AttestationChallengeMissing => Some(Reason::AttestationChallengeNotFresh),
+            Refusal::AttestationExpired => Some(Reason::ClientAttestationExpired),
             Refusal::ChannelMismatch => Some(Reason::OtpChannelMismatch),
             Refusal::ClientKeyMismatch => Some(Reason::CodeOfAnotherKey),
             Refusal::ClientSecretMissing => Some(Reason::ClientSecretMissing),
@@ -390,6 +413,15 @@ impl Refusal {
             Refusal::TriesSpent => Some(Reason::OtpTriesSpent),
             Refusal::UserDisabled | Refusal::UserInactive => Some(Reason::UserDisabled),
             Refusal::UserLocked => Some(Reason::UserLocked),
+            _ => None,
+        }
+    }
+
+    /// The part of a JWT because of which it was refused, for the log.
+    pub fn jwt_part(&self) -> Option<&'static str> {
+        match self {
+            Refusal::ClientAssertionInvalid { problem, .. }
+            | Refusal::ClientAttestationInvalid { problem, .. } => problem.map(JwsProblem::part),
             _ => None,
         }
     }

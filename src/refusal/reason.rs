@@ -58,21 +58,57 @@ reasons! {
     AccessTokenNotLive = "access_token_not_live":
         "The access token is unknown, expired or revoked, or the user's sessions were ended.",
         "The app must refresh its tokens, or log the user in again.";
+    AccessTokenNotOfIntegrationUser = "access_token_not_of_integration_user":
+        "The access token is live, and its user is no integration user.",
+        "The backend must use the token of the client that runs as an integration user.";
     AccessTokenOfGuest = "access_token_of_guest":
         "The access token is a guest's, and the endpoint needs a user's.",
         "The app must log the user in first.";
+    AccessTokenScopeMissing = "access_token_scope_missing":
+        "The access token is live and lacks the scope that the endpoint needs.",
+        "Give the client the scope, then get a new token.";
     AccessTokenUserInactive = "access_token_user_inactive":
         "The user of the access token is locked or disabled.",
         "An administrator has locked or disabled the account.";
+    AttestationChallengeNotFresh = "attestation_challenge_not_fresh":
+        "The proof of possession has no challenge of this site that is still fresh.",
+        "The app must repeat the request with the challenge of the answer.";
     AuthSessionNotAwaited = "auth_session_not_awaited":
         "The step presents a code, and the login waits for none.",
         "The app sends the steps of the login in the wrong order.";
     AuthSessionNotLive = "auth_session_not_live":
         "The auth_session is unknown, expired, used, or belongs to another client, key or site.",
         "The login took longer than ten minutes or was continued twice. Begin again.";
+    AuthorizationSchemeUnknown = "authorization_scheme_unknown":
+        "The Authorization header has another scheme than Bearer.",
+        "The backend must send its access token as a Bearer token.";
     BasicHeaderMalformed = "basic_header_malformed":
         "The Basic header of the client cannot be parsed.",
         "The app must encode client_id and client_secret as RFC 6749 section 2.3.1 says.";
+    ClientAssertionInvalid = "client_assertion_invalid":
+        "The client assertion does not verify; the line's `part` names the claim or the other part of the JWT that is wrong.",
+        "The app's developer must compare the part with the documentation, or register the certificate.";
+    ClientAssertionTypeUnknown = "client_assertion_type_unknown":
+        "The client_assertion_type is not the one for JWTs.",
+        "The app must send the type that RFC 7523 section 2.2 names.";
+    ClientAssertionUsedBefore = "client_assertion_used_before":
+        "The client assertion was used before, here or on another node.",
+        "The app must sign a new assertion for each request.";
+    ClientAttestationExpired = "client_attestation_expired":
+        "The client attestation has expired.",
+        "The app must get a new attestation from its backend.";
+    ClientAttestationIncomplete = "client_attestation_incomplete":
+        "The client attestation came without a proof of possession, the proof came alone, or a header was sent twice.",
+        "The app must send one header of each kind.";
+    ClientAttestationInvalid = "client_attestation_invalid":
+        "The client attestation does not verify; the line's `part` names the claim or the other part of the JWT that is wrong.",
+        "The app's developer must compare the part with the documentation, or register the certificate.";
+    ClientPossessionInvalid = "client_possession_invalid":
+        "The proof of possession does not verify; the line's `part` names the claim or the other part of the JWT that is wrong.",
+        "The app's developer must compare the part with the documentation.";
+    ClientPossessionUsedBefore = "client_possession_used_before":
+        "The proof of possession was used before, here or on another node.",
+        "The app must sign a new proof for each request.";
     ClientSecretMissing = "client_secret_missing":
         "The client has a secret and sent none.",
         "The app must authenticate with its secret.";
@@ -143,7 +179,7 @@ reasons! {
         "Too many wrong passwords: login by password is locked out for this user or refused for this network.",
         "Wait, reset the password, or log in by code.";
     PasswordNotPermitted = "password_not_permitted":
-        "The password is right, and the user may not log in here: locked, disabled, or of a profile that is no member of the site.",
+        "The password is right, and the user may not log in here: locked, disabled, changed during the login, or of a profile that is no member of the site.",
         "Check the state of the account and the member profiles of the site.";
     PasswordNotSet = "password_not_set":
         "The user has no password.",
@@ -181,6 +217,15 @@ reasons! {
     UserLocked = "user_locked":
         "The user was locked by an administrator.",
         "An administrator has locked the account.";
+    UvidHintsDiffer = "uvid_hints_differ":
+        "The header and the parameter name two visitors.",
+        "The app must send one hint.";
+    UvidMalformed = "uvid_malformed":
+        "The hint is neither a UUID of version 4 nor a JWT.",
+        "The app sends something else as a hint.";
+    UvidOfAnotherClient = "uvid_of_another_client":
+        "The hint is the access token of a user, or of another client's guest.",
+        "The app must send the token of its own guest.";
 }
 
 #[cfg(test)]

@@ -118,10 +118,10 @@ pub fn due(keys: &[KeyRecord], rules: KeyRules, at: Moment) -> Vec<KeyStep> {
             (_, None) => steps.push(KeyStep::Publish { algorithm }),
         }
     }
-    let over = keys
+    let ended = keys
         .iter()
         .filter(|key| key.state == KeyState::Retired && key.ends_at().is_some_and(|end| end <= at));
-    steps.extend(over.map(|key| KeyStep::Remove { id: key.id.clone() }));
+    steps.extend(ended.map(|key| KeyStep::Remove { id: key.id.clone() }));
     steps
 }
 

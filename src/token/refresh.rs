@@ -96,8 +96,8 @@ impl FamilyState {
     ///
     /// Source: RFC 6749 section 10.4; RFC 9700 section 4.14.2; Refresh Token Rotation.
     pub fn standing(&self, presented: &[u8; 32], at: Moment) -> Standing {
-        let is_over = self.expires_at.is_some_and(|end| end <= at);
-        if self.ended_at.is_some() || is_over {
+        let has_expired = self.expires_at.is_some_and(|end| end <= at);
+        if self.ended_at.is_some() || has_expired {
             return Standing::Ended;
         }
         if self.token_hash == *presented {

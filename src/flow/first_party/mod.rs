@@ -21,7 +21,7 @@ use vestibule_protocol::uvid::UvidHint;
 use super::authorization::{self, Checked};
 use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, AccessTokenFormat, Client, OneUse, PresentedAttestation};
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Reason, Refusal};
 use session::{SentParameters, Session};
 
 /// The type of a client assertion, if a request names one (RFC 7523 section 2.2).
@@ -36,8 +36,6 @@ pub struct AuthenticatedApp {
     key: String,
     /// The proof, if it may be used only once.
     one_use: Option<OneUse>,
-    /// The refusal if the proof was used before.
-    replayed: Refusal,
 }
 
 /// Authenticates a first-party app, and checks that it may use the endpoint. Nothing is spent yet.
@@ -88,7 +86,10 @@ fn asserted(
     let assertion = assertion.ok_or(Refusal::ClientAttestationMissing)?;
     let kind = request.client_assertion_type.as_deref();
     if kind.is_some_and(|kind| kind != JWT_BEARER) {
-        return Err(Refusal::ClientAssertionInvalid);
+        return Err(Refusal::ClientAssertionInvalid {
+            because: Reason::ClientAssertionTypeUnknown,
+            problem: None,
+        });
     }
     let audience = visit.site.site.base_url.as_str();
     let one_use = app.check_assertion(visit, &client, assertion, &[audience])?;
@@ -96,7 +97,6 @@ fn asserted(
         client,
         key: ASSERTION_KEY.to_owned(),
         one_use,
-        replayed: Refusal::ClientAssertionInvalid,
     })
 }
 
@@ -113,7 +113,6 @@ fn attested(
         client,
         key: attested.thumbprint,
         one_use: Some(attested.one_use),
-        replayed: Refusal::ClientAttestationInvalid,
     })
 }
 
@@ -145,8 +144,7 @@ pub async fn answer(
     hint: Option<UvidHint>,
 ) -> Result<ChallengeAnswer, Failure> {
     if let Some(one_use) = caller.one_use.take() {
-        app.spend_proof(visit, one_use, caller.replayed.clone())
-            .await?;
+        app.spend_proof(one_use).await?;
     }
     // The opaque token of a user cannot contain a visitor, so for opaque tokens the hint is not read.
     let is_jwt = caller.client.policies.access_token_format == AccessTokenFormat::Jwt;

@@ -13,6 +13,7 @@ mod limits;
 mod mobile_sdk;
 mod passwordless_login;
 pub mod races;
+mod refused_credentials;
 mod registration;
 mod sameness;
 mod seeds;

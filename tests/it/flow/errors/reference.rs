@@ -24,7 +24,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
         R::TriesSpent => &[Shape::Headless],
         R::PasswordlessLoginDisabled | R::RegistrationDisabled => &[Shape::Merged, Shape::OAuth],
         R::UserLocked => &[Shape::Merged, Shape::Headless, Shape::OAuth],
-        R::IntegrationTokenInvalid | R::IntegrationTokenMissing | R::ProofMissing => {
+        R::IntegrationTokenInvalid { .. } | R::IntegrationTokenMissing | R::ProofMissing => {
             &[Shape::Merged, Shape::Headless]
         }
         // At the authorization challenge endpoint these are requests that cannot be granted.
