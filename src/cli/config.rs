@@ -11,7 +11,7 @@ use super::output;
 use super::place::{MASTER_KEY, Place, read_keyring};
 use super::serve::lacks_relay;
 use crate::app::{email_gateway, sms_gateway};
-use crate::config::TEMPLATE;
+use crate::config::template;
 
 /// The actions of the noun.
 #[derive(Subcommand)]
@@ -31,7 +31,8 @@ pub enum Action {
 pub fn run(place: &Place, action: Action) -> Result<(), Exit> {
     match action {
         Action::Init { file: None } => {
-            place.print(&json!({ "config": TEMPLATE }), TEMPLATE.trim_end())
+            let config = template();
+            place.print(&json!({ "config": config }), config.trim_end())
         }
         Action::Init { file: Some(file) } => init(place, &file),
         Action::Check => check(place),
@@ -53,7 +54,7 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
                 )),
                 _ => Exit::refused(format!("{}: {error}", file.display())),
             })?;
-    std::io::Write::write_all(&mut written, TEMPLATE.as_bytes())
+    std::io::Write::write_all(&mut written, template().as_bytes())
         .map_err(|error| Exit::broken(format!("{}: {error}", file.display())))?;
     place.print(
         &json!({ "file": file }),

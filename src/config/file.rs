@@ -344,7 +344,7 @@ mod tests {
 
     #[test]
     fn the_printed_template_is_a_valid_config_with_the_defaults() {
-        let template: Config = toml::from_str(super::super::TEMPLATE).unwrap();
+        let template: Config = toml::from_str(&super::super::template()).unwrap();
         let default = serde_json::to_value(Config::default()).unwrap();
         assert_eq!(serde_json::to_value(template).unwrap(), default);
     }

@@ -152,7 +152,7 @@ mod tests {
     fn every_key_of_the_template_is_listed_and_no_other() {
         let mut section = String::new();
         let mut shown = Vec::new();
-        for line in super::super::TEMPLATE.lines() {
+        for line in super::super::template().lines() {
             let line = line.trim_start_matches("# ");
             if let Some(name) = line
                 .strip_prefix('[')

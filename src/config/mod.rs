@@ -6,6 +6,7 @@
 mod file;
 mod handlers;
 mod keys;
+mod otp;
 mod shown;
 mod sms;
 mod template;
@@ -15,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::words;
 
 use crate::admission::{DEFAULT_RULES, Rule};
@@ -25,11 +25,11 @@ use crate::network::Network;
 use crate::outbound::check_url;
 use crate::store::{Location, Synchronous};
 use crate::token::KeyRules;
-use crate::verification::OtpRules;
 pub use file::{ConfigProblem, load, read_secret};
 pub use handlers::HandlersConfig;
+pub use otp::OtpConfig;
 pub use sms::SmsConfig;
-pub use template::TEMPLATE;
+pub use template::template;
 use vestibule_protocol::secret::Secret;
 
 /// The whole config.
@@ -157,31 +157,6 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A filter: `info`, `debug`, `vestibule=trace`.
     pub level: String,
-}
-
-/// One-time passwords, by purpose.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OtpConfig {
-    /// Failed comparisons per user or address in 24 hours, over all codes, purposes and nodes.
-    pub failures_per_day: i64,
-    /// A forgotten password.
-    pub forgot_password: OtpRules,
-    /// Passwordless login.
-    pub passwordless_login: OtpRules,
-    /// Headless registration.
-    pub registration: OtpRules,
-}
-
-impl OtpConfig {
-    /// The rules of the codes of a purpose.
-    pub fn rules(&self, purpose: Purpose) -> &OtpRules {
-        match purpose {
-            Purpose::ForgotPassword => &self.forgot_password,
-            Purpose::PasswordlessLogin => &self.passwordless_login,
-            Purpose::Registration => &self.registration,
-        }
-    }
 }
 
 /// Proxies in front of the public listener.
@@ -335,17 +310,6 @@ impl Default for LogConfig {
     }
 }
 
-impl Default for OtpConfig {
-    fn default() -> Self {
-        OtpConfig {
-            failures_per_day: 100,
-            forgot_password: OtpRules::default(),
-            passwordless_login: OtpRules::default(),
-            registration: OtpRules::default(),
-        }
-    }
-}
-
 impl Config {
     /// Checks the rules for single keys and for pairs of keys.
     ///
@@ -353,12 +317,7 @@ impl Config {
     /// A sentence that names the key.
     pub fn validate(&self) -> Result<(), String> {
         self.location()?;
-        for purpose in Purpose::ALL {
-            self.otp
-                .rules(purpose)
-                .validate()
-                .map_err(|reason| format!("[otp.{purpose}] {reason}"))?;
-        }
+        self.otp.validate()?;
         if !is_log_filter(&self.log.level) {
             return Err(
                 "[log] level takes error, warn, info, debug or trace, or filters such as \
@@ -394,12 +353,6 @@ impl Config {
             Err(format!("{key} must be between {low} and {high}"))
         };
         let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        within(
-            "[otp] failures_per_day",
-            u64::try_from(self.otp.failures_per_day).unwrap_or(0),
-            5,
-            100,
-        )?;
         within("[hashing] threads", number(self.hashing.threads), 0, 1_024)?;
         within("[hashing] queue", number(self.hashing.queue), 1, 65_536)?;
         within(

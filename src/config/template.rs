@@ -1,7 +1,13 @@
 //! The commented config file that `vestibule config init` writes.
 
+use super::otp;
+
 /// Every key with its default. Keys without a default are shown commented out.
-pub const TEMPLATE: &str = r#"# The config of a Vestibule server.
+pub fn template() -> String {
+    [BEFORE_OTP, otp::SECTION, AFTER_OTP].concat()
+}
+
+const BEFORE_OTP: &str = r#"# The config of a Vestibule server.
 # Sites (registration, templates, handlers) are configured by `vestibule site update` instead.
 # Every key can be set by an environment variable: [smtp] url is VESTIBULE_SMTP__URL.
 
@@ -79,34 +85,9 @@ range_daily_cap = 100
 timeout_ms = 3000
 max_in_flight = 64
 
-[otp]
-# Failed comparisons per user or address in 24 hours, for all codes, purposes and nodes: 5 to 100.
-failures_per_day = 100
+"#;
 
-[otp.registration]
-# Number of characters of a code, 6 to 10; "digits" or "alphanumeric".
-length = 6
-alphabet = "digits"
-lifetime_seconds = 600
-# Comparisons per code, and codes per mailbox and hour.
-tries = 5
-codes_per_hour = 5
-
-[otp.passwordless_login]
-length = 6
-alphabet = "digits"
-lifetime_seconds = 600
-tries = 5
-codes_per_hour = 5
-
-[otp.forgot_password]
-length = 6
-alphabet = "digits"
-lifetime_seconds = 600
-tries = 5
-codes_per_hour = 5
-
-[limits]
+const AFTER_OTP: &str = r#"[limits]
 # Whether the rate limits apply and codes per hour are counted. The attempts of a code and the failures
 # of a user are always counted. `vestibule dev` ignores the rules by address unless this is set.
 # enabled = true
