@@ -23,3 +23,13 @@ words! {
         Webhook = "webhook",
     }
 }
+
+words! {
+    /// The outcome of a call, in one word.
+    pub enum CallOutcome {
+        /// The handler answered.
+        Ok = "ok",
+        /// The handler failed.
+        Failed = "failed",
+    }
+}

@@ -23,27 +23,22 @@ words! {
     }
 }
 
-/// Which requests share a bucket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Per {
-    /// All requests that name one client.
-    #[serde(rename = "client")]
-    Client,
-    /// All requests from one network prefix.
-    #[serde(rename = "ip_prefix")]
-    IpPrefix,
-    /// All requests from one network prefix that name one client.
-    #[serde(rename = "ip_prefix+client")]
-    IpPrefixAndClient,
-    /// All requests from one network prefix that name one username.
-    #[serde(rename = "ip_prefix+username")]
-    IpPrefixAndUsername,
-    /// All requests to one site.
-    #[serde(rename = "site")]
-    Site,
-    /// All requests that name one username.
-    #[serde(rename = "target")]
-    Target,
+words! {
+    /// Which requests share a bucket.
+    pub enum Per {
+        /// All requests that name one client.
+        Client = "client",
+        /// All requests from one network prefix.
+        IpPrefix = "ip_prefix",
+        /// All requests from one network prefix that name one client.
+        IpPrefixAndClient = "ip_prefix+client",
+        /// All requests from one network prefix that name one username.
+        IpPrefixAndUsername = "ip_prefix+username",
+        /// All requests to one site.
+        Site = "site",
+        /// All requests that name one username.
+        Target = "target",
+    }
 }
 
 impl Per {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HandlerError;
+use crate::contract::CallOutcome;
 
 /// The placeholder for a secret.
 pub const REMOVED: &str = "[removed]";
@@ -92,11 +93,11 @@ impl RecordedOutcome {
         }
     }
 
-    /// `ok` or `failed`.
-    pub fn word(&self) -> &'static str {
+    /// The outcome without its value.
+    pub fn word(&self) -> CallOutcome {
         match self {
-            RecordedOutcome::Result(_) => "ok",
-            RecordedOutcome::Error { .. } => "failed",
+            RecordedOutcome::Result(_) => CallOutcome::Ok,
+            RecordedOutcome::Error { .. } => CallOutcome::Failed,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which account a newly registered user belongs to.
 
 use serde::{Deserialize, Serialize};
+use vestibule_protocol::words;
 
 /// The rule by which a registration is linked to an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,18 +17,18 @@ pub struct AccountRule {
     pub create: bool,
 }
 
-/// How the account is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AccountRuleKind {
-    /// By the name that a member of `customdata` carries.
-    Customdata,
-    /// Users have no account.
-    None,
-    /// Each user has a separate account, named after the user.
-    Own,
-    /// All users share one account.
-    Shared,
+words! {
+    /// How the account is found.
+    pub enum AccountRuleKind {
+        /// By the name that a member of `customdata` carries.
+        Customdata = "customdata",
+        /// Users have no account.
+        None = "none",
+        /// Each user has a separate account, named after the user.
+        Own = "own",
+        /// All users share one account.
+        Shared = "shared",
+    }
 }
 
 impl Default for AccountRule {

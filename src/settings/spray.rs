@@ -1,18 +1,18 @@
 //! What a site does about a spray: one guess at each of very many accounts.
 
-use serde::{Deserialize, Serialize};
+use vestibule_protocol::words;
 
 use crate::changes::Invalid;
 
-/// What happens once the failures of one hour have passed the threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SprayAction {
-    /// The spray is reported: a metric and a line in the log.
-    Alert,
-    /// It is reported, and until the end of the hour every request from a network that takes part is refused like a
-    /// wrong guess.
-    Refuse,
+words! {
+    /// What happens once the failures of one hour have passed the threshold.
+    pub enum SprayAction {
+        /// The spray is reported: a metric and a line in the log.
+        Alert = "alert",
+        /// It is reported, and until the end of the hour every request from a network that takes part is refused
+        /// like a wrong guess.
+        Refuse = "refuse",
+    }
 }
 
 /// The thresholds that a site may have.

@@ -3,7 +3,7 @@
 use super::Transaction;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use crate::contract::Contract;
+use crate::contract::{CallOutcome, Contract};
 use crate::moment::Moment;
 use crate::refusal::Fault;
 
@@ -37,8 +37,8 @@ pub struct HandlerCall {
     pub site_id: String,
     /// The request; none for a message that the worker sends.
     pub request_id: Option<String>,
-    /// `ok` or `failed`.
-    pub outcome: String,
+    /// The outcome.
+    pub outcome: CallOutcome,
     /// Processor time, in microseconds; 0 for a webhook.
     pub cpu_micros: i64,
     /// Time from the call to its end, in microseconds.
@@ -55,7 +55,7 @@ pub struct Filter {
     /// Calls at this site only.
     pub site_id: Option<String>,
     /// Calls with this outcome only.
-    pub outcome: Option<String>,
+    pub outcome: Option<CallOutcome>,
     /// The maximum number of calls.
     pub limit: i64,
 }
@@ -70,7 +70,7 @@ pub async fn insert(tx: &mut Transaction<'_>, call: &HandlerCall) -> Result<(), 
         call.contract.as_str(),
         &call.site_id,
         &call.request_id,
-        &call.outcome,
+        call.outcome.as_str(),
         call.cpu_micros,
         call.wall_micros,
         &call.sealed
@@ -89,7 +89,7 @@ pub async fn list(tx: &mut Transaction<'_>, filter: &Filter) -> Result<Vec<Handl
     let values = bind![
         &filter.handler_id,
         &filter.site_id,
-        &filter.outcome,
+        filter.outcome.map(CallOutcome::as_str),
         filter.limit
     ];
     tx.list(&LIST, values).await
@@ -105,7 +105,7 @@ impl Record for HandlerCall {
             contract: row.next_word("contract")?,
             site_id: row.next()?,
             request_id: row.next()?,
-            outcome: row.next()?,
+            outcome: row.next_word("outcome")?,
             cpu_micros: row.next()?,
             wall_micros: row.next()?,
             sealed: row.next()?,

@@ -52,40 +52,27 @@ impl VerificationMethod {
     }
 }
 
-/// The kind of login: the `Auth-Request-Type` header of the authorization endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AuthRequestType {
-    /// An anonymous visitor.
-    Guest,
-    /// A user with a password.
-    NamedUser,
-    /// A user with a one-time password.
-    PasswordlessLogin,
-    /// A user who is created by verifying their address.
-    UserRegistration,
+words! {
+    /// The kind of login: the `Auth-Request-Type` header of the authorization endpoint, as the documentation writes
+    /// it.
+    pub enum AuthRequestType {
+        /// An anonymous visitor.
+        Guest = "guest",
+        /// A user with a password.
+        NamedUser = "Named-User",
+        /// A user with a one-time password.
+        PasswordlessLogin = "passwordless-login",
+        /// A user who is created by verifying their address.
+        UserRegistration = "user-registration",
+    }
 }
 
 impl AuthRequestType {
     /// Parses the header, ignoring case: clients write `Guest` and `guest`.
-    pub fn parse(text: &str) -> Option<AuthRequestType> {
-        [
-            AuthRequestType::Guest,
-            AuthRequestType::NamedUser,
-            AuthRequestType::PasswordlessLogin,
-            AuthRequestType::UserRegistration,
-        ]
-        .into_iter()
-        .find(|request_type| request_type.as_str().eq_ignore_ascii_case(text))
-    }
-
-    /// The value on the wire, as the documentation writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            AuthRequestType::Guest => "guest",
-            AuthRequestType::NamedUser => "Named-User",
-            AuthRequestType::PasswordlessLogin => "passwordless-login",
-            AuthRequestType::UserRegistration => "user-registration",
-        }
+    pub fn parse_header(text: &str) -> Option<AuthRequestType> {
+        AuthRequestType::ALL
+            .into_iter()
+            .find(|request_type| request_type.as_str().eq_ignore_ascii_case(text))
     }
 }
 

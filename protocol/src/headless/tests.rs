@@ -371,7 +371,7 @@ fn request_types_have_no_case_and_are_four() {
         ("guest,guest", None),
         ("", None),
     ] {
-        assert_eq!(AuthRequestType::parse(text), expected, "{text}");
+        assert_eq!(AuthRequestType::parse_header(text), expected, "{text}");
     }
 }
 

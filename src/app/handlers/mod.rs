@@ -20,6 +20,7 @@ pub use record::{open_record, shown_exception};
 pub use rights::Reach;
 
 use super::{App, Directory, SiteEntry, Visit};
+use crate::contract::CallOutcome;
 use crate::handler::contract::Contract;
 use crate::handler::record::RecordedHostCall;
 use crate::handler::replay;
@@ -254,10 +255,13 @@ impl App {
 
     /// Counts the call, and logs a failed one: handler, version and call, without data of the request.
     fn report_call(&self, handler: &LoadedHandler, call: &Call<'_>, done: &CallResult) {
-        let outcome = if done.outcome.is_ok() { "ok" } else { "failed" };
+        let outcome = match done.outcome {
+            Ok(_) => CallOutcome::Ok,
+            Err(_) => CallOutcome::Failed,
+        };
         let contract = call.contract.as_str();
         self.metrics
-            .handler_called(contract, outcome, done.cpu.as_secs_f64());
+            .handler_called(contract, outcome.as_str(), done.cpu.as_secs_f64());
         if let Err(error) = &done.outcome {
             tracing::warn!(
                 handler = handler.name,

@@ -58,7 +58,7 @@ impl App {
             log: done.log,
         };
         let record = record.cleaned();
-        let outcome = record.outcome.word().to_owned();
+        let outcome = record.outcome.word();
         let text = to_text(record)?;
         let sealed = self
             .keyring

@@ -1,6 +1,7 @@
 //! `handler calls` and `handler replay`: what was called, with everything that is kept of it, and again.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::{Value, json};
 
 use super::input;
@@ -8,6 +9,7 @@ use crate::admin::handler::{self, Filter, Handler, HandlerCall};
 use crate::admin::{Admin, site};
 use crate::cli::exit::Exit;
 use crate::cli::place::Place;
+use crate::contract::CallOutcome;
 use crate::handler::body::Body;
 use crate::handler::record::{CallRecord, RecordedOutcome};
 use crate::handler::replay::{self, Replayed};
@@ -26,17 +28,16 @@ pub struct Calls {
     #[arg(long)]
     site: Option<String>,
     /// Only calls with this outcome
-    #[arg(long, value_enum)]
-    outcome: Option<OutcomeWord>,
+    #[arg(long, value_parser = outcomes())]
+    outcome: Option<CallOutcome>,
     /// How many at most
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=1000))]
     limit: i64,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum OutcomeWord {
-    Ok,
-    Failed,
+fn outcomes() -> impl TypedValueParser<Value = CallOutcome> {
+    PossibleValuesParser::new(CallOutcome::ALL.map(CallOutcome::as_str))
+        .try_map(|word| word.parse::<CallOutcome>())
 }
 
 impl Calls {
@@ -62,14 +63,10 @@ impl Calls {
             Some(name) => Some(site::load(admin, name).await?.id),
             None => None,
         };
-        let outcome = self.outcome.map(|outcome| match outcome {
-            OutcomeWord::Ok => String::from("ok"),
-            OutcomeWord::Failed => String::from("failed"),
-        });
         let filter = Filter {
             handler_id,
             site_id,
-            outcome,
+            outcome: self.outcome,
             limit: self.limit,
         };
         let calls = handler::calls(admin, &filter).await?;

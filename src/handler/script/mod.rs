@@ -6,6 +6,10 @@
 //! [`Host`], so this module uses neither the store nor the network. Which version runs, who answers the host calls
 //! and what is recorded is left to `app`.
 //!
+//! A script that does not end is stopped in three ways: the interpreter asks the meter (`shared_state`) and aborts when
+//! the processor time is spent; the watchdog (`threads`) sets aside a thread that the interpreter does not interrupt;
+//! and the caller (`engine`) waits no longer than the deadline.
+//!
 //! Time and randomness are values of the call, and results arrive in the order of the host calls, so that a replay
 //! with the same results gives the same output.
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use vestibule::admin::seed;
 use vestibule::app::Visit;
 use vestibule::app::handlers::open_record;
+use vestibule::contract::CallOutcome;
 use vestibule::handler::HandlerError;
 use vestibule::handler::body::Body;
 use vestibule::handler::contract::Contract;
@@ -358,7 +359,7 @@ on_sqlite! {
         }").await;
         let error = call(&site, Contract::CreateUser, json!({"data": "luck"})).await.unwrap_err();
         assert_eq!(error.apex_error(), "RangeError: no luck");
-        assert_eq!(calls(&site).await[0].outcome, "failed");
+        assert_eq!(calls(&site).await[0].outcome, CallOutcome::Failed);
         let expected = RecordedOutcome::Error { exception: "RangeError".into(), message: "no luck".into() };
         assert_eq!(last_record(&site).await.outcome, expected);
         assert!(site.user("edwards").await.is_none());

@@ -1,5 +1,6 @@
 //! Handlers, their versions and their calls.
 
+use vestibule::contract::CallOutcome;
 use vestibule::contract::{Contract, HandlerKind};
 use vestibule::moment::Moment;
 use vestibule::store::handler::{self, Handler, HandlerVersion};
@@ -90,7 +91,7 @@ fn call(id: &str, at: Moment) -> HandlerCall {
         contract: Contract::CreateUser,
         site_id: String::from("0DB000000000001AAA"),
         request_id: Some(String::from("req-1")),
-        outcome: String::from("ok"),
+        outcome: CallOutcome::Ok,
         cpu_micros: 41,
         wall_micros: 77,
         sealed: vec![0, 255, 7],
@@ -101,7 +102,7 @@ on_both_databases! {
     async fn a_call_is_loaded_unchanged_and_listed_by_filter(site: Site) {
         let calls = [
             call("07L000000000001AAA", START),
-            HandlerCall { outcome: String::from("failed"), request_id: None, ..call("07L000000000002AAA", START.plus_seconds(1)) },
+            HandlerCall { outcome: CallOutcome::Failed, request_id: None, ..call("07L000000000002AAA", START.plus_seconds(1)) },
             HandlerCall { site_id: String::from("0DB000000000002AAA"), ..call("07L000000000003AAA", START.plus_seconds(2)) },
             HandlerCall { handler_id: String::from("01p000000000009AAA"), ..call("07L000000000004AAA", START.plus_seconds(2)) },
         ];
@@ -119,8 +120,8 @@ on_both_databases! {
             (Filter { limit: 2, ..all.clone() }, &[3, 2]),
             (Filter { handler_id: some(ID), ..all.clone() }, &[2, 1, 0]),
             (Filter { site_id: some("0DB000000000002AAA"), ..all.clone() }, &[2]),
-            (Filter { outcome: some("failed"), ..all.clone() }, &[1]),
-            (Filter { outcome: some("failed"), site_id: some("0DB000000000002AAA"), ..all.clone() }, &[]),
+            (Filter { outcome: Some(CallOutcome::Failed), ..all.clone() }, &[1]),
+            (Filter { outcome: Some(CallOutcome::Failed), site_id: some("0DB000000000002AAA"), ..all.clone() }, &[]),
         ] {
             let listed = in_read!(site, &filter, |tx, filter| handler_call::list(tx, filter).await);
             let expected: Vec<_> = expected.iter().map(|at: &usize| calls[*at].clone()).collect();
