@@ -5,7 +5,7 @@
 //! ([`parse_client`]). Whether the credentials are right, and the response when both a header and a body carry
 //! credentials, are left to the endpoints.
 //!
-//! Implements RFC 7617 section 2 (with UTF-8 as the only charset), RFC 6749 section 2.3.1 and RFC 6750 section 2.1.
+//! Implements RFC 7617 section 2 (UTF-8, and ISO-8859-1 for what is not UTF-8), RFC 6749 section 2.3.1 and RFC 6750 section 2.1.
 //! Wider than RFC 7617: the URL-safe alphabet and missing padding are accepted too, because mobile SDKs send them.
 
 use std::fmt;
@@ -38,7 +38,7 @@ pub enum BasicError {
     NoColon,
     /// Not Base64 in one alphabet with complete or no padding.
     NotBase64,
-    /// The decoded bytes are not UTF-8.
+    /// What is form-encoded inside is not UTF-8.
     NotUtf8,
     /// Longer than [`HEADER_BYTES_MAX`].
     TooLong,
@@ -93,13 +93,16 @@ pub fn parse_client(header_value: &str) -> Result<Option<BasicCredentials>, Basi
     }))
 }
 
-/// Parses a bearer token; `None` when the header has another scheme or does not contain exactly one token.
+/// Parses a bearer token; `None` when the header has another scheme or does not contain exactly one token. The scheme
+/// is `Bearer`, or `OAuth`, which clients of the original send.
 ///
 /// In addition to the characters of RFC 6750, `!` is accepted: the server's opaque tokens contain it.
 ///
 /// Source: RFC 6750 section 2.1.
 pub fn parse_bearer(header_value: &str) -> Option<Secret> {
-    let token = parameter_of("Bearer", header_value)?;
+    let token = TOKEN_SCHEMES
+        .into_iter()
+        .find_map(|scheme| parameter_of(scheme, header_value))?;
     let body = token.trim_end_matches('=');
     let is_token = !body.is_empty()
         && token.len() <= HEADER_BYTES_MAX
@@ -110,6 +113,13 @@ pub fn parse_bearer(header_value: &str) -> Option<Secret> {
     is_token.then(|| Secret::from(token.to_owned()))
 }
 
+/// Whether the scheme of a header is one that an access token follows.
+pub fn is_bearer_scheme(header_value: &str) -> bool {
+    TOKEN_SCHEMES
+        .into_iter()
+        .any(|scheme| parameter_of(scheme, header_value).is_some())
+}
+
 fn parse(header_value: &str) -> Result<Option<BasicCredentials>, BasicError> {
     let Some(encoded) = parameter_of("Basic", header_value) else {
         return Ok(None);
@@ -118,10 +128,13 @@ fn parse(header_value: &str) -> Result<Option<BasicCredentials>, BasicError> {
         return Err(BasicError::TooLong);
     }
     let decoded = decode_base64(encoded).ok_or(BasicError::NotBase64)?;
-    let text = Secret::from(String::from_utf8(decoded).map_err(|error| {
-        error.into_bytes().zeroize();
-        BasicError::NotUtf8
-    })?);
+    let text = Secret::from(String::from_utf8(decoded).unwrap_or_else(|error| {
+        // RFC 7617 section 2.1 leaves the charset open, and `btoa` of a browser writes one byte per character.
+        let mut bytes = error.into_bytes();
+        let text = bytes.iter().copied().map(char::from).collect();
+        bytes.zeroize();
+        text
+    }));
     if holds_unprintable(text.expose()) {
         return Err(BasicError::ControlCharacter);
     }
@@ -168,6 +181,9 @@ impl fmt::Display for BasicError {
 
 impl std::error::Error for BasicError {}
 
+/// The schemes of access tokens.
+const TOKEN_SCHEMES: [&str; 2] = ["Bearer", "OAuth"];
+
 /// The maximum length of the credentials after the scheme. It leaves room for a JWT with many claims; a password as
 /// long as the body form allows would need a larger header anyway.
 pub const HEADER_BYTES_MAX: usize = 8 * 1024;
@@ -212,10 +228,26 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_not_utf_8_are_refused() {
+    fn bytes_that_are_not_utf_8_are_read_as_latin_1() {
         // BASIC-03.
-        assert_eq!(user(b"a:\xFF"), Err(BasicError::NotUtf8));
-        assert_eq!(user(b"\xE4:b"), Err(BasicError::NotUtf8));
+        let read = |bytes: &[u8]| halves(user(bytes).unwrap());
+        assert_eq!(read(b"a:P\xE4ss\xFF"), ("a".into(), "Pässÿ".into()));
+        assert_eq!(read(b"\xE4:b"), ("ä".into(), "b".into()));
+        assert_eq!(read("ä:b".as_bytes()), ("ä".into(), "b".into()));
+        // C1 controls are controls in both.
+        assert_eq!(user(b"a:\x85"), Err(BasicError::ControlCharacter));
+    }
+
+    #[test]
+    fn an_access_token_follows_two_schemes() {
+        for header in ["Bearer a!b", "bearer a!b", "OAuth a!b", "oauth  a!b"] {
+            assert_eq!(parse_bearer(header).unwrap().expose(), "a!b", "{header}");
+            assert!(is_bearer_scheme(header));
+        }
+        for header in ["Basic a!b", "OAuth", "OAuth ?", "OAuth2 a!b", "a!b"] {
+            assert_eq!(parse_bearer(header), None, "{header}");
+        }
+        assert!(is_bearer_scheme("OAuth ?") && !is_bearer_scheme("OAuth2 a"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod auth_configuration;
 pub mod authorization;
 pub mod basic;
+pub mod digits;
 pub mod error;
 pub mod form;
 pub mod format;

@@ -2,10 +2,11 @@
 //!
 //! This file owns what serde_json leaves open: a member that occurs twice is refused at every level (a validator in
 //! front of the server might have read the other one), and so is nesting deeper than [`DEPTH_MAX`]. serde_json
-//! itself refuses comments, trailing commas, `NaN`, numbers beyond a double, lone surrogates and a byte order mark.
+//! itself refuses comments, trailing commas, `NaN`, numbers beyond a double and lone surrogates. A byte order mark in
+//! front of the text is ignored.
 //! The meaning of the members is left to `headless`.
 //!
-//! Implements RFC 8259, narrowed as its sections 4 (unique names), 8.1 (no byte order mark) and 9 (limits) allow.
+//! Implements RFC 8259, narrowed as its sections 4 (unique names) and 9 (limits) allow, with the byte order mark of section 8.1.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -55,6 +56,7 @@ pub fn parse_object(text: &[u8]) -> Result<Map<String, Value>, JsonError> {
 pub fn parse(text: &[u8]) -> Result<Value, JsonError> {
     // serde_json checks UTF-8 only inside strings, and only when necessary.
     let text = std::str::from_utf8(text).map_err(|_| JsonError::NotJson)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let problem = RefCell::new(JsonError::NotJson);
     let mut deserializer = serde_json::Deserializer::from_str(text);
     Level {
@@ -226,7 +228,8 @@ mod tests {
             "{\"a\":\"\\udc00\\ud800\"}",
             "{\"a\":\"\n\"}",
             "{\"a\":\"\\x41\"}",
-            "\u{FEFF}{}",
+            "\u{FEFF}\u{FEFF}{}",
+            "{\u{FEFF}}",
             "{\"userdata\"=1}",
         ] {
             assert_eq!(parse(text.as_bytes()), Err(JsonError::NotJson), "{text:?}");

@@ -4,7 +4,9 @@
 //! requests read them here. A change increments the installation's version in the same write; each node polls that
 //! number and loads a new snapshot within a second. Locks, revocations and codes are never cached here.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -289,9 +291,12 @@ impl SiteEntry {
             false => ":80",
         };
         let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-        let own = self.site.authority();
-        own.eq_ignore_ascii_case(authority)
-            || matches!((loopback_port(own), loopback_port(authority)), (Some(a), Some(b)) if a == b)
+        let (own, authority) = (
+            canonical_authority(self.site.authority()),
+            canonical_authority(authority),
+        );
+        own.eq_ignore_ascii_case(&authority)
+            || matches!((loopback_port(&own), loopback_port(&authority)), (Some(a), Some(b)) if a == b)
     }
 
     /// The identity URL of a user: `sub` of every token, and the `id` of a token response.
@@ -312,6 +317,28 @@ pub fn guest_user_id(site_id: &str) -> String {
     let mut random = [0; 16];
     random.copy_from_slice(&hash[..16]);
     RecordId::from_random(prefix::USER, random).to_string()
+}
+
+/// An authority in one spelling: the host without its final dot (RFC 3986 section 3.2.2), an IPv6 address in its short
+/// form (RFC 5952).
+fn canonical_authority(authority: &str) -> Cow<'_, str> {
+    if let Some((address, port)) = authority
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+    {
+        return match address.parse::<Ipv6Addr>() {
+            Ok(address) => Cow::Owned(format!("[{address}]{port}")),
+            Err(_) => Cow::Borrowed(authority),
+        };
+    }
+    let (host, port) = match authority.find(':') {
+        Some(at) => authority.split_at(at),
+        None => (authority, ""),
+    };
+    match host.strip_suffix('.') {
+        Some(host) => Cow::Owned(format!("{host}{port}")),
+        None => Cow::Borrowed(authority),
+    }
 }
 
 fn loopback_port(authority: &str) -> Option<&str> {
@@ -365,11 +392,16 @@ mod tests {
             ("https://site.example.com:8443", "site.example.com:8443"),
             ("http://127.0.0.1", "LocalHost:80"),
             ("http://127.0.0.1:8080", "[::1]:8080"),
+            ("https://site.example.com", "site.example.com."),
+            ("https://site.example.com:8443", "SITE.example.com.:8443"),
+            ("http://127.0.0.1:8080", "[0:0:0:0:0:0:0:1]:8080"),
+            ("https://[2001:db8::1]", "[2001:0DB8:0:0:0:0:0:1]"),
         ] {
             assert!(answers(base_url, authority), "{base_url} {authority}");
         }
         for (base_url, authority) in [
             ("https://site.example.com", "site.example.com:80"),
+            ("https://site.example.com", "site.example.com.."),
             ("http://127.0.0.1", "127.0.0.1:443"),
             ("https://site.example.com", "site.example.com:"),
             ("https://site.example.com:8443", "site.example.com:443"),

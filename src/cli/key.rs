@@ -37,11 +37,13 @@ pub enum Action {
     /// Stop signing with this key now; tokens already signed stay valid
     Retire {
         /// Its id
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
     /// Emergency: delete a key; tokens that it signed are refused within a second
     Remove {
         /// Its id
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

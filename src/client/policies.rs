@@ -174,10 +174,10 @@ impl Policies {
             .unwrap_or(!self.is_consumer_secret_optional)
     }
 
-    /// Whether every refresh replaces the refresh token.
+    /// Whether every refresh replaces the refresh token: only where the policy says so, because a mobile SDK of the
+    /// original never stores a successor.
     pub fn rotates_refresh_tokens(&self) -> bool {
-        self.is_refresh_token_rotation_enabled
-            .unwrap_or(self.is_consumer_secret_optional)
+        self.is_refresh_token_rotation_enabled.unwrap_or(false)
     }
 
     /// Whether a login with these scopes gets a refresh token: the app still has the scope, and its
@@ -436,14 +436,14 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_a_secret_rotates_and_needs_none_unless_its_policies_say_otherwise() {
+    fn a_client_rotates_where_its_policy_says_so_and_without_a_secret_needs_none() {
         let mut policies = Policies::default();
         assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
         policies.is_consumer_secret_optional = true;
-        assert!(!policies.needs_secret_to_refresh() && policies.rotates_refresh_tokens());
+        assert!(!policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
         policies.is_secret_required_for_refresh_token = Some(true);
-        policies.is_refresh_token_rotation_enabled = Some(false);
-        assert!(policies.needs_secret_to_refresh() && !policies.rotates_refresh_tokens());
+        policies.is_refresh_token_rotation_enabled = Some(true);
+        assert!(policies.needs_secret_to_refresh() && policies.rotates_refresh_tokens());
     }
 
     #[test]

@@ -148,7 +148,9 @@ fn attempt(arrival: &Arrival, request: &AuthorizationRequest) -> Result<Attempt,
     let credentials = user_credentials::one_time_password(header, request)?;
     let channel = match arrival.header("auth-verification-type")? {
         None => None,
-        Some(word) => Some(VerificationMethod::parse_header(word).ok_or(Refusal::ChannelMismatch)?),
+        Some(word) => {
+            Some(VerificationMethod::parse_any_case(word).ok_or(Refusal::ChannelMismatch)?)
+        }
     };
     Ok(Attempt::new(&credentials.left, &credentials.right, channel))
 }

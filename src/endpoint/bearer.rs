@@ -1,7 +1,7 @@
 //! The `Authorization: Bearer` header (RFC 6750): at the init endpoints an integration user's, at
 //! userinfo and the identity URL the user's own.
 
-use vestibule_protocol::basic::parse_bearer;
+use vestibule_protocol::basic::{is_bearer_scheme, parse_bearer};
 use vestibule_protocol::secret::Secret;
 
 use super::arrival::Arrival;
@@ -27,8 +27,7 @@ pub(super) async fn caller(arrival: &Arrival) -> Result<Caller, Failure> {
         return Ok(Caller::Unauthenticated);
     };
     let Some(token) = parse_bearer(header) else {
-        let scheme = header.split([' ', '\t']).next().unwrap_or_default();
-        return Ok(if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(if is_bearer_scheme(header) {
             Caller::BadToken(Reason::AccessTokenMalformed)
         } else {
             Caller::OtherScheme

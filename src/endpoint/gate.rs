@@ -3,6 +3,7 @@
 //! In this order: was it sent over HTTPS, does the endpoint allow the method, which site is it for. Only
 //! listed proxies are believed about the scheme, the client's address and its location.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, Version};
 use vestibule_protocol::format::Format;
 
 use super::answer::{finish, refuse, refuse_unplaced};
@@ -125,7 +126,8 @@ impl Gate {
         is_secure: bool,
         request_id: &str,
     ) -> Resolved {
-        let (path, well_known) = without_insertion(parts.uri.path());
+        let path = canonical_path(parts.uri.path());
+        let (path, well_known) = without_insertion(&path);
         let directory = self.app.directory();
         let site = directory.resolve(authority(&parts), path);
         let path = match &site {
@@ -171,7 +173,7 @@ impl Gate {
     /// send credentials the same way.
     ///
     /// # Refusals
-    /// `HttpsRequired`, `MethodNotAllowed`, `FormMalformed`, `SiteUnknown`.
+    /// `HttpsRequired`, `MethodNotAllowed`, `FormMalformed` for no `Host` in HTTP/1.1 and for several, `SiteUnknown`.
     fn check(
         &self,
         route: &Route,
@@ -192,9 +194,13 @@ impl Gate {
             return Ok(None);
         }
         route.check_method(&parts.method)?;
-        // RFC 9112 section 3.2: two Host headers are refused, since a proxy may have read the other.
-        if parts.headers.get_all(HOST).iter().count() > 1 {
-            let reason = String::from("header sent twice: host");
+        // RFC 9112 section 3.2: no Host is refused, and so are two, since a proxy may have read the other.
+        let malformed = match parts.headers.get_all(HOST).iter().count() {
+            0 if parts.version == Version::HTTP_11 => Some("missing header: host"),
+            0 | 1 => None,
+            _ => Some("header sent twice: host"),
+        };
+        if let Some(reason) = malformed.map(String::from) {
             return Err(Refusal::FormMalformed { reason });
         }
         site.map(Some).ok_or(Refusal::SiteUnknown)
@@ -274,6 +280,16 @@ fn authority(parts: &Parts) -> &str {
     }
 }
 
+/// A path without empty segments: clients join a base URL with a final slash and a path with a leading one, and some
+/// end the path with a slash.
+fn canonical_path(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") && !(path.len() > 1 && path.ends_with('/')) {
+        return Cow::Borrowed(path);
+    }
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Cow::Owned(segments.fold(String::new(), |path, segment| path + "/" + segment))
+}
+
 /// RFC 8414 section 3.1 inserts the well-known part before the issuer's path; OpenID Connect appends
 /// it. Both become the appended form.
 fn without_insertion(path: &str) -> (&str, &'static str) {
@@ -303,6 +319,23 @@ mod tests {
         );
         let plain = "/backend/.well-known/openid-configuration";
         assert_eq!(without_insertion(plain), (plain, ""));
+    }
+
+    #[test]
+    fn a_path_has_no_empty_segments() {
+        for (path, canonical) in [
+            ("/", "/"),
+            ("/backend", "/backend"),
+            ("/backend/", "/backend"),
+            ("//services/oauth2/token", "/services/oauth2/token"),
+            (
+                "/backend//services/oauth2/token//",
+                "/backend/services/oauth2/token",
+            ),
+            ("//", ""),
+        ] {
+            assert_eq!(canonical_path(path), canonical, "{path}");
+        }
     }
 
     #[test]

@@ -246,7 +246,7 @@ fn action(channel: VerificationMethod) -> VerificationAction {
 pub fn compared(username: &str) -> String {
     match Username::parse(username) {
         Ok(username) => username.key().to_owned(),
-        Err(_) => username.to_lowercase(),
+        Err(_) => username.trim().to_lowercase(),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::identity::User;
 use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::sealing::sha256;
 use crate::store::audit::AuditEvent;
-use crate::store::code::{AuthorizationCode, Spent};
+use crate::store::code::{AuthorizationCode, Presenter, Spent};
 use crate::store::family::NewFamily;
 use crate::store::{self, Transaction};
 use crate::token::mint_refresh_token;
@@ -132,7 +132,7 @@ struct Redemption {
 }
 
 /// Spends the code, asks whether it was rightly presented, and saves the tokens: one write. A wrong
-/// verifier or redirect URI burns the code (threat PKCE-02).
+/// verifier burns the code (threat PKCE-02); another redirect URI, or none, does not spend it.
 async fn redeem_within(
     tx: &mut Transaction<'_>,
     redemption: &Redemption,
@@ -144,11 +144,12 @@ async fn redeem_within(
         event,
         ..
     } = redemption;
-    // A missing redirect_uri does not spend the code. Only a code that was issued without one needs none.
-    if redemption.redirect_uri.is_none() && !store::code::is_redirectless(tx, code_hash).await? {
-        return Ok(Err(Refusal::RedirectUriMissing));
-    }
-    let code = match store::code::spend(tx, code_hash, &client.id, site_id, event.at).await? {
+    let presenter = Presenter {
+        client_id: &client.id,
+        site_id,
+        redirect_uri: redemption.redirect_uri.as_deref(),
+    };
+    let code = match store::code::spend(tx, code_hash, presenter, event.at).await? {
         Spent::Now(code) => code,
         Spent::Before { user_id } => {
             store::family::end(tx, code_hash, event.at).await?;
@@ -160,6 +161,10 @@ async fn redeem_within(
         }
         Spent::Expired => return Ok(Err(expired(Reason::CodeExpired))),
         Spent::NotIts => return Ok(Err(unknown(Reason::CodeOfAnotherClient))),
+        Spent::OtherRedirect if redemption.redirect_uri.is_none() => {
+            return Ok(Err(Refusal::RedirectUriMissing));
+        }
+        Spent::OtherRedirect => return Ok(Err(Refusal::RedirectUriChanged)),
         Spent::Unknown => return Ok(Err(unknown(Reason::CodeUnknown))),
     };
     let is_guest = code.user_id == redemption.guest_user_id;
@@ -225,7 +230,7 @@ fn check_presentation(redemption: &Redemption, code: &AuthorizationCode) -> Resu
     if !redemption.by.holds(code.client_key.as_deref()) {
         return Err(Refusal::ClientKeyMismatch);
     }
-    check_redirect_uri(redemption, code)?;
+    check_callback(&redemption.client, code)?;
     check_pkce(code.code_challenge.as_deref(), redemption.verifier.as_ref())?;
     let is_guest = code.user_id == redemption.guest_user_id;
     let is_another = match (&redemption.uvid, &code.uvid) {
@@ -262,21 +267,14 @@ fn check_user(
     redemption.client.check_permitted(&user.profile_id)
 }
 
-/// The redirect URI of the authorization request again. For a code that came without one nothing is
-/// compared: clients send a callback all the same, and the code went nowhere but to the client.
-fn check_redirect_uri(redemption: &Redemption, code: &AuthorizationCode) -> Result<(), Refusal> {
+/// Whether the callback is still registered: one that was removed in the meantime takes its codes along (threat
+/// CODE-11). A code that was returned without a redirect needs none.
+fn check_callback(client: &Client, code: &AuthorizationCode) -> Result<(), Refusal> {
     if code.is_redirectless() {
         return Ok(());
     }
-    // A callback that was removed in the meantime takes its codes along (threat CODE-11).
-    let is_registered = redemption
-        .client
-        .check_redirect_uri(&code.redirect_uri)
-        .is_ok();
-    if redemption.redirect_uri.as_deref() != Some(&code.redirect_uri) || !is_registered {
-        return Err(Refusal::RedirectUriChanged);
-    }
-    Ok(())
+    let checked = client.check_redirect_uri(&code.redirect_uri);
+    checked.map_err(|_| Refusal::RedirectUriChanged)
 }
 
 /// Challenge and verifier come together or not at all, and S256 of the one is the other, whatever

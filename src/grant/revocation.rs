@@ -126,8 +126,8 @@ async fn revoke_access_token(
     Ok(revoked.map(|token| (token.client_id, token.user_id)))
 }
 
-/// Ends the family of its good refresh token. The mobile SDKs revoke a token that was replaced, right
-/// after they have saved its successor, and that must not log anybody out.
+/// Ends the family of a refresh token, also of one that was replaced: a revoked refresh token ends the tokens of the
+/// same grant (RFC 7009 section 2.1).
 async fn end_family(
     tx: &mut Transaction<'_>,
     name: &[u8; 32],
@@ -141,10 +141,10 @@ async fn end_family(
         return Ok(None);
     }
     match family.state.standing(&revocation.hash, revocation.event.at) {
-        Standing::Current => {
+        Standing::Current | Standing::JustReplaced(_) | Standing::Reused => {
             let is_ended = store::family::end(tx, name, revocation.event.at).await?;
             Ok(is_ended.then_some((family.client_id, family.user.id)))
         }
-        Standing::Ended | Standing::JustReplaced(_) | Standing::Reused => Ok(None),
+        Standing::Ended => Ok(None),
     }
 }

@@ -252,7 +252,7 @@ refusals! {
     /// The site requires a captcha token and none came.
     RecaptchaMissing => RecaptchaRequired;
     /// The redirect URI of the token request is not the one of the authorization request.
-    RedirectUriChanged => CodeInvalid;
+    RedirectUriChanged => RedirectUriMismatch;
     /// The redirect URI is none of the client's callbacks.
     RedirectUriMismatch => RedirectUriMismatch;
     /// No redirect URI.

@@ -138,7 +138,7 @@ reasons! {
         "The app must keep the verifier of the same login. The code is spent: log in again.";
     CodeRedirectUriChanged = "code_redirect_uri_changed":
         "The redirect_uri is not the one of the authorization request, or is registered no more.",
-        "The app must repeat the redirect_uri. The code is spent: log in again.";
+        "The app must repeat the redirect_uri of the authorization request. The code is not spent.";
     CodeSessionEnded = "code_session_ended":
         "The user's sessions were ended after the code was issued, for example by a new password.",
         "Log in again.";

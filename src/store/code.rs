@@ -11,13 +11,12 @@ statements! {
     INSERT = "INSERT INTO authorization_code (code_hash, client_id, user_id, site_id, redirect_uri,
             code_challenge, scope, state, nonce, auth_at, amr, session_generation, expires_at, uvid, client_key)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-    IS_REDIRECTLESS = "SELECT code_hash FROM authorization_code WHERE code_hash = $1 AND redirect_uri = ''";
     SPEND = "UPDATE authorization_code SET redeemed_at = $4
         WHERE code_hash = $1 AND client_id = $2 AND site_id = $3
-            AND redeemed_at IS NULL AND expires_at > $4
+            AND redeemed_at IS NULL AND expires_at > $4 AND (redirect_uri = '' OR redirect_uri = $5)
         RETURNING code_hash, client_id, user_id, site_id, redirect_uri, code_challenge, scope, state,
             nonce, auth_at, amr, session_generation, expires_at, uvid, client_key";
-    STATE_OF = "SELECT user_id, redeemed_at, client_id, site_id FROM authorization_code
+    STATE_OF = "SELECT user_id, redeemed_at, client_id, site_id, redirect_uri, expires_at FROM authorization_code
         WHERE code_hash = $1";
 }
 
@@ -78,6 +77,9 @@ pub enum Spent {
     Expired,
     /// It was issued to another client or by another site.
     NotIts,
+    /// It was returned to another redirect URI than the one that is presented, or one was and none is presented. It is
+    /// not spent.
+    OtherRedirect,
     /// There is no such code.
     Unknown,
 }
@@ -105,25 +107,34 @@ pub async fn insert(tx: &mut Transaction<'_>, code: &AuthorizationCode) -> Resul
     Ok(())
 }
 
-/// Whether a code was returned without a redirect.
-pub async fn is_redirectless(
-    tx: &mut Transaction<'_>,
-    code_hash: &[u8; 32],
-) -> Result<bool, Fault> {
-    let found: Option<Vec<u8>> = tx.find(&IS_REDIRECTLESS, bind![code_hash]).await?;
-    Ok(found.is_some())
+/// Who presents a code.
+#[derive(Clone, Copy, Debug)]
+pub struct Presenter<'p> {
+    /// The client.
+    pub client_id: &'p str,
+    /// The site of the request.
+    pub site_id: &'p str,
+    /// The redirect URI that it repeats, if it does. A code that was returned without a redirect needs none.
+    pub redirect_uri: Option<&'p str>,
 }
 
-/// Spends a code. A request by another client leaves it unchanged (threat CODE-05).
+/// Spends a code. A request by another client leaves it unchanged (threat CODE-05), and so does one with another
+/// redirect URI, which is a mistake of the app and can be repeated rightly.
 pub async fn spend(
     tx: &mut Transaction<'_>,
     code_hash: &[u8; 32],
-    client_id: &str,
-    site_id: &str,
+    presenter: Presenter<'_>,
     at: Moment,
 ) -> Result<Spent, Fault> {
+    let Presenter {
+        client_id, site_id, ..
+    } = presenter;
+    let redirect_uri = presenter.redirect_uri.unwrap_or("");
     if let Some(code) = tx
-        .find(&SPEND, bind![code_hash, client_id, site_id, at])
+        .find(
+            &SPEND,
+            bind![code_hash, client_id, site_id, at, redirect_uri],
+        )
         .await?
     {
         return Ok(Spent::Now(Box::new(code)));
@@ -132,12 +143,16 @@ pub async fn spend(
     Ok(match state {
         None => Spent::Unknown,
         Some(state) if state.client_id != client_id || state.site_id != site_id => Spent::NotIts,
+        Some(state) if presenter.redirect_uri.is_none() && !state.redirect_uri.is_empty() => {
+            Spent::OtherRedirect
+        }
         Some(CodeState {
             user_id,
             redeemed_at: Some(_),
             ..
         }) => Spent::Before { user_id },
-        Some(_) => Spent::Expired,
+        Some(state) if state.expires_at <= at => Spent::Expired,
+        Some(_) => Spent::OtherRedirect,
     })
 }
 
@@ -147,6 +162,8 @@ struct CodeState {
     redeemed_at: Option<Moment>,
     client_id: String,
     site_id: String,
+    redirect_uri: String,
+    expires_at: Moment,
 }
 
 impl Record for CodeState {
@@ -156,6 +173,8 @@ impl Record for CodeState {
             redeemed_at: row.next()?,
             client_id: row.next()?,
             site_id: row.next()?,
+            redirect_uri: row.next()?,
+            expires_at: row.next()?,
         })
     }
 }

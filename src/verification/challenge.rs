@@ -3,6 +3,7 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
+use vestibule_protocol::digits;
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
@@ -173,10 +174,24 @@ impl Attempt {
     }
 }
 
-/// A code as it was meant: outer ASCII blanks removed and letters capitalised, nothing else (threat
-/// OTP-21).
+/// A code as it was meant. People paste it with blanks and dashes, and type it on keyboards with the digits of other
+/// scripts; none of that can mean another code. Whitespace, dashes and characters that cannot be seen are removed, digits
+/// become ASCII digits, and letters are capitalised (threat OTP-21).
 pub fn normalised_code(code: &Secret) -> Secret {
-    Secret::from(code.expose().trim_matches(' ').to_ascii_uppercase())
+    let meant = code.expose().chars().filter(|c| !is_separator(*c));
+    let meant = meant.map(|c| digits::to_ascii(c).to_ascii_uppercase());
+    Secret::from(meant.collect::<String>())
+}
+
+/// Whether a character only separates the others: whitespace, a dash, or a mark that cannot be seen.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(
+            c,
+            '-' | '\u{ad}' | '\u{2010}'
+                ..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+        )
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// A code in the form in which it is compared, inside a write.
@@ -229,7 +244,7 @@ mod tests {
         let (opened, keyring) = opened(None);
         let right = Attempt::new(&opened.identifier, &opened.code, None);
         assert!(opened.challenge.is_opened_by(&right.present(&keyring)));
-        for wrong in ["", "000000", "١٢٣٤٥٦", "+12345", "12 3456"] {
+        for wrong in ["", "000000", "١٢٣٤٥٦", "+12345", "12 3456", "1.2.3.4.5.6"] {
             let attempt = Attempt::new(&opened.identifier, &Secret::from(wrong.to_owned()), None);
             assert!(
                 !opened.challenge.is_opened_by(&attempt.present(&keyring)),
@@ -251,11 +266,34 @@ mod tests {
     }
 
     #[test]
-    fn otp_21_outer_ascii_blanks_are_trimmed() {
+    fn otp_21_separators_and_the_digits_of_other_scripts_mean_the_same_code() {
         let (opened, keyring) = opened(None);
-        let blank = Secret::from(format!("  {} ", opened.code.expose()));
-        let attempt = Attempt::new(&opened.identifier, &blank, None);
-        assert!(opened.challenge.is_opened_by(&attempt.present(&keyring)));
+        let code = opened.code.expose();
+        let (left, right) = code.split_at(3);
+        let in_script = |zero: char| -> String {
+            let digits = code.chars().filter_map(|c| c.to_digit(10));
+            digits
+                .filter_map(|digit| char::from_u32(u32::from(zero) + digit))
+                .collect()
+        };
+        for typed in [
+            format!("  {code} "),
+            format!("{left} {right}"),
+            format!("{left}-{right}\n"),
+            format!("{left}\u{a0}{right}"),
+            format!("{left}\u{2011}{right}\u{200b}"),
+            format!("\u{202a}{code}\u{202c}"),
+            in_script('٠'),
+            in_script('۰'),
+            in_script('०'),
+            in_script('０'),
+        ] {
+            let attempt = Attempt::new(&opened.identifier, &Secret::from(typed.clone()), None);
+            assert!(
+                opened.challenge.is_opened_by(&attempt.present(&keyring)),
+                "{typed:?}"
+            );
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ async function flows(page) {
     assert.deepEqual({ ...said, scope: undefined }, { ...loggedIn, scope: undefined });
     assert.match(said.scope, /\brefresh_token\b/);
   });
-  await step("a refresh replaces both tokens", async () => {
+  await step("a refresh replaces the access token", async () => {
     assert.equal((await click(page, "refresh")).email, username);
   });
   await step("logging out ends them", async () => {

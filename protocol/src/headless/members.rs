@@ -140,7 +140,7 @@ impl BodyMembers {
         let name = "verificationmethod";
         match self.take(name) {
             None => Ok(None),
-            Some(Value::String(text)) => VerificationMethod::parse(&text)
+            Some(Value::String(text)) => VerificationMethod::parse_any_case(&text)
                 .map(Some)
                 .ok_or(self.invalid(name, "unknown")),
             Some(_) => Err(self.invalid(name, "not a string")),

@@ -46,8 +46,8 @@ words! {
 }
 
 impl VerificationMethod {
-    /// Parses the `Auth-Verification-Type` header, ignoring case.
-    pub fn parse_header(text: &str) -> Option<VerificationMethod> {
+    /// Parses the member or the `Auth-Verification-Type` header, ignoring case.
+    pub fn parse_any_case(text: &str) -> Option<VerificationMethod> {
         VerificationMethod::parse(&text.to_ascii_lowercase())
     }
 }

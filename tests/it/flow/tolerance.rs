@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::fixture::{Call, on_sqlite, registration};
+use crate::fixture::{Call, PASSWORD, on_sqlite, registration};
 
 const ECHO: &str = "/services/oauth2/echo";
 const USERINFO: &str = "/services/oauth2/userinfo";
@@ -48,6 +48,86 @@ on_sqlite! {
         for host in ["site.example.com:80", "site.example.com:4430"] {
             site.send(Call::get("/id/keys").host(host)).await.expect_status(404);
         }
+    }
+}
+
+on_sqlite! {
+    async fn a_host_has_several_spellings_and_http_1_1_needs_one(site: Site) {
+        for host in ["site.example.com.", "SITE.example.com.:443"] {
+            site.send(Call::get("/id/keys").host(host)).await.expect_ok();
+        }
+        let answer = site.send(Call::get("/id/keys").host("")).await.expect_status(400);
+        assert!(answer.body.contains("missing header: host"), "{}", answer.body);
+    }
+}
+
+on_sqlite! {
+    async fn a_path_may_have_empty_segments(site: Site) {
+        for path in ["//services/oauth2/userinfo", "/services/oauth2/userinfo/", "/services//oauth2/userinfo//"] {
+            let token = site.integration_token(None).await;
+            site.send(Call::get(path).bearer(&token)).await.expect_ok();
+        }
+    }
+}
+
+on_sqlite! {
+    async fn an_access_token_may_follow_the_scheme_oauth(site: Site) {
+        let token = site.integration_token(None).await;
+        for scheme in ["OAuth", "oauth", "Bearer"] {
+            let header = format!("{scheme} {token}");
+            site.send(Call::get(USERINFO).header("authorization", &header)).await.expect_ok();
+            let init = Call::post("/services/auth/headless/init/registration")
+                .header("authorization", &header)
+                .json(&registration(&format!("{scheme}@example.com")));
+            site.send(init).await.expect_ok();
+        }
+        site.inbox.clear();
+        let bad = Call::post("/services/auth/headless/init/registration").header("authorization", "OAuth ?");
+        let refused = site.send(bad.json(&registration("a@example.com"))).await.expect_status(401).json();
+        assert_eq!(refused["status_code"], "invalid_authorization");
+    }
+}
+
+on_sqlite! {
+    async fn a_password_of_a_page_may_be_latin_1(site: Site) {
+        let mut body = registration("janice@example.com");
+        body["password"] = json!("Pässwörd1x-long");
+        let answer = site.init(&body).await.expect_ok().json();
+        let otp = site.code_to("janice@example.com").await;
+        site.send(site.authorize_call(answer["identifier"].as_str().unwrap(), &otp)).await.expect_status(302);
+        let latin: Vec<u8> = "janice@example.com:Pässwörd1x-long".chars().map(|c| c as u8).collect();
+        let header = format!("Basic {}", STANDARD.encode(latin));
+        let login = site.password_call("", "").without_header("authorization").header("authorization", &header);
+        site.send(login).await.expect_status(302);
+        site.send(site.password_call("janice@example.com", "Pässwörd1x-long")).await.expect_status(302);
+    }
+}
+
+on_sqlite! {
+    async fn a_username_is_trimmed_and_has_every_character_of_an_address(site: Site) {
+        for username in ["o'hara@example.com", "r&d@example.com", "jo#1@example.com", "a/b=c!{d}@example.com"] {
+            site.register(username).await;
+            for typed in [format!("{username} "), format!("\u{a0}{}", username.to_uppercase())] {
+                site.send(site.password_call(&typed, PASSWORD)).await.expect_status(302);
+            }
+        }
+        let mut body = registration("jo@example.com");
+        body["userdata"]["username"] = json!(" jo@example.com\t".trim_end());
+        site.init(&body).await.expect_ok();
+        site.deliver().await;
+        site.inbox.clear();
+    }
+}
+
+on_sqlite! {
+    async fn a_body_may_begin_with_a_byte_order_mark_and_a_method_has_any_case(site: Site) {
+        let mut body = registration("janice@example.com");
+        body["verificationmethod"] = json!("EMAIL");
+        let token = site.integration_token(None).await;
+        let call = Call::post("/services/auth/headless/init/registration").bearer(&token);
+        let call = call.body(format!("\u{feff}{body}").as_bytes());
+        site.send(call).await.expect_ok();
+        site.code_to("janice@example.com").await;
     }
 }
 

@@ -183,7 +183,7 @@ on_sqlite! {
         let tokens = logged_in(&site).await;
         for (path, call) in [(REVOKE, revoke(&tokens)), (INTROSPECT, introspect(&site, &tokens)), (AUTHORIZE, posted(&site))] {
             for wrong in [
-                format!("/backend/{path}"), format!("/backend{path}/"), format!("/backend{path};v=1"), format!("/backend{path}%20"),
+                format!("/backend{path};v=1"), format!("/backend{path}/x"), format!("/backend{path}%2F"), format!("/backend{path}%20"),
                 format!("/backend{}", path.to_uppercase()), format!("/backend{}", path.replace("oauth2", "oauth2/.")),
                 format!("/backend{}", path.replace('2', "%32")), format!("/backend/x/..{path}"), format!("/BACKEND{path}"),
             ] {

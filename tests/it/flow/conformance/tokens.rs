@@ -121,7 +121,7 @@ on_both_databases! {
 on_sqlite! {
     async fn point_15_every_format_is_asked_for_by_name_or_by_accept(site: Site) {
         site.register(JANICE).await;
-        site.update_client(&site.public_client.id, json!({"scopes": "openid api refresh_token"})).await;
+        site.update_client(&site.public_client.id, json!({"scopes": "openid api refresh_token", "isRefreshTokenRotationEnabled": true})).await;
         let tokens = public_login(&site).await;
         let mut refresh_token = tokens["refresh_token"].as_str().unwrap().to_owned();
         let xml = "application/xml;charset=UTF-8";

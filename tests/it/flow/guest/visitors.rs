@@ -9,7 +9,7 @@ use crate::fixture::{Call, PASSWORD, Site, on_both_databases, on_sqlite};
 const JANICE: &str = "janice@example.com";
 
 fn with_refresh() -> Value {
-    json!({"accessTokenFormat": "jwt", "scopes": "openid api refresh_token"})
+    json!({"accessTokenFormat": "jwt", "scopes": "openid api refresh_token", "isRefreshTokenRotationEnabled": true})
 }
 
 /// Redeems the code in a response.

@@ -62,7 +62,7 @@ on_sqlite! {
         assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
         // "You don't send the access token correctly."
         let token = site.integration_token(None).await;
-        for header in [format!("Basic {token}"), format!("OAuth {token}"), token.clone()] {
+        for header in [format!("Basic {token}"), format!("Token {token}"), token.clone()] {
             let answer = site.send(Call::post(PATH).header("authorization", &header).json(&ask(JANICE))).await;
             assert_row(&answer, 401, "authentication_req", "invalid_request", "include an authentication header");
         }

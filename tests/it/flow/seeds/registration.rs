@@ -138,6 +138,6 @@ on_both_databases! {
             "grant_type=authorization_code&\ncode={code}&\nclient_id={}&\nclient_secret={}&\nredirect_uri={another}&\n\
              code_verifier={VERIFIER}\n", site.client.id, site.client.secret);
         let answer = site.send(token(&site, &code).body(printed.as_bytes())).await.expect_status(400).json();
-        assert_eq!(answer["error"], "invalid_grant");
+        assert_eq!(answer["error"], "redirect_uri_mismatch");
     }
 }

@@ -65,6 +65,12 @@ async fn keys_are_listed_rotated_retired_and_removed() {
             3,
             &["never signed"],
         );
+        // One id in 64 begins with a hyphen.
+        expect_refused(
+            installation.run(&["key", "retire", "--65KPfTxeLnj_k9c"]),
+            4,
+            &["--65KPfTxeLnj_k9c"],
+        );
         let retired = json(
             &installation,
             &["retire", keys(&fresh, "EdDSA", "current")[0]],

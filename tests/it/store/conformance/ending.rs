@@ -6,7 +6,7 @@ use std::time::Duration;
 use vestibule::identity::User;
 use vestibule::moment::Moment;
 use vestibule::store;
-use vestibule::store::code::{AuthorizationCode, Spent};
+use vestibule::store::code::{AuthorizationCode, Presenter, Spent};
 use vestibule::store::sweep::{Horizon, ROWS_MAX};
 use vestibule::store::token::AccessToken;
 use vestibule::verification::{Challenge, Target};
@@ -181,7 +181,7 @@ fn code(hash: u8) -> AuthorizationCode {
         client_id: String::from("3MVGa"),
         user_id: String::from("005a"),
         site_id: SITE_ID.to_owned(),
-        redirect_uri: String::from("https://app.example/cb?x=%20"),
+        redirect_uri: REDIRECT_URI.to_owned(),
         code_challenge: Some(String::from("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")),
         scope: String::from("openid api"),
         state: Some(String::from("x y&z\u{e9}")),
@@ -194,6 +194,9 @@ fn code(hash: u8) -> AuthorizationCode {
         client_key: None,
     }
 }
+
+/// The redirect URI of every code here.
+const REDIRECT_URI: &str = "https://app.example/cb?x=%20";
 
 async fn insert_code(site: &Site, code: &AuthorizationCode) {
     in_write!(site, code.clone(), |tx, row| store::code::insert(tx, row)
@@ -208,8 +211,27 @@ async fn spend(
     at: Moment,
 ) -> Spent {
     in_write!(site, (hash, client_id, site_id, at), |tx, input| {
-        store::code::spend(tx, &[input.0; 32], input.1, input.2, input.3).await
+        let presenter = Presenter {
+            client_id: input.1,
+            site_id: input.2,
+            redirect_uri: Some(REDIRECT_URI),
+        };
+        store::code::spend(tx, &[input.0; 32], presenter, input.3).await
     })
+}
+
+on_both_databases! {
+    async fn code_03_another_redirect_uri_does_not_spend_a_code(site: Site) {
+        insert_code(&site, &code(1)).await;
+        for redirect_uri in [None, Some(""), Some("https://app.example.com/other")] {
+            let spent = in_write!(site, redirect_uri, |tx, redirect_uri| {
+                let presenter = Presenter { client_id: "3MVGa", site_id: SITE_ID, redirect_uri: *redirect_uri };
+                store::code::spend(tx, &[1; 32], presenter, START).await
+            });
+            assert!(matches!(spent, Spent::OtherRedirect), "{redirect_uri:?}: {spent:?}");
+        }
+        assert!(matches!(spend(&site, 1, "3MVGa", SITE_ID, START).await, Spent::Now(_)));
+    }
 }
 
 on_both_databases! {
