@@ -283,7 +283,8 @@ fn authority(parts: &Parts) -> &str {
 /// A path without empty segments: clients join a base URL with a final slash and a path with a leading one, and some
 /// end the path with a slash.
 fn canonical_path(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") && !(path.len() > 1 && path.ends_with('/')) {
+    let ends_with_slash = path.len() > 1 && path.ends_with('/');
+    if !ends_with_slash && !path.contains("//") {
         return Cow::Borrowed(path);
     }
     let segments = path.split('/').filter(|segment| !segment.is_empty());
