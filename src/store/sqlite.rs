@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{Notify, oneshot};
 
 use super::row::{Record, Row};
@@ -195,6 +195,10 @@ fn make_private(path: &Path) -> Result<(), Fault> {
     })
 }
 
+/// How often a busy file is opened again, and the pause before each time: two seconds in all.
+const OPEN_RETRIES: u32 = 100;
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
+
 fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
@@ -214,7 +218,18 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         connection.pragma_update(None, "query_only", is_reader)?;
         Ok(connection)
     };
-    open().map_err(|error: rusqlite::Error| {
+    // The change to WAL does not wait for the busy timeout when several connections open a new file at once.
+    let mut opened: rusqlite::Result<Connection> = open();
+    for _ in 0..OPEN_RETRIES {
+        match &opened {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(OPEN_PAUSE);
+                opened = open();
+            }
+            _ => break,
+        }
+    }
+    opened.map_err(|error: rusqlite::Error| {
         let mut fault = fault::sqlite("opening the database", error);
         fault.detail = format!("{}: {}", path.display(), fault.detail);
         fault
