@@ -5,7 +5,8 @@
 //! ([`parse_client`]). Whether the credentials are right, and the response when both a header and a body carry
 //! credentials, are left to the endpoints.
 //!
-//! Implements RFC 7617 section 2 (UTF-8, and ISO-8859-1 for what is not UTF-8), RFC 6749 section 2.3.1 and RFC 6750 section 2.1.
+//! Implements RFC 7617 section 2 (UTF-8, and ISO-8859-1 for what is not UTF-8), RFC 6749 section 2.3.1 and RFC 6750
+//! section 2.1.
 //! Wider than RFC 7617: the URL-safe alphabet and missing padding are accepted too, because mobile SDKs send them.
 
 use std::fmt;

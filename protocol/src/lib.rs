@@ -8,7 +8,7 @@
 pub mod auth_configuration;
 pub mod authorization;
 pub mod basic;
-pub mod digits;
+pub mod characters;
 pub mod error;
 pub mod form;
 pub mod format;

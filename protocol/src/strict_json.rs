@@ -6,7 +6,8 @@
 //! front of the text is ignored.
 //! The meaning of the members is left to `headless`.
 //!
-//! Implements RFC 8259, narrowed as its sections 4 (unique names) and 9 (limits) allow, with the byte order mark of section 8.1.
+//! Implements RFC 8259, narrowed as its sections 4 (unique names) and 9 (limits) allow, with the byte order mark of
+//! section 8.1.
 
 use std::cell::RefCell;
 use std::fmt;

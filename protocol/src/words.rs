@@ -32,6 +32,7 @@ impl std::error::Error for UnknownWord {}
 /// }
 /// assert_eq!(LogFormat::parse("json"), Some(LogFormat::Json));
 /// assert_eq!(LogFormat::parse("JSON"), None);
+/// assert_eq!(LogFormat::parse_any_case("JSON"), Some(LogFormat::Json));
 /// assert_eq!(LogFormat::Pretty.as_str(), "pretty");
 /// let error = "xml".parse::<LogFormat>().unwrap_err();
 /// assert_eq!(error.to_string(), "\"xml\" is none of json, pretty");
@@ -67,6 +68,13 @@ macro_rules! words {
                     $($word => Some($name::$variant),)+
                     _ => None,
                 }
+            }
+
+            /// Reads the word in any case, where people and clients write it differently.
+            pub fn parse_any_case(word: &str) -> Option<$name> {
+                $name::ALL
+                    .into_iter()
+                    .find(|known| known.as_str().eq_ignore_ascii_case(word))
             }
         }
 
@@ -123,6 +131,8 @@ mod tests {
     fn a_word_reads_back_as_its_variant_in_every_form() {
         for size in Size::ALL {
             assert_eq!(Size::parse(size.as_str()), Some(size));
+            let capitals = size.as_str().to_ascii_uppercase();
+            assert_eq!(Size::parse_any_case(&capitals), Some(size));
             let json = serde_json::to_string(&size).unwrap();
             assert_eq!(json, format!("\"{size}\""));
             assert_eq!(serde_json::from_str::<Size>(&json).unwrap(), size);
@@ -133,6 +143,9 @@ mod tests {
     fn another_text_is_refused_and_the_error_names_the_known_words() {
         for text in ["", "S", "s ", "xl"] {
             assert_eq!(Size::parse(text), None, "{text:?}");
+        }
+        for text in ["", "s ", "xl"] {
+            assert_eq!(Size::parse_any_case(text), None, "{text:?}");
         }
         let error = serde_json::from_str::<Size>("\"m\"")
             .unwrap_err()

@@ -54,6 +54,8 @@ struct LoadedTemplate {
 pub struct SiteEntry {
     /// The site.
     pub site: Site,
+    /// Its authority in one spelling: see [`canonical_authority`].
+    authority: String,
     /// Record id of its guest user, who has no row: see [`guest_user_id`].
     pub guest_user_id: String,
     /// Its provider metadata, once a request has asked for it.
@@ -150,9 +152,10 @@ impl Directory {
         authority: &str,
         path: &'p str,
     ) -> Option<(&Arc<SiteEntry>, &'p str)> {
+        let authority = canonical_authority(authority);
         self.sites
             .iter()
-            .filter(|entry| entry.site.activated_at.is_some() && entry.answers_at(authority))
+            .filter(|entry| entry.site.activated_at.is_some() && entry.answers_at(&authority))
             .filter_map(|entry| {
                 let rest = path.strip_prefix(entry.site.path())?;
                 let is_whole = rest.is_empty() || rest.starts_with('/');
@@ -276,13 +279,14 @@ impl SiteEntry {
         SiteEntry {
             metadata: OnceLock::new(),
             auth_configuration: OnceLock::new(),
+            authority: canonical_authority(site.authority()).into_owned(),
             guest_user_id: guest_user_id(&site.id),
             recaptcha_secret: None,
             site,
         }
     }
 
-    /// Whether an authority belongs to the site. A loopback site accepts every loopback name: only this machine can
+    /// Whether an authority, as [`canonical_authority`] writes it, belongs to the site. A loopback site accepts every loopback name: only this machine can
     /// reach it, and people type `localhost`.
     fn answers_at(&self, authority: &str) -> bool {
         // The default port of the scheme may be written or left out (RFC 9110 section 4.2.3).
@@ -291,12 +295,9 @@ impl SiteEntry {
             false => ":80",
         };
         let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-        let (own, authority) = (
-            canonical_authority(self.site.authority()),
-            canonical_authority(authority),
-        );
-        own.eq_ignore_ascii_case(&authority)
-            || matches!((loopback_port(&own), loopback_port(&authority)), (Some(a), Some(b)) if a == b)
+        let own = self.authority.as_str();
+        own.eq_ignore_ascii_case(authority)
+            || matches!((loopback_port(own), loopback_port(authority)), (Some(a), Some(b)) if a == b)
     }
 
     /// The identity URL of a user: `sub` of every token, and the `id` of a token response.
@@ -372,7 +373,7 @@ mod tests {
             created_at: Moment::from_millis(0),
         };
         let entry = SiteEntry::new(site);
-        entry.answers_at(authority)
+        entry.answers_at(&canonical_authority(authority))
     }
 
     #[test]

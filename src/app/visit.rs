@@ -69,7 +69,8 @@ impl Visit {
     }
 
     /// Writes the log line of a refusal: at `info` for a refused credential, with the reason that the answer does not
-    /// disclose and, for a JWT, the part that is wrong; at `debug` for any other refusal. The line has no value of the request.
+    /// disclose and, for a JWT, the part that is wrong; at `debug` for any other refusal. The line has no value of the
+    /// request.
     pub fn log_refusal(&self, refusal: &Refusal) {
         let site = self.site.site.id.as_str();
         let client = self.client_id();

@@ -33,5 +33,5 @@ pub(super) fn hint(
 /// `FormMalformed` for a header that was sent twice.
 pub(super) fn request_type(arrival: &Arrival) -> Result<Option<AuthRequestType>, Refusal> {
     let header = arrival.header("auth-request-type")?;
-    Ok(header.and_then(AuthRequestType::parse_header))
+    Ok(header.and_then(AuthRequestType::parse_any_case))
 }

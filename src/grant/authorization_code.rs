@@ -17,7 +17,7 @@ use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::uvid::Uvid;
 
-use super::client_authentication::VerifiedBy;
+use super::client_authentication::{Authenticated, VerifiedBy};
 use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming};
 use crate::client::{AccessTokenFormat, Client};
@@ -47,7 +47,7 @@ pub(super) static GRANT: Grant = Grant {
 /// `ClientKeyMismatch`, `RedirectUriChanged`, `PkceMismatch`, `GuestMismatch`, `UserDisabled`, `UserLocked`,
 /// `ClientNotApproved`.
 async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
-    let (client, by) = redeeming.client();
+    let Authenticated { client, by } = redeeming.authenticated;
     let Redeeming { app, visit, .. } = redeeming;
     let (request, guest) = (redeeming.request, redeeming.guest);
     let code = request

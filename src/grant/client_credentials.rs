@@ -45,8 +45,8 @@ fn run_as(client: &Client) -> Result<&String, Refusal> {
 /// # Refusals
 /// `ScopeNotAllowed`, and `ClientCredentialsFlowDisabled` when the user is not active.
 async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
-    let (client, _) = redeeming.client();
     let Redeeming { app, visit, .. } = redeeming;
+    let client = &redeeming.authenticated.client;
     let run_as = run_as(client)?;
     let scope = client.check_scope(redeeming.request.scope.as_deref())?;
     // There is no user's login to continue (RFC 6749 section 4.4.3).

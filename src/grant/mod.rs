@@ -15,7 +15,6 @@ mod refresh_token;
 mod revocation;
 
 use std::pin::Pin;
-use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
 use vestibule_protocol::token::{TokenAnswer, TokenRequest};
@@ -27,7 +26,7 @@ use crate::moment::Moment;
 use crate::refusal::{Failure, Refusal};
 use crate::store::family::TokenFamily;
 pub use client_authentication::ClientHeaders;
-use client_authentication::{Authenticated, ClientProof, VerifiedBy};
+use client_authentication::{Authenticated, ClientProof};
 pub use introspection::introspect;
 use issue::{Redeemed, issue};
 pub use revocation::revoke;
@@ -62,13 +61,6 @@ struct Redeeming<'r> {
     authenticated: &'r Authenticated,
     request: TokenRequest,
     guest: GuestHeaders,
-}
-
-impl<'r> Redeeming<'r> {
-    /// The client, and how it was verified.
-    fn client(&self) -> (&'r Arc<Client>, &'r VerifiedBy) {
-        (&self.authenticated.client, &self.authenticated.by)
-    }
 }
 
 /// The future of [`Grant::redeem`].

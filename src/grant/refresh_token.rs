@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use vestibule_protocol::scope::ScopeSet;
 
-use super::client_authentication::VerifiedBy;
+use super::client_authentication::{Authenticated, VerifiedBy};
 use super::issue::{AuthenticationEvent, MintedToken, PlannedToken, Redeemed};
 use super::{Grant, Redeeming, is_login_live, remaining_scope};
 use crate::client::Client;
@@ -41,7 +41,7 @@ pub(super) static GRANT: Grant = Grant {
 /// `ParameterMissing`, `RefreshTokenUnknown`, `RefreshTokenEnded`, `RefreshTokenReused`,
 /// `ClientNotApproved`, `ScopeNotAllowed`.
 async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
-    let (client, by) = redeeming.client();
+    let Authenticated { client, by } = redeeming.authenticated;
     let Redeeming {
         app,
         visit,

@@ -11,6 +11,7 @@
 use std::fmt;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use vestibule_protocol::characters::is_invisible;
 
 /// One mailbox: an ASCII local part, kept as entered, `@`, and a domain as lower-case A-labels.
 ///
@@ -156,19 +157,6 @@ pub(super) fn canonical_domain(domain: &str) -> Option<String> {
     let is_top_level = last.starts_with("xn--")
         || last.len() >= 2 && last.bytes().all(|b| b.is_ascii_alphabetic());
     (is_top_level && !rest.is_empty()).then_some(ascii)
-}
-
-/// Characters that are not displayed or reorder their neighbours: controls, joiners, direction overrides, fillers,
-/// variation selectors, tags, and noncharacters (U+FFFE and the like).
-pub(super) fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || u32::from(c) & 0xfffe == 0xfffe
-        || matches!(c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffd}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// RFC 5321 section 4.5.3.1.3 allows a path of 256 octets, of which two are angle brackets.

@@ -15,8 +15,9 @@ use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::{Profile, Rules};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+use vestibule_protocol::characters::is_invisible;
 
-use super::email::{canonical_domain, is_invisible};
+use super::email::canonical_domain;
 
 /// A username: its spelling and its key.
 ///
@@ -32,7 +33,8 @@ impl Username {
     ///
     /// The syntax is that of an address, 80 code points at most after NFC:
     ///
-    /// * before the `@` every `atext` of RFC 5322 section 3.2.3 and the dot, and letters, combining marks and digits of other scripts, as far as RFC 8265 admits them
+    /// * before the `@` every `atext` of RFC 5322 section 3.2.3 and the dot, and letters, combining marks and digits of
+    ///   other scripts, as far as RFC 8265 admits them
     ///   (compatibility characters such as the ligature `ﬁ` or `ⓐ` are not; full-width forms become ordinary ones);
     /// * after the `@` any domain that UTS #46 can write as A-labels, with a dot in it and an alphabetic last label.
     ///

@@ -24,6 +24,7 @@ use super::statement::{Statement, Value};
 use super::{
     Connected, Synchronous, Transaction, TransactionBody, Write, WriteInput, WriteResult, fault,
 };
+use crate::moment::Stopwatch;
 use crate::refusal::{Fault, FaultKind};
 
 /// Connections for reading. Four keep two cores busy.
@@ -195,8 +196,7 @@ fn make_private(path: &Path) -> Result<(), Fault> {
     })
 }
 
-/// How often a busy file is opened again, and the pause before each time: two seconds in all.
-const OPEN_RETRIES: u32 = 100;
+/// The pause before a busy file is opened again.
 const OPEN_PAUSE: Duration = Duration::from_millis(20);
 
 fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Connection, Fault> {
@@ -219,21 +219,24 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         Ok(connection)
     };
     // The change to WAL does not wait for the busy timeout when several connections open a new file at once.
-    let mut opened: rusqlite::Result<Connection> = open();
-    for _ in 0..OPEN_RETRIES {
-        match &opened {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+    let stopwatch = Stopwatch::start();
+    let opened = loop {
+        match open() {
+            Err(error) if is_busy(&error) && stopwatch.seconds() < BUSY_TIMEOUT.as_secs_f64() => {
                 std::thread::sleep(OPEN_PAUSE);
-                opened = open();
             }
-            _ => break,
+            opened => break opened,
         }
-    }
+    };
     opened.map_err(|error: rusqlite::Error| {
         let mut fault = fault::sqlite("opening the database", error);
         fault.detail = format!("{}: {}", path.display(), fault.detail);
         fault
     })
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
 
 /// One queued body: run inside the group's transaction, answered after its commit.

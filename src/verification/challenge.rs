@@ -3,7 +3,7 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use vestibule_protocol::digits;
+use vestibule_protocol::characters::{ascii_digit, is_invisible};
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
@@ -179,19 +179,17 @@ impl Attempt {
 /// become ASCII digits, and letters are capitalised (threat OTP-21).
 pub fn normalised_code(code: &Secret) -> Secret {
     let meant = code.expose().chars().filter(|c| !is_separator(*c));
-    let meant = meant.map(|c| digits::to_ascii(c).to_ascii_uppercase());
+    let meant = meant.map(|c| ascii_digit(c).to_ascii_uppercase());
     Secret::from(meant.collect::<String>())
 }
 
-/// Whether a character only separates the others: whitespace, a dash, or a mark that cannot be seen.
+/// Whether a character only separates the others: whitespace, a dash, or one that cannot be seen.
 fn is_separator(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(
-            c,
-            '-' | '\u{ad}' | '\u{2010}'
-                ..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
-        )
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    let is_dash = matches!(
+        c,
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    );
+    is_dash || c.is_whitespace() || is_invisible(c)
 }
 
 /// A code in the form in which it is compared, inside a write.

@@ -45,13 +45,6 @@ words! {
     }
 }
 
-impl VerificationMethod {
-    /// Parses the member or the `Auth-Verification-Type` header, ignoring case.
-    pub fn parse_any_case(text: &str) -> Option<VerificationMethod> {
-        VerificationMethod::parse(&text.to_ascii_lowercase())
-    }
-}
-
 words! {
     /// The kind of login: the `Auth-Request-Type` header of the authorization endpoint, as the documentation writes
     /// it.
@@ -64,15 +57,6 @@ words! {
         PasswordlessLogin = "passwordless-login",
         /// A user who is created by verifying their address.
         UserRegistration = "user-registration",
-    }
-}
-
-impl AuthRequestType {
-    /// Parses the header, ignoring case: clients write `Guest` and `guest`.
-    pub fn parse_header(text: &str) -> Option<AuthRequestType> {
-        AuthRequestType::ALL
-            .into_iter()
-            .find(|request_type| request_type.as_str().eq_ignore_ascii_case(text))
     }
 }
 

@@ -375,7 +375,7 @@ fn request_types_have_no_case_and_are_four() {
         ("guest,guest", None),
         ("", None),
     ] {
-        assert_eq!(AuthRequestType::parse_header(text), expected, "{text}");
+        assert_eq!(AuthRequestType::parse_any_case(text), expected, "{text}");
     }
 }
 

@@ -57,6 +57,24 @@ on_fresh_databases! {
     }
 }
 
+/// The change of a new file to WAL answers "database is locked" at once, without waiting.
+#[test]
+fn several_that_open_one_new_file_at_once_wait_for_each_other() {
+    for _ in 0..20 {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let location = Location::Sqlite(directory.path().join("test.db"), Synchronous::Full);
+        let together = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    open(&location);
+                });
+            }
+        });
+    }
+}
+
 on_fresh_databases! {
     async fn many_that_migrate_at_once_apply_each_migration_once(location: Location) {
         let nodes = (0..6).map(|_| {
