@@ -71,6 +71,7 @@ pub fn run(
             code = exit_code(status);
             if tally.failed == failed_before {
                 println!("    {DIED}");
+                record.died += 1;
             }
         }
         step::took(&format!("round {number}"), since);
@@ -109,6 +110,8 @@ fn seed_of_the_clock() -> u64 {
 #[derive(Debug, Default)]
 struct Record {
     binary: String,
+    /// Rounds that ended without the result of a failed test.
+    died: u32,
     failures: BTreeMap<String, u32>,
 }
 
@@ -133,8 +136,10 @@ impl Record {
     }
 
     fn report(&self, rounds: u32) {
-        if self.failures.is_empty() {
-            println!("    no test failed in {rounds} round(s)");
+        match (self.died, self.failures.is_empty()) {
+            (0, true) => println!("    no test failed in {rounds} round(s)"),
+            (0, false) => {}
+            (died, _) => println!("    {died} of {rounds} round(s) did not run to the end"),
         }
         for (name, count) in &self.failures {
             println!("    failed {count} of {rounds}: {name}");
