@@ -69,8 +69,8 @@ impl Visit {
     }
 
     /// Writes the log line of a refusal: at `info` for a refused credential, with the reason that the answer does not
-    /// disclose and, for a JWT, the part that is wrong; at `debug` for any other refusal. The line has no value of the
-    /// request.
+    /// disclose and, for a JWT, the part that is wrong; at `debug` for any other refusal, with the detail of the answer.
+    /// The line has no value of the request.
     pub fn log_refusal(&self, refusal: &Refusal) {
         let site = self.site.site.id.as_str();
         let client = self.client_id();
@@ -82,7 +82,7 @@ impl Visit {
             ),
             None => tracing::debug!(
                 request = %self.request_id, endpoint = self.endpoint, site, client,
-                refusal = refusal.name(),
+                refusal = refusal.name(), detail = refusal.detail(),
                 "refused"
             ),
         }

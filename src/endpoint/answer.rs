@@ -14,6 +14,9 @@ use super::arrival::{Arrival, status};
 use crate::app::App;
 use crate::refusal::{Failure, Fault, FaultKind, Refusal};
 
+/// What is wrong in the caller's own input, beside the documented members of an error answer, which never change.
+const ERROR_DETAIL: HeaderName = HeaderName::from_static("error-detail");
+
 /// The request's id, on every answer and every log line.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -93,7 +96,8 @@ pub(super) fn refuse(
 
 /// Writes the refusal of a request that has no site.
 pub(super) fn refuse_unplaced(request_id: &str, refusal: &Refusal, shape: Shape) -> Response {
-    tracing::debug!(request = %request_id, refusal = refusal.name(), "refused");
+    let detail = refusal.detail();
+    tracing::debug!(request = %request_id, refusal = refusal.name(), detail, "refused");
     write_refusal(refusal, shape, Format::Json)
 }
 
@@ -153,6 +157,11 @@ fn write(answer: &ErrorAnswer, shape: Shape, format: Format) -> Response {
         && let Ok(challenge) = HeaderValue::from_str(&challenge)
     {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(detail) = answer.public_detail()
+        && let Ok(detail) = HeaderValue::from_str(&detail)
+    {
+        response.headers_mut().insert(ERROR_DETAIL, detail);
     }
     response
 }

@@ -108,7 +108,7 @@ const REQUEST_HEADERS: &str = "Authorization, Content-Type, Auth-Request-Type, A
      Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP";
 
 /// The response headers that a page may read in addition to those that the Fetch standard always allows.
-const EXPOSED_HEADERS: &str = "Retry-After, X-Request-Id, WWW-Authenticate";
+const EXPOSED_HEADERS: &str = "Error-Detail, Retry-After, X-Request-Id, WWW-Authenticate";
 
 /// Two hours, the longest that any browser remembers.
 const MAX_AGE_SECONDS: &str = "7200";

@@ -116,6 +116,10 @@ pub struct PasswordPolicy {
     /// A password must be a day old before it may be changed.
     #[serde(rename = "minimumPasswordLifetime")]
     pub has_minimum_lifetime: bool,
+    /// Accepts the passwords of the list of common ones. Not a member of ProfilePasswordPolicy: the original has no such
+    /// list.
+    #[serde(rename = "isCommonPasswordAllowed")]
+    pub is_common_allowed: bool,
 }
 
 impl Default for PasswordPolicy {
@@ -128,6 +132,7 @@ impl Default for PasswordPolicy {
             failed_attempts_max: 10,
             lockout_minutes: 15,
             has_minimum_lifetime: false,
+            is_common_allowed: false,
         }
     }
 }
@@ -240,7 +245,7 @@ impl PasswordPolicy {
         if is_made_of_names(folded.expose(), names) {
             return Err(PasswordProblem::ContainsName);
         }
-        if is_common(folded.expose()) {
+        if !self.is_common_allowed && is_common(folded.expose()) {
             return Err(PasswordProblem::TooCommon);
         }
         Ok(())
@@ -580,6 +585,17 @@ mod tests {
             );
         }
         assert_eq!(lenient.check("tuesday's lamp", "x@y.example", &[]), Ok(()));
+        let unlisted = PasswordPolicy {
+            is_common_allowed: true,
+            ..PasswordPolicy::default()
+        };
+        for password in ["abcd1234", "Password1", "Test1234"] {
+            assert_eq!(
+                unlisted.check(password, "x@y.example", &[]),
+                Ok(()),
+                "{password}"
+            );
+        }
     }
 
     #[test]
@@ -599,6 +615,7 @@ mod tests {
             serde_json::json!({
                 "minimumPasswordLength": 8, "passwordComplexity": 1, "passwordHistory": 3, "passwordExpiration": 0,
                 "maxLoginAttempts": 10, "lockoutInterval": 15, "minimumPasswordLifetime": false,
+                "isCommonPasswordAllowed": false,
             })
         );
         assert_eq!(

@@ -19,8 +19,8 @@ pub use reason::Reason;
 /// Declares every refusal once.
 ///
 /// `Name { field: Type = sample } => Row, Shape: OtherRow, "text";` is a variant, which row of the error
-/// table is answered, which other row where the endpoint has that error format, and a text that is more
-/// exact than the row's. The sample is the value of a field in [`Refusal::samples`].
+/// table is answered, which other row where the endpoint has that error format, and a detail that the row's
+/// text does not have. The sample is the value of a field in [`Refusal::samples`].
 macro_rules! refusals {
     ($(
         $(#[$doc:meta])*
@@ -230,7 +230,7 @@ refusals! {
     PasswordExpired => PasswordExpired;
     /// The password does not meet the policy of the profile.
     PasswordPolicy {
-        /// Which rule, for a trusted caller; never the password.
+        /// Which rule was broken; never the password.
         reason: String = String::from("…");
     } => PasswordPolicyCheckFailure;
     /// The site does not offer passwordless login.
@@ -303,7 +303,7 @@ refusals! {
     /// The user was locked by an administrator.
     UserLocked => UserAccountLocked, OAuth: AuthenticationFailure;
     /// The username belongs to another user.
-    UsernameTaken => InvalidParameters, "invalid parameters: username is already in use";
+    UsernameTaken => InvalidParameters, "username is already in use";
     /// The hint of a visitor is neither an id nor a token of a guest of this client, or there are two.
     UvidInvalid {
         /// For the log.
@@ -315,7 +315,11 @@ impl Refusal {
     /// What the caller learns, in the error format of the endpoint.
     pub fn wire(&self, shape: Shape) -> ErrorAnswer {
         let mut answer = ErrorAnswer::new(self.error(shape));
-        answer.description = self.description(shape);
+        answer.description = self.description();
+        let row = self.row(shape);
+        // The text of a row whose name this endpoint does not use.
+        let replaced = (row != answer.error).then(|| row.row().description.to_owned());
+        answer.detail = self.detail().or(replaced);
         match self {
             Refusal::ParametersInvalid { field, .. } if !field.is_empty() => {
                 answer.with_field(field.clone())
@@ -345,38 +349,34 @@ impl Refusal {
         }
     }
 
-    /// A text that is more exact than that of the row.
-    fn description(&self, shape: Shape) -> Option<String> {
-        // A message that the site has chosen to show takes precedence over every table.
-        if let Refusal::DiscoveryFailed { message } = self {
-            return Some(message.clone());
-        }
-        // Forgot password has a published table, and its texts are answered to the letter.
-        if shape == Shape::Headless {
-            return None;
-        }
+    /// A text in place of that of the row, where no document has one for the case.
+    fn description(&self) -> Option<String> {
         match self {
-            Refusal::FormMalformed { reason } if shape == Shape::OAuth => Some(reason.clone()),
-            Refusal::FormMalformed { reason } => Some(format!("invalid parameters: {reason}")),
+            // A message that the site has chosen to show takes precedence over every table.
+            Refusal::DiscoveryFailed { message } => Some(message.clone()),
             // For the method of nearly every endpoint, the row has the documented text.
             Refusal::MethodNotAllowed { allow: "POST" } => None,
             Refusal::MethodNotAllowed { allow } => Some(format!("allowed methods: {allow}")),
+            _ => None,
+        }
+    }
+
+    /// What is wrong in the caller's own input, for the caller and for the log: names of members and rules, never a
+    /// value of the request or the state of an account.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Refusal::FormMalformed { reason } | Refusal::PasswordPolicy { reason } => {
+                Some(reason.clone())
+            }
             Refusal::ParameterMissing { name } => {
                 Some(format!("missing required parameter: {name}"))
             }
             // A body that cannot be parsed has no member to name.
             Refusal::ParametersInvalid { field, reason } if field.is_empty() => {
-                Some(format!("invalid parameters: {reason}"))
+                Some(reason.clone())
             }
-            Refusal::ParametersInvalid { field, reason } => {
-                Some(format!("invalid parameters: {field} {reason}"))
-            }
-            _ => {
-                let row = self.row(shape);
-                // The text of a row whose name this endpoint does not use.
-                let replaced = (row != self.error(shape)).then(|| row.row().description);
-                self.text().or(replaced).map(str::to_owned)
-            }
+            Refusal::ParametersInvalid { field, reason } => Some(format!("{field} {reason}")),
+            _ => self.text().map(str::to_owned),
         }
     }
 

@@ -147,6 +147,9 @@ pub struct ErrorAnswer {
     pub error: WireError,
     /// Replaces the description of the row.
     pub description: Option<String>,
+    /// What is wrong in the caller's own input, in more detail than the documented text says. It is sent beside the
+    /// documented members, never in them.
+    pub detail: Option<String>,
     /// `apex_error`: the message of the customer's registration handler.
     pub apex_error: Option<String>,
     /// `invalid_field`, in [`Shape::Merged`] only: the public name of the offending member.
@@ -167,16 +170,23 @@ impl ErrorAnswer {
         ErrorAnswer {
             error,
             description: None,
+            detail: None,
             apex_error: None,
             field: None,
             recaptcha_response: None,
         }
     }
 
-    /// Replaces the row's text with a more exact one. Characters that RFC 6749 5.2 forbids in `error_description`
-    /// are replaced when the response is rendered.
+    /// Replaces the row's text, for an error that no document describes. Characters that RFC 6749 5.2 forbids in
+    /// `error_description` are replaced when the response is rendered.
     pub fn with_description(mut self, description: String) -> Self {
         self.description = Some(description);
+        self
+    }
+
+    /// Adds what is wrong in the caller's own input.
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.detail = Some(detail);
         self
     }
 
@@ -198,21 +208,30 @@ impl ErrorAnswer {
         self
     }
 
-    /// The text of `error_description`: only characters of RFC 6749 5.2 (`%x20-21`, `%x23-5B`,
-    /// `%x5D-7E`); a double quote becomes a single one, anything else forbidden a `?`.
+    /// The documented text, or the one that replaces it, in the characters of RFC 6749 5.2.
     pub fn public_description(&self) -> String {
-        self.description
-            .as_deref()
-            .unwrap_or(self.error.row().description)
-            .chars()
-            .map(|character| match character {
-                '"' => '\'',
-                '\\' => '/',
-                ' '..='~' => character,
-                character if character.is_whitespace() => ' ',
-                _ => '?',
-            })
-            .collect()
+        public(
+            self.description
+                .as_deref()
+                .unwrap_or(self.error.row().description),
+        )
+    }
+
+    /// The value of the header `Error-Detail`: what is wrong in the caller's own input.
+    pub fn public_detail(&self) -> Option<String> {
+        self.detail.as_deref().map(public)
+    }
+
+    /// The text of `error_description`. No document describes the merged shape as a whole, so its alias carries the
+    /// documented text and the detail. In the OAuth shape only `invalid_request` has no documented text: RFC 6749
+    /// leaves its description to the server.
+    fn error_description(&self, shape: Shape) -> String {
+        let documented = self.public_description();
+        match (shape, self.public_detail()) {
+            (Shape::Merged, Some(detail)) => format!("{documented}: {detail}"),
+            (Shape::OAuth, Some(detail)) if self.error == WireError::InvalidRequest => detail,
+            _ => documented,
+        }
     }
 
     /// The HTTP status of the answer when it is not a redirect.
@@ -263,6 +282,7 @@ impl ErrorAnswer {
         if shape != Shape::Headless {
             // A middle member named `error` would be overwritten here; a test verifies that no row has that name.
             members.insert("error".to_owned(), row.name.into());
+            let description = self.error_description(shape);
             members.insert("error_description".to_owned(), description.into());
         }
         if let Some(apex_error) = &self.apex_error {
@@ -291,6 +311,20 @@ impl ErrorAnswer {
     pub fn render(&self, shape: Shape, format: Format) -> String {
         render_members(format, "OAuth", &self.members(shape), Layout::Compact)
     }
+}
+
+/// A text in the characters of RFC 6749 5.2 (`%x20-21`, `%x23-5B`, `%x5D-7E`): a double quote becomes a single one,
+/// anything else that is forbidden a `?`.
+fn public(text: &str) -> String {
+    text.chars()
+        .map(|character| match character {
+            '"' => '\'',
+            '\\' => '/',
+            ' '..='~' => character,
+            character if character.is_whitespace() => ' ',
+            _ => '?',
+        })
+        .collect()
 }
 
 /// The whole table as Markdown, for the reference page on errors.

@@ -134,20 +134,48 @@ fn the_merged_shape_contains_both_others() {
 
 #[test]
 fn the_password_policy_row_has_a_name_with_a_space_and_an_alias() {
-    let answer = ErrorAnswer::new(WireError::PasswordPolicyCheckFailure)
-        .with_description("at least 8 characters".to_owned());
+    let answer = ErrorAnswer::new(WireError::PasswordPolicyCheckFailure);
     assert_eq!(
         json_of(&answer, Shape::Headless),
         json!({
             "status_code": "password_policy_check_failure",
-            "password error": "at least 8 characters",
-            "password_error": "at least 8 characters",
+            "password error": "password does not follow policy",
+            "password_error": "password does not follow policy",
             "status": "failed",
         })
     );
-    let merged = json_of(&answer, Shape::Merged);
-    assert_eq!(merged["error"], "invalid_request");
-    assert_eq!(merged["password error"], "at least 8 characters");
+    assert_eq!(json_of(&answer, Shape::Merged)["error"], "invalid_request");
+}
+
+#[test]
+fn a_detail_is_beside_the_documented_members_and_never_in_them() {
+    let policy = ErrorAnswer::new(WireError::PasswordPolicyCheckFailure)
+        .with_detail("at least 8 \"characters\"".to_owned());
+    assert_eq!(
+        policy.public_detail().as_deref(),
+        Some("at least 8 'characters'")
+    );
+    let documented = "password does not follow policy";
+    let headless = json_of(&policy, Shape::Headless);
+    assert_eq!(headless["password error"], documented);
+    assert!(!headless.to_string().contains("at least"));
+    let merged = json_of(&policy, Shape::Merged);
+    assert_eq!(merged["password error"], documented);
+    assert_eq!(
+        merged["error_description"],
+        "password does not follow policy: at least 8 'characters'"
+    );
+    // The OAuth shape has a documented text for each error but `invalid_request`.
+    for (error, expected) in [
+        (WireError::AuthenticationFailure, "authentication failure"),
+        (WireError::InvalidRequest, "the detail"),
+    ] {
+        let answer = ErrorAnswer::new(error).with_detail("the detail".to_owned());
+        assert_eq!(
+            json_of(&answer, Shape::OAuth)["error_description"],
+            expected
+        );
+    }
 }
 
 #[test]

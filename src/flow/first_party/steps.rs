@@ -228,7 +228,8 @@ async fn redeem(
             visit.log_refusal(&refusal);
             Ok(Step::Next(Next::Failed, awaits.clone()))
         }
-        Err(Failure::Refused(Refusal::PasswordPolicy { .. })) => {
+        Err(Failure::Refused(refusal @ Refusal::PasswordPolicy { .. })) => {
+            visit.log_refusal(&refusal);
             Ok(Step::Next(Next::PasswordRefused, awaits.clone()))
         }
         redeemed => redeemed,

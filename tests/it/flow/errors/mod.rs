@@ -50,6 +50,11 @@ fn assert_row(answer: &Answer, row: &Row) {
     assert_eq!(answer.header("content-type"), json, "{what}");
     assert_private(answer, what);
     assert_eq!(answer.header("www-authenticate"), row.challenge, "{what}");
+    assert_eq!(
+        answer.header("error-detail"),
+        row.detail.as_deref(),
+        "{what}"
+    );
     assert_eq!(answer.header("allow"), row.allow, "{what}");
     assert_eq!(answer.header("retry-after"), row.retry_after, "{what}");
     assert_eq!(answer.header("location"), None, "{what}");

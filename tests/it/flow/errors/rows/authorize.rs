@@ -106,7 +106,7 @@ fn text_rows(good: &Call) -> Vec<(Call, Row)> {
     vec![
         (
             with("code_challenge", "too-short"),
-            invalid_request("challenge", "invalid code challenge"),
+            refused("challenge", "invalid_request", "invalid code challenge"),
         ),
         (
             with("state", "a").form("state", "b"),
@@ -176,7 +176,7 @@ pub fn client_rows() -> Vec<(Row, Value, Value)> {
             json!({"isCodeCredFlowEnabled": true}),
         ),
         (
-            invalid_request("PKCE", "missing required code challenge"),
+            refused("PKCE", "invalid_request", "missing required code challenge"),
             json!({"isPkceRequired": true}),
             json!({"isPkceRequired": false}),
         ),

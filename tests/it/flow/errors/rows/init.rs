@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BEARER, INIT, Row, merged};
+use super::{BEARER, INIT, Row, merged, merged_with};
 use crate::fixture::{Call, registration};
 
 const BEARER_REFUSED: &str = r#"Bearer realm="Vestibule", error="invalid_token", error_description="authentication failure""#;
@@ -63,10 +63,16 @@ fn parsing_rows(token: &str) -> Vec<(Call, Row)> {
         let body = merged("invalid_params", "invalid_request", description);
         Row::of(what, status, body)
     };
-    let header_twice = |what, name: &str| {
-        let description = format!("invalid parameters: header sent twice: {name}");
-        refused(what, 400, &description)
+    let detailed = |what, detail: &str| {
+        let body = merged_with(
+            "invalid_params",
+            "invalid_request",
+            "invalid parameters",
+            detail,
+        );
+        Row::of(what, 400, body).detail(detail)
     };
+    let header_twice = |what, name: &str| detailed(what, &format!("header sent twice: {name}"));
     vec![
         (
             good().bearer("another"),
@@ -76,10 +82,7 @@ fn parsing_rows(token: &str) -> Vec<(Call, Row)> {
             good().header("host", "site.example.com"),
             header_twice("host twice", "host"),
         ),
-        (
-            call().body(b"{"),
-            refused("not JSON", 400, "invalid parameters: not JSON"),
-        ),
+        (call().body(b"{"), detailed("not JSON", "not JSON")),
         (
             good().header("content-encoding", "gzip"),
             refused(
@@ -108,14 +111,14 @@ fn value_rows(token: &str) -> Vec<(Call, Row)> {
         body["emailtemplate"] = json!(name);
         send(&body)
     };
-    let policy = |what| {
+    let policy = |what, rule: &str| {
+        let documented = "password does not follow policy";
         let body = json!({
             "status": "failed", "status_code": "password_policy_check_failure",
-            "password error": "password does not follow policy",
-            "password_error": "password does not follow policy",
-            "error": "invalid_request", "error_description": "password does not follow policy",
+            "password error": documented, "password_error": documented,
+            "error": "invalid_request", "error_description": format!("{documented}: {rule}"),
         });
-        Row::of(what, 400, body)
+        Row::of(what, 400, body).detail(rule)
     };
     let not_allowed = |what| {
         let description = "email template not allowlisted";
@@ -135,10 +138,16 @@ fn value_rows(token: &str) -> Vec<(Call, Row)> {
             changed("/verificationmethod", json!("pigeon")),
             invalid("method", "verificationmethod", "unknown"),
         ),
-        (changed("/password", json!("short1")), policy("policy")),
+        (
+            changed("/password", json!("short1")),
+            policy("policy", "the password must have at least 8 characters"),
+        ),
         (
             changed("/password", json!("janice@example.com1")),
-            policy("contains the username"),
+            policy(
+                "contains the username",
+                "the password must not contain the username",
+            ),
         ),
         (
             with_template("vestibule$public/RegistrationOtp"),
@@ -153,8 +162,13 @@ fn value_rows(token: &str) -> Vec<(Call, Row)> {
 
 /// A 400 about one member of the body.
 fn invalid(what: &'static str, field: &str, reason: &str) -> Row {
-    let description = format!("invalid parameters: {field} {reason}");
-    let mut body = merged("invalid_params", "invalid_request", &description);
+    let detail = format!("{field} {reason}");
+    let mut body = merged_with(
+        "invalid_params",
+        "invalid_request",
+        "invalid parameters",
+        &detail,
+    );
     body["invalid_field"] = json!(field);
-    Row::of(what, 400, body)
+    Row::of(what, 400, body).detail(&detail)
 }

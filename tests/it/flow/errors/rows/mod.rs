@@ -28,6 +28,8 @@ pub struct Row {
     pub what: &'static str,
     pub status: u16,
     pub body: Value,
+    /// The header `Error-Detail`.
+    pub detail: Option<String>,
     pub challenge: Option<&'static str>,
     pub allow: Option<&'static str>,
     pub retry_after: Option<&'static str>,
@@ -39,9 +41,17 @@ impl Row {
             what,
             status,
             body,
+            detail: None,
             challenge: None,
             allow: None,
             retry_after: None,
+        }
+    }
+
+    pub fn detail(self, detail: &str) -> Row {
+        Row {
+            detail: Some(detail.to_owned()),
+            ..self
         }
     }
 
@@ -75,6 +85,13 @@ pub fn merged(status_code: &str, name: &str, description: &str) -> Value {
     })
 }
 
+/// Shape M with a detail, which its alias `error_description` has in addition to the documented text.
+pub fn merged_with(status_code: &str, name: &str, description: &str, detail: &str) -> Value {
+    let mut body = merged(status_code, name, description);
+    body["error_description"] = format!("{description}: {detail}").into();
+    body
+}
+
 /// Shape O.
 pub fn oauth(error: &str, description: &str) -> Value {
     json!({"error": error, "error_description": description})
@@ -87,7 +104,7 @@ fn refused(what: &'static str, error: &str, description: &str) -> Row {
 
 /// A 400 in shape O about the request as such.
 fn invalid_request(what: &'static str, description: &str) -> Row {
-    refused(what, "invalid_request", description)
+    refused(what, "invalid_request", description).detail(description)
 }
 
 fn missing_parameter(what: &'static str, parameter: &str) -> Row {
