@@ -66,6 +66,8 @@ struct DerivedKeys {
     signing_key: LessSafeKey,
     attestation_challenge: hmac::Key,
     one_time_password: hmac::Key,
+    one_time_password_code: hmac::Key,
+    reference: hmac::Key,
     refresh_token: hmac::Key,
     unknown_subject: hmac::Key,
     check: [u8; 16],
@@ -92,6 +94,8 @@ impl Keyring {
             signing_key: aead(b"signing key"),
             attestation_challenge: mac(b"attestation challenge"),
             one_time_password: mac(b"one-time password"),
+            one_time_password_code: mac(b"one-time password code"),
+            reference: mac(b"reference"),
             refresh_token: mac(b"refresh token"),
             unknown_subject: mac(b"unknown subject"),
             check,
@@ -203,6 +207,29 @@ impl Keyring {
         mac
     }
 
+    /// The one-time password of a seed: `length` characters of an alphabet of at most 32. It is derived instead of
+    /// stored, so that a repeated request can send it again, and a copy of the database does not disclose it.
+    pub fn one_time_password(&self, seed: &[u8; 32], alphabet: &[u8], length: usize) -> String {
+        let mac = hmac::sign(&self.keys.one_time_password_code, seed);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&mac.as_ref()[..16]);
+        // 128 bits for at most 50: all codes are equally likely, up to a difference of 2^-78.
+        let mut number = u128::from_be_bytes(bytes);
+        let size = alphabet.len() as u128;
+        let mut code = String::with_capacity(length);
+        for _ in 0..length {
+            code.push(char::from(alphabet[(number % size) as usize]));
+            number /= size;
+        }
+        code
+    }
+
+    /// The key under which requests that name a user, an address or a number by the same text are counted together.
+    /// `text` is in its compared form.
+    pub fn reference_key(&self, text: &str) -> String {
+        pseudonym(&self.keys.reference, text)
+    }
+
     /// The secret of the successor of a refresh token. Computing it again requires the master key, the salt and the
     /// predecessor.
     pub fn refresh_token_successor(&self, salt: &[u8; 16], predecessor: &Secret) -> [u8; 32] {
@@ -256,12 +283,7 @@ impl Keyring {
     /// The subject under which failures for an unknown username are counted. It is derived from the name in its
     /// compared form and is never a record id; without the master key it cannot be matched with names from a list.
     pub fn subject_of_unknown(&self, key: &str) -> String {
-        let mac = hmac::sign(&self.keys.unknown_subject, key.as_bytes());
-        let hex: String = mac.as_ref()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("?{hex}")
+        format!("?{}", pseudonym(&self.keys.unknown_subject, key))
     }
 
     fn key(&self, kind: SealedKind) -> &LessSafeKey {
@@ -274,6 +296,15 @@ impl Keyring {
             SealedKind::SigningKey => &self.keys.signing_key,
         }
     }
+}
+
+/// A text that only the key can derive from another: 128 bits of an HMAC in hexadecimal.
+fn pseudonym(key: &hmac::Key, text: &str) -> String {
+    let mac = hmac::sign(key, text.as_bytes());
+    mac.as_ref()[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 impl std::fmt::Debug for Keyring {

@@ -100,6 +100,7 @@ fn config_of(place: &Place, arguments: &Arguments, data_dir: &Path) -> Result<Co
     config.listen.management = arguments.management.unwrap_or(config.listen.management);
     check_loopback(&config)?;
     config.limits = config.limits.without_addresses();
+    config.otp = config.otp.in_dev();
     config.handlers = config.handlers.on_this_machine();
     if std::env::var_os("VESTIBULE_LOG__FORMAT").is_none() {
         config.log.format = LogFormat::Pretty;

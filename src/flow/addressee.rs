@@ -7,6 +7,7 @@ use vestibule_protocol::headless::{UserReference, VerificationMethod};
 use vestibule_protocol::purpose::Purpose;
 
 use super::one_time_password::CodeRequest;
+use crate::admission::Trust;
 use crate::app::{App, Hint, Visit};
 use crate::delivery::template::TemplateName;
 use crate::handler::contract::VerificationAction;
@@ -17,29 +18,40 @@ use crate::outgoing::Suppression;
 use crate::refusal::{Fault, Refusal};
 use crate::settings::{Choice, Settings};
 use crate::store;
-use crate::verification::{OtpRules, Target};
+use crate::verification::{OtpRules, Requester, RequesterClass, Target};
 
-/// A reference to a user that the flow accepts: a username, or a `login_hint` where the flow reads hints.
+/// How a request names its user, by the one member that counts. No user can be addressed in two ways: where a flow uses
+/// user discovery the hint decides, elsewhere the username.
 #[derive(Clone, Copy)]
-pub struct CheckedReference<'r>(&'r UserReference);
+pub enum CheckedReference<'r> {
+    /// By username.
+    Username(&'r str),
+    /// By a `login_hint`, which the site's user discovery resolves.
+    Hint(Hint<'r>),
+}
 
 impl<'r> CheckedReference<'r> {
-    /// Checks a reference. Where both members are present the username counts, because it is the more exact one.
+    /// Checks the reference of a request for a code. With user discovery `login_hint` is required, and a username beside
+    /// it is ignored; without, `username` is required.
     ///
     /// # Refusals
-    /// `ParametersInvalid` when there is neither, and when there is only a hint and this flow reads none.
-    pub fn new(
+    /// `ParametersInvalid`.
+    ///
+    /// Source: Headless Login Without a Username, and the parameters of the passwordless and forgot password flows.
+    pub fn of_code_request(
         user: &'r UserReference,
         is_discovery_on: bool,
     ) -> Result<CheckedReference<'r>, Refusal> {
-        let (field, reason) = match (&user.username, &user.login_hint) {
-            (Some(_), _) => return Ok(CheckedReference(user)),
-            (None, Some(_)) if is_discovery_on => return Ok(CheckedReference(user)),
-            (None, Some(_)) => (
+        let (field, reason) = match (is_discovery_on, &user.username, &user.login_hint) {
+            (true, _, Some(login_hint)) => return Ok(CheckedReference::of_hint(user, login_hint)),
+            (true, Some(_), None) => (
                 "login_hint",
-                "needs user discovery to be on for this flow; send username",
+                "missing: user discovery is on for this flow, so login_hint names the user",
             ),
-            (None, None) => ("username", "missing"),
+            (false, Some(username), _) => return Ok(CheckedReference::Username(username)),
+            (false, None, Some(_)) => ("login_hint", HINT_NOT_READ),
+            (true, None, None) => ("login_hint", "missing"),
+            (false, None, None) => ("username", "missing"),
         };
         Err(Refusal::ParametersInvalid {
             field: field.to_owned(),
@@ -47,23 +59,61 @@ impl<'r> CheckedReference<'r> {
         })
     }
 
-    /// What was sent.
-    pub fn text(&self) -> &'r str {
-        self.0.text().unwrap_or_default()
+    /// Checks the reference of a login by password. With user discovery a hint decides; a username alone is accepted
+    /// too, because that is how a Basic header names the user.
+    ///
+    /// # Refusals
+    /// `FormMalformed` for a hint where there is no discovery, `ParameterMissing` when nothing names the user.
+    pub fn of_login(
+        user: &'r UserReference,
+        is_discovery_on: bool,
+    ) -> Result<CheckedReference<'r>, Refusal> {
+        match (&user.username, &user.login_hint) {
+            (_, Some(login_hint)) if is_discovery_on => {
+                Ok(CheckedReference::of_hint(user, login_hint))
+            }
+            (Some(username), _) => Ok(CheckedReference::Username(username)),
+            (None, Some(_)) => Err(Refusal::FormMalformed {
+                reason: format!("login_hint {HINT_NOT_READ}"),
+            }),
+            (None, None) => Err(Refusal::ParameterMissing { name: "username" }),
+        }
     }
 
-    /// The hint, if the user is named by one.
-    pub fn hint(&self) -> Option<Hint<'r>> {
-        if self.0.username.is_some() {
-            return None;
-        }
-        let login_hint = self.0.login_hint.as_deref()?;
-        Some(Hint {
+    fn of_hint(user: &'r UserReference, login_hint: &'r str) -> CheckedReference<'r> {
+        CheckedReference::Hint(Hint {
             login_hint,
-            customdata: self.0.customdata.as_ref(),
+            customdata: user.customdata.as_ref(),
         })
     }
+
+    /// What was sent.
+    pub fn text(&self) -> &'r str {
+        match self {
+            CheckedReference::Username(username) => username,
+            CheckedReference::Hint(hint) => hint.login_hint,
+        }
+    }
+
+    /// The requester of a code, before it is known whose budget the request uses.
+    pub fn requester(&self, app: &App, visit: &Visit, trust: Trust) -> Requester {
+        requester(app, visit, trust, &compared(self.text()))
+    }
 }
+
+/// The requester of a code for what a text names, in its compared form.
+pub fn requester(app: &App, visit: &Visit, trust: Trust, text: &str) -> Requester {
+    Requester {
+        reference_key: app.keyring.reference_key(text),
+        network: visit.origin().network.to_string(),
+        class: match trust {
+            Trust::Backend => RequesterClass::Backend,
+            Trust::Public => RequesterClass::Other,
+        },
+    }
+}
+
+const HINT_NOT_READ: &str = "needs user discovery to be on for this flow; send username";
 
 /// The user that a request names, or a decoy.
 pub struct Addressee {
@@ -71,8 +121,6 @@ pub struct Addressee {
     pub user: Option<User>,
     /// The message of a discovery handler for the app.
     message: Option<String>,
-    /// Whether a hint named the user, and not a username.
-    pub is_by_hint: bool,
     /// What the code is about.
     pub target: Target,
     /// Why no message is sent, if none is.
@@ -93,6 +141,7 @@ impl Addressee {
         purpose: Purpose,
         rules: &'o OtpRules,
         choice: &'o Choice,
+        requester: Requester,
         may_know: bool,
     ) -> CodeRequest<'o> {
         CodeRequest {
@@ -100,6 +149,7 @@ impl Addressee {
             rules,
             method: None,
             target: self.target,
+            requester,
             payload: String::new(),
             is_decoy: self.suppressed.is_some(),
             suppressed: self.suppressed,
@@ -110,7 +160,6 @@ impl Addressee {
             choice,
             captcha: None,
             is_block_disclosed: may_know,
-            is_limit_disclosed: may_know || !self.is_by_hint,
         }
     }
 
@@ -125,8 +174,8 @@ impl Addressee {
         channel: VerificationMethod,
     ) -> Result<Addressee, Fault> {
         let key = compared(named.text());
-        let (user, message) = match named.hint() {
-            None => {
+        let (user, message) = match named {
+            CheckedReference::Username(_) => {
                 let user = app
                     .store
                     .read("user.find", &key, |tx, key| {
@@ -135,7 +184,7 @@ impl Addressee {
                     .await?;
                 (user, None)
             }
-            Some(hint) => {
+            CheckedReference::Hint(hint) => {
                 let found = app.discover(visit, hint, action(channel)).await?;
                 (found.user, found.message)
             }
@@ -147,7 +196,6 @@ impl Addressee {
         };
         Ok(Addressee {
             message: message.filter(|_| addressee.user.is_none()),
-            is_by_hint: named.hint().is_some(),
             ..addressee
         })
     }
@@ -184,7 +232,6 @@ impl Addressee {
             first_name: user.first_name.clone(),
             user: Some(user),
             message: None,
-            is_by_hint: false,
         }
     }
 
@@ -192,7 +239,6 @@ impl Addressee {
         Addressee {
             user: None,
             message: None,
-            is_by_hint: false,
             target: Target {
                 key: subject.clone(),
                 budget_key: subject,

@@ -15,8 +15,9 @@ use vestibule_protocol::uvid::Uvid;
 use crate::app::{App, Visit};
 use crate::client::Client;
 use crate::identity::User;
-use crate::refusal::Refusal;
+use crate::refusal::{Fault, Refusal};
 use crate::store::code::AuthorizationCode;
+use crate::store::{self, Transaction};
 use crate::token::mint_authorization_code;
 
 /// The redirect URI of a code that is sent in the response itself.
@@ -182,15 +183,28 @@ pub struct IssuedCode {
 
 /// The row of a code before its user is known; some flows learn it inside their write.
 #[derive(Clone, Debug)]
-pub struct UnownedCode(AuthorizationCode);
+pub struct UnownedCode {
+    code: AuthorizationCode,
+    /// The network that the user logs in from.
+    network: String,
+}
 
 impl UnownedCode {
+    /// Saves the code of an authenticated user, and that the user has logged in from this network.
+    ///
+    /// # Faults
+    /// The database is away.
+    pub async fn save_for(&self, tx: &mut Transaction<'_>, user: &User) -> Result<(), Fault> {
+        store::code::insert(tx, &self.of(user)).await?;
+        store::known_network::note(tx, &user.id, &self.network, self.code.auth_at).await
+    }
+
     /// The row for an authenticated user.
-    pub fn of(&self, user: &User) -> AuthorizationCode {
+    fn of(&self, user: &User) -> AuthorizationCode {
         AuthorizationCode {
             user_id: user.id.clone(),
             session_generation: user.session_generation,
-            ..self.0.clone()
+            ..self.code.clone()
         }
     }
 
@@ -198,7 +212,7 @@ impl UnownedCode {
     pub fn of_guest(&self, guest_user_id: &str) -> AuthorizationCode {
         AuthorizationCode {
             user_id: guest_user_id.to_owned(),
-            ..self.0.clone()
+            ..self.code.clone()
         }
     }
 }
@@ -210,23 +224,26 @@ pub fn issue_code(app: &App, visit: &Visit, checked: &Checked, amr: &str) -> Iss
     let lifetime = checked.client.policies.authorization_code_lifetime_seconds;
     IssuedCode {
         text: minted.text,
-        row: UnownedCode(AuthorizationCode {
-            code_hash: minted.hash,
-            client_id: checked.client.id.clone(),
-            user_id: String::new(),
-            site_id: visit.site.site.id.clone(),
-            redirect_uri: checked.redirect_uri.clone(),
-            code_challenge: checked.code_challenge.clone(),
-            scope: checked.scope.to_string(),
-            state: checked.state.clone(),
-            nonce: checked.nonce.clone(),
-            auth_at: visit.at,
-            amr: amr.to_owned(),
-            session_generation: 0,
-            expires_at: visit.at.plus_seconds(lifetime),
-            uvid: checked.uvid.as_ref().map(|uvid| uvid.as_str().to_owned()),
-            client_key: checked.client_key.clone(),
-        }),
+        row: UnownedCode {
+            network: visit.origin().network.to_string(),
+            code: AuthorizationCode {
+                code_hash: minted.hash,
+                client_id: checked.client.id.clone(),
+                user_id: String::new(),
+                site_id: visit.site.site.id.clone(),
+                redirect_uri: checked.redirect_uri.clone(),
+                code_challenge: checked.code_challenge.clone(),
+                scope: checked.scope.to_string(),
+                state: checked.state.clone(),
+                nonce: checked.nonce.clone(),
+                auth_at: visit.at,
+                amr: amr.to_owned(),
+                session_generation: 0,
+                expires_at: visit.at.plus_seconds(lifetime),
+                uvid: checked.uvid.as_ref().map(|uvid| uvid.as_str().to_owned()),
+                client_key: checked.client_key.clone(),
+            },
+        },
     }
 }
 

@@ -46,7 +46,7 @@ struct PendingLogin {
 ///
 /// # Refusals
 /// `ParametersInvalid`, `TemplateUnknown`, `TemplateNotAllowed`, `ChannelUnavailable`, `UserLocked` (to
-/// callers who may know), `RateLimited`.
+/// callers who may know), `CodesExhausted`.
 pub async fn init(
     app: &App,
     visit: &Visit,
@@ -56,7 +56,7 @@ pub async fn init(
     let Admitted { trust, captcha } = admitted;
     let settings = &visit.site.site.settings;
     let reads_hint = settings.api(Api::PasswordlessLogin).reads_login_hint;
-    let named = CheckedReference::new(&request.user, reads_hint)?;
+    let named = CheckedReference::of_code_request(&request.user, reads_hint)?;
     let choice =
         app.directory()
             .choose_template(settings, PURPOSE, request.email_template.as_deref())?;
@@ -64,6 +64,7 @@ pub async fn init(
     if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
+    let requester = named.requester(app, visit, trust);
     let addressee = Addressee::find(app, visit, named, channel).await?;
     addressee.check_discovered(settings)?;
     let may_know = app.may_know(visit, trust);
@@ -75,7 +76,13 @@ pub async fn init(
         method: Some(channel),
         payload: pending(&addressee, channel)?,
         captcha,
-        ..addressee.into_code_request(PURPOSE, app.otp_rules(PURPOSE), &choice, may_know)
+        ..addressee.into_code_request(
+            PURPOSE,
+            app.otp_rules(PURPOSE),
+            &choice,
+            requester,
+            may_know,
+        )
     };
     let identifier = one_time_password::open(app, visit, "passwordless_login.init", code).await?;
     Ok(PasswordlessAnswer { email, identifier })
@@ -170,7 +177,7 @@ impl PasswordlessLoginWrite {
         if let Err(refusal) = self.client.check_permitted(&user.profile_id) {
             return refused(refusal);
         }
-        store::code::insert(tx, &self.code.of(&user)).await?;
+        self.code.save_for(tx, &user).await?;
         let event = AuditEvent {
             detail: serde_json::json!({"by": AMR, "channel": challenge.channel.as_str()})
                 .to_string(),

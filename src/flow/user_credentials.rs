@@ -1,8 +1,8 @@
 //! The credentials of a user at the authorization endpoint: where a request may send them, and what it names.
 //!
-//! A username and a password are sent in the Basic header or in the body of a POST; a `login_hint` and a
-//! password in the body only; a request identifier and a one-time password in the Basic header only. A
-//! request that sends credentials in both places is refused.
+//! A username and a password are sent in the Basic header or in the body of a POST. A `login_hint` is a parameter; its
+//! password is sent in the body, or in a Basic header whose username the hint replaces. A request identifier and a
+//! one-time password are sent in the Basic header only. A request that sends credentials in both places is refused.
 //!
 //! Source: Authorization Code and Credentials Flow.
 
@@ -54,7 +54,11 @@ impl PasswordCredentials {
         }
         let BasicCredentials { left, right } = basic(header)?;
         Ok(PasswordCredentials {
-            user: UserReference::of_username(left),
+            user: UserReference {
+                username: Some(left),
+                login_hint: checked_hint(request.login_hint)?,
+                customdata: customdata(request.customdata.as_deref())?,
+            },
             password: right,
         })
     }
@@ -77,10 +81,9 @@ impl PasswordCredentials {
     /// The user that the request names.
     ///
     /// # Refusals
-    /// `ParameterMissing` when only a hint is sent and this flow does not read hints.
+    /// Those of [`CheckedReference::of_login`].
     pub fn named(&self, reads_login_hint: bool) -> Result<CheckedReference<'_>, Refusal> {
-        CheckedReference::new(&self.user, reads_login_hint)
-            .map_err(|_| Refusal::ParameterMissing { name: "username" })
+        CheckedReference::of_login(&self.user, reads_login_hint)
     }
 }
 

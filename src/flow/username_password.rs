@@ -93,9 +93,9 @@ async fn find(
     named: CheckedReference<'_>,
     key: &str,
 ) -> Result<(Option<PasswordLogin>, Option<String>), Fault> {
-    let (key, message) = match named.hint() {
-        None => (key.to_owned(), None),
-        Some(hint) => {
+    let (key, message) = match named {
+        CheckedReference::Username(_) => (key.to_owned(), None),
+        CheckedReference::Hint(hint) => {
             let found = app.discover(visit, hint, VerificationAction::Email).await?;
             let user = found.user.filter(|user| {
                 user.email_verified_at.is_some() || user.phone_verified_at.is_some()
@@ -327,7 +327,7 @@ impl LoginWrite {
         if let Some((old, new)) = &self.accepted.rehash {
             store::credential::replace_hash(tx, &user.id, old, new).await?;
         }
-        store::code::insert(tx, &self.code.of(&user)).await?;
+        self.code.save_for(tx, &user).await?;
         store::audit::insert(tx, event).await?;
         Ok(Ok(()))
     }

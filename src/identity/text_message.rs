@@ -97,8 +97,19 @@ impl SmsPolicy {
         Ok(country)
     }
 
-    /// The counts that a message to a number increments.
+    /// The counts that a message increments to a number that the caller has sent.
     pub fn budget(&self, number: &PhoneNumber, country: Country, at: Moment) -> SmsBudget {
+        self.counts(number, country, at, "")
+    }
+
+    /// The counts that a message increments to the number of a user. Country and range have counts apart from those of
+    /// numbers that callers send: otherwise a caller with numbers of its own would learn from them that a user has a
+    /// number there.
+    pub fn budget_on_file(&self, number: &PhoneNumber, country: Country, at: Moment) -> SmsBudget {
+        self.counts(number, country, at, " on file")
+    }
+
+    fn counts(&self, number: &PhoneNumber, country: Country, at: Moment, whose: &str) -> SmsBudget {
         let day = at.seconds().div_euclid(DAY_SECONDS);
         let number = number.as_str();
         let range = &number[..number.len().saturating_sub(RANGE_DIGITS)];
@@ -106,8 +117,8 @@ impl SmsPolicy {
         let country = country.as_str();
         let lines = [
             (format!("{day} all"), self.daily_cap),
-            (format!("{day} country {country}"), by_country),
-            (format!("{day} range {range}"), self.range_daily_cap),
+            (format!("{day} country {country}{whose}"), by_country),
+            (format!("{day} range {range}{whose}"), self.range_daily_cap),
         ];
         SmsBudget {
             lines: lines
@@ -118,14 +129,19 @@ impl SmsPolicy {
         }
     }
 
-    /// The counts of a decoy, a message that is not sent. It increments no real count but runs as many statements.
+    /// The counts of a decoy, a message that is not sent. It increments the count of all messages, as any other does;
+    /// it has no number, so its range is one that has no cap.
     pub fn decoy_budget(&self, at: Moment) -> SmsBudget {
         let day = at.seconds().div_euclid(DAY_SECONDS);
-        let caps = [("all", self.daily_cap), ("range", self.range_daily_cap)];
+        let range_cap = self.range_daily_cap.map(|_| i64::MAX);
+        let lines = [
+            (format!("{day} all"), self.daily_cap),
+            (format!("{day} decoy range"), range_cap),
+        ];
         SmsBudget {
-            lines: caps
+            lines: lines
                 .into_iter()
-                .filter_map(|(name, cap)| cap.map(|_| (format!("{day} decoy {name}"), i64::MAX)))
+                .filter_map(|(name, cap)| Some((name, cap?)))
                 .collect(),
             ends_at: end_of(day),
         }

@@ -156,6 +156,11 @@ refusals! {
         /// For the log.
         because: Reason = Reason::CodeUnknown;
     } => CodeInvalid;
+    /// The caller has asked for all one-time passwords of this hour or, for resets, of this day.
+    CodesExhausted {
+        /// When another request may succeed.
+        retry_after_seconds: i64 = 1;
+    } => CodesExhausted;
     /// The request body is compressed, which no endpoint accepts.
     ContentEncodingUnsupported => ContentEncodingUnsupported;
     /// The Basic header of the end user cannot be parsed.
@@ -429,7 +434,10 @@ impl Refusal {
     /// For the `Retry-After` header, in seconds.
     pub fn retry_after_seconds(&self) -> Option<i64> {
         match self {
-            Refusal::RateLimited {
+            Refusal::CodesExhausted {
+                retry_after_seconds,
+            }
+            | Refusal::RateLimited {
                 retry_after_seconds,
             } => Some(*retry_after_seconds),
             Refusal::TooBusy => Some(1),

@@ -87,6 +87,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "first-party apps",
         text: include_str!("migrations/0011_first_party_apps.sql"),
     },
+    Migration {
+        number: 12,
+        name: "requesters of codes",
+        text: include_str!("migrations/0012_requesters_of_codes.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

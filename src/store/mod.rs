@@ -30,6 +30,7 @@ pub mod family;
 pub mod handler;
 pub mod handler_call;
 pub mod installation;
+pub mod known_network;
 pub mod login;
 pub mod outbox;
 pub mod profile;
@@ -432,6 +433,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     handler::STATEMENTS,
     handler_call::STATEMENTS,
     installation::STATEMENTS,
+    known_network::STATEMENTS,
     login::STATEMENTS,
     outbox::STATEMENTS,
     profile::STATEMENTS,

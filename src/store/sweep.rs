@@ -16,6 +16,8 @@ statements! {
         (SELECT token_hash FROM captcha_token WHERE expires_at < $1 LIMIT $2)";
     CHALLENGES = "DELETE FROM challenge WHERE identifier_hash IN
         (SELECT identifier_hash FROM challenge WHERE created_at < $1 LIMIT $2)";
+    CODE_TRIES = "DELETE FROM code_try WHERE (code_seed, network) IN
+        (SELECT code_seed, network FROM code_try WHERE tried_at < $1 LIMIT $2)";
     CODES = "DELETE FROM authorization_code WHERE code_hash IN
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     FAMILIES = "DELETE FROM token_family WHERE code_hash IN
@@ -25,6 +27,8 @@ statements! {
     HOLDS = "DELETE FROM login_hold WHERE subject IN
         (SELECT subject FROM login_hold WHERE failed_at < $1
             AND (held_until IS NULL OR held_until <= $2 OR subject LIKE '?%') LIMIT $3)";
+    KNOWN_NETWORKS = "DELETE FROM known_network WHERE (user_id, network) IN
+        (SELECT user_id, network FROM known_network WHERE seen_at < $1 LIMIT $2)";
     LOGIN_FAILURES = "DELETE FROM audit_event WHERE id IN
         (SELECT id FROM audit_event WHERE event = 'login.failed' AND at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
@@ -47,8 +51,8 @@ pub struct Horizon {
     /// Spent captcha tokens, spent client proofs, unfinished first-party logins and counts of text messages have an
     /// expiry of their own.
     pub ended: Moment,
-    /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that budget and the
-    /// turns are deleted with them.
+    /// Challenges are kept for the longest budget that counts them, 24 hours; the tallies of that budget, the spent
+    /// attempts and the turns are deleted with them.
     pub challenges: Moment,
     /// Codes are kept for a day after their end, the maximum lifetime of an access token that came from one: a
     /// replay is recognised while there is such a token to revoke. A family outlives its code, and is kept for a
@@ -58,6 +62,8 @@ pub struct Horizon {
     pub handler_calls: Moment,
     /// Lockouts that have ended, and those of unknown usernames, are kept for a day after the last failure.
     pub holds: Moment,
+    /// Networks from which a user has logged in are kept for 90 days after the last login.
+    pub known_networks: Moment,
     /// Failed logins in the audit log are kept for 30 days, because unauthenticated callers cause them; all other
     /// events are kept.
     pub login_failures: Moment,
@@ -77,6 +83,7 @@ impl Horizon {
             codes: at.plus_seconds(-25 * HOUR),
             handler_calls: at.plus_seconds(-7 * 24 * HOUR),
             holds: at.plus_seconds(-25 * HOUR),
+            known_networks: at.plus_seconds(-90 * 24 * HOUR),
             login_failures: at.plus_seconds(-30 * 24 * HOUR),
             tokens: at.plus_seconds(-HOUR),
             messages: at.plus_seconds(-7 * 24 * HOUR),
@@ -88,6 +95,12 @@ impl Horizon {
 pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, Fault> {
     let mut count = tx
         .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&CODE_TRIES, bind![horizon.challenges, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&KNOWN_NETWORKS, bind![horizon.known_networks, ROWS_MAX])
         .await?;
     count += tx.execute(&CODES, bind![horizon.codes, ROWS_MAX]).await?;
     count += tx

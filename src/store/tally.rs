@@ -4,6 +4,7 @@
 //! nodes. The limits and their consequences are values (`verification::GuessLimits`); this file counts.
 
 use super::Transaction;
+use super::known_network;
 use super::statement::{bind, statements};
 use super::turn::{self, Turn};
 use crate::moment::Moment;
@@ -55,6 +56,8 @@ pub struct Guess<'a> {
     pub key: &'a str,
     /// The site and network of the request.
     pub origin: &'a Origin,
+    /// Whether a backend with an access token presents the code.
+    pub is_backend: bool,
     /// The limits of failed comparisons.
     pub limits: &'a GuessLimits,
     /// The time of the comparison.
@@ -69,8 +72,18 @@ pub async fn may_compare(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<
     turn::take(tx, Turn::Guesses(guess.key), at).await?;
     let since = at.plus_seconds(-DAY_SECONDS);
     let failures = sum_since(tx, &failures_of(guess.key), since).await?;
-    let is_below = failures < limits.failures_per_day;
+    let is_below = failures < limits.of_other_networks()
+        || failures < limits.failures_per_day && is_own_network(tx, guess).await?;
     Ok(is_below && !is_sprayed(tx, guess.origin, &limits.spray, at).await?)
+}
+
+/// Whether the code comes from a backend, or from a network from which the user has logged in before.
+async fn is_own_network(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<bool, Fault> {
+    if guess.is_backend {
+        return Ok(true);
+    }
+    let network = guess.origin.network.to_string();
+    known_network::is_known(tx, guess.key, &network).await
 }
 
 /// Counts a failed comparison, in the same write. True when this failure reaches the site's threshold for a

@@ -150,6 +150,7 @@ pub async fn delete(tx: &mut AdminTransaction<'_, '_>, id: &str) -> Result<bool,
     tx.execute(&DELETE_FAMILIES, bind![id]).await?;
     super::external_identifier::delete_of(tx, id).await?;
     super::user_attribute::delete_of(tx, id).await?;
+    super::known_network::delete_of(tx, id).await?;
     Ok(tx.execute(&DELETE, bind![id]).await? == 1)
 }
 

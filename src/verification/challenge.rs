@@ -7,6 +7,7 @@ use vestibule_protocol::characters::{ascii_digit, is_invisible};
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
+use vestibule_protocol::words;
 
 use super::OtpRules;
 use crate::moment::{BASE62, Entropy, Moment};
@@ -18,11 +19,54 @@ const IDENTIFIER_CHARACTERS: usize = 32;
 /// The subject of a code, in the two forms in which it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// The user, or, if there is none yet, the address or number. A newer request for it ends the older, and its
-    /// failed comparisons are counted together for all purposes.
+    /// The user, or, if there is none yet, the address or number. Its failed comparisons are counted together for all
+    /// purposes.
     pub key: String,
     /// The mailbox behind it, without a plus tag: what the hourly budget counts (threat MAIL-08).
     pub budget_key: String,
+}
+
+words! {
+    /// How a request for a code is counted. The word is used in the database.
+    pub enum RequesterClass {
+        /// A backend with an access token: it has a budget of its own.
+        Backend = "backend",
+        /// An unauthenticated caller, from a network from which the user has logged in before: each such network has a
+        /// budget of its own, so that no other caller can use it up.
+        KnownNetwork = "known",
+        /// Any other unauthenticated caller: they share one budget for each user.
+        Other = "other",
+    }
+}
+
+/// Who asks for a code, as far as it is counted. An unauthenticated caller sees refusals by its own requests only: by
+/// the text that they named the user with, and its network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requester {
+    /// Keyed hash of the text that named the user, the address or the number. Requests with one text share a code and
+    /// its attempts; those with another text do not, even if it names the same user.
+    pub reference_key: String,
+    /// The network that the request came from.
+    pub network: String,
+    /// Whose budget it uses.
+    pub class: RequesterClass,
+}
+
+impl Requester {
+    /// Whether it is a backend with an access token.
+    pub fn is_backend(&self) -> bool {
+        self.class == RequesterClass::Backend
+    }
+}
+
+/// A code that is valid: a repeated request sends it again. The code itself is not stored; it is derived from the seed
+/// and the master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeSeed {
+    /// Random. The challenges of one code have one seed, and share its attempts.
+    pub seed: [u8; 32],
+    /// When the code was first sent. It is sent again for as long as one code is valid.
+    pub first_sent_at: Moment,
 }
 
 /// A challenge as it is stored.
@@ -40,10 +84,14 @@ pub struct Challenge {
     pub is_channel_named: bool,
     /// The subject of the code.
     pub target: Target,
+    /// Who asked for it.
+    pub requester: Requester,
+    /// What its code is derived from.
+    pub code: CodeSeed,
     /// Keyed hash of the code; `None` in a decoy, which no code opens.
     pub code_mac: Option<[u8; 32]>,
-    /// Comparisons that are left.
-    pub tries_left: i64,
+    /// How often each network may present a code for it.
+    pub tries: i64,
     /// What the flow needs when the code comes back, as JSON; deleted when the challenge closes.
     pub payload: Option<String>,
     /// When it was opened.
@@ -59,7 +107,8 @@ impl fmt::Debug for Challenge {
             .field("purpose", &self.purpose)
             .field("site_id", &self.site_id)
             .field("channel", &self.channel)
-            .field("tries_left", &self.tries_left)
+            .field("class", &self.requester.class)
+            .field("tries", &self.tries)
             .field("created_at", &self.created_at)
             .field("expires_at", &self.expires_at)
             .finish_non_exhaustive()
@@ -76,6 +125,8 @@ pub struct NewChallenge<'r> {
     pub method: Option<VerificationMethod>,
     /// The subject of the code.
     pub target: Target,
+    /// Who asks for it.
+    pub requester: Requester,
     /// What the flow needs when the code is returned.
     pub payload: String,
 }
@@ -91,9 +142,11 @@ pub struct Opened {
 }
 
 impl Challenge {
-    /// Opens a challenge: mints an identifier and a code that have nothing to do with each other.
+    /// Opens a challenge: mints an identifier, and derives the code that is live already or a new one. Identifier and
+    /// code have nothing to do with each other.
     pub fn open(
         new: NewChallenge<'_>,
+        live: Option<CodeSeed>,
         rules: &OtpRules,
         at: Moment,
         entropy: &Entropy,
@@ -101,7 +154,11 @@ impl Challenge {
     ) -> Opened {
         let identifier = format!("0RX{}", entropy.text(BASE62, IDENTIFIER_CHARACTERS));
         let identifier_hash = sha256(identifier.as_bytes());
-        let code = entropy.text(rules.alphabet.characters(), rules.length);
+        let seed = live.unwrap_or_else(|| CodeSeed {
+            seed: entropy.bytes(),
+            first_sent_at: at,
+        });
+        let code = keyring.one_time_password(&seed.seed, rules.alphabet.characters(), rules.length);
         let code_mac = Some(keyring.one_time_password_mac(&identifier_hash, &code));
         let challenge = Challenge {
             identifier_hash,
@@ -110,8 +167,10 @@ impl Challenge {
             channel: new.method.unwrap_or(VerificationMethod::Email),
             is_channel_named: new.method.is_some(),
             target: new.target,
+            requester: new.requester,
+            code: seed,
             code_mac,
-            tries_left: rules.tries,
+            tries: rules.tries,
             payload: Some(new.payload),
             created_at: at,
             expires_at: at.plus_seconds(rules.lifetime_seconds),
@@ -227,8 +286,14 @@ mod tests {
                     key: "a@example.com".into(),
                     budget_key: "a@example.com".into(),
                 },
+                requester: Requester {
+                    reference_key: "a@example.com".into(),
+                    network: "192.0.2.1".into(),
+                    class: RequesterClass::Other,
+                },
                 payload: "{}".into(),
             },
+            None,
             &OtpRules::default(),
             Moment::from_millis(0),
             &Entropy::seeded(1),
@@ -257,7 +322,7 @@ mod tests {
         opened.challenge.code_mac = Some([251; 32]);
         opened.challenge.payload = Some("$argon2id$v=19$hush".into());
         let shown = format!("{:?}", opened.challenge);
-        assert!(shown.contains("tries_left"), "{shown}");
+        assert!(shown.contains("tries"), "{shown}");
         for secret in ["251", "argon2id", "a@example.com"] {
             assert!(!shown.contains(secret), "{shown}");
         }

@@ -51,3 +51,11 @@ pub struct GuessLimits {
     /// The limit of the site.
     pub spray: SprayLimit,
 }
+
+impl GuessLimits {
+    /// How many of the failures of a day callers from networks may cause from which the user has not logged in before.
+    /// The rest is kept for the user's own networks, so that no other caller can use it up (threat LOCK-02).
+    pub fn of_other_networks(&self) -> i64 {
+        self.failures_per_day - self.failures_per_day / 5
+    }
+}

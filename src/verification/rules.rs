@@ -12,10 +12,11 @@ pub struct OtpRules {
     pub alphabet: Alphabet,
     /// How long a code can be used, 60 seconds to 24 hours.
     pub lifetime_seconds: i64,
-    /// Comparisons per code, 1 to 10.
+    /// Comparisons per code and network, 1 to 10.
     pub tries: i64,
-    /// Codes per address and hour, 1 to 100.
-    pub codes_per_hour: i64,
+    /// Codes per user or address and hour, 1 to 1,000. Absent: [`OtpRules::CODES_PER_HOUR`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codes_per_hour: Option<i64>,
 }
 
 impl Default for OtpRules {
@@ -25,7 +26,7 @@ impl Default for OtpRules {
             alphabet: Alphabet::Digits,
             lifetime_seconds: 600,
             tries: 5,
-            codes_per_hour: 5,
+            codes_per_hour: None,
         }
     }
 }
@@ -51,6 +52,25 @@ impl Alphabet {
 }
 
 impl OtpRules {
+    /// Codes per user or address and hour, unless the config has another number.
+    const CODES_PER_HOUR: i64 = 5;
+
+    /// Codes per user or address and hour of `vestibule dev`, unless the config has another number: no test suite
+    /// reaches it.
+    const CODES_PER_HOUR_IN_DEV: i64 = 1_000;
+
+    /// Codes per user or address and hour.
+    pub fn codes_per_hour(&self) -> i64 {
+        self.codes_per_hour.unwrap_or(Self::CODES_PER_HOUR)
+    }
+
+    /// The rules of `vestibule dev`.
+    pub fn in_dev(mut self) -> OtpRules {
+        self.codes_per_hour
+            .get_or_insert(Self::CODES_PER_HOUR_IN_DEV);
+        self
+    }
+
     /// Checks the ranges.
     ///
     /// # Errors
@@ -68,7 +88,7 @@ impl OtpRules {
         within("length", self.length as i64, 6, 10)?;
         within("lifetime_seconds", self.lifetime_seconds, 60, 86_400)?;
         within("tries", self.tries, 1, 10)?;
-        within("codes_per_hour", self.codes_per_hour, 1, 100)
+        within("codes_per_hour", self.codes_per_hour(), 1, 1_000)
     }
 }
 
@@ -84,5 +104,13 @@ mod tests {
             ..OtpRules::default()
         };
         assert!(short.validate().unwrap_err().starts_with("length is 5"));
+        for (codes_per_hour, in_serve, in_dev) in [(None, 5, 1_000), (Some(7), 7, 7)] {
+            let rules = OtpRules {
+                codes_per_hour,
+                ..OtpRules::default()
+            };
+            assert_eq!(rules.codes_per_hour(), in_serve);
+            assert_eq!(rules.in_dev().codes_per_hour(), in_dev);
+        }
     }
 }

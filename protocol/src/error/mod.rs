@@ -38,6 +38,7 @@ pub enum WireError {
     CodeExpired,
     CodeInvalid,
     CodeVerifierInvalid,
+    CodesExhausted,
     ContentEncodingUnsupported,
     FlowNotEnabled,
     ForgotPasswordDisabled,

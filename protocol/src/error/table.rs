@@ -229,6 +229,16 @@ const ROWS_IN_ORDER: [ErrorRow; ROWS] = [
     ),
     everywhere(
         headless(
+            WireError::CodesExhausted,
+            "rate_limit_exceeded",
+            "rate_limit_exceeded",
+            "too many one-time passwords requested",
+            "not documented: by analogy with the rate of logins",
+        ),
+        429,
+    ),
+    everywhere(
+        headless(
             WireError::ContentEncodingUnsupported,
             "invalid_params",
             "invalid_request",

@@ -95,7 +95,7 @@ async fn log_in(
 ) -> Result<Step, Failure> {
     let settings = &visit.site.site.settings;
     let reads_hint = settings.api(Api::PasswordLogin).reads_login_hint;
-    let named = CheckedReference::new(user, reads_hint)?;
+    let named = CheckedReference::of_login(user, reads_hint)?;
     let admitted = admit(app, visit, Api::PasswordLogin, captcha).await?;
     if let Some(captcha) = admitted.captcha {
         let is_first = app
@@ -165,7 +165,7 @@ async fn send_reset_code(
     let settings = &visit.site.site.settings;
     let admitted = admit(app, visit, Api::ForgotPassword, captcha).await?;
     let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
-    let named = CheckedReference::new(&user, reads_hint)?;
+    let named = CheckedReference::of_code_request(&user, reads_hint)?;
     forgot_password::ask(app, visit, admitted, named, email_template).await?;
     Ok(sent(
         Purpose::ForgotPassword,
@@ -211,10 +211,9 @@ async fn redeem(
             let new_password = new_password.ok_or(Refusal::ParameterMissing {
                 name: "newpassword",
             })?;
-            // A hint is resolved again; the user may have changed since the first step.
             let settings = &visit.site.site.settings;
             let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
-            let named = CheckedReference::new(user, reads_hint)?;
+            let named = CheckedReference::of_code_request(user, reads_hint)?;
             let trust = Trust::Public;
             forgot_password::choose(app, visit, trust, named, otp, new_password)
                 .await

@@ -27,6 +27,7 @@ pub(in crate::flow) async fn ask(
     if !app.is_available(&visit.site, channel) {
         return Err(Refusal::ChannelUnavailable.into());
     }
+    let requester = named.requester(app, visit, admitted.trust);
     let mut addressee = Addressee::find(app, visit, named, channel).await?;
     addressee.check_discovered(settings)?;
     let may_know = app.may_know(visit, admitted.trust);
@@ -35,7 +36,7 @@ pub(in crate::flow) async fn ask(
     }
     if has_used_all_resets(app, visit, &addressee).await? {
         if may_know {
-            return Err(Refusal::RateLimited {
+            return Err(Refusal::CodesExhausted {
                 retry_after_seconds: DAY_SECONDS,
             }
             .into());
@@ -45,6 +46,7 @@ pub(in crate::flow) async fn ask(
             .get_or_insert(Suppression::TooManyResets);
     }
     let pending = PendingReset {
+        user_id: addressee.target.key.clone(),
         session_generation: addressee.session_generation(),
     };
     let rules = rules(app, visit);
@@ -54,7 +56,7 @@ pub(in crate::flow) async fn ask(
         method: Some(channel),
         payload,
         captcha: admitted.captcha,
-        ..addressee.into_code_request(PURPOSE, &rules, &choice, may_know)
+        ..addressee.into_code_request(PURPOSE, &rules, &choice, requester, may_know)
     };
     one_time_password::open(app, visit, "forgot_password.init", code).await?;
     Ok(ForgotPasswordAnswer::OtpSent)

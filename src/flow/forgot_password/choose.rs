@@ -10,7 +10,7 @@ use super::{DAY_SECONDS, PURPOSE, PendingReset, RESETS_PER_DAY, resets_of};
 use crate::admission::Trust;
 use crate::app::{App, SiteEntry, Visit};
 use crate::delivery;
-use crate::flow::addressee::{self, Addressee, CheckedReference};
+use crate::flow::addressee::{self, CheckedReference};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::hashing::{NewHashProblem, SALT_BYTES};
 use crate::identity::User;
@@ -19,10 +19,11 @@ use crate::moment::Moment;
 use crate::outgoing::OutgoingMessage;
 use crate::refusal::{Failure, Fault, Reason, Refusal};
 use crate::store::audit::AuditEvent;
+use crate::store::challenge::Begun;
 use crate::store::credential::{self, Credential};
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, ChannelNamed, Presented, normalised_code};
+use crate::verification::{Challenge, ChannelNamed, Presented, Requester, normalised_code};
 
 const CHANNEL: VerificationMethod = VerificationMethod::Email;
 
@@ -35,21 +36,20 @@ pub(in crate::flow) async fn choose(
     otp: &Secret,
     new_password: &Secret,
 ) -> Result<ForgotPasswordAnswer, Failure> {
-    let addressee = Addressee::find(app, visit, named, CHANNEL).await?;
-    addressee.check_discovered(&visit.site.site.settings)?;
+    let begun = find(app, visit, &named.requester(app, visit, trust)).await?;
     if app.may_know(visit, trust) {
-        addressee.check_unlocked()?;
+        check_unlocked(app, &begun).await?;
     }
-    let challenge = compare(app, visit, &addressee, otp).await?;
+    let challenge = compare(app, visit, trust, &begun, otp).await?;
+    let pending = PendingReset::read(challenge.payload.as_deref())?;
     // Locked, disabled or unverified since the code was sent, or locked and unlocked in between: the code is not
     // valid any more (threat LOCK-04).
-    let payload = challenge.payload.as_deref().unwrap_or_default();
-    let pending: PendingReset = serde_json::from_str(payload)
-        .map_err(|error| Fault::new("reading a password reset", error))?;
-    let user = addressee
-        .user
+    let settings = &visit.site.site.settings;
+    let user = find_user(app, &pending.user_id)
+        .await?
         .filter(|user| {
-            addressee.suppressed.is_none() && user.session_generation == pending.session_generation
+            addressee::suppression_of(user, settings, CHANNEL).is_none()
+                && user.session_generation == pending.session_generation
         })
         .ok_or(one_time_password::failed(Reason::OtpUserChanged))?;
     let phc = new_hash(app, visit, &user, new_password).await?;
@@ -58,40 +58,60 @@ pub(in crate::flow) async fn choose(
     Ok(ForgotPasswordAnswer::Success)
 }
 
-/// Finds the newest challenge of the user that the request names, spends a try and compares.
+/// The reset that was begun with the same text.
+async fn find(app: &App, visit: &Visit, requester: &Requester) -> Result<Begun, Failure> {
+    let sought = (requester.clone(), visit.site.site.id.clone(), visit.at);
+    let begun = app
+        .store
+        .read("challenge.find", &sought, |tx, (requester, site_id, at)| {
+            Box::pin(store::challenge::find_by_reference(
+                tx, PURPOSE, requester, site_id, *at,
+            ))
+        })
+        .await?;
+    Ok(begun.ok_or(one_time_password::failed(Reason::OtpRequestNotLive))?)
+}
+
+/// Checks that the user of a reset is not locked, for a caller that may know of the account.
+async fn check_unlocked(app: &App, begun: &Begun) -> Result<(), Failure> {
+    let pending = PendingReset::read(begun.payload.as_deref())?;
+    match find_user(app, &pending.user_id).await? {
+        Some(user) if user.locked_at.is_some() => Err(Refusal::UserLocked.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn find_user(app: &App, id: &String) -> Result<Option<User>, Fault> {
+    let read = app.store.read("user.find", id, |tx, id| {
+        Box::pin(store::user::find_by_id(tx, id))
+    });
+    read.await
+}
+
+/// Spends a try of a reset and compares.
 async fn compare(
     app: &App,
     visit: &Visit,
-    addressee: &Addressee,
+    trust: Trust,
+    begun: &Begun,
     otp: &Secret,
 ) -> Result<Box<Challenge>, Failure> {
-    let site_id = visit.site.site.id.clone();
-    let newest = app
-        .store
-        .read(
-            "challenge.find",
-            &(addressee.target.key.clone(), site_id, visit.at),
-            |tx, (target_key, site_id, at)| {
-                Box::pin(store::challenge::find_newest(
-                    tx, PURPOSE, target_key, site_id, *at,
-                ))
-            },
-        )
-        .await?
-        .ok_or(one_time_password::failed(Reason::OtpRequestNotLive))?;
-    if newest.tries_left == 0 {
+    if begun.is_spent {
         one_time_password::report_failure(app, visit, PURPOSE, false);
         return Err(Refusal::TriesSpent.into());
     }
     let code = normalised_code(otp);
     let presented = Presented {
-        identifier_hash: newest.identifier_hash,
+        identifier_hash: begun.identifier_hash,
         code_mac: app
             .keyring
-            .one_time_password_mac(&newest.identifier_hash, code.expose()),
+            .one_time_password_mac(&begun.identifier_hash, code.expose()),
         channel: ChannelNamed::Implied,
     };
-    let comparison = Comparison::new(app, visit, PURPOSE, presented);
+    let comparison = Comparison {
+        is_backend: trust == Trust::Backend,
+        ..Comparison::new(app, visit, PURPOSE, presented)
+    };
     one_time_password::attempt(app, visit, comparison).await
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ① The app names a user, by username or by any identifier. If the address is verified, a code is sent to it; if
 //! not, or if there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns the
-//! code with a new password: a try is spent and the code compared; then the password is checked against the policy
+//! code with a new password and the text that named the user in ①: the challenge is found by that text, and remembers
+//! which user it meant. A try is spent and the code compared; then the password is checked against the policy
 //! and the history and hashed; then one write closes the challenge, sets the password, ends every session and queues
 //! the notice. A password that the policy refuses costs a try, and the code stays valid.
 //!
@@ -16,7 +17,7 @@ use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordAnswer, ForgotP
 
 use super::addressee::CheckedReference;
 use crate::app::{Admitted, App, Visit};
-use crate::refusal::Failure;
+use crate::refusal::{Failure, Fault};
 use crate::settings::Api;
 pub(super) use ask::ask;
 pub(super) use choose::choose;
@@ -30,17 +31,31 @@ const DAY_SECONDS: i64 = 86_400;
 /// Self-service resets of one user in 24 hours.
 const RESETS_PER_DAY: i64 = 5;
 
-/// The payload of the challenge: the session generation of the user when the code was requested.
+/// The payload of the challenge: the user that the request named, and their session generation when the code was
+/// requested.
 #[derive(Serialize, Deserialize)]
 struct PendingReset {
+    /// Record id, or the subject of an unknown user.
+    user_id: String,
     session_generation: i64,
+}
+
+impl PendingReset {
+    /// Reads the payload of a challenge.
+    ///
+    /// # Faults
+    /// It is not one.
+    fn read(payload: Option<&str>) -> Result<PendingReset, Fault> {
+        serde_json::from_str(payload.unwrap_or_default())
+            .map_err(|error| Fault::new("reading a password reset", error))
+    }
 }
 
 /// Carries out the phase that the request asks for.
 ///
 /// # Refusals
 /// `ParametersInvalid`. In the first phase
-/// `TemplateUnknown`, `TemplateNotAllowed`, `RateLimited`, and `UserLocked` to callers who may know;
+/// `TemplateUnknown`, `TemplateNotAllowed`, `CodesExhausted`, and `UserLocked` to callers who may know;
 /// in the second `ChallengeFailed`, `TriesSpent`, `PasswordPolicy`, `TooBusy`, and `UserLocked` to
 /// callers who may know.
 pub async fn forgot_password(
@@ -51,7 +66,7 @@ pub async fn forgot_password(
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
     let reads_hint = settings.api(Api::ForgotPassword).reads_login_hint;
-    let named = CheckedReference::new(&request.user, reads_hint)?;
+    let named = CheckedReference::of_code_request(&request.user, reads_hint)?;
     match &request.phase {
         ForgotPasswordPhase::Ask { email_template, .. } => {
             ask(app, visit, admitted, named, email_template.as_deref()).await

@@ -1,5 +1,5 @@
-//! The comparison of a presented code, in one write: a try is spent, the failures of the day and of the site are
-//! checked, the code is compared, and a failure is counted.
+//! The comparison of a presented code, in one write: an attempt of the caller's network is spent, the failures of the
+//! day and of the site are checked, the code is compared, and a failure is counted.
 
 use vestibule_protocol::purpose::Purpose;
 
@@ -17,6 +17,8 @@ pub struct Comparison {
     pub origin: Origin,
     /// The code.
     pub presented: Presented,
+    /// Whether a backend with an access token presents it.
+    pub is_backend: bool,
     /// What limits guessing.
     pub limits: GuessLimits,
     /// The present instant.
@@ -49,6 +51,7 @@ impl Comparison {
             purpose,
             origin: visit.origin(),
             presented,
+            is_backend: false,
             limits: app.guess_limits(&visit.site),
             at: visit.at,
         }
@@ -61,8 +64,7 @@ impl Comparison {
     ) -> Result<Result<Box<Challenge>, WrongCode>, Fault> {
         let wrong = |refusal, is_spray| Ok(Err(WrongCode { refusal, is_spray }));
         let (hash, at) = (&self.presented.identifier_hash, self.at);
-        let spent =
-            store::challenge::spend_try(tx, hash, self.purpose, &self.origin.site_id, at).await?;
+        let spent = store::challenge::spend_try(tx, hash, self.purpose, &self.origin, at).await?;
         let Some(challenge) = spent else {
             return wrong(failed(Reason::OtpRequestNotLive), false);
         };
@@ -72,6 +74,7 @@ impl Comparison {
         let guess = Guess {
             key: &challenge.target.key,
             origin: &self.origin,
+            is_backend: self.is_backend,
             limits: &self.limits,
             at,
         };

@@ -3,7 +3,11 @@
 //!
 //! Both are one write each, named after the flow. Nothing here depends on whether the user exists: a decoy is a
 //! challenge that no code opens, with a message that is never sent, written by the same statements (`docs/reference/enumeration.md`).
+//!
+//! A request that is repeated while its code is valid sends the same code again: people ask twice, and mails overtake
+//! each other. How many codes may be asked for is counted in `budget`.
 
+mod budget;
 mod comparison;
 
 use vestibule_protocol::headless::VerificationMethod;
@@ -15,17 +19,19 @@ use crate::delivery::template::TemplateName;
 use crate::delivery::{self, Letter, Variables};
 use crate::identity::phone::PhoneNumber;
 use crate::identity::text_message::SmsBudget;
-use crate::moment::Moment;
 use crate::outgoing::{OutgoingMessage, Suppression};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::settings::Choice;
+use crate::store::challenge::CodeScope;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, NewChallenge, Opened, OtpRules, Target};
+use crate::verification::{Challenge, CodeSeed, NewChallenge, Opened, OtpRules, Requester, Target};
+use budget::Budget;
+pub use budget::check_budget;
 pub use comparison::{Comparison, WrongCode, attempt, failed, report_failure};
 
-/// The hour of "codes per hour".
-const BUDGET_SECONDS: i64 = 3_600;
+/// How often a request is written again because a concurrent one has sent or used the code in between.
+const RACES_MAX: usize = 8;
 
 /// What a flow asks for: a code, and the message that carries it.
 pub struct CodeRequest<'o> {
@@ -37,6 +43,8 @@ pub struct CodeRequest<'o> {
     pub method: Option<VerificationMethod>,
     /// The user or the address that it is about.
     pub target: Target,
+    /// Who asks, and whose budget of codes it uses.
+    pub requester: Requester,
     /// What the flow needs when the code comes back.
     pub payload: String,
     /// Whether no code opens the challenge.
@@ -55,54 +63,17 @@ pub struct CodeRequest<'o> {
     pub choice: &'o Choice,
     /// The captcha to be spent.
     pub captcha: Option<Verified>,
-    /// Whether the response discloses that no message is sent to the mailbox or number now: to a caller that sent the
-    /// address itself, or that may know of the account. For other callers the response is that of a message that is
+    /// Whether the response discloses that no text message may be sent to the number at all: to a caller that sent the
+    /// number itself, or that may know of the account. For other callers the response is that of a message that is
     /// sent.
     pub is_block_disclosed: bool,
-    /// Whether the response discloses that the target has no code left this hour. Not when the user was found by a
-    /// `login_hint`: two hints that share one budget would reveal that they name the same user.
-    pub is_limit_disclosed: bool,
 }
 
-/// Checks whether a mailbox or number has a code left this hour. [`open`] decides, and counts again; a flow that has
-/// costly work to do in between checks here first.
+/// Opens a challenge: the row, the message, the spent captcha and, with a new code, the end of older ones, in one write
+/// named `name`. Returns the request identifier.
 ///
 /// # Refusals
-/// `RateLimited`.
-pub async fn check_budget(
-    app: &App,
-    visit: &Visit,
-    purpose: Purpose,
-    target: &Target,
-) -> Result<(), Failure> {
-    let Some(budget) = budget(app, purpose) else {
-        return Ok(());
-    };
-    let sought = (target.clone(), purpose, budget, visit.at);
-    let has_left = app
-        .store
-        .read(
-            "challenge.count",
-            &sought,
-            |tx, (target, purpose, budget, at)| {
-                Box::pin(has_budget(tx, target, *purpose, *budget, *at))
-            },
-        )
-        .await?;
-    match has_left {
-        HourlyBudget::Available => Ok(()),
-        HourlyBudget::TargetExhausted(refusal) | HourlyBudget::MailboxExhausted(refusal) => {
-            app.metrics.one_time_password(purpose.as_str(), "limited");
-            Err(refusal.into())
-        }
-    }
-}
-
-/// Opens a challenge: the row, the end of older ones, the message and the spent captcha, in one
-/// write named `name`. Returns the request identifier.
-///
-/// # Refusals
-/// `RateLimited`, `RecaptchaInvalid` for a captcha that was spent before, `TextMessageBlocked`.
+/// `CodesExhausted`, `RecaptchaInvalid` for a captcha that was spent before, `TextMessageBlocked`.
 pub async fn open(
     app: &App,
     visit: &Visit,
@@ -111,51 +82,87 @@ pub async fn open(
 ) -> Result<String, Failure> {
     let purpose = request.purpose;
     let texts = texts(app, visit, &mut request)?;
+    let subject = CodeScope {
+        reference_key: request.requester.reference_key.clone(),
+        purpose,
+        site_id: visit.site.site.id.clone(),
+        channel: request.method.unwrap_or(VerificationMethod::Email),
+        lifetime_seconds: request.rules.lifetime_seconds,
+    };
+    for _ in 0..RACES_MAX {
+        let live = app
+            .store
+            .read(
+                "code.find",
+                &(subject.clone(), visit.at),
+                |tx, (subject, at)| Box::pin(store::challenge::find_live_code(tx, subject, *at)),
+            )
+            .await?;
+        let (identifier, write) = prepare(app, visit, &request, live, texts.clone(), &subject)?;
+        let saved = app
+            .store
+            .write(name, write, |tx, write| Box::pin(write.run(tx)))
+            .await?;
+        match saved {
+            Written::Opened => {
+                app.metrics.one_time_password(purpose.as_str(), "issued");
+                return Ok(identifier);
+            }
+            Written::Raced => {}
+            Written::Refused(refusal) => {
+                app.metrics.one_time_password(purpose.as_str(), "limited");
+                return Err(refusal.into());
+            }
+        }
+    }
+    Err(Refusal::TooBusy.into())
+}
+
+/// The write that opens a challenge with the live code or with a new one, and the identifier of its request.
+fn prepare(
+    app: &App,
+    visit: &Visit,
+    request: &CodeRequest<'_>,
+    live: Option<CodeSeed>,
+    texts: Option<SmsBudget>,
+    subject: &CodeScope,
+) -> Result<(String, OpenWrite), Fault> {
     let mut opened = Challenge::open(
         NewChallenge {
-            purpose,
+            purpose: request.purpose,
             site_id: &visit.site.site.id,
             method: request.method,
             target: request.target.clone(),
+            requester: request.requester.clone(),
             payload: request.payload.clone(),
         },
+        live,
         request.rules,
         visit.at,
         &app.entropy,
         &app.keyring,
     );
-    let message = message(app, visit, &request, &opened)?;
-    let unsent = if request.is_block_disclosed {
-        None
-    } else {
-        request.suppressed.get_or_insert(match &texts {
-            Some(_) => Suppression::TextMessageBlocked,
-            None => Suppression::TooManyCodes,
-        });
-        Some(self::message(app, visit, &request, &opened)?)
+    let unsent = match &texts {
+        Some(_) => Suppression::TextMessageBlocked,
+        None => Suppression::TooManyCodes,
     };
+    let message = message(app, visit, request, &opened, request.suppressed)?;
+    let suppressed = request.suppressed.unwrap_or(unsent);
+    let unsent = self::message(app, visit, request, &opened, Some(suppressed))?;
     if request.is_decoy {
         opened.challenge.code_mac = None;
     }
     let write = OpenWrite {
         challenge: opened.challenge,
+        live,
+        subject: subject.clone(),
         message,
-        budget: budget(app, purpose),
-        captcha: request.captcha,
-        texts,
         unsent,
-        is_limit_disclosed: request.is_limit_disclosed,
+        budget: Budget::of(app, request.purpose),
+        captcha: request.captcha.clone(),
+        texts,
     };
-    let saved = app
-        .store
-        .write(name, write, |tx, write| Box::pin(write.run(tx)))
-        .await?;
-    if let Err(refusal) = saved {
-        app.metrics.one_time_password(purpose.as_str(), "limited");
-        return Err(refusal.into());
-    }
-    app.metrics.one_time_password(purpose.as_str(), "issued");
-    Ok(opened.identifier)
+    Ok((opened.identifier, write))
 }
 
 /// Whether text messages may be sent to a number at all; mail always may.
@@ -179,8 +186,8 @@ pub fn check_number(
     }
 }
 
-/// What a text message takes of the day's messages; `None` for a mail. Without a number, or with one that gets no
-/// messages, a decoy is counted by the same statements.
+/// What a text message takes of the day's messages; `None` for a mail. A decoy takes one, too, or the counts would
+/// disclose which messages are sent.
 fn texts(
     app: &App,
     visit: &Visit,
@@ -189,130 +196,107 @@ fn texts(
     if request.method != Some(VerificationMethod::Sms) {
         return Ok(None);
     }
-    // What is not sent takes nothing from the day's messages.
+    let policy = &app.delivery.sms_policy;
     let number = match request.suppressed {
         Some(_) => None,
         None => PhoneNumber::parse(&request.recipient).ok(),
     };
-    let policy = &app.delivery.sms_policy;
-    let budget = match number.map(|number| (policy.check(&number), number)) {
-        Some((Ok(country), number)) => policy.budget(&number, country, visit.at),
-        Some((Err(_), _)) if request.is_block_disclosed => return Err(Refusal::TextMessageBlocked),
-        Some((Err(_), _)) => {
-            let reason = Suppression::TextMessageBlocked;
-            request.suppressed.get_or_insert(reason);
-            policy.decoy_budget(visit.at)
-        }
-        None => policy.decoy_budget(visit.at),
-    };
-    Ok(Some(budget))
-}
-
-/// Codes of one hour; `None` where they are not counted.
-fn budget(app: &App, purpose: Purpose) -> Option<i64> {
-    let codes_per_hour = app.otp_rules(purpose).codes_per_hour;
-    app.admission
-        .counts_codes_per_hour
-        .then_some(codes_per_hour)
+    Ok(Some(
+        match number.map(|number| (policy.check(&number), number)) {
+            Some((Ok(country), number)) if request.purpose == Purpose::Registration => {
+                policy.budget(&number, country, visit.at)
+            }
+            Some((Ok(country), number)) => policy.budget_on_file(&number, country, visit.at),
+            Some((Err(_), _)) if request.is_block_disclosed => {
+                return Err(Refusal::TextMessageBlocked);
+            }
+            Some((Err(_), _)) => {
+                let reason = Suppression::TextMessageBlocked;
+                request.suppressed.get_or_insert(reason);
+                policy.decoy_budget(visit.at)
+            }
+            None => policy.decoy_budget(visit.at),
+        },
+    ))
 }
 
 /// The write that opens a challenge.
 struct OpenWrite {
     challenge: Challenge,
+    /// The code that the challenge sends again; `None` when its code is new.
+    live: Option<CodeSeed>,
+    subject: CodeScope,
     message: OutgoingMessage,
-    budget: Option<i64>,
+    /// What is queued in place of the message when the codes of the hour or the text messages of the day are used up
+    /// and the caller does not learn of it.
+    unsent: OutgoingMessage,
+    budget: Option<Budget>,
     captcha: Option<Verified>,
     /// What is taken of the day's text messages.
     texts: Option<SmsBudget>,
-    /// What is queued in place of the message when the codes of a mailbox or the text messages of the day are used up;
-    /// `None` when that is disclosed to the caller.
-    unsent: Option<OutgoingMessage>,
-    is_limit_disclosed: bool,
+}
+
+/// What became of a write.
+enum Written {
+    /// The challenge is open, and the message is queued.
+    Opened,
+    /// A concurrent request has sent or used the code since it was read: nothing was written.
+    Raced,
+    /// The request is refused: nothing was written but the captcha.
+    Refused(Refusal),
 }
 
 impl OpenWrite {
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Result<(), Refusal>, Fault> {
-        let challenge = &self.challenge;
-        let (target, at) = (&challenge.target, challenge.created_at);
-        if let Some(captcha) = &self.captcha
-            && !store::captcha_token::spend(tx, captcha).await?
-        {
-            return Ok(Err(captcha::spent_before()));
-        }
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Written, Fault> {
+        let mut challenge = self.challenge.clone();
+        let at = challenge.created_at;
         // Of concurrent requests for one user or mailbox, each counts and ends those before it. All requests take the
         // turns in the same order.
-        let mut turns = [&target.key, &target.budget_key];
+        let mut turns = [&challenge.target.key, &challenge.target.budget_key];
         turns.sort();
         for key in turns {
             store::turn::take(tx, Turn::Budget(key), at).await?;
         }
-        let mut message = &self.message;
-        if let Some(budget) = self.budget {
-            match has_budget(tx, target, challenge.purpose, budget, at).await? {
-                HourlyBudget::Available => {}
-                HourlyBudget::MailboxExhausted(refusal) => match &self.unsent {
-                    Some(unsent) => message = unsent,
-                    None => return Ok(Err(refusal)),
-                },
-                HourlyBudget::TargetExhausted(refusal) => match &self.unsent {
-                    Some(unsent) if !self.is_limit_disclosed => message = unsent,
-                    _ => return Ok(Err(refusal)),
-                },
+        if store::challenge::find_live_code(tx, &self.subject, at).await? != self.live {
+            return Ok(Written::Raced);
+        }
+        if let Some(captcha) = &self.captcha
+            && !store::captcha_token::spend(tx, captcha).await?
+        {
+            return Ok(Written::Refused(captcha::spent_before()));
+        }
+        challenge.requester.class = budget::class_of(tx, &challenge).await?;
+        let mut is_exhausted = false;
+        if let Some(budget) = &self.budget {
+            if let Some(refusal) = budget.refusal(tx, &challenge).await? {
+                return Ok(Written::Refused(refusal));
             }
+            is_exhausted = budget.is_exhausted(tx, &challenge).await?;
         }
         if let Some(texts) = &self.texts
             && !store::sms_count::take(tx, texts).await?
         {
-            match &self.unsent {
-                Some(unsent) => message = unsent,
-                None => return Ok(Err(Refusal::TextMessageBlocked)),
+            if challenge.requester.is_backend() {
+                return Ok(Written::Refused(Refusal::TextMessageBlocked));
+            }
+            is_exhausted = true;
+        }
+        let message = if is_exhausted {
+            &self.unsent
+        } else {
+            &self.message
+        };
+        if self.live.is_none() {
+            if is_exhausted {
+                // A code that is not sent replaces none that was.
+                challenge.code_mac = None;
+            } else {
+                store::challenge::end_older(tx, &challenge).await?;
             }
         }
-        store::challenge::end_older(tx, challenge).await?;
-        store::challenge::insert(tx, challenge).await?;
+        store::challenge::insert(tx, &challenge).await?;
         store::outbox::insert(tx, message).await?;
-        Ok(Ok(()))
-    }
-}
-
-/// What is left of the codes of one hour.
-enum HourlyBudget {
-    /// One code at least.
-    Available,
-    /// None for the mailbox or number behind the target, which others may share: only disclosed to callers who may
-    /// know of the account.
-    MailboxExhausted(Refusal),
-    /// None for the target of the request, which is counted for an unknown username like for a known one: may be
-    /// disclosed to every caller (threat ENU-07).
-    TargetExhausted(Refusal),
-}
-
-async fn has_budget(
-    tx: &mut Transaction<'_>,
-    target: &Target,
-    purpose: Purpose,
-    budget: i64,
-    at: Moment,
-) -> Result<HourlyBudget, Fault> {
-    let since = at.plus_seconds(-BUDGET_SECONDS);
-    let (count, first_at) =
-        store::challenge::count_by_target(tx, &target.key, purpose, since).await?;
-    if count >= budget {
-        return Ok(HourlyBudget::TargetExhausted(too_many(first_at, at)));
-    }
-    let (count, first_at) =
-        store::challenge::count_by_budget(tx, &target.budget_key, purpose, since).await?;
-    if count >= budget {
-        return Ok(HourlyBudget::MailboxExhausted(too_many(first_at, at)));
-    }
-    Ok(HourlyBudget::Available)
-}
-
-fn too_many(first_at: Option<Moment>, at: Moment) -> Refusal {
-    let free_at = first_at.unwrap_or(at).plus_seconds(BUDGET_SECONDS);
-    Refusal::RateLimited {
-        // Rounded up: a request after that many seconds is accepted.
-        retry_after_seconds: (free_at - at).saturating_add(999).div_euclid(1000).max(1),
+        Ok(Written::Opened)
     }
 }
 
@@ -321,6 +305,7 @@ fn message(
     visit: &Visit,
     request: &CodeRequest<'_>,
     opened: &Opened,
+    suppressed: Option<Suppression>,
 ) -> Result<OutgoingMessage, Fault> {
     let site = &visit.site.site;
     let has_code = request.template != TemplateName::AccountExists;
@@ -331,7 +316,7 @@ fn message(
         recipient: request.recipient.clone(),
         template: request.template,
         custom: request.choice.custom(&request.locale).filter(|_| has_code),
-        suppressed: request.suppressed,
+        suppressed,
         challenge: Some(opened.challenge.identifier_hash),
         locale: request.locale.clone(),
         site_id: site.id.clone(),

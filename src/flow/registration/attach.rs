@@ -128,7 +128,7 @@ impl AttachWrite {
         let Some(user) = user else {
             return Ok(Err(NotRegistered::Failed(not_theirs())));
         };
-        store::code::insert(tx, &self.code.of(&user)).await?;
+        self.code.save_for(tx, &user).await?;
         store::audit::insert(tx, event).await?;
         Ok(Ok(()))
     }

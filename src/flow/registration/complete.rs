@@ -10,7 +10,7 @@ use super::draft::{Draft, default_profile};
 use super::verified::{AMR, NotRegistered, VerifiedDraft, give_up};
 use crate::app::handlers::Reach;
 use crate::app::{App, Visit};
-use crate::flow::authorization::{self, Checked};
+use crate::flow::authorization::{self, Checked, UnownedCode};
 use crate::flow::one_time_password::{self, Comparison};
 use crate::handler::contract::Contract;
 use crate::handler::{self, AccountLink, Created, HandlerError, NewUser, Registrant};
@@ -20,7 +20,6 @@ use crate::settings::{Api, HandlerChoice};
 use crate::store;
 use crate::store::Transaction;
 use crate::store::audit::AuditEvent;
-use crate::store::code::AuthorizationCode;
 use crate::verification::Attempt;
 
 /// Completes a registration.
@@ -65,7 +64,7 @@ pub async fn complete(
             .to_string(),
             ..visit.event(&app.entropy, "user.registered")
         },
-        code: code.row.of(&user),
+        code: code.row,
         user,
     };
     let registered = app
@@ -166,7 +165,7 @@ struct RegistrationWrite {
     account: AccountPlan,
     user: User,
     phc: String,
-    code: AuthorizationCode,
+    code: UnownedCode,
     event: AuditEvent,
     /// Saved in place of `event` when no user is made.
     failure: AuditEvent,
@@ -200,7 +199,7 @@ impl RegistrationWrite {
             store::user::set_account(tx, &user.id, &account.id).await?;
         }
         store::credential::insert(tx, &user.id, &self.phc, at).await?;
-        store::code::insert(tx, &self.code).await?;
+        self.code.save_for(tx, &user).await?;
         store::audit::insert(tx, &self.event).await?;
         Ok(Ok(()))
     }

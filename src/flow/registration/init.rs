@@ -7,6 +7,7 @@ use super::draft::Draft;
 use crate::admission::Trust;
 use crate::app::{Admitted, App, Visit};
 use crate::delivery::template::TemplateName;
+use crate::flow::addressee;
 use crate::flow::one_time_password::{self, CodeRequest};
 use crate::refusal::{Failure, Fault, Refusal};
 use crate::store;
@@ -16,7 +17,7 @@ use crate::store;
 ///
 /// # Refusals
 /// `TemplateUnknown`, `TemplateNotAllowed`, `ParametersInvalid`, `ChannelUnavailable`, `PasswordPolicy`,
-/// `UsernameTaken` (to trusted callers only), `TooBusy`, `RateLimited`.
+/// `UsernameTaken` (to trusted callers only), `TooBusy`, `CodesExhausted`.
 pub async fn init(
     app: &App,
     visit: &Visit,
@@ -37,7 +38,8 @@ pub async fn init(
     let is_own_account =
         is_taken_by_same_address(app, visit, trust, checked.channel, &checked.draft).await?;
     let purpose = Purpose::Registration;
-    one_time_password::check_budget(app, visit, purpose, &checked.target).await?;
+    let requester = addressee::requester(app, visit, trust, &checked.target.key);
+    one_time_password::check_budget(app, visit, purpose, &checked.target, &requester).await?;
     checked.draft.phc = app.hash_password(checked.password.into_secret()).await?;
 
     let payload = serde_json::to_string(&checked.draft)
@@ -48,6 +50,7 @@ pub async fn init(
         rules: app.otp_rules(purpose),
         method: request.verification_method,
         target: checked.target,
+        requester,
         payload,
         // The owner of the address is informed. The caller cannot continue, and sees no difference.
         is_decoy: is_own_account,
@@ -66,7 +69,6 @@ pub async fn init(
         choice: &template,
         captcha,
         is_block_disclosed: true,
-        is_limit_disclosed: true,
     };
     let identifier = one_time_password::open(app, visit, "registration.init", code).await?;
     Ok(InitAnswer {

@@ -183,8 +183,11 @@ async fn a_code_that_a_newer_request_has_ended_is_not_tried_again() {
     let sink = SmtpSink::start().await;
     let site = site(&sink).await;
     sink.fault(reply(Stage::Rcpt, "451 4.3.0 try later", 1));
-    site.pending("janice@example.com").await;
+    let identifier = site.pending("janice@example.com").await;
     assert_eq!(turn(&site).await, 1, "it waits for its second try");
+    // After a wrong code the next request has a new one.
+    let wrong = site.authorize_call(&identifier, "!wrong");
+    site.send(wrong).await.expect_status(400);
     site.pending("janice@example.com").await;
     assert_eq!(turn_after(&site, 60).await, 2);
     let received = sink.received();

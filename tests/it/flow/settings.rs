@@ -369,7 +369,7 @@ async fn the_numbers_of_a_one_time_password_are_the_configured_ones() {
     setup.config.otp.registration.alphabet = vestibule::verification::Alphabet::Alphanumeric;
     setup.config.otp.registration.lifetime_seconds = 60;
     setup.config.otp.registration.tries = 1;
-    setup.config.otp.registration.codes_per_hour = 2;
+    setup.config.otp.registration.codes_per_hour = Some(2);
     let site = Site::open_with(Database::Sqlite, setup).await;
     let identifier = site.pending("a@example.com").await;
     let code = site.code_to("a@example.com").await;

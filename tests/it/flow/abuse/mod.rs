@@ -4,7 +4,7 @@
 //! they are set (`password_rules`), registration (`registering`), usernames (`usernames`), HTTP requests
 //! (`requests` for registration, `headless` for the other JSON endpoints, `forms` for those that accept a form),
 //! raw connections (`wire`, and `wire/http2`), the Basic header (`basic`, and `passwords` for existing users),
-//! messages (`mail`), and what an unauthenticated caller may learn (`disclosure`). `VESTIBULE_TEST_ROUNDS`
+//! messages (`mail`), who asks for a code (`requesters`), and what an unauthenticated caller may learn (`disclosure`). `VESTIBULE_TEST_ROUNDS`
 //! multiplies the loops for a long run; it is 1 otherwise.
 
 mod basic;
@@ -18,6 +18,7 @@ mod otp;
 mod password_rules;
 mod passwords;
 mod registering;
+mod requesters;
 mod requests;
 mod usernames;
 mod wire;

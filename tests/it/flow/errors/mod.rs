@@ -345,7 +345,7 @@ async fn pwd_08_a_mailbox_without_a_code_left_burns_no_hash() {
     let mut setup = Setup::default();
     setup.config.hashing.threads = 1;
     setup.config.hashing.queue = 8;
-    setup.config.otp.registration.codes_per_hour = 1;
+    setup.config.otp.registration.codes_per_hour = Some(1);
     let site = Site::open_with(Database::Sqlite, setup).await;
     let token = site.integration_token(None).await;
     site.init(&registration("janice@example.com"))

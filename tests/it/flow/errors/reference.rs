@@ -11,6 +11,7 @@ fn shapes(refusal: &Refusal) -> &'static [Shape] {
     use Refusal as R;
     match refusal {
         R::BodyTooLarge
+        | R::CodesExhausted { .. }
         | R::ContentEncodingUnsupported
         | R::DiscoveryFailed { .. }
         | R::FormMalformed { .. }

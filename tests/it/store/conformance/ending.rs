@@ -6,10 +6,11 @@ use std::time::Duration;
 use vestibule::identity::User;
 use vestibule::moment::Moment;
 use vestibule::store;
+use vestibule::store::challenge::CodeScope;
 use vestibule::store::code::{AuthorizationCode, Presenter, Spent};
 use vestibule::store::sweep::{Horizon, ROWS_MAX};
 use vestibule::store::token::AccessToken;
-use vestibule::verification::{Challenge, Target};
+use vestibule::verification::{Challenge, CodeSeed, Origin, Requester, RequesterClass, Target};
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 
@@ -36,11 +37,31 @@ fn challenge(hash: u8) -> Challenge {
             key: String::from("a+tag@example.com"),
             budget_key: String::from("a@example.com"),
         },
+        requester: requester("192.0.2.1"),
+        code: CodeSeed {
+            seed: [hash; 32],
+            first_sent_at: START,
+        },
         code_mac: Some([200; 32]),
-        tries_left: 3,
+        tries: 3,
         payload: Some(String::from("{\"a\":\"ü\"}")),
         created_at: START,
         expires_at: START.plus_seconds(600),
+    }
+}
+
+fn requester(network: &str) -> Requester {
+    Requester {
+        reference_key: "reference".to_owned(),
+        network: network.to_owned(),
+        class: RequesterClass::Other,
+    }
+}
+
+fn origin(site_id: &str, network: &str) -> Origin {
+    Origin {
+        site_id: site_id.to_owned(),
+        network: network.parse().unwrap(),
     }
 }
 
@@ -52,42 +73,118 @@ async fn insert_challenge(site: &Site, challenge: &Challenge) {
 }
 
 async fn spend_try(site: &Site, hash: u8, at: Moment) -> Option<Challenge> {
-    in_write!(site, (hash, at), |tx, input| store::challenge::spend_try(
+    spend_try_from(site, hash, "192.0.2.1", at).await
+}
+
+async fn spend_try_from(site: &Site, hash: u8, network: &str, at: Moment) -> Option<Challenge> {
+    let input = (hash, origin(SITE_ID, network), at);
+    in_write!(site, input, |tx, input| store::challenge::spend_try(
         tx,
         &[input.0; 32],
         Purpose::Registration,
-        SITE_ID,
-        input.1
+        &input.1,
+        input.2
     )
     .await)
 }
 
 on_both_databases! {
-    async fn a_challenge_is_loaded_unchanged_with_one_attempt_less(site: Site) {
+    async fn a_challenge_is_loaded_unchanged(site: Site) {
         let saved = challenge(1);
         insert_challenge(&site, &saved).await;
         let spent = spend_try(&site, 1, START).await.expect("it is open");
-        let expected = Challenge { tries_left: 2, ..saved };
-        assert_eq!(format!("{spent:?}"), format!("{expected:?}"));
+        assert_eq!(format!("{spent:?}"), format!("{saved:?}"));
+        assert_eq!((spent.requester, spent.code), (saved.requester, saved.code));
         let mut decoy = challenge(2);
         (decoy.code_mac, decoy.payload) = (None, None);
         (decoy.channel, decoy.is_channel_named) = (VerificationMethod::Email, false);
         insert_challenge(&site, &decoy).await;
         let spent = spend_try(&site, 2, START).await.expect("a decoy is spent like any other");
-        let expected = Challenge { tries_left: 2, ..decoy };
-        assert_eq!(format!("{spent:?}"), format!("{expected:?}"));
+        assert_eq!(format!("{spent:?}"), format!("{decoy:?}"));
     }
 }
 
 on_both_databases! {
     async fn tries_are_spent_down_to_none_and_never_below(site: Site) {
         insert_challenge(&site, &challenge(1)).await;
-        let mut left = Vec::new();
+        let mut spent = Vec::new();
         for _ in 0..5 {
-            left.push(spend_try(&site, 1, START).await.map(|challenge| challenge.tries_left));
+            spent.push(spend_try(&site, 1, START).await.is_some());
         }
-        assert_eq!(left, [Some(2), Some(1), Some(0), None, None]);
-        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 0);
+        assert_eq!(spent, [true, true, true, false, false]);
+        assert_eq!(site.count("SELECT tries FROM code_try").await, 3);
+        // Another network has attempts of its own, and so has another code.
+        assert!(spend_try_from(&site, 1, "198.51.100.7", START).await.is_some());
+        insert_challenge(&site, &challenge(2)).await;
+        assert!(spend_try(&site, 2, START).await.is_some());
+    }
+}
+
+on_both_databases! {
+    async fn challenges_of_one_code_share_its_attempts_and_are_closed_together(site: Site) {
+        insert_challenge(&site, &challenge(1)).await;
+        let again = Challenge { code: challenge(1).code, ..challenge(2) };
+        insert_challenge(&site, &again).await;
+        insert_challenge(&site, &challenge(3)).await;
+        for hash in [1, 2, 1] {
+            assert!(spend_try(&site, hash, START).await.is_some());
+        }
+        assert!(spend_try(&site, 2, START).await.is_none(), "three attempts, by either identifier");
+        assert!(in_write!(site, (), |tx, _in| store::challenge::close(tx, &[2; 32], START).await));
+        assert!(!in_write!(site, (), |tx, _in| store::challenge::close(tx, &[1; 32], START).await));
+        assert_eq!(site.count("SELECT COUNT(*) FROM challenge WHERE closed_at IS NULL").await, 1, "another code");
+    }
+}
+
+on_both_databases! {
+    async fn a_code_is_live_until_its_first_comparison_its_use_or_the_end_of_one_lifetime(site: Site) {
+        let saved = challenge(1);
+        let subject = |channel| CodeScope {
+            reference_key: saved.requester.reference_key.clone(), purpose: saved.purpose, site_id: SITE_ID.to_owned(), channel,
+            lifetime_seconds: 600,
+        };
+        let live = async |channel, at| in_read!(site, &(subject(channel), at), |tx, sought| {
+            store::challenge::find_live_code(tx, &sought.0, sought.1).await
+        });
+        let sms = VerificationMethod::Sms;
+        assert_eq!(live(sms, START).await, None);
+        insert_challenge(&site, &saved).await;
+        assert_eq!(live(sms, START).await, Some(saved.code));
+        assert_eq!(live(VerificationMethod::Email, START).await, None, "another channel");
+        // Sent again, it is valid for longer, and is still sent again for one lifetime only.
+        let again = Challenge {
+            code: saved.code, created_at: START.plus_seconds(300), expires_at: START.plus_seconds(900), ..challenge(2)
+        };
+        insert_challenge(&site, &again).await;
+        assert_eq!(live(sms, moved(START.plus_seconds(600), -1)).await, Some(saved.code));
+        assert_eq!(live(sms, START.plus_seconds(600)).await, None);
+        assert!(spend_try(&site, 2, START.plus_seconds(601)).await.is_some(), "and can be used");
+        assert_eq!(live(sms, START).await, None, "a code was presented for it");
+        insert_challenge(&site, &challenge(3)).await;
+        in_write!(site, (), |tx, _in| store::challenge::close(tx, &[3; 32], START).await);
+        assert_eq!(live(sms, START).await, None, "it is used");
+    }
+}
+
+on_both_databases! {
+    async fn a_reset_is_found_by_its_text_the_own_network_first_and_decoys_last(site: Site) {
+        let found = async |network: &str| in_read!(site, &requester(network), |tx, requester| {
+            store::challenge::find_by_reference(tx, Purpose::Registration, requester, SITE_ID, START).await
+        }).map(|begun| (begun.identifier_hash[0], begun.is_spent));
+        assert_eq!(found("192.0.2.1").await, None);
+        let later = |hash, seconds| Challenge { created_at: START.plus_seconds(seconds), ..challenge(hash) };
+        insert_challenge(&site, &later(1, 0)).await;
+        insert_challenge(&site, &Challenge { requester: requester("198.51.100.7"), ..later(2, 1) }).await;
+        insert_challenge(&site, &Challenge { requester: requester("203.0.113.9"), code_mac: None, ..later(3, 2) }).await;
+        assert_eq!(found("192.0.2.1").await, Some((1, false)));
+        assert_eq!(found("198.51.100.7").await, Some((2, false)));
+        assert_eq!(found("203.0.113.9").await, Some((3, false)));
+        assert_eq!(found("192.0.2.200").await, Some((2, false)), "a network that began none");
+        for _ in 0..3 {
+            spend_try(&site, 1, START).await;
+        }
+        assert_eq!(found("192.0.2.1").await, Some((1, true)));
+        assert_eq!(found("198.51.100.7").await, Some((2, false)), "each network has its own attempts");
     }
 }
 
@@ -98,7 +195,7 @@ on_both_databases! {
         assert!(spend_try(&site, 1, saved.expires_at).await.is_none());
         assert!(spend_try(&site, 1, saved.expires_at + MILLISECOND).await.is_none());
         assert!(spend_try(&site, 1, moved(saved.expires_at, -1)).await.is_some());
-        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 2, "a late try is not counted");
+        assert_eq!(site.count("SELECT tries FROM code_try").await, 1, "a late try is not counted");
     }
 }
 
@@ -107,10 +204,11 @@ on_both_databases! {
         insert_challenge(&site, &challenge(1)).await;
         assert!(spend_try(&site, 2, START).await.is_none());
         let elsewhere = in_write!(site, (), |tx, _in| {
-            store::challenge::spend_try(tx, &[1; 32], Purpose::Registration, "0DB000000000002AAA", START).await
+            let origin = origin("0DB000000000002AAA", "192.0.2.1");
+            store::challenge::spend_try(tx, &[1; 32], Purpose::Registration, &origin, START).await
         });
         assert!(elsewhere.is_none());
-        assert_eq!(site.count("SELECT tries_left FROM challenge").await, 3);
+        assert_eq!(site.count("SELECT COUNT(*) FROM code_try").await, 0);
     }
 }
 
@@ -131,7 +229,7 @@ on_both_databases! {
 on_both_databases! {
     async fn an_identifier_is_given_once(site: Site) {
         insert_challenge(&site, &challenge(1)).await;
-        let twin = Challenge { tries_left: 99, ..challenge(1) };
+        let twin = Challenge { tries: 99, ..challenge(1) };
         let written = site.app.store.write("test.write", twin, |tx, row| Box::pin(store::challenge::insert(tx, row)));
         written.await.expect_err("the identifier is the primary key");
         assert_eq!(site.count("SELECT tries_left FROM challenge").await, 3);
@@ -139,17 +237,16 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn a_newer_challenge_ends_the_open_older_ones_of_its_target_and_site_only(site: Site) {
+    async fn a_newer_challenge_ends_the_open_older_ones_of_its_text_and_site_only(site: Site) {
         insert_challenge(&site, &challenge(1)).await;
         insert_challenge(&site, &challenge(2)).await;
-        let other_tag = Target { key: "a+other@example.com".into(), budget_key: "a@example.com".into() };
-        insert_challenge(&site, &Challenge { target: other_tag, ..challenge(3) }).await;
+        let other_text = Requester { reference_key: "other".into(), ..requester("192.0.2.1") };
+        insert_challenge(&site, &Challenge { requester: other_text, ..challenge(3) }).await;
         insert_challenge(&site, &Challenge { site_id: "0DB000000000002AAA".into(), ..challenge(4) }).await;
-        let other_box = Target { key: "a+tag@example.com".into(), budget_key: "b@example.com".into() };
-        insert_challenge(&site, &Challenge { target: other_box, ..challenge(5) }).await;
+        insert_challenge(&site, &Challenge { requester: requester("198.51.100.7"), ..challenge(5) }).await;
         let newer = Challenge { created_at: START.plus_seconds(5), ..challenge(6) };
         let ended = in_write!(site, newer, |tx, newer| store::challenge::end_older(tx, newer).await);
-        assert_eq!(ended, 3, "whatever mailbox or number they went to");
+        assert_eq!(ended, 3, "from whatever network they were asked for");
         for (hash, is_open) in [(1, false), (2, false), (3, true), (5, false)] {
             assert_eq!(spend_try(&site, hash, START).await.is_some(), is_open, "{hash}");
         }
@@ -167,8 +264,10 @@ on_both_databases! {
         insert_challenge(&site, &Challenge { target, ..challenge(4) }).await;
         in_write!(site, (), |tx, _in| store::challenge::close(tx, &[2; 32], START).await);
         let count = async |since: Moment| in_read!(site, &since, |tx, since| {
-            store::challenge::count_by_budget(tx, "a@example.com", Purpose::Registration, *since).await
+            let (target, requester) = (challenge(1).target, requester("192.0.2.1"));
+            store::challenge::count_by_class(tx, &target, &requester, Purpose::Registration, *since).await
         });
+        let count = async |since| { let counted = count(since).await; (counted.count, counted.first_at) };
         assert_eq!(count(moved(START, -1)).await, (3, Some(START)));
         assert_eq!(count(START).await, (2, Some(START.plus_seconds(10))), "the instant itself is outside");
         assert_eq!(count(START.plus_seconds(20)).await, (0, None));

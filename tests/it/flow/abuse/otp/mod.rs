@@ -223,12 +223,49 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_07_a_newer_request_ends_the_older(site: Site) {
+    async fn otp_07_a_repeated_request_sends_the_same_code_and_both_identifiers_work(site: Site) {
         for flow in FLOWS {
-            let first = flow.open(&site, &name(flow, 0)).await;
-            let mut second = flow.open(&site, &name(flow, 0)).await;
+            for presented in [0, 1] {
+                let name = name(flow, presented);
+                let both = [flow.open(&site, &name).await, flow.open(&site, &name).await];
+                assert_eq!(both[0].code, both[1].code, "{flow:?}");
+                if flow != Flow::ForgotPassword {
+                    assert_ne!(both[0].identifier, both[1].identifier);
+                }
+                assert!(both[presented].is_good(&site).await, "{flow:?}");
+                assert!(!both[1 - presented].is_good(&site).await, "{flow:?}: used by the other");
+            }
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_07_a_code_that_is_sent_again_has_no_more_attempts(site: Site) {
+        for flow in FLOWS {
+            let name = name(flow, 0);
+            let first = flow.open(&site, &name).await;
+            let again = flow.open(&site, &name).await;
+            for number in 0..5 {
+                let pending = if number % 2 == 0 { &first } else { &again };
+                let guess = pending.present(&site, &wrong(&first.code, number));
+                assert!(!flow.is_in(&site.send(guess).await));
+            }
+            assert!(!first.is_good(&site).await, "{flow:?}");
+            assert!(!again.is_good(&site).await, "{flow:?}");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_07_after_a_wrong_code_the_next_request_has_a_new_one_which_ends_the_older(site: Site) {
+        for flow in FLOWS {
+            let name = name(flow, 0);
+            let first = flow.open(&site, &name).await;
+            let mut second = first.clone();
             while second.code == first.code {
-                second = flow.open(&site, &name(flow, 0)).await;
+                let guess = second.present(&site, &wrong(&second.code, 0));
+                assert!(!flow.is_in(&site.send(guess).await));
+                second = flow.open(&site, &name).await;
             }
             assert!(!first.is_good(&site).await, "{flow:?}");
             assert!(second.is_good(&site).await, "{flow:?}");
@@ -238,7 +275,24 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn otp_07_a_request_in_another_spelling_ends_the_older_too(site: Site) {
+    async fn otp_07_a_code_is_sent_again_for_ten_minutes_and_then_replaced(site: Site) {
+        for flow in FLOWS {
+            let name = name(flow, 0);
+            let first = flow.open(&site, &name).await;
+            site.advance(Duration::from_secs(599));
+            let again = flow.open(&site, &name).await;
+            assert_eq!(again.code, first.code, "{flow:?}");
+            site.advance(Duration::from_secs(2));
+            if flow != Flow::ForgotPassword {
+                assert!(!first.is_good(&site).await, "{flow:?}: its ten minutes are over");
+            }
+            assert!(again.is_good(&site).await, "{flow:?}: the second mail says ten minutes, too");
+        }
+    }
+}
+
+on_both_databases! {
+    async fn otp_07_a_request_in_another_spelling_is_a_repeated_one(site: Site) {
         for flow in FLOWS {
             let username = name(flow, 0);
             let first = flow.open(&site, &username).await;
@@ -246,9 +300,8 @@ on_both_databases! {
             site.deliver().await;
             let newer = site.inbox.list(None).pop().unwrap().code.clone().unwrap();
             site.inbox.clear();
-            if newer != first.code {
-                assert!(!first.is_good(&site).await, "{flow:?}");
-            }
+            assert_eq!(newer, first.code, "{flow:?}: it is the same user, and so the same code");
+            assert!(first.is_good(&site).await, "{flow:?}");
         }
     }
 }
