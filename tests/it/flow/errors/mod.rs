@@ -263,7 +263,7 @@ on_both_databases! {
             site.advance(Duration::from_secs(60));
         }
         let row = Row::of("sixth", 429, merged(
-            "rate_limit_exceeded", "rate_limit_exceeded", "login rate exceeded"));
+            "rate_limit_exceeded", "rate_limit_exceeded", "too many one-time passwords requested"));
         // The first was sent five minutes ago and counts for fifty-five more.
         assert_row(&site.send(call.clone()).await, &row.clone().retry_after("3300"));
         // A caller that waits for `Retry-After` is accepted, so half a second is rounded up to one.
