@@ -6,7 +6,7 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::digest;
@@ -79,7 +79,7 @@ impl fmt::Debug for Moment {
 /// The source of the time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's clock.
+    /// The machine's clock, which never goes back within a process: see [`Steady`].
     System,
     /// A clock that does not move until it is advanced.
     Fixed(Arc<AtomicI64>),
@@ -94,7 +94,7 @@ impl Clock {
     /// The present instant.
     pub fn now(&self) -> Moment {
         match self {
-            Clock::System => Moment(system_millis()),
+            Clock::System => Moment(steady_millis()),
             Clock::Fixed(millis) => Moment(millis.load(Ordering::SeqCst)),
         }
     }
@@ -108,15 +108,54 @@ impl Clock {
     }
 }
 
+/// The present instant by the machine's two clocks: the time of day, and the one that only runs forward.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that asks the machine"
 )]
-fn system_millis() -> i64 {
+fn steady_millis() -> i64 {
+    static STEADY: Mutex<Option<(Steady, std::time::Instant)>> = Mutex::new(None);
+    let mut steady = STEADY.lock().unwrap_or_else(PoisonError::into_inner);
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    let wall = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let (steady, started) = steady.get_or_insert_with(|| {
+        let steady = Steady {
+            value: wall,
+            running: 0,
+        };
+        (steady, std::time::Instant::now())
+    });
+    let running = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    steady.read(wall, running)
+}
+
+/// Time that never goes back. It is the time of day, and follows a step forward. After a step back it continues nine
+/// tenths as fast as real time, until the time of day has caught up: so no code, lockout or token lives longer than
+/// ten ninths of its lifetime because the clock was set (threat TIME-01). All values are milliseconds.
+#[derive(Debug)]
+struct Steady {
+    /// The last reading at which the time of day was followed.
+    value: i64,
+    /// The clock that only runs forward, at that reading.
+    running: i64,
+}
+
+impl Steady {
+    /// The present instant, by a reading of the time of day and of the clock that only runs forward.
+    fn read(&mut self, wall: i64, running: i64) -> i64 {
+        let elapsed = running.saturating_sub(self.running);
+        let least = self.value.saturating_add(elapsed - elapsed / 10);
+        if wall < least {
+            return least;
+        }
+        *self = Steady {
+            value: wall,
+            running,
+        };
+        wall
+    }
 }
 
 /// A stopwatch for metrics. It measures durations; no decision depends on it.
@@ -254,6 +293,36 @@ mod tests {
         assert_eq!(clock.now().millis(), 1_000);
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now().millis(), 3_000);
+    }
+
+    #[test]
+    fn time_01_the_time_follows_a_step_forward_and_never_goes_back() {
+        const HOUR: i64 = 3_600_000;
+        let mut steady = Steady {
+            value: 10 * HOUR,
+            running: 0,
+        };
+        assert_eq!(steady.read(10 * HOUR + 1_000, 1_000), 10 * HOUR + 1_000);
+        assert_eq!(steady.read(12 * HOUR, 2_000), 12 * HOUR, "a step forward");
+        // A step back by an hour: ten real minutes are nine.
+        assert_eq!(steady.read(11 * HOUR, 2_000), 12 * HOUR);
+        assert_eq!(steady.read(11 * HOUR, 602_000), 12 * HOUR + 540_000);
+        // Many readings lose nothing by rounding.
+        for running in 602_000..603_000 {
+            steady.read(11 * HOUR, running);
+        }
+        assert_eq!(steady.read(11 * HOUR, 602_000), 12 * HOUR + 540_000);
+        // After ten hours the time of day has caught up.
+        let running = 2_000 + 10 * HOUR;
+        assert_eq!(steady.read(21 * HOUR, running), 21 * HOUR);
+        assert_eq!(steady.read(21 * HOUR + 5, running + 5), 21 * HOUR + 5);
+    }
+
+    #[test]
+    fn the_system_clock_does_not_go_back() {
+        let first = Clock::System.now();
+        assert!(first.millis() > 1_700_000_000_000);
+        assert!(Clock::System.now() >= first);
     }
 
     #[test]

@@ -20,10 +20,11 @@ use crate::delivery::{Channels, Gateway, Inbox};
 use crate::handler::script::ScriptEngine;
 use crate::hashing::Hasher;
 use crate::metrics::Metrics;
-use crate::moment::{Clock, Entropy};
+use crate::moment::{Clock, Entropy, Moment};
 use crate::outbound::{AddressRule, NameResolver, Outbound};
+use crate::refusal::Fault;
 use crate::sealing::Keyring;
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// What an app gets in addition to its config: everything that a test may replace.
 pub struct World {
@@ -102,6 +103,7 @@ impl App {
         let (store, keyring) = (world.store, world.keyring);
         let directory = Directory::load(&store, &keyring, &handlers.scripts, None).await?;
         warn_of_test_captcha(&admission.captcha, &directory);
+        warn_of_future(&store, world.clock.now()).await?;
         Ok(App {
             admission,
             clock: world.clock,
@@ -118,6 +120,30 @@ impl App {
             store: Arc::new(store),
         })
     }
+}
+
+/// How far the newest event may lie in the future before the clock is doubted: nodes differ by less.
+const AHEAD_SECONDS_MAX: i64 = 60;
+
+/// Warns of a clock that is behind the data: it was set back, or another node's is ahead. Then codes, lockouts and tokens
+/// end later than they should.
+async fn warn_of_future(store: &Store, at: Moment) -> Result<(), Fault> {
+    let newest = store
+        .read("audit.newest", &(), |tx, ()| {
+            Box::pin(store::audit::list(tx, 1))
+        })
+        .await?;
+    if let Some(event) = newest
+        .first()
+        .filter(|event| event.at > at.plus_seconds(AHEAD_SECONDS_MAX))
+    {
+        tracing::warn!(
+            newest = event.at.iso_seconds(),
+            now = at.iso_seconds(),
+            "the newest event in the database lies in the future: is the clock of this machine right?"
+        );
+    }
+    Ok(())
 }
 
 /// The gateway of each channel: the world's, the config's, the inbox, or none.

@@ -2,6 +2,7 @@
 
 mod abuse;
 mod accounts;
+mod clock;
 mod conformance;
 mod cors;
 mod dead_services;
