@@ -64,24 +64,41 @@ pub(super) fn render_part(
     })
 }
 
-/// A first name, if it is safe to use in a greeting.
+/// A first name, if it is safe to use in a greeting; otherwise nothing, and the mail is without a name.
 ///
-/// The recipient of a registration mail need not be the person who typed the name, so the name could be used to
-/// send advertisements. A name is short, and one that a mail program would turn into a link is left out.
+/// The recipient of a registration mail need not be the person who typed the name, so the name could be used to send
+/// a message of an unauthenticated caller (threat MAIL-03). A name is at most three words of letters. It has no digits (no phone
+/// numbers), no punctuation of sentences, and no full stop but that of an abbreviation, in any script: so neither a
+/// link nor a sentence can be made of it.
 fn greetable(name: &str) -> String {
+    let is_short = name.chars().count() <= FIRST_NAME_CHARS_MAX;
     let name = single_line(name, FIRST_NAME_CHARS_MAX);
-    let lower = name.to_lowercase();
-    let has_domain = lower
-        .split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-')
-        .any(|word| {
-            word.rsplit_once('.').is_some_and(|(host, ending)| {
-                !host.is_empty() && ending.len() >= 2 && ending.chars().all(char::is_alphabetic)
-            })
-        });
-    if has_domain || lower.contains("://") || lower.contains("www.") || lower.contains('@') {
-        return String::new();
+    let words: Vec<&str> = name.split(' ').filter(|word| !word.is_empty()).collect();
+    if is_short && words.len() <= FIRST_NAME_WORDS_MAX && words.iter().all(|word| is_name(word)) {
+        name
+    } else {
+        String::new()
     }
-    name
+}
+
+/// Whether a word can be a part of a name: letters with their marks, joined by apostrophes, hyphens and middle dots. A
+/// full stop may only end it.
+fn is_name(word: &str) -> bool {
+    let word = word.strip_suffix('.').unwrap_or(word);
+    let is_letter = |c: char| c.is_alphabetic() && !c.is_numeric();
+    word.starts_with(is_letter) && word.chars().all(|c| is_letter(c) || is_joining(c))
+}
+
+/// What joins the letters of a name, or marks one: punctuation, combining marks, and the signs of Indic
+/// scripts that are no letters.
+fn is_joining(c: char) -> bool {
+    matches!(
+        c,
+        '\'' | '\u{2018}' | '\u{2019}' | '`' | '-' | '\u{2010}' | '\u{2011}' | '\u{b7}' | '\u{30fb}'
+            | '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}'
+            | '\u{94d}' | '\u{9cd}' | '\u{a4d}' | '\u{acd}' | '\u{b4d}' | '\u{bcd}' | '\u{c4d}' | '\u{ccd}'
+            | '\u{d4d}' | '\u{dca}' | '\u{e31}'..='\u{e4e}' | '\u{1039}' | '\u{103a}'
+    )
 }
 
 /// The engine's error, without the values that it may quote.
@@ -120,6 +137,8 @@ impl io::Write for Capped {
 
 /// First names are shorter; a longer text is not a name.
 const FIRST_NAME_CHARS_MAX: usize = 60;
+/// First names of more words are rare, and a sentence has more.
+const FIRST_NAME_WORDS_MAX: usize = 3;
 /// Steps of the engine. The longest built-in mail takes about a hundred.
 const FUEL: u64 = 50_000;
 const SITE_NAME_CHARS_MAX: usize = 80;

@@ -94,7 +94,7 @@ fn a_lifetime_is_shown_in_its_largest_whole_unit() {
 }
 
 #[test]
-fn mail_04_template_syntax_in_a_name_stays_literal() {
+fn mail_04_template_syntax_stays_literal_in_the_name_of_the_site_and_is_no_first_name() {
     for name in [
         "{{ 7*7 }}",
         "{% include 'x' %}",
@@ -103,19 +103,25 @@ fn mail_04_template_syntax_in_a_name_stays_literal() {
         "{{ code }}",
         "[[intro]]",
     ] {
-        let mail = registration(&named(name));
-        assert!(
-            mail.text.starts_with(&format!("Hello {name},")),
-            "{}",
-            mail.text
-        );
+        let site = Variables {
+            site_name: name.to_owned(),
+            ..values()
+        };
+        let mail = registration(&site);
+        assert!(mail.text.contains(name), "{}", mail.text);
         assert!(!mail.text.contains("49"));
+        let mail = registration(&named(name));
+        assert!(mail.text.starts_with("Hello,"), "{}", mail.text);
     }
 }
 
 #[test]
-fn mail_06_html_in_a_name_is_escaped_in_the_html_part_and_literal_in_the_text_part() {
-    let mail = registration(&named("<script>alert('1')</script>"));
+fn mail_06_html_in_the_name_of_the_site_is_escaped_in_the_html_part_and_literal_in_the_text_part() {
+    let site = Variables {
+        site_name: "Éclair & Söhne <script>alert('1')</script>".into(),
+        ..values()
+    };
+    let mail = registration(&site);
     let html = mail.html.unwrap();
     assert!(
         !html.contains("<script>") && html.contains("&lt;script&gt;"),
@@ -123,38 +129,67 @@ fn mail_06_html_in_a_name_is_escaped_in_the_html_part_and_literal_in_the_text_pa
     );
     assert!(html.contains("Éclair &amp; Söhne"));
     assert!(mail.text.contains("<script>alert('1')</script>"));
+    let html = registration(&named("O'Neil")).html.unwrap();
+    assert!(html.contains("O&#x27;Neil"), "{html}");
 }
 
 #[test]
-fn a_name_that_is_an_advertisement_is_not_greeted() {
+fn mail_03_a_name_that_says_something_is_not_greeted() {
     for name in [
         "Win at http://evil.example",
         "www.evil",
         "evil.com",
+        "St.John",
         "Call me: x@evil.example",
-        "Go to EVIL.COM/x now",
+        "Alert: account locked, call +1 900 555 0199 now",
+        "Visit evil\u{3002}example to unlock",
+        "evil\u{ff0e}example",
+        "evil\u{3002}example",
+        "Your account is locked",
+        "Winner!",
+        "Call 555",
+        "Call \u{665}\u{665}\u{665}",
+        "A/B",
+        "<b>A</b>",
+        "-",
+        "'",
+        ".",
     ] {
-        assert!(
-            registration(&named(name)).text.starts_with("Hello,\n"),
-            "{name}"
-        );
+        let text = registration(&named(name)).text;
+        assert!(text.starts_with("Hello,\n"), "{name}");
     }
-    for name in ["J. R.", "Anne-Marie", "O'Neil", "Jürgen", "St.John"] {
-        let greeted = registration(&named(name))
-            .text
-            .starts_with(&format!("Hello {name},"));
-        assert_eq!(greeted, name != "St.John", "{name}");
+    for name in [
+        "J. R.",
+        "Anne-Marie",
+        "O'Neil",
+        "Jürgen",
+        "Jose\u{301}",
+        "Mar\u{ed}a del Carmen",
+        "St. John",
+        "D\u{2019}Arcy",
+        "\u{30de}\u{30ea}\u{30fb}\u{30a2}\u{30f3}",
+        "\u{905}\u{930}\u{94d}\u{91c}\u{941}\u{928}",
+        "\u{645}\u{62d}\u{645}\u{62f}",
+    ] {
+        let text = registration(&named(name)).text;
+        assert!(
+            text.starts_with(&format!("Hello {name},")),
+            "{name}: {text}"
+        );
     }
 }
 
 #[test]
-fn mail_01_a_long_or_broken_name_stays_one_short_line() {
-    let mail = registration(&named(&format!(
-        "A\r\nBcc: x\u{2028}{}",
-        "b".repeat(10_000)
-    )));
-    let greeting = mail.text.lines().next().unwrap();
-    assert!(greeting.starts_with("Hello A Bcc: x bbb") && greeting.chars().count() < 75);
+fn mail_01_a_long_or_broken_name_is_no_second_line() {
+    for name in [
+        format!("A\r\nBcc: x\u{2028}{}", "b".repeat(10_000)),
+        "b".repeat(61),
+    ] {
+        let mail = registration(&named(&name));
+        assert_eq!(mail.text.lines().next(), Some("Hello,"));
+    }
+    let mail = registration(&named("A\r\nB"));
+    assert_eq!(mail.text.lines().next(), Some("Hello A B,"));
     let site = Variables {
         site_name: "S\r\nBcc: evil@x.example".into(),
         ..values()
@@ -242,10 +277,13 @@ fn a_custom_template_may_use_values_filters_and_conditions() {
         Some("<b>{{- first_name | default('you') -}}</b><i>{{ code }}</i>"),
     )
     .unwrap();
-    let mail = template.render(&named("A<b>")).unwrap();
+    let mail = template.render(&named("O'Neil")).unwrap();
     assert_eq!(mail.subject, "ÉCLAIR & SÖHNE: code");
-    assert_eq!(mail.text, "Hi A<b> 482913");
-    assert_eq!(mail.html.as_deref(), Some("<b>A&lt;b&gt;</b><i>482913</i>"));
+    assert_eq!(mail.text, "Hi O'Neil 482913");
+    assert_eq!(
+        mail.html.as_deref(),
+        Some("<b>O&#x27;Neil</b><i>482913</i>")
+    );
 }
 
 #[test]

@@ -81,7 +81,7 @@ on_sqlite! {
 }
 
 on_sqlite! {
-    async fn mail_04_a_name_is_no_template(site: Site) {
+    async fn mail_04_a_name_is_no_template_and_what_is_no_name_is_not_greeted(site: Site) {
         for (number, name) in ["{{ 7*7 }}", "{% include 'x' %}", "${7*7}", "<%= 7*7 %>", "{{ code }}", "{# x #}"].into_iter().enumerate() {
             let message = message_of(&site, &format!("u{number}@example.com"), name).await;
             let code = message.code.clone().unwrap();
@@ -90,7 +90,7 @@ on_sqlite! {
             let plain = message_of(&site, &format!("p{number}@example.com"), "Janice").await;
             let count = |message: &InboxMessage| message.text.matches(message.code.as_deref().unwrap()).count();
             assert_eq!(count(&message), count(&plain), "{name}");
-            assert!(message.text.contains(name), "literally: {}", message.text);
+            assert!(!message.text.contains(name), "{}", message.text);
         }
     }
 }
