@@ -160,9 +160,10 @@ impl App {
                 .filter(|user| LookUp::is_eligible(user, settings));
             match (found.next(), found.next()) {
                 (None, _) => {}
-                (user, None) => {
+                (Some(user), None) => {
+                    let owner = self.owner_of_address(settings, strategy, login_hint, &user);
                     return Ok(Discovered {
-                        user,
+                        user: owner.await?.unwrap_or(Some(user)),
                         message: None,
                     });
                 }
@@ -171,6 +172,44 @@ impl App {
             }
         }
         Ok(Discovered::default())
+    }
+
+    /// The owner of the verified address that a hint is, for a hint that found a user by username, at a site that finds
+    /// users by address, too. A username may look like the address of another user; the address was verified, so its
+    /// owner is meant (threat USR-08). `None` if no user has verified it or the found one has; `Some(None)` if several
+    /// other users have.
+    async fn owner_of_address(
+        &self,
+        settings: &Settings,
+        strategy: &Strategy,
+        login_hint: &str,
+        found: &User,
+    ) -> Result<Option<Option<User>>, Fault> {
+        let by_address = Strategy::VerifiedEmail;
+        let strategies = &settings.headless_discovery_strategies;
+        if *strategy != Strategy::Username || !strategies.contains(&by_address) {
+            return Ok(None);
+        }
+        let Some(LookUp::Email(key)) = LookUp::new(&by_address, settings, login_hint) else {
+            return Ok(None);
+        };
+        if found.email_key == key && found.email_verified_at.is_some() {
+            return Ok(None);
+        }
+        let owners = self
+            .store
+            .read("discovery.find", &LookUp::Email(key), |tx, sought| {
+                Box::pin(find(tx, sought))
+            })
+            .await?;
+        let mut owners = owners
+            .into_iter()
+            .filter(|user| LookUp::is_eligible(user, settings));
+        Ok(match (owners.next(), owners.next()) {
+            (None, _) => None,
+            (owner, None) => Some(owner),
+            (Some(_), Some(_)) => Some(None),
+        })
     }
 }
 

@@ -81,6 +81,38 @@ on_both_databases! {
 }
 
 on_both_databases! {
+    async fn usr_08_a_username_that_is_the_address_of_another_user_does_not_take_over_their_hint(site: Site) {
+        user(&site, "dave1@example.com", "email = 'dave@example.com', email_key = 'dave@example.com'").await;
+        let attacker = "email = 'mallory@evil.example', email_key = 'mallory@evil.example'";
+        user(&site, "dave@example.com", attacker).await;
+        user(&site, "ann@example.com", "first_name = 'Ann'").await;
+        for strategies in [json!(["username", "verifiedEmail"]), json!(["verifiedEmail", "username"])] {
+            built_in(&site, strategies.clone()).await;
+            for (hint, recipient) in [
+                ("Dave@example.com", "dave@example.com"),
+                ("dave1@example.com", "dave@example.com"),
+                ("ann@example.com", "ann@example.com"),
+                ("mallory@evil.example", "mallory@evil.example"),
+            ] {
+                let begin = json!({"verificationmethod": "email", "login_hint": hint, "recaptcha": "test-pass"});
+                let call = Call::post("/services/auth/headless/init/passwordless/login").on_public().json(&begin);
+                site.send(call).await.expect_ok();
+                site.deliver().await;
+                let sent: Vec<String> = site.inbox.list(None).iter().map(|message| message.to.clone()).collect();
+                assert_eq!(sent, [recipient], "{hint} {strategies}");
+                site.inbox.clear();
+            }
+        }
+        // Two owners of the address are no user, as always; by username alone the name decides.
+        user(&site, "dave2@example.com", "email_key = 'dave@example.com'").await;
+        built_in(&site, json!(["username", "verifiedEmail"])).await;
+        log_in(&site, "dave@example.com").await.expect_status(400);
+        built_in(&site, json!(["username"])).await;
+        log_in(&site, "dave@example.com").await.expect_status(302);
+    }
+}
+
+on_both_databases! {
     async fn the_server_asks_again_what_a_strategy_has_found(site: Site) {
         built_in(&site, json!(["username"])).await;
         for (name, change) in [
