@@ -19,7 +19,9 @@ Usage: cargo xtask ci
   3. cargo clippy --workspace --all-targets --locked -- -D warnings
   4. cargo doc --workspace --no-deps --locked, warnings denied
   5. cargo deny: bans, licences, sources (installs the pinned cargo-deny below target/tools when it is missing)
-  6. cargo xtask test: all tests, the ones of PostgreSQL included
+  6. cargo deny: advisories, with a database that is fetched; without a network and an earlier copy it is skipped
+     loudly, and with VESTIBULE_REQUIRE_ADVISORIES set it fails
+  7. cargo xtask test: all tests, the ones of PostgreSQL included
 
 `.ci/run` prepares a fresh Debian or Ubuntu machine and then runs this.";
 
@@ -29,16 +31,16 @@ pub fn run(args: Args) -> Outcome<ExitCode> {
     let since = Instant::now();
 
     step::run(
-        "ci 1/6: format",
+        "ci 1/7: format",
         &mut step::cargo(&["fmt", "--all", "--check"]),
     )?;
 
-    step::say("ci 2/6: links in Markdown files");
+    step::say("ci 2/7: links in Markdown files");
     let (files, count) = links::check(&step::workspace())?;
     println!("    {count} links in {files} files lead somewhere");
 
     step::run(
-        "ci 3/6: lints",
+        "ci 3/7: lints",
         &mut step::cargo(&[
             "clippy",
             "--workspace",
@@ -51,17 +53,23 @@ pub fn run(args: Args) -> Outcome<ExitCode> {
     )?;
 
     step::run(
-        "ci 4/6: documentation",
+        "ci 4/7: documentation",
         step::cargo(&["doc", "--workspace", "--no-deps", "--locked"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
 
-    deny::run("ci 5/6: licences, banned crates, sources")?;
+    deny::run("ci 5/7: licences, banned crates, sources")?;
 
-    step::say("ci 6/6: tests");
+    let advisories = deny::advisories("ci 6/7: advisories")?;
+    advisories.remind();
+
+    step::say("ci 7/7: tests");
     println!(
-        "    the five steps before took {}",
+        "    the six steps before took {}",
         step::human(since.elapsed())
     );
-    test::tests(true, None, &[])
+    let code = test::tests(true, None, &[])?;
+    // Once more, where the end of the log is read.
+    advisories.remind();
+    Ok(code)
 }

@@ -1,6 +1,6 @@
 //! cargo-deny, pinned and installed below `target/tools`: `deny.toml` lists the licences, crates and sources that
-//! the build may use. Advisories are left to a machine with their database; this check works without a network once
-//! the tool and the crates are present.
+//! the build may use. That check works without a network once the tool and the crates are present. The check of
+//! advisories needs their database; where it can neither be fetched nor is there from before, it is skipped, loudly.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -35,6 +35,63 @@ pub fn run(what: &str) -> Outcome {
         ])
         .current_dir(step::workspace());
     step::run(what, &mut command)
+}
+
+/// Whether advisories were checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advisories {
+    /// With the database of now, or of an earlier fetch that is not too old.
+    Checked,
+    /// There is no database.
+    Skipped,
+}
+
+impl Advisories {
+    /// Says loudly that they were not checked, if so.
+    pub fn remind(self) {
+        if self == Advisories::Skipped {
+            step::say(
+                "SKIPPED: known vulnerabilities of dependencies (advisories) were NOT checked",
+            );
+            println!("    their database could not be fetched, and there is no earlier copy");
+        }
+    }
+}
+
+/// Checks the dependencies for known vulnerabilities (RustSec). With `VESTIBULE_REQUIRE_ADVISORIES` set, a check that
+/// cannot be made is a failure.
+pub fn advisories(what: &str) -> Outcome<Advisories> {
+    let program = find_or_install()?;
+    let command = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(words).current_dir(step::workspace());
+        command
+    };
+    // Where the fetch fails, the tool says so and ends well; the folder shows whether there is a database.
+    let fetched = step::run(
+        "fetch the database of advisories",
+        &mut command(&["fetch", "db"]),
+    );
+    if fetched.is_err() || !has_database() {
+        if std::env::var_os("VESTIBULE_REQUIRE_ADVISORIES").is_some() {
+            return Err("there is no database of advisories, and it could not be fetched".into());
+        }
+        if !has_database() {
+            return Ok(Advisories::Skipped);
+        }
+    }
+    let words = ["--locked", "--offline", "--workspace", "--all-features"];
+    step::run(what, command(&words).args(["check", "advisories"]))?;
+    Ok(Advisories::Checked)
+}
+
+/// Whether a database of advisories was fetched at any time.
+fn has_database() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    let folders = home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok());
+    let mut folders = folders.into_iter().flatten().flatten();
+    folders.any(|folder| folder.path().join("crates").is_dir())
 }
 
 fn find_or_install() -> Outcome<PathBuf> {
