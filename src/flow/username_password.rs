@@ -362,7 +362,11 @@ async fn fail(
         event: AuditEvent {
             user_id: user.map(|user| user.id.clone()),
             client_id: Some(checked.client.id.clone()),
-            detail: json!({"by": AMR}).to_string(),
+            detail: json!({
+                "by": AMR,
+                "reason": refused.refusal.reason().map(Reason::as_str),
+            })
+            .to_string(),
             ..visit.event(&app.entropy, "login.failed")
         },
     };
@@ -384,8 +388,9 @@ impl FailedLoginWrite {
         if let Some(lockout) = &self.lockout {
             store::login::fail(tx, &self.subject, lockout, at).await?;
         }
-        store::audit::insert(tx, event).await?;
-        store::tally::count_failure(tx, &self.origin, &self.spray, at).await
+        let failures = store::tally::count_failure(tx, &self.origin, &self.spray, at).await?;
+        store::audit::count(tx, event, &self.origin, failures.count).await?;
+        Ok(failures.is_spray)
     }
 }
 

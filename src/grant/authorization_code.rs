@@ -29,6 +29,7 @@ use crate::store::code::{AuthorizationCode, Presenter, Spent};
 use crate::store::family::NewFamily;
 use crate::store::{self, Transaction};
 use crate::token::mint_refresh_token;
+use crate::verification::Origin;
 
 /// The hooks of the grant. The flow that issued a code has checked that it is allowed for the client.
 pub(super) static GRANT: Grant = Grant {
@@ -75,6 +76,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
         users_token: users_token.planned(visit, client),
         guests_token: guests_token.planned(visit, client),
         refresh_token_hash: refresh_token.hash,
+        origin: visit.origin(),
         event: AuditEvent {
             client_id: Some(client.id.clone()),
             ..visit.event(&app.entropy, "code.replayed")
@@ -128,6 +130,7 @@ struct Redemption {
     users_token: PlannedToken,
     guests_token: PlannedToken,
     refresh_token_hash: [u8; 32],
+    origin: Origin,
     event: AuditEvent,
 }
 
@@ -155,7 +158,11 @@ async fn redeem_within(
             store::family::end(tx, code_hash, event.at).await?;
             // Every caller can become a guest, and must not fill the audit log.
             if user_id != redemption.guest_user_id {
-                store::audit::insert(tx, event).await?;
+                let event = AuditEvent {
+                    user_id: Some(user_id),
+                    ..event.clone()
+                };
+                store::audit::count(tx, &event, &redemption.origin, 1).await?;
             }
             return Ok(Err(Refusal::CodeSpent));
         }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use vestibule_protocol::basic::BasicCredentials;
 use vestibule_protocol::revocation::TokenQuestion;
 use vestibule_protocol::secret::Secret;
@@ -13,7 +14,8 @@ use vestibule_protocol::token::TokenRequest;
 use crate::admission::{Keys, Surface};
 use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, Client, OneUse, PresentedAttestation};
-use crate::refusal::{Failure, Refusal};
+use crate::refusal::{Failure, Fault, Refusal};
+use crate::store::{self, audit::AuditEvent};
 
 /// What a client authenticates itself with in headers.
 #[derive(Debug, Default)]
@@ -174,7 +176,13 @@ impl ClientProof {
             client,
             by,
             one_use,
-        } = identified?;
+        } = match identified {
+            Ok(identified) => identified,
+            Err(refusal) => {
+                record_failure(app, visit, &refusal).await?;
+                return Err(refusal.into());
+            }
+        };
         if let Some(one_use) = one_use {
             app.spend_proof(one_use).await?;
         }
@@ -272,6 +280,27 @@ impl ClientProof {
         let secret = Some(basic.right).filter(|secret| !secret.is_empty());
         Ok((basic.left, secret))
     }
+}
+
+/// Records a failed authentication of a client that exists. Without one there is nothing to protect.
+async fn record_failure(app: &App, visit: &Visit, refusal: &Refusal) -> Result<(), Fault> {
+    let (Some(client_id), Some(because)) = (visit.client_id(), refusal.reason()) else {
+        return Ok(());
+    };
+    let event = AuditEvent {
+        client_id: Some(client_id.to_owned()),
+        detail: json!({"reason": because.as_str()}).to_string(),
+        ..visit.event(&app.entropy, "client.authentication_failed")
+    };
+    let failure = (event, visit.origin());
+    app.store
+        .write("client.fail", failure, |tx, (event, origin)| {
+            Box::pin(async move {
+                let count = store::tally::client_failed(tx, &origin.site_id, event.at).await?;
+                store::audit::count(tx, event, origin, count).await
+            })
+        })
+        .await
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ use crate::store::audit::AuditEvent;
 use crate::store::family::TokenFamily;
 use crate::store::{self, Transaction};
 use crate::token::{Replaced, Salt, Standing, family_of, succeed_refresh_token};
+use crate::verification::Origin;
 
 /// The hooks of the grant. Whether the client may refresh is a question of its login, so it is decided in the write.
 pub(super) static GRANT: Grant = Grant {
@@ -74,6 +75,7 @@ async fn redeem(redeeming: Redeeming<'_>) -> Result<Redeemed, Failure> {
             .as_ref()
             .map(|(salt, minted)| (*salt, minted.hash)),
         token: token.planned(visit, client),
+        origin: visit.origin(),
         event: AuditEvent {
             client_id: Some(client.id.clone()),
             ..visit.event(&app.entropy, "refresh_token.reused")
@@ -131,6 +133,7 @@ struct Refresh {
     /// The salt and the hash of the token that takes the place of the presented one.
     successor: Option<(Salt, [u8; 32])>,
     token: PlannedToken,
+    origin: Origin,
     event: AuditEvent,
 }
 
@@ -189,6 +192,9 @@ async fn refresh_within(
         scope.to_string(),
     );
     store::token::insert(tx, &token).await?;
+    if let (Standing::JustReplaced(_), Some(replaced)) = (standing, &family.state.replaced) {
+        store::token::delete_of_retries(tx, &token, replaced.at).await?;
+    }
     Ok(Ok(Refreshed {
         user_id: family.user.id,
         scope,
@@ -232,8 +238,11 @@ async fn move_on(
     let (name, presented) = (&refresh.family_name, &refresh.presented_hash);
     let at = refresh.event.at;
     if matches!(standing, Standing::JustReplaced(_)) {
-        store::audit::insert(tx, &event(refresh, family, "refresh_token.retried")).await?;
-        return store::family::note_repeat(tx, name, presented, at).await;
+        let event = event(refresh, family, "refresh_token.retried");
+        // The row of the family first, as in every use of it.
+        let is_unchanged = store::family::note_repeat(tx, name, presented, at).await?;
+        store::audit::count(tx, &event, &refresh.origin, 1).await?;
+        return Ok(is_unchanged);
     }
     let policies = &refresh.client.policies;
     let expires_at = policies.refresh_tokens_end_at(family.created_at, at);

@@ -92,6 +92,11 @@ static MIGRATIONS: &[Migration] = &[
         name: "requesters of codes",
         text: include_str!("migrations/0012_requesters_of_codes.sql"),
     },
+    Migration {
+        number: 13,
+        name: "bounded audit log",
+        text: include_str!("migrations/0013_bounded_audit.sql"),
+    },
 ];
 
 const MAKE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migration (

@@ -22,6 +22,11 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     FAMILIES = "DELETE FROM token_family WHERE code_hash IN
         (SELECT code_hash FROM token_family WHERE expires_at < $1 LIMIT $2)";
+    DRAFTS = "UPDATE challenge SET payload = NULL, code_mac = NULL WHERE identifier_hash IN
+        (SELECT identifier_hash FROM challenge WHERE expires_at < $1 AND payload IS NOT NULL LIMIT $2)";
+    FAILURES = "DELETE FROM audit_event WHERE id IN
+        (SELECT id FROM audit_event WHERE event IN ('client.authentication_failed', 'code.replayed', 'login.failed',
+            'refresh_token.retried', 'registration.failed', 'verification.failed') AND at < $1 LIMIT $2)";
     HANDLER_CALLS = "DELETE FROM handler_call WHERE id IN
         (SELECT id FROM handler_call WHERE at < $1 LIMIT $2)";
     HOLDS = "DELETE FROM login_hold WHERE subject IN
@@ -29,12 +34,13 @@ statements! {
             AND (held_until IS NULL OR held_until <= $2 OR subject LIKE '?%') LIMIT $3)";
     KNOWN_NETWORKS = "DELETE FROM known_network WHERE (user_id, network) IN
         (SELECT user_id, network FROM known_network WHERE seen_at < $1 LIMIT $2)";
-    LOGIN_FAILURES = "DELETE FROM audit_event WHERE id IN
-        (SELECT id FROM audit_event WHERE event = 'login.failed' AND at < $1 LIMIT $2)";
     MESSAGES = "DELETE FROM outbox WHERE id IN
         (SELECT id FROM outbox WHERE status IN ('sent', 'abandoned', 'expired', 'suppressed') AND due_at < $1 LIMIT $2)";
     PROOFS = "DELETE FROM spent_proof WHERE proof_hash IN
         (SELECT proof_hash FROM spent_proof WHERE expires_at < $1 LIMIT $2)";
+    SESSIONS = "DELETE FROM audit_event WHERE id IN
+        (SELECT id FROM audit_event WHERE event IN ('refresh_token.reused', 'token.revoked', 'user.logged_in')
+            AND at < $1 LIMIT $2)";
     SMS_COUNTS = "DELETE FROM sms_count WHERE name IN
         (SELECT name FROM sms_count WHERE ends_at < $1 LIMIT $2)";
     TALLIES = "DELETE FROM tally WHERE (subject, hour) IN
@@ -58,15 +64,20 @@ pub struct Horizon {
     /// replay is recognised while there is such a token to revoke. A family outlives its code, and is kept for a
     /// day after its own end, so that a late use of it is recognised.
     pub codes: Moment,
+    /// What a challenge holds for its flow (of a registration: name, address and the hash of the password) is wiped a
+    /// minute after its expiry, when no request that arrived in time is still in progress.
+    pub drafts: Moment,
     /// Calls of handlers are kept for a week, or the number of days in the config: they contain personal data.
     pub handler_calls: Moment,
     /// Lockouts that have ended, and those of unknown usernames, are kept for a day after the last failure.
     pub holds: Moment,
     /// Networks from which a user has logged in are kept for 90 days after the last login.
     pub known_networks: Moment,
-    /// Failed logins in the audit log are kept for 30 days, because unauthenticated callers cause them; all other
-    /// events are kept.
-    pub login_failures: Moment,
+    /// Failures in the audit log are kept for 30 days, because unauthenticated callers cause them.
+    pub failures: Moment,
+    /// Logins, and their ends by revocation or reuse, are kept in the audit log for 90 days, because a user causes as
+    /// many as they like. All other events are kept.
+    pub sessions: Moment,
     /// Tokens are kept for an hour after their end.
     pub tokens: Moment,
     /// Settled messages are kept for a week, to answer what happened to a mail.
@@ -81,17 +92,19 @@ impl Horizon {
             ended: at,
             challenges: at.plus_seconds(-25 * HOUR),
             codes: at.plus_seconds(-25 * HOUR),
+            drafts: at.plus_seconds(-60),
             handler_calls: at.plus_seconds(-7 * 24 * HOUR),
             holds: at.plus_seconds(-25 * HOUR),
             known_networks: at.plus_seconds(-90 * 24 * HOUR),
-            login_failures: at.plus_seconds(-30 * 24 * HOUR),
+            failures: at.plus_seconds(-30 * 24 * HOUR),
+            sessions: at.plus_seconds(-90 * 24 * HOUR),
             tokens: at.plus_seconds(-HOUR),
             messages: at.plus_seconds(-7 * 24 * HOUR),
         }
     }
 }
 
-/// Deletes one batch and returns the number of deleted rows.
+/// Deletes one batch of ended rows and wipes one of drafts; returns the number of these rows.
 pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, Fault> {
     let mut count = tx
         .execute(&CHALLENGES, bind![horizon.challenges, ROWS_MAX])
@@ -102,6 +115,7 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
     count += tx
         .execute(&KNOWN_NETWORKS, bind![horizon.known_networks, ROWS_MAX])
         .await?;
+    count += tx.execute(&DRAFTS, bind![horizon.drafts, ROWS_MAX]).await?;
     count += tx.execute(&CODES, bind![horizon.codes, ROWS_MAX]).await?;
     count += tx
         .execute(&FAMILIES, bind![horizon.codes, ROWS_MAX])
@@ -127,7 +141,10 @@ pub async fn sweep(tx: &mut Transaction<'_>, horizon: &Horizon) -> Result<u64, F
         .execute(&HOLDS, bind![horizon.holds, horizon.ended, ROWS_MAX])
         .await?;
     count += tx
-        .execute(&LOGIN_FAILURES, bind![horizon.login_failures, ROWS_MAX])
+        .execute(&FAILURES, bind![horizon.failures, ROWS_MAX])
+        .await?;
+    count += tx
+        .execute(&SESSIONS, bind![horizon.sessions, ROWS_MAX])
         .await?;
     count += tx
         .execute(&HANDLER_CALLS, bind![horizon.handler_calls, ROWS_MAX])

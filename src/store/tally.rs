@@ -86,11 +86,22 @@ async fn is_own_network(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<b
     known_network::is_known(tx, guess.key, &network).await
 }
 
-/// Counts a failed comparison, in the same write. True when this failure reaches the site's threshold for a
-/// password-spray attack in this hour; the caller reports it after the commit.
-pub async fn comparison_failed(tx: &mut Transaction<'_>, guess: &Guess<'_>) -> Result<bool, Fault> {
+/// Counts a failed comparison, in the same write.
+pub async fn comparison_failed(
+    tx: &mut Transaction<'_>,
+    guess: &Guess<'_>,
+) -> Result<SiteFailures, Fault> {
     add(tx, &failures_of(guess.key), guess.at).await?;
     count_failure(tx, guess.origin, &guess.limits.spray, guess.at).await
+}
+
+/// Counts a failed authentication of a client at a site, and returns their number in this hour.
+pub async fn client_failed(
+    tx: &mut Transaction<'_>,
+    site_id: &str,
+    at: Moment,
+) -> Result<i64, Fault> {
+    add(tx, &format!("site:{site_id}:clients"), at).await
 }
 
 /// Deletes the failed comparisons for a user or address; true when there were any.
@@ -118,17 +129,29 @@ pub async fn is_sprayed(
     Ok(of_network >= NETWORK_FAILURES_PER_HOUR)
 }
 
-/// Counts a failure for the site, and for the network there. True for the failure that reaches the site's
-/// threshold, once per hour.
+/// The failures of one kind at a site in this hour, after one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteFailures {
+    /// Their number.
+    pub count: i64,
+    /// Whether the last one reached the site's threshold for a password-spray attack, which is so once per hour. The
+    /// caller reports it after the commit.
+    pub is_spray: bool,
+}
+
+/// Counts a failure for the site, and for the network there.
 pub async fn count_failure(
     tx: &mut Transaction<'_>,
     origin: &Origin,
     limit: &SprayLimit,
     at: Moment,
-) -> Result<bool, Fault> {
+) -> Result<SiteFailures, Fault> {
     add(tx, &failures_from(origin, limit), at).await?;
     let count = add(tx, &failures_at(origin, limit), at).await?;
-    Ok(count == limit.failures_per_hour)
+    Ok(SiteFailures {
+        count,
+        is_spray: count == limit.failures_per_hour,
+    })
 }
 
 fn failures_of(key: &str) -> String {

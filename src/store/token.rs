@@ -9,6 +9,9 @@ use crate::moment::Moment;
 use crate::refusal::Fault;
 
 statements! {
+    DELETE_OF_RETRIES = "DELETE FROM access_token WHERE code_hash = $1 AND issued_at >= $3 AND token_hash <> $2
+            AND token_hash NOT IN (SELECT token_hash FROM access_token
+                WHERE code_hash = $1 AND token_hash <> $2 ORDER BY issued_at DESC, token_hash LIMIT $4)";
     FIND_LIVE = concat!("SELECT t.client_id, t.site_id, t.scope, t.issued_at, t.expires_at, ",
         user_columns!("u"), " FROM access_token t JOIN app_user u ON u.id = t.user_id
         WHERE t.token_hash = $1 AND t.revoked_at IS NULL AND t.expires_at > $2
@@ -23,6 +26,9 @@ statements! {
         RETURNING client_id, user_id";
     REVOKE_BY_CODE = "UPDATE access_token SET revoked_at = $2 WHERE code_hash = $1 AND revoked_at IS NULL";
 }
+
+/// Access tokens that one refresh token gives while it may be presented once more: the answers that may still arrive.
+pub const PER_REFRESH_TOKEN: i64 = 5;
 
 /// An access token as stored.
 #[derive(Clone, Debug)]
@@ -87,6 +93,19 @@ pub async fn insert(tx: &mut Transaction<'_>, token: &AccessToken) -> Result<(),
         token.expires_at,
     ];
     tx.execute(&INSERT, values).await?;
+    Ok(())
+}
+
+/// Deletes the oldest access tokens that one refresh token gave since an instant, so that with the newest, which is
+/// passed, [`PER_REFRESH_TOKEN`] are left.
+pub async fn delete_of_retries(
+    tx: &mut Transaction<'_>,
+    newest: &AccessToken,
+    since: Moment,
+) -> Result<(), Fault> {
+    let code_hash = newest.code_hash.as_ref().map(<[u8; 32]>::as_slice);
+    let values = bind![code_hash, &newest.token_hash, since, PER_REFRESH_TOKEN - 1];
+    tx.execute(&DELETE_OF_RETRIES, values).await?;
     Ok(())
 }
 

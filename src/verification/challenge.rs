@@ -5,6 +5,7 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use vestibule_protocol::characters::{ascii_digit, is_invisible};
 use vestibule_protocol::headless::VerificationMethod;
+use vestibule_protocol::identifier::RecordId;
 use vestibule_protocol::purpose::Purpose;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::words;
@@ -24,6 +25,14 @@ pub struct Target {
     pub key: String,
     /// The mailbox behind it, without a plus tag: what the hourly budget counts (threat MAIL-08).
     pub budget_key: String,
+}
+
+impl Target {
+    /// The record id of the user, if the code is for one. An address, a number and the subject of an unknown username
+    /// are no record ids.
+    pub fn user_id(&self) -> Option<&str> {
+        RecordId::parse(&self.key).is_ok().then_some(&self.key)
+    }
 }
 
 words! {

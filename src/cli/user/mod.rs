@@ -185,14 +185,23 @@ async fn show(place: &Place, admin: &Admin<'_>, name: &str) -> Result<(), Exit> 
         .iter()
         .map(|event| {
             json!({
-                "at": event.at.iso_seconds(), "event": event.event,
+                "at": event.at.iso_seconds(), "event": event.event, "count": event.count,
+                "last_at": event.last_at.map(|at| at.iso_seconds()),
                 "actor": event.detail["actor"], "changes": event.detail["changes"],
             })
         })
         .collect();
     let mut text = toml::to_string_pretty(&without_nulls(described)).unwrap_or_default();
     for event in &events {
-        text.push_str(&format!("# {}  {}\n", event.at.iso_seconds(), event.event));
+        let times = match event.count {
+            1 => String::new(),
+            count => format!("  {count} times"),
+        };
+        text.push_str(&format!(
+            "# {}  {}{times}\n",
+            event.at.iso_seconds(),
+            event.event
+        ));
     }
     place.print(&json, text.trim_end())
 }

@@ -1,11 +1,12 @@
 //! The comparison of a presented code, in one write: an attempt of the caller's network is spent, the failures of the
 //! day and of the site are checked, the code is compared, and a failure is counted.
 
+use serde_json::json;
 use vestibule_protocol::purpose::Purpose;
 
 use crate::app::{App, Visit};
-use crate::moment::Moment;
 use crate::refusal::{Failure, Fault, Reason, Refusal};
+use crate::store::audit::AuditEvent;
 use crate::store::{self, Transaction, tally::Guess};
 use crate::verification::{Challenge, GuessLimits, Origin, Presented};
 
@@ -21,8 +22,8 @@ pub struct Comparison {
     pub is_backend: bool,
     /// What limits guessing.
     pub limits: GuessLimits,
-    /// The present instant.
-    pub at: Moment,
+    /// What the audit log says of a wrong code, at the present instant.
+    pub failure: AuditEvent,
 }
 
 /// Why a code was refused. It is a value and not a failure, because the write commits: the try is spent and the failure
@@ -53,7 +54,10 @@ impl Comparison {
             presented,
             is_backend: false,
             limits: app.guess_limits(&visit.site),
-            at: visit.at,
+            failure: AuditEvent {
+                detail: json!({"purpose": purpose.as_str()}).to_string(),
+                ..visit.event(&app.entropy, "verification.failed")
+            },
         }
     }
 
@@ -63,7 +67,7 @@ impl Comparison {
         tx: &mut Transaction<'_>,
     ) -> Result<Result<Box<Challenge>, WrongCode>, Fault> {
         let wrong = |refusal, is_spray| Ok(Err(WrongCode { refusal, is_spray }));
-        let (hash, at) = (&self.presented.identifier_hash, self.at);
+        let (hash, at) = (&self.presented.identifier_hash, self.failure.at);
         let spent = store::challenge::spend_try(tx, hash, self.purpose, &self.origin, at).await?;
         let Some(challenge) = spent else {
             return wrong(failed(Reason::OtpRequestNotLive), false);
@@ -82,8 +86,13 @@ impl Comparison {
             return wrong(failed(Reason::OtpTooManyFailures), false);
         }
         if !challenge.is_opened_by(&self.presented) {
-            let is_spray = store::tally::comparison_failed(tx, &guess).await?;
-            return wrong(failed(Reason::OtpWrong), is_spray);
+            let failures = store::tally::comparison_failed(tx, &guess).await?;
+            let event = AuditEvent {
+                user_id: challenge.target.user_id().map(str::to_owned),
+                ..self.failure.clone()
+            };
+            store::audit::count(tx, &event, &self.origin, failures.count).await?;
+            return wrong(failed(Reason::OtpWrong), failures.is_spray);
         }
         Ok(Ok(Box::new(challenge)))
     }

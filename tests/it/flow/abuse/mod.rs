@@ -4,9 +4,11 @@
 //! they are set (`password_rules`), registration (`registering`), usernames (`usernames`), HTTP requests
 //! (`requests` for registration, `headless` for the other JSON endpoints, `forms` for those that accept a form),
 //! raw connections (`wire`, and `wire/http2`), the Basic header (`basic`, and `passwords` for existing users),
-//! messages (`mail`), who asks for a code (`requesters`), and what an unauthenticated caller may learn (`disclosure`). `VESTIBULE_TEST_ROUNDS`
+//! messages (`mail`), who asks for a code (`requesters`), what failures leave in the audit log (`audited`), and what an
+//! unauthenticated caller may learn (`disclosure`). `VESTIBULE_TEST_ROUNDS`
 //! multiplies the loops for a long run; it is 1 otherwise.
 
+pub mod audited;
 mod basic;
 mod budgets;
 mod disclosure;

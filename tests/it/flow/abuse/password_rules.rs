@@ -188,7 +188,9 @@ async fn pwd_08_a_full_queue_is_503_for_every_user_and_counts_no_failure() {
         }
         let failed = i64::try_from(answers.len() - busy.len()).unwrap();
         let counted = site
-            .count("SELECT COUNT(*) FROM audit_event WHERE event = 'login.failed'")
+            .count(
+                "SELECT CAST(SUM(count) AS BIGINT) FROM audit_event WHERE event = 'login.failed'",
+            )
             .await;
         assert_eq!(counted, failed, "{username}");
         site.execute("DELETE FROM audit_event; DELETE FROM login_hold")

@@ -46,7 +46,7 @@ const ROWS: [&str; 6] = [
     "SELECT COUNT(*) FROM outbox",
     "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM tally",
     "SELECT CAST(COALESCE(SUM(failures), 0) AS BIGINT) FROM login_hold",
-    "SELECT COUNT(*) FROM audit_event",
+    "SELECT CAST(COALESCE(SUM(count), 0) AS BIGINT) FROM audit_event",
     "SELECT COUNT(*) FROM authorization_code",
 ];
 

@@ -458,7 +458,7 @@ on_both_databases! {
             expires_at: moved(horizon.tokens, millis), ..token(hash, user)
         }).to_vec()).await;
         let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
-        assert_eq!(sweep().await, 3);
+        assert_eq!(sweep().await, 4, "three rows, and the draft in the challenge that stays");
         assert_eq!(sweep().await, 0);
         for rows in ["SELECT COUNT(*) FROM challenge", "SELECT COUNT(*) FROM authorization_code",
             "SELECT COUNT(*) FROM access_token"] {
@@ -525,17 +525,26 @@ on_both_databases! {
 }
 
 on_both_databases! {
-    async fn the_sweep_takes_failed_logins_out_of_the_audit_log_after_thirty_days(site: Site) {
+    async fn the_sweep_takes_failures_and_logins_out_of_the_audit_log(site: Site) {
+        const DAY: i64 = 24 * 3_600_000;
         let horizon = Horizon::at(START);
-        assert_eq!(START - horizon.login_failures, 30 * 24 * 3_600_000);
-        for (id, event, millis) in [
-            ("a", "login.failed", -1), ("b", "login.failed", 0), ("c", "user.logged_in", -1), ("d", "password.reset", -1),
+        assert_eq!((START - horizon.failures, START - horizon.sessions), (30 * DAY, 90 * DAY));
+        for (until, events) in [
+            (Some(horizon.failures), &["client.authentication_failed", "code.replayed", "login.failed",
+                "refresh_token.retried", "registration.failed", "verification.failed"][..]),
+            (Some(horizon.sessions), &["refresh_token.reused", "token.revoked", "user.logged_in"]),
+            (None, &["password.reset", "user.registered", "site.updated"]),
         ] {
-            site.execute(format!("INSERT INTO audit_event (id, at, event, detail)
-                VALUES ('{id}', {}, '{event}', '{{}}')", moved(horizon.login_failures, millis).millis())).await;
+            for event in events {
+                for (name, millis) in [("old", -1), ("new", 0)] {
+                    let at = until.map_or(0, |until| moved(until, millis).millis());
+                    site.execute(format!("INSERT INTO audit_event (id, at, event, detail)
+                        VALUES ('{event} {name}', {at}, '{event}', '{{}}')")).await;
+                }
+            }
         }
         let sweep = async || in_write!(site, horizon, |tx, horizon| store::sweep::sweep(tx, horizon).await);
-        assert_eq!((sweep().await, sweep().await), (1, 0));
-        assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE id = 'a'").await, 0);
+        assert_eq!((sweep().await, sweep().await), (9, 0));
+        assert_eq!(site.count("SELECT COUNT(*) FROM audit_event WHERE id LIKE '% old'").await, 3);
     }
 }

@@ -2,6 +2,7 @@
 //! codes in the wrong place in `misuse`, the form of codes and where they may be stored in `secrecy`. The limits
 //! for all codes of a user or a site are tested in `flow::limits`.
 
+mod audited;
 mod misuse;
 mod secrecy;
 
