@@ -15,6 +15,7 @@ pub mod installation;
 pub mod key;
 mod names;
 pub mod profile;
+pub mod restore;
 pub mod seed;
 pub mod site;
 pub mod template;

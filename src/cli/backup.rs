@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::place::Place;
 
 /// Copy the SQLite database as of one instant, while the server runs. The copy does not contain the master
-/// key: keep that elsewhere. To restore, stop the server and replace the database with the file.
+/// key: keep that elsewhere. To restore it, stop the server and run `vestibule restore --from FILE`.
 #[derive(Args)]
 pub struct Arguments {
     /// The file to write; it must not exist
@@ -37,7 +37,7 @@ pub async fn run(place: &Place, arguments: &Arguments) -> Result<(), Exit> {
 
 /// Makes the empty file, which only its owner can read: it will contain the data of all users. An existing file
 /// is not touched.
-fn make_private(file: &Path) -> Result<(), Exit> {
+pub(super) fn make_private(file: &Path) -> Result<(), Exit> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

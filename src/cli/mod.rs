@@ -22,6 +22,7 @@ mod place;
 mod process;
 mod profile;
 mod ready;
+mod restore;
 mod serve;
 mod site;
 mod template;
@@ -118,6 +119,8 @@ enum Command {
     Isready(isready::Arguments),
     /// Copy the SQLite database into a file, consistently and while serving
     Backup(backup::Arguments),
+    /// Put a backup in the place of the SQLite database, or complete the restore of a PostgreSQL database
+    Restore(restore::Arguments),
     /// Print the version
     Version,
     /// Print a completion script for a shell
@@ -206,6 +209,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Inbox { action } => inbox::run(&place, action).await,
         Command::Isready(arguments) => isready::run(&place, arguments).await,
         Command::Backup(arguments) => backup::run(&place, &arguments).await,
+        Command::Restore(arguments) => restore::run(&place, &arguments).await,
         Command::Version => version::run(&place),
         Command::Completions { .. } if place.is_json() => Err(Exit::misused(
             "completions prints a script for a shell and takes no --json",

@@ -108,15 +108,8 @@ impl Place {
             )));
         }
         let installation = open(&config)?;
-        match installation.check_key().await? {
-            KeyCheck::SameKey => Ok(installation),
-            KeyCheck::OtherKey => Err(Exit::refused(
-                "this database was sealed under another master key",
-            )),
-            KeyCheck::Empty => Err(Exit::missing(
-                "the database holds no installation: run `vestibule migrate up` first",
-            )),
-        }
+        check(&installation).await?;
+        Ok(installation)
     }
 
     /// Prints a result: as JSON, or as text for people.
@@ -131,6 +124,19 @@ impl Place {
     /// Whether JSON was asked for.
     pub fn is_json(&self) -> bool {
         self.json
+    }
+}
+
+/// Checks that a database holds an installation under the master key of the config.
+pub async fn check(installation: &Installation) -> Result<(), Exit> {
+    match installation.check_key().await? {
+        KeyCheck::SameKey => Ok(()),
+        KeyCheck::OtherKey => Err(Exit::refused(
+            "this database was sealed under another master key",
+        )),
+        KeyCheck::Empty => Err(Exit::missing(
+            "the database holds no installation: run `vestibule migrate up` first",
+        )),
     }
 }
 

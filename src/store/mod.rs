@@ -36,6 +36,7 @@ pub mod outbox;
 pub mod profile;
 pub mod proof;
 pub mod signing_key;
+pub mod restore;
 pub mod site;
 pub mod sms_count;
 pub mod sweep;
@@ -284,6 +285,17 @@ impl Store {
 
     /// Prepares every statement of every file and returns their number.
     ///
+    /// Checks that an SQLite file is whole. PostgreSQL has checksums of its own.
+    ///
+    /// # Faults
+    /// The file is damaged or cannot be read.
+    pub fn check_integrity(&self) -> Result<(), Fault> {
+        match &self.backend {
+            Backend::Sqlite(database) => database.check_integrity(),
+            Backend::Postgres(_) => Ok(()),
+        }
+    }
+
     /// # Faults
     /// A statement does not parse against the schema.
     pub async fn prepare_all(&self) -> Result<usize, Fault> {
@@ -449,3 +461,4 @@ static STATEMENTS: &[&[&Statement]] = &[
     user::STATEMENTS,
     user_attribute::STATEMENTS,
 ];
+    restore::STATEMENTS,

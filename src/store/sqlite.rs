@@ -117,6 +117,22 @@ impl Sqlite {
         finish_now(body(&mut transaction, input))
     }
 
+    /// Checks the whole file.
+    ///
+    /// # Faults
+    /// The file is damaged.
+    pub fn check_integrity(&self) -> Result<(), Fault> {
+        let connection = self.reader();
+        let verdict: String = connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .map_err(|error| fault::sqlite("checking the database file", error))?;
+        if verdict == "ok" {
+            Ok(())
+        } else {
+            Err(Fault::described("checking the database file", verdict))
+        }
+    }
+
     /// Copies the whole database, as of one instant, into a file that is missing or empty, while the server runs. A
     /// caller that cares about the file's permissions creates it first.
     ///

@@ -2,7 +2,7 @@
 //!
 //! Who may redeem a code, where, how often and how long (`codes`), PKCE (`pkce`), which redirect URIs match a
 //! registered one (`redirect_uris`), tokens of both formats at the endpoints that accept them (`bearers`, `jwt`),
-//! the life of the keys that sign them (`keys`), refreshing (`refresh`), revocation (`revoke`) and introspection
+//! the life of the keys that sign them (`keys`), refreshing (`refresh`), the end of all of them after a restore (`restored`), revocation (`revoke`) and introspection
 //! (`introspect`). Ids in the names are those of the threat catalogue.
 
 mod bearers;
@@ -13,6 +13,7 @@ mod keys;
 mod pkce;
 mod redirect_uris;
 mod refresh;
+mod restored;
 mod revoke;
 
 use serde_json::{Value, json};

@@ -387,6 +387,15 @@ fn cases() -> Vec<Case> {
             is("kim@example.com"),
             Is::Absent,
         ),
+        case(
+            "restore",
+            "--after-database-restore",
+            "installation.restored",
+            ("installation", None),
+            "sessionsKept",
+            Is::Absent,
+            is(false),
+        ),
     ]
 }
 
