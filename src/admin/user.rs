@@ -294,7 +294,7 @@ async fn write_state(
     Ok(Change::made(after, entry))
 }
 
-/// Deletes a user permanently; the user as they were.
+/// Deletes a user permanently, with name, addresses and password in every row; the user as they were.
 ///
 /// # Refusals
 /// There is no such user, or a site or a client runs as this user.
@@ -312,7 +312,11 @@ pub async fn delete(admin: &Admin<'_>, name: &str) -> Result<User, AdminFailure>
                     return Err(AdminRefusal::InUse { name, by }.into());
                 }
                 store::user::delete(tx, &user.id).await?;
-                let entry = entry("user.deleted", &user, &shown(&user, None), &Value::Null);
+                store::erasure::erase(tx, &user).await?;
+                // The audit log outlives the user, and names a deleted one by record id alone.
+                let object = AuditObject::new(KIND, &user.id, &user.id);
+                let after = json!({"isDeleted": true});
+                let entry = AuditEntry::new("user.deleted", object, &Value::Null, &after);
                 Ok(Change::made(user, entry))
             })
         })

@@ -25,6 +25,7 @@ pub mod challenge;
 pub mod client;
 pub mod code;
 pub mod credential;
+pub mod erasure;
 pub mod external_identifier;
 pub mod family;
 pub mod handler;
@@ -455,6 +456,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     sms_count::STATEMENTS,
     sweep::STATEMENTS,
     tally::STATEMENTS,
+    erasure::STATEMENTS,
     template::STATEMENTS,
     token::STATEMENTS,
     turn::STATEMENTS,

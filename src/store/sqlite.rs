@@ -231,6 +231,8 @@ fn connect(path: &Path, is_reader: bool, synchronous: Synchronous) -> Result<Con
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.pragma_update(None, "temp_store", "MEMORY")?;
         connection.pragma_update(None, "cache_size", -4096)?;
+        // What is deleted is overwritten in the file, or it would be in free pages and in every backup.
+        connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "query_only", is_reader)?;
         Ok(connection)
     };

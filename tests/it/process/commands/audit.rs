@@ -382,10 +382,10 @@ fn cases() -> Vec<Case> {
             "user delete",
             "kim@example.com",
             "user.deleted",
-            USER,
-            "username",
-            is("kim@example.com"),
+            ("user", None),
+            "isDeleted",
             Is::Absent,
+            is(true),
         ),
         case(
             "restore",
