@@ -32,22 +32,27 @@ impl std::fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
-/// `current` with `changes` applied.
+/// `current` with `changes` applied. Members of `current` that this version does not know stay as they are; a change
+/// may repeat one, as the printed settings do, and not set one.
 ///
 /// # Errors
 /// The first change whose name is not a setting, or whose value has the wrong type.
-pub fn apply<T: Serialize + DeserializeOwned>(
+pub fn apply<T: Serialize + DeserializeOwned + Default>(
     current: &T,
     changes: &Map<String, Value>,
 ) -> Result<T, Invalid> {
     let written = |error: serde_json::Error| Invalid::new("settings", error.to_string());
-    let mut all = match serde_json::to_value(current).map_err(written)? {
-        Value::Object(all) => all,
-        _ => return Err(Invalid::new("settings", "they are not a table")),
+    let table = |value: &T| match serde_json::to_value(value).map_err(written)? {
+        Value::Object(table) => Ok(table),
+        _ => Err(Invalid::new("settings", "they are not a table")),
     };
+    let (known, mut all) = (table(&T::default())?, table(current)?);
     for (key, value) in changes {
-        if !all.contains_key(key) {
-            let known: Vec<&str> = all.keys().map(String::as_str).collect();
+        if !known.contains_key(key) {
+            if all.get(key) == Some(value) {
+                continue;
+            }
+            let known: Vec<&str> = known.keys().map(String::as_str).collect();
             let reason = format!("there is no such setting; there are {}", known.join(", "));
             return Err(Invalid::new(key, reason));
         }
@@ -132,6 +137,31 @@ mod tests {
         }
         let refused = check_range("tries", 11, 1, 10).unwrap_err();
         assert_eq!(refused.to_string(), "tries: 11 is not between 1 and 10");
+    }
+
+    #[derive(Default, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(default)]
+    struct Kept {
+        tries: u8,
+        #[serde(flatten)]
+        unknown: Map<String, Value>,
+    }
+
+    #[test]
+    fn clu_04_a_member_of_a_newer_version_is_kept_and_is_not_written_by_an_operator() {
+        let stored: Kept = serde_json::from_value(json!({"tries": 1, "newer": [1]})).unwrap();
+        let change = |changes: Value| apply(&stored, changes.as_object().unwrap());
+        let changed = change(json!({"tries": 2, "newer": [1]})).unwrap();
+        let expected = json!({"tries": 2, "newer": [1]});
+        assert_eq!(serde_json::to_value(changed).unwrap(), expected);
+        for changes in [json!({"newer": [2]}), json!({"other": 1})] {
+            let refused = change(changes).unwrap_err().to_string();
+            assert!(
+                refused.ends_with("there is no such setting; there are tries"),
+                "{refused}"
+            );
+        }
+        assert!(change(json!({"tries": "x"})).is_err());
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::identity::{Profile, prefix};
 use crate::refusal::{Fault, Refusal};
 use crate::sealing::{Keyring, SealedKind, sha256};
 use crate::settings::{self, Choice, Settings, Site, Template};
-use crate::store::{self, Store};
+use crate::store::client::SealedClient;
+use crate::store::{self, Readable, Store};
 use crate::token::KeySet;
 
 /// One snapshot.
@@ -41,6 +42,7 @@ pub struct Directory {
     templates: HashMap<String, LoadedTemplate>,
     handlers: LoadedHandlers,
     handler_problems: Vec<String>,
+    unreadable: Vec<String>,
 }
 
 /// A custom mail template of an administrator, compiled.
@@ -71,7 +73,8 @@ pub struct SiteEntry {
 pub const CAPTCHA_SECRET_OWNER: &str = "recaptchaSecretKey";
 
 impl Directory {
-    /// Loads everything. Compiled scripts are reused from the previous snapshot.
+    /// Loads everything. Compiled scripts are reused from the previous snapshot. A site, a client or a profile that cannot
+    /// be read is out of service and is reported; the rest is served.
     ///
     /// # Faults
     /// The database is unreachable, contains no installation, or was sealed under another master key.
@@ -86,9 +89,9 @@ impl Directory {
                 Box::pin(async move {
                     let installation = store::installation::find(tx).await?;
                     let keys = store::signing_key::list(tx).await?;
-                    let sites = store::site::list(tx).await?;
-                    let clients = store::client::list(tx).await?;
-                    let profiles = store::profile::list(tx).await?;
+                    let sites = store::site::list_readable(tx).await?;
+                    let clients = store::client::list_readable(tx).await?;
+                    let profiles = store::profile::list_readable(tx).await?;
                     let templates = store::template::list(tx).await?;
                     let handlers = store::handler::list(tx).await?;
                     let versions = store::handler::list_current(tx).await?;
@@ -117,6 +120,10 @@ impl Directory {
             .collect::<Result<_, _>>()?;
         let keys = KeySet::new(keys);
         let before = before.map(|before| &before.handlers);
+        let mut unreadable = Vec::new();
+        let sites = readable(sites, &mut unreadable);
+        let profiles = readable(profiles, &mut unreadable);
+        let clients = open_clients(readable(clients, &mut unreadable), keyring, &mut unreadable);
         let handlers = loaded::load(handlers, versions, keyring, scripts, before).await;
         let org_id = installation.org_id;
         Ok(Directory {
@@ -129,10 +136,8 @@ impl Directory {
                 .into_iter()
                 .map(|site| Arc::new(SiteEntry::open(site, keyring)))
                 .collect(),
-            clients: clients
-                .into_iter()
-                .map(|client| client.open(keyring).map(|c| (c.id.clone(), Arc::new(c))))
-                .collect::<Result<_, _>>()?,
+            clients,
+            unreadable,
             templates: templates
                 .into_iter()
                 .map(|template| (template.name.clone(), LoadedTemplate::new(&template)))
@@ -221,6 +226,11 @@ impl Directory {
         &self.handler_problems
     }
 
+    /// Why some sites, clients or profiles are out of service, in sentences for the health endpoint.
+    pub fn unreadable(&self) -> &[String] {
+        &self.unreadable
+    }
+
     /// The profile with a record id.
     pub fn profile(&self, id: &str) -> Option<&Arc<Profile>> {
         self.profiles.get(id)
@@ -238,6 +248,38 @@ impl Directory {
             .get(id_or_name)
             .or_else(|| self.profiles.values().find(|p| p.name == id_or_name))
     }
+}
+
+/// The rows that could be read; the others are reported.
+fn readable<T>(read: Readable<T>, unreadable: &mut Vec<String>) -> Vec<T> {
+    for fault in read.unreadable {
+        report(fault.detail, unreadable);
+    }
+    read.rows
+}
+
+/// Opens the secrets of clients. One that was sealed under another key, or is damaged, affects only its client.
+fn open_clients(
+    clients: Vec<SealedClient>,
+    keyring: &Keyring,
+    unreadable: &mut Vec<String>,
+) -> HashMap<String, Arc<Client>> {
+    let mut opened = HashMap::new();
+    for client in clients {
+        let (id, name) = (client.id.clone(), client.name.clone());
+        match client.open(keyring) {
+            Ok(client) => {
+                opened.insert(id, Arc::new(client));
+            }
+            Err(fault) => report(format!("client {name}: {}", fault.detail), unreadable),
+        }
+    }
+    opened
+}
+
+fn report(problem: String, unreadable: &mut Vec<String>) {
+    tracing::error!(problem, "an object cannot be read and is out of service");
+    unreadable.push(problem);
 }
 
 impl LoadedTemplate {

@@ -12,7 +12,7 @@ use crate::moment::Moment;
 
 /// What a client may do and what its tokens are.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Policies {
     /// Callbacks. In a request the redirect URI must equal one of them.
     #[serde(deserialize_with = "words_or_list")]
@@ -72,6 +72,9 @@ pub struct Policies {
     pub refresh_token_validity_period: i64,
     /// The unit of that period.
     pub refresh_token_validity_unit: ValidityUnit,
+    /// Members that this version does not know, which a newer one has saved: they have no effect and are kept.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 /// "Refresh Token Policy": how long the refresh tokens of one login are good.
@@ -145,6 +148,7 @@ impl Default for Policies {
             refresh_token_policy_type: RefreshTokenPolicyType::Infinite,
             refresh_token_validity_period: 30,
             refresh_token_validity_unit: ValidityUnit::Days,
+            unknown: Map::new(),
         }
     }
 }

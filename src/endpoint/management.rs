@@ -12,7 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use vestibule_protocol::format::Format;
 
 use super::answer::private;
-use crate::app::App;
+use crate::app::{App, Directory};
 use crate::store;
 
 /// The routes.
@@ -35,7 +35,7 @@ async fn live() -> Response {
 }
 
 /// The database answers, and the latest configuration is in effect. A handler that cannot be used stops only the
-/// flows that need it, so it is reported and the server is ready.
+/// flows that need it, and a site or client that cannot be read only itself, so they are reported and the server is ready.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let read = app
         .store
@@ -45,17 +45,21 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         .await;
     let reason = match read {
         Ok(Some(_)) if app.is_stale() => "the settings could not be read again",
-        Ok(Some(_)) => return ready_with(app.directory().handler_problems()),
+        Ok(Some(_)) => return ready_with(&app.directory()),
         _ => "the database does not answer",
     };
     let body = format!(r#"{{"status":"unavailable","reason":"{reason}"}}"#);
     private(StatusCode::SERVICE_UNAVAILABLE, Format::Json, body)
 }
 
-fn ready_with(handler_problems: &[String]) -> Response {
+fn ready_with(directory: &Directory) -> Response {
+    let (handler_problems, unreadable) = (directory.handler_problems(), directory.unreadable());
     let mut body = serde_json::json!({ "status": "ok" });
     if !handler_problems.is_empty() {
         body["handlers"] = handler_problems.into();
+    }
+    if !unreadable.is_empty() {
+        body["out_of_service"] = unreadable.into();
     }
     private(StatusCode::OK, Format::Json, body.to_string())
 }

@@ -13,6 +13,7 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 use vestibule_protocol::secret::Secret;
 
@@ -120,6 +121,9 @@ pub struct PasswordPolicy {
     /// list.
     #[serde(rename = "isCommonPasswordAllowed")]
     pub is_common_allowed: bool,
+    /// Members that this version does not know, which a newer one has saved: they have no effect and are kept.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 impl Default for PasswordPolicy {
@@ -133,6 +137,7 @@ impl Default for PasswordPolicy {
             lockout_minutes: 15,
             has_minimum_lifetime: false,
             is_common_allowed: false,
+            unknown: Map::new(),
         }
     }
 }
@@ -623,8 +628,12 @@ mod tests {
             policy
         );
         assert_eq!(
-            serde_json::from_str::<PasswordPolicy>(r#"{"obscure":true}"#).unwrap(),
-            policy
+            serde_json::from_str::<PasswordPolicy>(r#"{"newer":true}"#).unwrap(),
+            PasswordPolicy {
+                unknown: Map::from_iter([(String::from("newer"), Value::from(true))]),
+                ..PasswordPolicy::default()
+            },
+            "kept for the version that knows it"
         );
     }
 

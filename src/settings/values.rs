@@ -16,7 +16,7 @@ use crate::changes::{self, Invalid, words_or_list};
 /// Source: Configure Experience Cloud Settings for Headless Registration; NetworkAuthApiSettings;
 /// SecuritySettings for `enableOauthCorsPolicy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// "Allow Authorization Code and Credentials Flows".
     pub o_auth_cd_crdt_flow_enable: bool,
@@ -138,6 +138,9 @@ pub struct Settings {
     pub password_spray_threshold_per_hour: i64,
     /// What happens then.
     pub password_spray_action: SprayAction,
+    /// Members that this version does not know, which a newer one has saved: they have no effect and are kept.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
 }
 
 impl Default for Settings {
@@ -195,6 +198,7 @@ impl Default for Settings {
             otp_spray_action: SprayAction::Refuse,
             password_spray_threshold_per_hour: 1_000,
             password_spray_action: SprayAction::Alert,
+            unknown: Map::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use vestibule_protocol::secret::Secret;
 use super::challenge::hash;
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use super::{AdminTransaction, Transaction};
+use super::{AdminTransaction, Readable, Transaction};
 use crate::client::{Client, Policies};
 use crate::moment::Moment;
 use crate::refusal::Fault;
@@ -82,6 +82,11 @@ pub async fn insert(
 /// All clients, oldest first.
 pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<SealedClient>, Fault> {
     tx.list(&LIST, &[]).await
+}
+
+/// The clients that can be read, oldest first. Another one is out of service, and the rest is served.
+pub async fn list_readable(tx: &mut Transaction<'_>) -> Result<Readable<SealedClient>, Fault> {
+    tx.list_readable(&LIST, &[]).await
 }
 
 /// Replaces the policies of a client.

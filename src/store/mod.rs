@@ -36,8 +36,8 @@ pub mod login;
 pub mod outbox;
 pub mod profile;
 pub mod proof;
-pub mod signing_key;
 pub mod restore;
+pub mod signing_key;
 pub mod site;
 pub mod sms_count;
 pub mod sweep;
@@ -63,7 +63,8 @@ use crate::moment::Stopwatch;
 use crate::refusal::Fault;
 pub use administration::{Act, AdminBody, AdminTransaction, Change, ChangeFailure};
 pub use migrate::{Migration, MigrationState};
-use row::Record;
+pub use row::Readable;
+use row::{Record, Tried};
 use statement::{Statement, Value};
 
 /// The future that a body returns.
@@ -284,8 +285,6 @@ impl Store {
         }
     }
 
-    /// Prepares every statement of every file and returns their number.
-    ///
     /// Checks that an SQLite file is whole. PostgreSQL has checksums of its own.
     ///
     /// # Faults
@@ -297,6 +296,8 @@ impl Store {
         }
     }
 
+    /// Prepares every statement of every file and returns their number.
+    ///
     /// # Faults
     /// A statement does not parse against the schema.
     pub async fn prepare_all(&self) -> Result<usize, Fault> {
@@ -370,6 +371,19 @@ impl<'c> Transaction<'c> {
         self.rows(statement, values, usize::MAX).await
     }
 
+    /// All rows that can be read, and why the others cannot.
+    ///
+    /// # Faults
+    /// The statement failed.
+    pub async fn list_readable<T: Record>(
+        &mut self,
+        statement: &'static Statement,
+        values: &[Value<'_>],
+    ) -> Result<Readable<T>, Fault> {
+        let tried: Vec<Tried<T>> = self.list(statement, values).await?;
+        Ok(tried.into_iter().collect())
+    }
+
     /// Runs statements of a test, for states that no statement of the server makes.
     ///
     /// # Faults
@@ -441,6 +455,7 @@ static STATEMENTS: &[&[&Statement]] = &[
     client::STATEMENTS,
     code::STATEMENTS,
     credential::STATEMENTS,
+    erasure::STATEMENTS,
     external_identifier::STATEMENTS,
     family::STATEMENTS,
     handler::STATEMENTS,
@@ -451,16 +466,15 @@ static STATEMENTS: &[&[&Statement]] = &[
     outbox::STATEMENTS,
     profile::STATEMENTS,
     proof::STATEMENTS,
+    restore::STATEMENTS,
     signing_key::STATEMENTS,
     site::STATEMENTS,
     sms_count::STATEMENTS,
     sweep::STATEMENTS,
     tally::STATEMENTS,
-    erasure::STATEMENTS,
     template::STATEMENTS,
     token::STATEMENTS,
     turn::STATEMENTS,
     user::STATEMENTS,
     user_attribute::STATEMENTS,
 ];
-    restore::STATEMENTS,

@@ -2,7 +2,7 @@
 
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use super::{AdminTransaction, Transaction};
+use super::{AdminTransaction, Readable, Transaction};
 use crate::identity::Profile;
 use crate::identity::password::PasswordPolicy;
 use crate::refusal::Fault;
@@ -44,14 +44,21 @@ pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Profile>, Fault> {
     tx.list(&LIST, &[]).await
 }
 
+/// The profiles that can be read, oldest first. Another one is out of service, and the rest is served.
+pub async fn list_readable(tx: &mut Transaction<'_>) -> Result<Readable<Profile>, Fault> {
+    tx.list_readable(&LIST, &[]).await
+}
+
 impl Record for Profile {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        let id = row.next()?;
+        let name: String = row.next()?;
         Ok(Profile {
-            id: row.next()?,
-            name: row.next()?,
+            id,
             user_type: row.next_word("user_type")?,
-            password_policy: row.next_json()?,
+            password_policy: row.next_settings(&format!("profile {name}"))?,
             created_at: row.next()?,
+            name,
         })
     }
 }

@@ -63,7 +63,11 @@ impl Row<'_> {
         let text: String = self.next()?;
         serde_json::from_str(&text).map_err(|error| {
             let map = serde_json::from_str::<Map<String, Value>>(&text);
-            let invalid = map.map(|map| changes::apply(&T::default(), &map).err());
+            let known = serde_json::to_value(T::default()).unwrap_or_default();
+            let invalid = map.map(|mut map| {
+                map.retain(|name, _| known.get(name).is_some());
+                changes::apply(&T::default(), &map).err()
+            });
             let reason = match invalid {
                 Ok(Some(invalid)) => invalid.to_string(),
                 _ => error.to_string(),
@@ -93,6 +97,37 @@ pub trait Record: Sized {
     /// # Faults
     /// A column does not have the expected type.
     fn read(row: &mut Row<'_>) -> Result<Self, Fault>;
+}
+
+/// The rows of a list of which some may be unreadable: damaged, or with a value that only a newer version knows.
+#[derive(Debug)]
+pub struct Readable<T> {
+    /// The rows that could be read.
+    pub rows: Vec<T>,
+    /// Why each of the others could not; the text names its object.
+    pub unreadable: Vec<Fault>,
+}
+
+/// A row, or why it could not be read.
+pub(super) struct Tried<T>(Result<T, Fault>);
+
+impl<T: Record> Record for Tried<T> {
+    fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
+        Ok(Tried(T::read(row)))
+    }
+}
+
+impl<T> FromIterator<Tried<T>> for Readable<T> {
+    fn from_iter<I: IntoIterator<Item = Tried<T>>>(tried: I) -> Self {
+        let (mut rows, mut unreadable) = (Vec::new(), Vec::new());
+        for Tried(row) in tried {
+            match row {
+                Ok(row) => rows.push(row),
+                Err(fault) => unreadable.push(fault),
+            }
+        }
+        Readable { rows, unreadable }
+    }
 }
 
 /// A single column as a record.

@@ -2,7 +2,7 @@
 
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
-use super::{AdminTransaction, Transaction};
+use super::{AdminTransaction, Readable, Transaction};
 use crate::refusal::Fault;
 use crate::settings::{Settings, Site};
 
@@ -31,6 +31,11 @@ pub async fn insert(tx: &mut AdminTransaction<'_, '_>, site: &Site) -> Result<bo
 /// All sites, oldest first.
 pub async fn list(tx: &mut Transaction<'_>) -> Result<Vec<Site>, Fault> {
     tx.list(&LIST, &[]).await
+}
+
+/// The sites that can be read, oldest first. Another one is out of service, and the rest is served.
+pub async fn list_readable(tx: &mut Transaction<'_>) -> Result<Readable<Site>, Fault> {
+    tx.list_readable(&LIST, &[]).await
 }
 
 /// Updates the base URL, the settings and the activation of a site.

@@ -13,6 +13,7 @@ use vestibule::store;
 use crate::fixture::{
     BASE_URL, Call, Database, PASSWORD, Setup, Site, on_both_databases, on_sqlite, registration,
 };
+use crate::flow::tokens::execute_and_refresh;
 
 const INIT: &str = "/services/auth/headless/init/registration";
 const USERINFO: &str = "/services/oauth2/userinfo";
@@ -498,4 +499,53 @@ fn invalid_settings_cannot_be_saved() {
         assert_eq!(policies(changes.clone()).unwrap_err().key, key, "{changes}");
     }
     assert!(BASE_URL.starts_with("https://"));
+}
+
+on_both_databases! {
+    async fn clu_04_a_member_of_a_newer_version_has_no_effect_and_is_kept(site: Site) {
+        for (table, column) in [("client", "policies"), ("site", "settings"), ("profile", "password_policy")] {
+            execute_and_refresh(&site, format!("UPDATE {table} SET {column} = '{{\"aKeyOfTheNext\":[1],' || SUBSTR({column}, 2)")).await;
+        }
+        assert!(site.app.directory().unreadable().is_empty());
+        site.register("janice@example.com").await;
+        // A change by this version keeps what the newer one has saved.
+        site.update_client(&site.client.id, json!({"idTokenLifetimeSeconds": 77})).await;
+        site.update_settings(json!({"displayName": "Shop"})).await;
+        for query in [
+            "SELECT COUNT(*) FROM client WHERE policies LIKE '%\"aKeyOfTheNext\":[1]%' AND policies LIKE '%:77%'",
+            "SELECT COUNT(*) FROM site WHERE settings LIKE '%\"aKeyOfTheNext\":[1]%' AND settings LIKE '%\"Shop\"%'",
+        ] {
+            assert_eq!(site.count(query).await, 1, "{query}");
+        }
+        let request = vestibule::admin::site::UpdateSite {
+            site: String::from("private"),
+            base_url: None,
+            changes: crate::fixture::members(json!({"aKeyOfTheNext": 2})),
+        };
+        let refused = vestibule::admin::site::update(&site.admin(), request).await.unwrap_err().to_string();
+        assert!(refused.contains("there is no such setting"), "{refused}");
+    }
+}
+
+on_both_databases! {
+    async fn clu_04_one_unreadable_row_is_out_of_service_and_the_rest_is_served(site: Site) {
+        let public = site.public_client.id.clone();
+        execute_and_refresh(&site, format!("UPDATE client SET policies = '{{\"accessTokenFormat\":\"Quantum\"}}' WHERE id = '{public}'")).await;
+        execute_and_refresh(&site, String::from("UPDATE client SET secret_sealed = secret_hash WHERE name = 'integration'")).await;
+        let directory = site.app.directory();
+        let problems = directory.unreadable();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].contains("client public: accessTokenFormat"), "{problems:?}");
+        assert!(problems[1].contains("client integration: "), "{problems:?}");
+        let answer = site.send(site.public_token_call("x")).await.expect_status(400);
+        assert_eq!(answer.json()["error"], "invalid_client_id");
+        let refused = site.send(site.token_call("x")).await.expect_status(400);
+        assert_eq!(refused.json()["error"], "invalid_grant", "the other client is served");
+
+        execute_and_refresh(&site, String::from("UPDATE site SET settings = '{\"isPwdlessLoginAllowed\":\"perhaps\"}' WHERE name = 'public'")).await;
+        assert!(site.app.directory().unreadable()[0].contains("site public: isPwdlessLoginAllowed"));
+        let metadata = || Call::get("/.well-known/openid-configuration");
+        site.send(metadata()).await.expect_ok();
+        site.send(metadata().on_public()).await.expect_status(404);
+    }
 }

@@ -377,8 +377,8 @@ fn cap_14_settings_that_cannot_be_read_again_are_reported_by_the_readiness() {
     };
     ready(200);
     execute(
-        "CREATE TABLE kept AS SELECT id, secret_sealed FROM client;
-         UPDATE client SET secret_sealed = x'00'; UPDATE installation SET version = version + 1",
+        "CREATE TABLE kept AS SELECT id, sealed FROM signing_key;
+         UPDATE signing_key SET sealed = x'00'; UPDATE installation SET version = version + 1",
     );
     assert!(
         ready(503)
@@ -386,10 +386,18 @@ fn cap_14_settings_that_cannot_be_read_again_are_reported_by_the_readiness() {
             .contains("the settings could not be read again")
     );
     execute(
-        "UPDATE client SET secret_sealed = (SELECT secret_sealed FROM kept WHERE kept.id = client.id);
+        "UPDATE signing_key SET sealed = (SELECT sealed FROM kept WHERE kept.id = signing_key.id);
          DROP TABLE kept",
     );
-    ready(200);
+    assert!(!ready(200).body.contains("out_of_service"));
+    execute(
+        "UPDATE client SET secret_sealed = x'00'; UPDATE installation SET version = version + 1",
+    );
+    eventually(PATIENCE, "the client out of service", || {
+        let reply = get(&url, &[]).unwrap();
+        let body = reply.body;
+        (reply.status == 200 && body.contains(r#""out_of_service":["client shop: "#)).then_some(())
+    });
     server.stop();
 }
 
