@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::moment::{Clock, Entropy};
 use crate::refusal::Fault;
 use crate::sealing::Keyring;
-use crate::store::{self, Location, Store};
+use crate::store::{self, Location, PostgresUrl, Store};
 
 /// An open installation.
 pub struct Installation {
@@ -121,4 +121,12 @@ pub fn database_file(config: &Config) -> Result<Option<PathBuf>, ConfigProblem> 
         Location::Sqlite(path, _) => Some(path),
         Location::Postgres(..) => None,
     })
+}
+
+/// A warning for the log, if the connection to the database may cross a network in clear.
+pub fn database_warning(config: &Config) -> Option<String> {
+    match config.location().ok()? {
+        Location::Sqlite(..) => None,
+        Location::Postgres(url, _) => PostgresUrl::parse(url.expose()).ok()?.warning(),
+    }
 }

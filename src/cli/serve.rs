@@ -8,6 +8,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::place::{Place, open};
 use super::process;
+use crate::admin::installation::database_warning;
 use crate::app::App;
 use crate::config::Config;
 use crate::endpoint::Listeners;
@@ -47,6 +48,9 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     }
     if is_exposed(config.listen.management.ip()) {
         tracing::warn!("the management listener is not on a loopback address: keep it private");
+    }
+    if let Some(warning) = database_warning(&config) {
+        tracing::warn!("{warning}");
     }
     if let Some(note) = lacks_relay(&config) {
         tracing::warn!("{note}");

@@ -23,7 +23,7 @@ use crate::captcha::verifier::Verifiers;
 use crate::identity::text_message::SmsPolicy;
 use crate::network::Network;
 use crate::outbound::check_url;
-use crate::store::{Location, Synchronous};
+use crate::store::{Location, PostgresUrl, Synchronous, TlsMode, TlsOptions, with_tls};
 use crate::token::KeyRules;
 pub use file::{ConfigProblem, load, read_secret};
 pub use handlers::HandlersConfig;
@@ -92,6 +92,14 @@ pub struct DatabaseConfig {
 
 /// The threads that hash passwords.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+    /// PostgreSQL: whether the connection uses TLS.
+    pub sslmode: Option<TlsMode>,
+    /// PostgreSQL: PEM certificates to trust instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// PostgreSQL: the PEM certificate chain that this server presents.
+    pub certificate_file: Option<PathBuf>,
+    /// PostgreSQL: its PEM key.
+    pub key_file: Option<PathBuf>,
 #[serde(deny_unknown_fields, default)]
 pub struct HashingConfig {
     /// Threads; 0 is one per core. Each uses 19 MiB.
@@ -213,6 +221,21 @@ impl Default for DatabaseConfig {
     }
 }
 
+            sslmode: None,
+            ca_file: None,
+            certificate_file: None,
+            key_file: None,
+        }
+    }
+}
+
+impl DatabaseConfig {
+    fn tls(&self) -> TlsOptions {
+        TlsOptions {
+            mode: self.sslmode,
+            ca_file: self.ca_file.clone(),
+            certificate_file: self.certificate_file.clone(),
+            key_file: self.key_file.clone(),
 impl Default for HashingConfig {
     fn default() -> Self {
         HashingConfig {
@@ -380,7 +403,7 @@ impl Config {
     /// The location of the database.
     ///
     /// # Errors
-    /// The URL is of neither kind; the message does not repeat it.
+    /// The URL is of neither kind or has a wrong part; the message does not repeat it.
     pub fn location(&self) -> Result<Location, String> {
         let synchronous = self.database.synchronous;
         let url = &self.database.url;
@@ -393,11 +416,18 @@ impl Config {
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             return Ok(Location::Postgres(
-                Secret::from(url.clone()),
+                Secret::from(url),
                 self.database.connections,
             ));
         }
-        Err("[database] url must start with sqlite: or postgres://".into())
+            let named = |reason| format!("[database] url {reason}");
+            let url = with_tls(url, &self.database.tls()).map_err(named)?;
+            PostgresUrl::parse(&url).map_err(named)?;
+        Err(
+            "[database] url must start with sqlite: or postgres:// (a connection string such as \
+             \"host=... dbname=...\" is written postgres://USER@HOST/NAME)"
+                .into(),
+        )
     }
 
     /// The verifiers of captcha tokens. The config cannot allow the provider `test`.

@@ -33,7 +33,8 @@ impl fmt::Debug for DatabaseConfig {
             .field("url_file", &self.url_file)
             .field("synchronous", &self.synchronous)
             .field("connections", &self.connections)
-            .finish()
+            .field("sslmode", &self.sslmode)
+            .finish_non_exhaustive()
     }
 }
 

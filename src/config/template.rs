@@ -12,7 +12,7 @@ const BEFORE_OTP: &str = r#"# The config of a Vestibule server.
 # Every key can be set by an environment variable: [smtp] url is VESTIBULE_SMTP__URL.
 
 [database]
-# "sqlite:PATH", or "postgres://USER@HOST/NAME?sslmode=require" for several nodes.
+# "sqlite:PATH", or "postgres://USER@HOST/NAME" for several nodes.
 url = "sqlite:vestibule.db"
 # A file that contains the URL, for a URL with a password.
 # url_file = "/etc/vestibule/database-url"
@@ -20,6 +20,14 @@ url = "sqlite:vestibule.db"
 synchronous = "full"
 # PostgreSQL: maximum number of connections of this node.
 connections = 16
+# PostgreSQL on another machine: "verify-full" makes TLS mandatory ("disable", "allow", "prefer", "require",
+# "verify-ca"; docs/reference/config.md).
+# sslmode = "verify-full"
+# The authority that issued the certificate of the database server, if it is not a public one.
+# ca_file = "/etc/vestibule/database-ca.pem"
+# The certificate of this server, if the database server requires one.
+# certificate_file = "/etc/vestibule/database-client.pem"
+# key_file = "/etc/vestibule/database-client.key"
 
 [keys]
 # 32 random bytes in base64: openssl rand -base64 32. Every secret in the database is sealed

@@ -5,6 +5,7 @@
 
 use tokio_postgres::error::SqlState;
 
+use super::postgres_url;
 use crate::refusal::{Fault, FaultKind};
 
 /// A fault of SQLite.
@@ -52,7 +53,10 @@ pub fn postgres(context: &'static str, error: tokio_postgres::Error) -> Fault {
         Some(db) => format!("{}: {}", db.code().code(), db.message()),
         // "error connecting to server" alone is not useful; the cause says whether the connection was refused.
         None => match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
+            Some(cause) => match postgres_url::remedy(&error) {
+                Some(remedy) => format!("{error}: {cause}; {remedy}"),
+                None => format!("{error}: {cause}"),
+            },
             None => error.to_string(),
         },
     };

@@ -13,6 +13,7 @@ mod dialect;
 mod fault;
 mod migrate;
 mod postgres;
+mod postgres_url;
 mod row;
 mod sqlite;
 mod statement;
@@ -65,6 +66,7 @@ pub use administration::{Act, AdminBody, AdminTransaction, Change, ChangeFailure
 pub use migrate::{Migration, MigrationState};
 pub use row::Readable;
 use row::{Record, Tried};
+pub use postgres_url::{PostgresUrl, TlsMode, TlsOptions, with_tls};
 use statement::{Statement, Value};
 
 /// The future that a body returns.

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio::sync::Notify;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
+use super::postgres_url::PostgresUrl;
 use super::row::{Record, Row};
 use super::statement::{Statement, Value};
 use super::{Connected, Transaction, TransactionBody, Write, WriteInput, WriteResult, fault};
@@ -43,19 +43,15 @@ impl Postgres {
     /// Opens a pool of up to `connections` connections. The first is opened on first use.
     ///
     /// # Faults
-    /// The URL does not parse.
+    /// The URL is invalid, or a file of certificates that it names cannot be used.
     pub fn open(
         url: &str,
         connections: usize,
         outbox_wake: Arc<Notify>,
     ) -> Result<Postgres, Fault> {
-        // The error may quote the URL, and the URL may contain a password.
-        let mut config: tokio_postgres::Config = url.parse().map_err(|_| {
-            Fault::described(
-                "reading the database URL",
-                "it is not a postgres:// URL".into(),
-            )
-        })?;
+        let wrong = |reason: String| Fault::described("the database URL", reason);
+        let url = PostgresUrl::parse(url).map_err(wrong)?;
+        let mut config = url.config().clone();
         config.application_name("vestibule");
         config.tcp_user_timeout(BODY_LIMIT);
         let options = config.get_options().unwrap_or_default();
@@ -69,16 +65,12 @@ impl Postgres {
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
-        let manager = if config.get_ssl_mode() == SslMode::Disable || is_local(&config) {
-            Manager::from_config(config, tokio_postgres::NoTls, recycling)
-        } else {
-            let roots: rustls::RootCertStore =
-                webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
-            let tls = rustls::ClientConfig::builder()
-                .with_root_certificates(roots)
-                .with_no_client_auth();
-            let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
-            Manager::from_config(config, tls, recycling)
+        let manager = match url.tls().map_err(wrong)? {
+            None => Manager::from_config(config, tokio_postgres::NoTls, recycling),
+            Some(tls) => {
+                let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls);
+                Manager::from_config(config, tls, recycling)
+            }
         };
         let pool = Pool::builder(manager)
             .max_size(connections)
@@ -222,16 +214,6 @@ async fn within_limit<T>(body: impl Future<Output = Result<T, Fault>>) -> Result
 
 fn is_worth_another_try(fault: &Fault) -> bool {
     matches!(fault.kind, FaultKind::Conflict | FaultKind::ConnectionLost)
-}
-
-/// A Unix socket or a loopback address needs no TLS.
-fn is_local(config: &tokio_postgres::Config) -> bool {
-    use tokio_postgres::config::Host;
-    config.get_ssl_mode() != SslMode::Require
-        && config.get_hosts().iter().all(|host| match host {
-            Host::Tcp(name) => matches!(name.as_str(), "localhost" | "127.0.0.1" | "::1"),
-            Host::Unix(_) => true,
-        })
 }
 
 /// Runs a statement that returns no rows and returns the number of changed rows.

@@ -5,3 +5,4 @@ mod erasure;
 mod faults;
 mod migrations;
 mod statements;
+mod tls;
