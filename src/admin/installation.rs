@@ -130,3 +130,25 @@ pub fn database_warning(config: &Config) -> Option<String> {
         Location::Postgres(url, _) => PostgresUrl::parse(url.expose()).ok()?.warning(),
     }
 }
+
+/// What is wrong with the location of the database, without opening it: the directory of an SQLite database must exist,
+/// unless it is `vestibule dev` that creates it, and the certificates for PostgreSQL must be usable.
+pub fn location_problem(config: &Config, has_directory: bool) -> Option<String> {
+    match config.location() {
+        Err(problem) => Some(problem),
+        Ok(Location::Sqlite(path, _)) => {
+            let directory = path.parent()?;
+            let is_missing = !directory.as_os_str().is_empty() && !directory.is_dir();
+            (has_directory && is_missing).then(|| {
+                format!(
+                    "[database] url: there is no directory {}",
+                    directory.display()
+                )
+            })
+        }
+        Ok(Location::Postgres(url, _)) => {
+            let usable = PostgresUrl::parse(url.expose()).and_then(|url| url.tls().map(|_| ()));
+            usable.err().map(|reason| format!("[database] {reason}"))
+        }
+    }
+}

@@ -75,14 +75,20 @@ impl App {
     /// installation, or holds one under another master key.
     pub async fn assemble(config: &Config, world: World) -> Result<App, AssemblyProblem> {
         let is_test_captcha_allowed = world.inbox.is_some();
+        let proxy = config.outbound.forward_proxy()?;
+        let sms = match world.sms {
+            Some(gateway) => Some(gateway),
+            None => sms_gateway(&config.sms, proxy.as_ref())?,
+        };
         let delivery = Delivery {
-            channels: channels(config, world.inbox, world.email, world.sms)?,
+            channels: channels(config, world.inbox, world.email, sms)?,
             sms_policy: config.sms_policy().map_err(ConfigProblem::Rule)?,
             templates: Templates::new(),
         };
         let admission = Admission {
             captcha: Captcha::new(Verifiers {
                 is_test_allowed: is_test_captcha_allowed,
+                proxy: proxy.clone(),
                 ..config.verifiers().map_err(ConfigProblem::Rule)?
             })?,
             counts_codes_per_hour: config.limits.enabled,
@@ -93,6 +99,7 @@ impl App {
         };
         let rule = AddressRule {
             names: world.names,
+            proxy,
             ..config.handlers.address_rule()
         };
         let handlers = HandlerEngines {
@@ -146,7 +153,7 @@ async fn warn_of_future(store: &Store, at: Moment) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The gateway of each channel: the world's, the config's, the inbox, or none.
+/// The gateway of each channel: the given one, the config's mail relay, the inbox, or none.
 fn channels(
     config: &Config,
     inbox: Option<Arc<Inbox>>,
@@ -160,10 +167,6 @@ fn channels(
     let email = match email {
         Some(gateway) => Some(gateway),
         None => email_gateway(&config.smtp)?,
-    };
-    let sms = match sms {
-        Some(gateway) => Some(gateway),
-        None => sms_gateway(&config.sms)?,
     };
     Ok(Channels {
         email: email.unwrap_or_else(otherwise),

@@ -14,7 +14,7 @@ use crate::delivery::sms::twilio::{TWILIO, Twilio};
 use crate::delivery::sms::webhook::Webhook;
 use crate::delivery::sms::{SmsGateway, SmsProvider};
 use crate::delivery::smtp::{SmtpRelay, SmtpSettings};
-use crate::outbound::check_url;
+use crate::outbound::{ForwardProxy, check_url};
 
 /// The mail relay of a config, if it names one.
 ///
@@ -24,7 +24,9 @@ pub fn email_gateway(smtp: &SmtpConfig) -> Result<Option<Gateway>, AssemblyProbl
     let (Some(url), Some(from)) = (&smtp.url, &smtp.from) else {
         return Ok(None);
     };
-    let password = smtp.password_file.as_deref().map(read_secret).transpose()?;
+    let password = smtp.password_file.as_deref();
+    let password = password.map(|path| read_secret("[smtp] password_file", path));
+    let password = password.transpose()?;
     let refused = |reason: String| ConfigProblem::Rule(format!("[smtp] {reason}"));
     let mut settings =
         SmtpSettings::parse(url, from, password.map(Secret::from)).map_err(refused)?;
@@ -42,11 +44,14 @@ pub fn email_gateway(smtp: &SmtpConfig) -> Result<Option<Gateway>, AssemblyProbl
     }))
 }
 
-/// The provider of text messages of a config, if it names one.
+/// The provider of text messages of a config, if it names one. It is called through the proxy, if there is one.
 ///
 /// # Errors
 /// The URL, the account or a file that `[sms]` names cannot be used; or the HTTP client cannot be set up.
-pub fn sms_gateway(sms: &SmsConfig) -> Result<Option<Gateway>, AssemblyProblem> {
+pub fn sms_gateway(
+    sms: &SmsConfig,
+    proxy: Option<&ForwardProxy>,
+) -> Result<Option<Gateway>, AssemblyProblem> {
     let refused = |reason: String| ConfigProblem::Rule(format!("[sms] {reason}"));
     let provider = match (&sms.webhook_url, &sms.twilio_account_sid) {
         (Some(url), _) => {
@@ -66,15 +71,17 @@ pub fn sms_gateway(sms: &SmsConfig) -> Result<Option<Gateway>, AssemblyProblem> 
         (None, None) => return Ok(None),
     };
     let deadline = Duration::from_millis(sms.timeout_ms);
-    let gateway = SmsGateway::new(provider, deadline, sms.connections)?;
+    let gateway = SmsGateway::new(provider, deadline, sms.connections, proxy)?;
     Ok(Some(Gateway::Sms(Box::new(gateway))))
 }
 
 /// A secret of `[sms]` from its file. With an empty one a signature could be forged, so it is refused.
 fn sms_secret(key: &str, path: Option<&Path>) -> Result<Option<Secret>, ConfigProblem> {
-    let secret = path.map(read_secret).transpose()?.map(Secret::from);
+    let name = format!("[sms] {key}");
+    let secret = path.map(|path| read_secret(&name, path)).transpose()?;
+    let secret = secret.map(Secret::from);
     if secret.as_ref().is_some_and(Secret::is_empty) {
-        let reason = format!("[sms] {key}: the file is empty");
+        let reason = format!("{name}: the file is empty");
         return Err(ConfigProblem::Rule(reason));
     }
     Ok(secret)

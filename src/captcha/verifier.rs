@@ -14,7 +14,7 @@ use url::Url;
 use super::answer::VerifierResponse;
 use super::{CaptchaCheck, CaptchaProvider, Verified, fixed};
 use crate::moment::Moment;
-use crate::outbound::{Bounds, Outbound, Post};
+use crate::outbound::{Bounds, ForwardProxy, Outbound, Post};
 use crate::refusal::{Failure, Fault, FaultKind};
 use crate::sealing::sha256;
 
@@ -31,6 +31,8 @@ pub struct Verifiers {
     pub in_flight_max: usize,
     /// Whether the provider `test` may be used: in `vestibule dev` only.
     pub is_test_allowed: bool,
+    /// The proxy through which verifiers are called.
+    pub proxy: Option<ForwardProxy>,
 }
 
 impl Default for Verifiers {
@@ -42,6 +44,7 @@ impl Default for Verifiers {
             deadline: Duration::from_secs(3),
             in_flight_max: 64,
             is_test_allowed: false,
+            proxy: None,
         }
     }
 }
@@ -59,11 +62,12 @@ impl Captcha {
     /// # Faults
     /// The HTTP client cannot be set up.
     pub fn new(verifiers: Verifiers) -> Result<Captcha, Fault> {
-        let outbound = Outbound::new(Bounds {
+        let bounds = Bounds {
             deadline: verifiers.deadline,
             in_flight_max: verifiers.in_flight_max,
             answer_bytes_max: ANSWER_BYTES_MAX,
-        })?;
+        };
+        let outbound = Outbound::through(verifiers.proxy.as_ref(), bounds)?;
         Ok(Captcha {
             verifiers,
             outbound,

@@ -14,6 +14,7 @@ mod handler;
 mod inbox;
 mod isready;
 mod key;
+mod loose_files;
 mod migrate;
 mod noun;
 mod output;
@@ -197,7 +198,7 @@ async fn run(arguments: Arguments) -> Result<(), Exit> {
         Command::Dev(arguments) => Box::pin(dev::run(&place, arguments)).await,
         Command::Serve(arguments) => serve::run(&place, &arguments).await,
         Command::Migrate { action } => migrate::run(&place, action).await,
-        Command::Config { action } => config::run(&place, action),
+        Command::Config { action } => config::run(&place, action).await,
         Command::Site { action } => site::run(&place, action).await,
         Command::Client { action } => client::run(&place, action).await,
         Command::Handler { action } => Box::pin(handler::run(&place, action)).await,

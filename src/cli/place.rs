@@ -108,7 +108,7 @@ impl Place {
             )));
         }
         let installation = open(&config)?;
-        check(&installation).await?;
+        check(&installation, &config).await?;
         Ok(installation)
     }
 
@@ -128,12 +128,10 @@ impl Place {
 }
 
 /// Checks that a database holds an installation under the master key of the config.
-pub async fn check(installation: &Installation) -> Result<(), Exit> {
+pub async fn check(installation: &Installation, config: &Config) -> Result<(), Exit> {
     match installation.check_key().await? {
         KeyCheck::SameKey => Ok(()),
-        KeyCheck::OtherKey => Err(Exit::refused(
-            "this database was sealed under another master key",
-        )),
+        KeyCheck::OtherKey => Err(Exit::refused(other_key(config))),
         KeyCheck::Empty => Err(Exit::missing(
             "the database holds no installation: run `vestibule migrate up` first",
         )),
@@ -144,6 +142,15 @@ pub async fn check(installation: &Installation) -> Result<(), Exit> {
 pub fn open(config: &Config) -> Result<Installation, Exit> {
     let keyring = read_keyring(config)?;
     Ok(Installation::open(config, keyring, actor::current())?)
+}
+
+/// The message about a master key that is not the one of the database, which names the file.
+pub fn other_key(config: &Config) -> String {
+    let path = config.keys.master_key_file.as_deref();
+    let path = path.map_or(String::from("[keys] master_key_file"), |path| {
+        path.display().to_string()
+    });
+    format!("this database was sealed under another master key than the one in {path}")
 }
 
 /// Reads the master key that the config names.
@@ -160,15 +167,15 @@ pub fn read_keyring(config: &Config) -> Result<Keyring, Exit> {
             path.display()
         )));
     }
-    let text = Secret::from(config::read_secret(path)?);
+    let text = Secret::from(config::read_secret("[keys] master_key_file", path)?);
     Keyring::parse(text.expose())
         .map_err(|fault| Exit::refused(format!("{}: {}", path.display(), fault.detail)))
 }
 
-/// Reads a secret from a file, or from standard input when the file is `-`.
-pub fn read_secret(path: &Path) -> Result<Secret, Exit> {
+/// Reads the secret of an option from a file, or from standard input when the file is `-`.
+pub fn read_secret(option: &str, path: &Path) -> Result<Secret, Exit> {
     if path.as_os_str() != "-" {
-        return Ok(Secret::from(config::read_secret(path)?));
+        return Ok(Secret::from(config::read_secret(option, path)?));
     }
     let mut text = String::new();
     std::io::stdin()

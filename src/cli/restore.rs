@@ -119,7 +119,7 @@ async fn prepare(
     installation.store.check_integrity()?;
     check_is_installation(&installation, backup).await?;
     installation.store.migrate(installation.admin().at).await?;
-    check(&installation).await?;
+    check(&installation, &config).await?;
     Ok(restore::complete(&installation.admin(), are_sessions_kept).await?)
 }
 

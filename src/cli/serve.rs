@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::exit::Exit;
+use super::loose_files::loose_files;
 use super::place::{Place, open};
 use super::process;
 use crate::admin::installation::database_warning;
@@ -49,7 +50,10 @@ pub async fn run(place: &Place, _: &Arguments) -> Result<(), Exit> {
     if is_exposed(config.listen.management.ip()) {
         tracing::warn!("the management listener is not on a loopback address: keep it private");
     }
-    if let Some(warning) = database_warning(&config) {
+    for warning in loose_files(&config)
+        .into_iter()
+        .chain(database_warning(&config))
+    {
         tracing::warn!("{warning}");
     }
     if let Some(note) = lacks_relay(&config) {

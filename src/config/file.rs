@@ -35,18 +35,33 @@ pub enum ConfigProblem {
     /// Every key is well formed, but some contradict each other.
     #[error("{0}")]
     Rule(String),
+    /// The file of a secret cannot be read.
+    #[error("{key} {}: {reason}", path.display())]
+    Secret {
+        /// The key of the config, or the option, that names the file.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        reason: String,
+    },
+    /// Several of them.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<ConfigProblem>),
 }
 
 /// Reads a config from a file, if one is given, and from environment variables.
 ///
 /// # Errors
-/// [`ConfigProblem`], which names the file and line, or the variable, and contains no value.
+/// [`ConfigProblem`], which names the file and line, or the variable, and contains no value. Everything that is wrong
+/// with the keys is reported at once, and so is everything that is wrong with the rules, once every key is well formed.
 pub fn load(
     path: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigProblem> {
+    let mut problems = Vec::new();
     let mut table = match path {
-        Some(path) => read_file(path)?,
+        Some(path) => read_file(path, &mut problems)?,
         None => toml::Table::new(),
     };
     for (variable, value) in environment {
@@ -61,43 +76,61 @@ pub fn load(
             variable: variable.clone(),
             reason,
         };
-        let value = value
-            .into_string()
-            .map_err(|_| wrong(String::from("it is not UTF-8")))?;
-        set(&mut table, &path, parse_value(&value));
-        // The file and the earlier variables were checked, so this variable is the invalid one.
-        parse(&table).map_err(|_| wrong(keys::reason(&path)))?;
+        let Ok(value) = value.into_string() else {
+            problems.push(wrong(String::from("it is not UTF-8")));
+            continue;
+        };
+        let mut alone = toml::Table::new();
+        set(&mut alone, &path, parse_value(&value));
+        match parse(&alone) {
+            Ok(_) => set(&mut table, &path, parse_value(&value)),
+            Err(_) => problems.push(wrong(keys::reason(&path))),
+        }
     }
+    one_or_several(problems)?;
     let mut config = parse(&table).expect("each part of it was checked");
     config.limits.is_enabled_named = table
         .get("limits")
         .is_some_and(|limits| limits.get("enabled").is_some());
     if let Some(path) = &config.database.url_file {
-        config.database.url = read_secret(path)?;
+        config.database.url = read_secret("[database] url_file", path)?;
     }
-    config.validate().map_err(ConfigProblem::Rule)?;
+    one_or_several(config.problems().into_iter().map(ConfigProblem::Rule))?;
     Ok(config)
+}
+
+fn one_or_several(problems: impl IntoIterator<Item = ConfigProblem>) -> Result<(), ConfigProblem> {
+    let mut problems: Vec<ConfigProblem> = problems.into_iter().collect();
+    match (problems.pop(), problems.is_empty()) {
+        (None, _) => Ok(()),
+        (Some(only), true) => Err(only),
+        (Some(last), false) => {
+            problems.push(last);
+            Err(ConfigProblem::Several(problems))
+        }
+    }
 }
 
 fn parse(table: &toml::Table) -> Result<Config, toml::de::Error> {
     toml::Value::Table(table.clone()).try_into()
 }
 
-/// Reads a secret from a file, without the line break at its end.
+/// Reads the secret of a key or an option from a file, without the line break at its end.
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn read_secret(path: &Path) -> Result<String, ConfigProblem> {
+pub fn read_secret(key: &str, path: &Path) -> Result<String, ConfigProblem> {
     std::fs::read_to_string(path)
         .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-        .map_err(|error| ConfigProblem::File {
+        .map_err(|error| ConfigProblem::Secret {
+            key: key.to_owned(),
             path: path.to_owned(),
-            line: None,
             reason: error.to_string(),
         })
 }
 
-fn read_file(path: &Path) -> Result<toml::Table, ConfigProblem> {
+/// Reads the file. Wrong keys are reported in `problems` and left out.
+fn read_file(path: &Path, problems: &mut Vec<ConfigProblem>) -> Result<toml::Table, ConfigProblem> {
     let file_problem = |line, reason| ConfigProblem::File {
         path: path.to_owned(),
         line,
@@ -111,28 +144,25 @@ fn read_file(path: &Path) -> Result<toml::Table, ConfigProblem> {
             .map(|span| text[..span.start].matches('\n').count() + 1);
         file_problem(line, error.message().to_owned())
     })?;
-    match wrong_key(&table, &text) {
-        Some((line, path)) => Err(file_problem(line, keys::reason(&path))),
-        None => Ok(table),
-    }
-}
-
-/// The first line with an invalid key, and the path of the key.
-fn wrong_key(table: &toml::Table, text: &str) -> Option<(Option<usize>, Vec<String>)> {
     let mut leaves = Vec::new();
-    collect_leaves(table, &mut Vec::new(), &mut leaves);
-    leaves
-        .into_iter()
-        .filter(|(path, value)| {
-            let mut alone = toml::Table::new();
-            set(&mut alone, path, (*value).clone());
-            parse(&alone).is_err()
-        })
-        .map(|(path, _)| {
-            let names: Vec<&str> = path.iter().map(String::as_str).collect();
-            (line_of_key(text, &names), path)
-        })
-        .min()
+    collect_leaves(&table, &mut Vec::new(), &mut leaves);
+    let mut kept = toml::Table::new();
+    let mut wrong = Vec::new();
+    for (path, value) in leaves {
+        let mut alone = toml::Table::new();
+        set(&mut alone, &path, value.clone());
+        match parse(&alone) {
+            Ok(_) => set(&mut kept, &path, value.clone()),
+            Err(_) => {
+                let names: Vec<&str> = path.iter().map(String::as_str).collect();
+                wrong.push((line_of_key(&text, &names), path));
+            }
+        }
+    }
+    wrong.sort();
+    let wrong = wrong.into_iter();
+    problems.extend(wrong.map(|(line, path)| file_problem(line, keys::reason(&path))));
+    Ok(kept)
 }
 
 /// Every key that is not a section, and empty sections.
@@ -275,6 +305,39 @@ mod tests {
             problem.to_string().contains("VESTIBULE_HASHING__QUEUE"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("vestibule.toml");
+        let text = "[limits]\nenabeld = true\n[hashing]\nqueue = \"x\"\n[log]\nlevel = \"debug\"\n";
+        std::fs::write(&path, text).unwrap();
+        let variables = environment(&[
+            ("VESTIBULE_SMPT__URL", "x"),
+            ("VESTIBULE_LOG__FORMAT", "xml"),
+        ]);
+        let problem = load(Some(&path), variables).unwrap_err().to_string();
+        for part in [
+            "line 2",
+            "line 4",
+            "VESTIBULE_SMPT__URL",
+            "VESTIBULE_LOG__FORMAT",
+        ] {
+            assert!(problem.contains(part), "{part}: {problem}");
+        }
+        assert_eq!(problem.lines().count(), 4, "{problem}");
+        let text = "[log]\nlevel = \"loud\"\n[hashing]\nqueue = 0\n[database]\nconnections = 0\nurl = \"x\"\n";
+        std::fs::write(&path, text).unwrap();
+        let problem = load(Some(&path), []).unwrap_err().to_string();
+        for part in [
+            "[log] level",
+            "[hashing] queue",
+            "[database] connections",
+            "[database] url",
+        ] {
+            assert!(problem.contains(part), "{part}: {problem}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handler::script::ScriptLimits;
 use crate::network::Network;
-use crate::outbound::{AddressRule, Bounds, NameResolver};
+use crate::outbound::{AddressRule, Bounds};
 
 /// The limits of handlers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ impl HandlersConfig {
     pub fn address_rule(&self) -> AddressRule {
         AddressRule {
             allowed: self.private_addresses.clone(),
-            names: NameResolver::System,
+            ..AddressRule::default()
         }
     }
 }

@@ -7,6 +7,7 @@ mod file;
 mod handlers;
 mod keys;
 mod otp;
+mod outbound;
 mod shown;
 mod sms;
 mod template;
@@ -28,6 +29,7 @@ use crate::token::KeyRules;
 pub use file::{ConfigProblem, load, read_secret};
 pub use handlers::HandlersConfig;
 pub use otp::OtpConfig;
+pub use outbound::OutboundConfig;
 pub use sms::SmsConfig;
 pub use template::template;
 use vestibule_protocol::secret::Secret;
@@ -54,6 +56,8 @@ pub struct Config {
     pub log: LogConfig,
     /// `[otp]`
     pub otp: OtpConfig,
+    /// `[outbound]`
+    pub outbound: OutboundConfig,
     /// `[proxies]`
     pub proxies: ProxiesConfig,
     /// `[sms]`
@@ -88,10 +92,6 @@ pub struct DatabaseConfig {
     pub synchronous: Synchronous,
     /// PostgreSQL: most connections of this node.
     pub connections: usize,
-}
-
-/// The threads that hash passwords.
-#[derive(Clone, Debug, Serialize, Deserialize)]
     /// PostgreSQL: whether the connection uses TLS.
     pub sslmode: Option<TlsMode>,
     /// PostgreSQL: PEM certificates to trust instead of the public ones.
@@ -100,6 +100,10 @@ pub struct DatabaseConfig {
     pub certificate_file: Option<PathBuf>,
     /// PostgreSQL: its PEM key.
     pub key_file: Option<PathBuf>,
+}
+
+/// The threads that hash passwords.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HashingConfig {
     /// Threads; 0 is one per core. Each uses 19 MiB.
@@ -217,10 +221,6 @@ impl Default for DatabaseConfig {
             url_file: None,
             synchronous: Synchronous::Full,
             connections: 16,
-        }
-    }
-}
-
             sslmode: None,
             ca_file: None,
             certificate_file: None,
@@ -236,6 +236,10 @@ impl DatabaseConfig {
             ca_file: self.ca_file.clone(),
             certificate_file: self.certificate_file.clone(),
             key_file: self.key_file.clone(),
+        }
+    }
+}
+
 impl Default for HashingConfig {
     fn default() -> Self {
         HashingConfig {
@@ -334,70 +338,90 @@ impl Default for LogConfig {
 }
 
 impl Config {
-    /// Checks the rules for single keys and for pairs of keys.
-    ///
-    /// # Errors
-    /// A sentence that names the key.
-    pub fn validate(&self) -> Result<(), String> {
-        self.location()?;
-        self.otp.validate()?;
-        if !is_log_filter(&self.log.level) {
-            return Err(
-                "[log] level takes error, warn, info, debug or trace, or filters such as \
-                        vestibule=debug, separated by commas"
-                    .into(),
-            );
-        }
-        for rule in &self.limits.rules {
+    /// What is wrong with single keys and with pairs of keys: a sentence for each, which names the key.
+    pub fn problems(&self) -> Vec<String> {
+        let refused = |is_wrong: bool, reason: &str| match is_wrong {
+            true => Err(reason.to_owned()),
+            false => Ok(()),
+        };
+        let rules = self.limits.rules.iter().map(|rule| {
             rule.validate()
-                .map_err(|reason| format!("[limits] rules: {reason}"))?;
-        }
-        self.validate_numbers()?;
-        self.keys.validate()?;
-        self.verifiers()?;
-        self.sms.validate()?;
-        self.handlers.validate()?;
-        if self.listen.tls_certificate_file.is_some() != self.listen.tls_key_file.is_some() {
-            return Err("[listen] tls_certificate_file and tls_key_file go together".into());
-        }
-        if self.smtp.url.is_some() && self.smtp.from.is_none() {
-            return Err(
-                "[smtp] from: name the sender, such as \"Example <no-reply@example.com>\"".into(),
-            );
-        }
-        Ok(())
+                .map_err(|reason| format!("[limits] rules: {reason}"))
+        });
+        let listen = &self.listen;
+        let others = [
+            self.location().map(|_| ()),
+            self.otp.validate(),
+            refused(
+                !is_log_filter(&self.log.level),
+                "[log] level takes error, warn, info, debug or trace, or filters such as \
+                 vestibule=debug, separated by commas",
+            ),
+            self.keys.validate(),
+            self.verifiers().map(|_| ()),
+            self.outbound.validate(),
+            self.sms.validate(),
+            self.handlers.validate(),
+            refused(
+                listen.tls_certificate_file.is_some() != listen.tls_key_file.is_some(),
+                "[listen] tls_certificate_file and tls_key_file go together",
+            ),
+            refused(
+                self.smtp.url.is_some() && self.smtp.from.is_none(),
+                "[smtp] from: name the sender, such as \"Example <no-reply@example.com>\"",
+            ),
+        ];
+        let checked = rules.chain(others).filter_map(Result::err);
+        checked.chain(self.wrong_numbers()).collect()
     }
 
-    fn validate_numbers(&self) -> Result<(), String> {
-        let within = |key: &str, value: u64, low: u64, high: u64| {
-            if (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(format!("{key} must be between {low} and {high}"))
-        };
+    fn wrong_numbers(&self) -> Vec<String> {
         let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-        within("[hashing] threads", number(self.hashing.threads), 0, 1_024)?;
-        within("[hashing] queue", number(self.hashing.queue), 1, 65_536)?;
-        within(
-            "[database] connections",
-            number(self.database.connections),
-            1,
-            1_000,
-        )?;
-        within("[captcha] timeout_ms", self.captcha.timeout_ms, 1, 3_000)?;
-        within(
-            "[captcha] max_in_flight",
-            number(self.captcha.max_in_flight),
-            1,
-            1_024,
-        )?;
-        if let Some(seconds) = self.smtp.timeout_seconds {
-            within("[smtp] timeout_seconds", seconds, 1, 300)?;
-        }
-        if let Some(connections) = self.smtp.connections {
-            within("[smtp] connections", number(connections), 1, 64)?;
-        }
-        Ok(())
+        let rows = [
+            (
+                "[hashing] threads",
+                Some(number(self.hashing.threads)),
+                0,
+                1_024,
+            ),
+            (
+                "[hashing] queue",
+                Some(number(self.hashing.queue)),
+                1,
+                65_536,
+            ),
+            (
+                "[database] connections",
+                Some(number(self.database.connections)),
+                1,
+                1_000,
+            ),
+            (
+                "[captcha] timeout_ms",
+                Some(self.captcha.timeout_ms),
+                1,
+                3_000,
+            ),
+            (
+                "[captcha] max_in_flight",
+                Some(number(self.captcha.max_in_flight)),
+                1,
+                1_024,
+            ),
+            ("[smtp] timeout_seconds", self.smtp.timeout_seconds, 1, 300),
+            (
+                "[smtp] connections",
+                self.smtp.connections.map(number),
+                1,
+                64,
+            ),
+        ];
+        let wrong =
+            |value: Option<u64>, low, high| value.is_some_and(|n| !(low..=high).contains(&n));
+        rows.into_iter()
+            .filter(|(_, value, low, high)| wrong(*value, *low, *high))
+            .map(|(key, _, low, high)| format!("{key} must be between {low} and {high}"))
+            .collect()
     }
 
     /// The location of the database.
@@ -415,14 +439,14 @@ impl Config {
             };
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let named = |reason| format!("[database] url {reason}");
+            let url = with_tls(url, &self.database.tls()).map_err(named)?;
+            PostgresUrl::parse(&url).map_err(named)?;
             return Ok(Location::Postgres(
                 Secret::from(url),
                 self.database.connections,
             ));
         }
-            let named = |reason| format!("[database] url {reason}");
-            let url = with_tls(url, &self.database.tls()).map_err(named)?;
-            PostgresUrl::parse(&url).map_err(named)?;
         Err(
             "[database] url must start with sqlite: or postgres:// (a connection string such as \
              \"host=... dbname=...\" is written postgres://USER@HOST/NAME)"
@@ -445,6 +469,7 @@ impl Config {
             deadline: Duration::from_millis(self.captcha.timeout_ms),
             in_flight_max: self.captcha.max_in_flight,
             is_test_allowed: false,
+            proxy: None,
         })
     }
 

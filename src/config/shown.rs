@@ -11,6 +11,7 @@ impl Config {
     pub fn shown(mut self) -> Config {
         self.database.url = shown_database(&self.database.url);
         self.smtp.url = self.smtp.url.as_deref().map(shown_relay);
+        self.outbound.proxy = self.outbound.proxy.as_deref().map(shown_relay);
         self.sms.webhook_url = self.sms.webhook_url.as_deref().map(shown_webhook);
         self
     }

@@ -119,6 +119,14 @@ script_stack_kib = 256
 script_threads = 2
 script_max_in_flight = 256
 
+[outbound]
+# The HTTP proxy for calls to captcha verifiers and providers of text messages, and the hosts that are called
+# without it: names (with all names below them), addresses, networks. Handlers are called without the proxy only.
+# proxy = "http://proxy.example.com:3128"
+# proxy_user = "vestibule"
+# proxy_password_file = "/etc/vestibule/proxy-password"
+no_proxy = []
+
 [hashing]
 # Threads that hash passwords, 19 MiB each; 0 means one per core.
 threads = 0

@@ -17,7 +17,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
 use url::{Host, Url};
 
-use super::NoReply;
+use super::{ForwardProxy, NoReply};
 use crate::network::Network;
 
 /// Which addresses a guarded client may call: every public address, and these.
@@ -27,6 +27,9 @@ pub struct AddressRule {
     pub allowed: Vec<Network>,
     /// The resolver of names.
     pub names: NameResolver,
+    /// The proxy of other calls. A host that it would be asked for is refused, because it would resolve the name
+    /// again, and the guard could not judge the address to which it connects.
+    pub proxy: Option<ForwardProxy>,
 }
 
 /// A function from a name to its addresses.
@@ -61,11 +64,31 @@ impl Guard {
     pub(super) fn check_host(&self, url: &Url) -> Result<(), NoReply> {
         let judged = match url.host() {
             Some(Host::Domain(_)) => Ok(()),
-            Some(Host::Ipv4(address)) => self.judge(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => self.judge(IpAddr::V6(address)),
+            Some(Host::Ipv4(address)) => self.judge_literal(url, IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => self.judge_literal(url, IpAddr::V6(address)),
             None => Err("it names no host"),
         };
         judged.map_err(NoReply::Forbidden)
+    }
+
+    fn judge_literal(&self, url: &Url, address: IpAddr) -> Result<(), &'static str> {
+        self.judge(address)?;
+        self.check_direct(|proxy| proxy.is_direct(url), &[address])
+    }
+
+    /// Refuses a host that is called through the proxy. Hosts of the operator's exceptions are called directly.
+    fn check_direct(
+        &self,
+        is_direct: impl Fn(&ForwardProxy) -> bool,
+        addresses: &[IpAddr],
+    ) -> Result<(), &'static str> {
+        let is_allowed = |ip: &IpAddr| self.rule.allowed.iter().any(|n| n.contains(*ip));
+        match &self.rule.proxy {
+            Some(proxy) if !is_direct(proxy) && !addresses.iter().all(is_allowed) => Err(
+                "handlers are not called through the proxy; [outbound] no_proxy does not list the host",
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// The reason why an address may not be called.
@@ -90,7 +113,8 @@ impl Guard {
                 return Err(Stopped(NoReply::Forbidden("localhost is another machine")));
             }
         }
-        Ok(())
+        self.check_direct(|proxy| proxy.is_direct_name(name), addresses)
+            .map_err(|why| Stopped(NoReply::Forbidden(why)))
     }
 }
 
@@ -278,7 +302,7 @@ mod tests {
     fn guard(allowed: &[&str]) -> Guard {
         Guard::new(AddressRule {
             allowed: allowed.iter().map(|text| text.parse().unwrap()).collect(),
-            names: NameResolver::System,
+            ..AddressRule::default()
         })
     }
 

@@ -1,7 +1,7 @@
 //! Outbound: calls to servers of other parties, which may be slow, wrong, unreachable or hostile.
 //!
 //! This module owns the common rules of such calls: one deadline from the resolution of the name to the last byte,
-//! a limit on concurrent calls and on the size of the response, no redirects, no proxy from the environment, TLS
+//! a limit on concurrent calls and on the size of the response, no redirects, no proxy but that of the config, TLS
 //! with the public certificate authorities. The meaning of the response is left to the caller.
 //!
 //! There are two kinds of clients. URLs in the config are the operator's and may be private ones
@@ -10,6 +10,7 @@
 
 mod address;
 mod fetch;
+mod proxy;
 mod signature;
 
 use std::error::Error;
@@ -28,6 +29,7 @@ use address::{Guard, Resolver, Stopped, is_this_machine};
 
 pub use address::{AddressRule, NameResolver};
 pub use fetch::{FetchReply, FetchRequest, NoFetch, check_allowed_host};
+pub use proxy::ForwardProxy;
 pub use signature::{SignatureKey, date_and_sign};
 
 /// The limits of calls to one kind of server.
@@ -101,8 +103,20 @@ impl Outbound {
     /// # Faults
     /// The HTTP client cannot be set up.
     pub fn new(bounds: Bounds) -> Result<Outbound, Fault> {
+        Outbound::through(None, bounds)
+    }
+
+    /// The same through a proxy, if there is one.
+    ///
+    /// # Faults
+    /// The HTTP client cannot be set up.
+    pub fn through(proxy: Option<&ForwardProxy>, bounds: Bounds) -> Result<Outbound, Fault> {
+        let mut client = builder(bounds.deadline);
+        if let Some(proxy) = proxy {
+            client = client.proxy(proxy.to_client());
+        }
         Ok(Outbound {
-            client: client(bounds.deadline)?,
+            client: client.build().map_err(no_client)?,
             guard: None,
             permits: Semaphore::new(bounds.in_flight_max),
             bounds,

@@ -128,7 +128,11 @@ impl NewHandlerArguments {
         let hosts = self.allow_host.clone();
         let code = match (&self.webhook, of_template, &self.file) {
             (Some(url), _, _) => {
-                let secret = self.secret_file.as_deref().map(read_secret).transpose()?;
+                let secret = self
+                    .secret_file
+                    .as_deref()
+                    .map(|path| read_secret("--secret-file", path))
+                    .transpose()?;
                 HandlerCode::Webhook(url.clone(), secret)
             }
             (None, Some(contract), _) => {
@@ -205,7 +209,11 @@ impl Set {
                 (false, given) => Some(given).filter(|given| !given.is_empty()),
             },
             url: self.webhook,
-            secret: self.secret_file.as_deref().map(read_secret).transpose()?,
+            secret: self
+                .secret_file
+                .as_deref()
+                .map(|path| read_secret("--secret-file", path))
+                .transpose()?,
             name: self.name,
         };
         let version = handler::set(admin, &input::engine(place)?, request).await?;

@@ -52,7 +52,10 @@ struct GuestTarget {
 /// Runs it.
 pub(super) async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let hint = match (&arguments.token_file, &arguments.uvid) {
-        (Some(path), _) => format!("JWT {}", read_secret(path)?.expose().trim()),
+        (Some(path), _) => {
+            let token = read_secret("--token-file", path)?;
+            format!("JWT {}", token.expose().trim())
+        }
         (None, Some(text)) => format!("UVID {}", parse(text)?.as_str()),
         (None, None) => format!("UVID {}", Uvid::from_random(Entropy::Os.bytes()).as_str()),
     };

@@ -264,7 +264,7 @@ impl Performance<'_> {
             .unwrap_or_else(|| format!("janice.{fresh}@example.com"));
         let email = register.email.clone().unwrap_or_else(|| username.clone());
         let password = match &register.password_file {
-            Some(path) => read_secret(path)?,
+            Some(path) => read_secret("--password-file", path)?,
             None => Secret::from(Entropy::Os.text(b"abcdefghjkmnpqrstuvwxyz23456789", 20) + "7k"),
         };
         let recipient = register.by.recipient(&email);
@@ -293,7 +293,7 @@ impl Performance<'_> {
     }
 
     async fn log_in(&self, login: &Login) -> Result<(), Exit> {
-        let password = read_secret(&login.password_file)?;
+        let password = read_secret("--password-file", &login.password_file)?;
         let code = self
             .authorize("Named-User", None, &login.username, password.expose())
             .await?;
@@ -322,7 +322,7 @@ impl Performance<'_> {
     }
 
     async fn reset(&self, reset: &Reset) -> Result<(), Exit> {
-        let new_password = read_secret(&reset.new_password_file)?;
+        let new_password = read_secret("--new-password-file", &reset.new_password_file)?;
         let username = &reset.username;
         let recipient = address(reset.email.as_ref().unwrap_or(username));
         let watch = self.watch(&recipient).await?;

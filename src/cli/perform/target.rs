@@ -57,17 +57,19 @@ impl Server {
         else {
             return Ok(None);
         };
-        let secret = |path: &Path| read_secret(path).map(|text| text.expose().to_owned());
+        let secret = |option: &str, path: &Path| {
+            read_secret(option, path).map(|text| text.expose().to_owned())
+        };
         Ok(Some(PerformTarget {
             base_url: base_url.trim_end_matches('/').to_owned(),
             client: ReadyClient {
                 client_id: client_id.clone(),
-                client_secret: secret(client_secret_file)?,
+                client_secret: secret("--client-secret-file", client_secret_file)?,
                 redirect_uri: redirect_uri.clone(),
             },
             integration: ReadyIntegration {
                 client_id: integration_id.clone(),
-                client_secret: secret(integration_secret_file)?,
+                client_secret: secret("--integration-secret-file", integration_secret_file)?,
             },
             inbox: None,
         }))

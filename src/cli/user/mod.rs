@@ -132,7 +132,7 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
             user,
             password_file,
         } => {
-            let password = read_secret(&password_file)?;
+            let password = read_secret("--password-file", &password_file)?;
             let hasher = Hasher::start(1, 1);
             let state = user::set_password(&admin, &hasher, &user, &password).await?;
             return print(place, &state);
@@ -157,7 +157,7 @@ async fn create(place: &Place, admin: &Admin<'_>, create: NewUserArguments) -> R
         password: create
             .password_file
             .as_deref()
-            .map(read_secret)
+            .map(|path| read_secret("--password-file", path))
             .transpose()?,
     };
     let state = user::create(admin, &Hasher::start(1, 1), request).await?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use crate::identity::text_message::SmsStatus;
 use crate::moment::Moment;
-use crate::outbound::{Bounds, Outbound, Post, Reply};
+use crate::outbound::{Bounds, ForwardProxy, Outbound, Post, Reply};
 use crate::refusal::Fault;
 use twilio::Twilio;
 use webhook::Webhook;
@@ -78,7 +78,7 @@ pub struct SmsGateway {
 }
 
 impl SmsGateway {
-    /// A gateway to a provider. It opens no connection.
+    /// A gateway to a provider, which is called through the proxy if there is one. It opens no connection.
     ///
     /// # Faults
     /// The HTTP client cannot be set up.
@@ -86,12 +86,14 @@ impl SmsGateway {
         provider: SmsProvider,
         deadline: Duration,
         connections: usize,
+        proxy: Option<&ForwardProxy>,
     ) -> Result<SmsGateway, Fault> {
-        let outbound = Outbound::new(Bounds {
+        let bounds = Bounds {
             deadline,
             in_flight_max: connections,
             answer_bytes_max: ANSWER_BYTES_MAX,
-        })?;
+        };
+        let outbound = Outbound::through(proxy, bounds)?;
         Ok(SmsGateway { provider, outbound })
     }
 

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::json;
-use vestibule::outbound::{
-    AddressRule, Bounds, FetchRequest, NameResolver, NoFetch, NoReply, Outbound,
-};
+use vestibule::outbound::{AddressRule, Bounds, FetchRequest, NoFetch, NoReply, Outbound};
 
 use crate::fixture::remote::{Behaviour, Remote};
 
@@ -18,7 +16,7 @@ fn outbound(allowed: &[&str]) -> Outbound {
     };
     let rule = AddressRule {
         allowed: allowed.iter().map(|text| text.parse().unwrap()).collect(),
-        names: NameResolver::System,
+        ..AddressRule::default()
     };
     Outbound::guarded(bounds, rule).unwrap()
 }

@@ -21,7 +21,15 @@ const BOUNDS: Bounds = Bounds {
 
 fn outbound(allowed: &[&str], names: NameResolver) -> Outbound {
     let allowed = allowed.iter().map(|text| text.parse().unwrap()).collect();
-    Outbound::guarded(BOUNDS, AddressRule { allowed, names }).unwrap()
+    Outbound::guarded(
+        BOUNDS,
+        AddressRule {
+            allowed,
+            names,
+            proxy: None,
+        },
+    )
+    .unwrap()
 }
 
 /// A resolver that returns different results in sequence, and counts.
@@ -190,7 +198,7 @@ async fn ssrf_08_one_call_more_than_may_be_in_flight_fails_at_once() {
     let remote = Remote::start(Behaviour::Hang).await;
     let rule = AddressRule {
         allowed: vec!["127.0.0.1".parse().unwrap()],
-        names: NameResolver::System,
+        ..AddressRule::default()
     };
     let deadline = Duration::from_secs(60);
     let outbound = Outbound::guarded(Bounds { deadline, ..BOUNDS }, rule).unwrap();

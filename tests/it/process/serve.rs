@@ -35,7 +35,7 @@ impl Installation {
             management: free_port(),
         };
         let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n";
-        std::fs::write(installation.path("master.key"), key).unwrap();
+        write_private(&installation.path("master.key"), key);
         let text = format!(
             "[database]\nurl = \"{database_url}\"\n[keys]\nmaster_key_file = \"master.key\"\n\
              [listen]\npublic = \"127.0.0.1:{}\"\nmanagement = \"127.0.0.1:{}\"\n{more}",
@@ -101,6 +101,17 @@ impl Installation {
         )
         .until_answering(&self.management_url())
     }
+}
+
+/// Writes a file that only its owner can read.
+pub fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+    set_mode(path, 0o600);
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, permissions).unwrap();
 }
 
 const SQLITE: &str = "sqlite:vestibule.db";

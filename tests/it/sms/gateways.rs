@@ -43,7 +43,7 @@ fn provider(is_twilio: bool, remote: &Remote) -> SmsProvider {
 
 async fn site(provider: SmsProvider) -> Site {
     let deadline = Duration::from_millis(500);
-    let gateway = SmsGateway::new(provider, deadline, 4).unwrap();
+    let gateway = SmsGateway::new(provider, deadline, 4, None).unwrap();
     let mut setup = Setup {
         sms: Some(Gateway::Sms(Box::new(gateway))),
         ..Setup::default()
@@ -234,7 +234,7 @@ async fn in_the_inbox_a_text_message_is_one_that_went_out() {
 async fn log_01_a_gateway_prints_neither_secret_nor_path() {
     let remote = Remote::start(Behaviour::status(200)).await;
     for provider in [webhook(&remote), twilio(&remote)] {
-        let gateway = SmsGateway::new(provider, Duration::from_secs(1), 1).unwrap();
+        let gateway = SmsGateway::new(provider, Duration::from_secs(1), 1, None).unwrap();
         let text = format!("{gateway:?}");
         for hidden in ["s3cret", "t0ken", "QUM3", "AC7", "/sms"] {
             assert!(!text.contains(hidden), "{text}");
@@ -246,7 +246,7 @@ async fn log_01_a_gateway_prints_neither_secret_nor_path() {
 #[tokio::test]
 async fn mail_13_a_provider_of_text_messages_that_hangs_leaves_mail_alone() {
     let remote = Remote::start(Behaviour::Hang).await;
-    let gateway = SmsGateway::new(webhook(&remote), Duration::from_secs(60), 1).unwrap();
+    let gateway = SmsGateway::new(webhook(&remote), Duration::from_secs(60), 1, None).unwrap();
     let setup = Setup {
         sms: Some(Gateway::Sms(Box::new(gateway))),
         ..Setup::default()

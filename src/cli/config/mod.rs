@@ -1,5 +1,7 @@
 //! `vestibule config init|check|print`.
 
+mod check;
+
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -7,10 +9,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::output;
-use super::place::{MASTER_KEY, Place, read_keyring};
-use super::serve::lacks_relay;
-use crate::app::{email_gateway, sms_gateway};
+use super::place::Place;
 use crate::config::template;
 
 /// The actions of the noun.
@@ -21,21 +20,25 @@ pub enum Action {
         /// The file to write, which must not exist; without a file, print the config
         file: Option<PathBuf>,
     },
-    /// Check the config and every file that it names; nothing is changed
-    Check,
+    /// Check the config and every file that it names, and report all problems; nothing is changed
+    Check {
+        /// Also connect to the database, and check its schema and master key
+        #[arg(long)]
+        connect: bool,
+    },
     /// Print the config that is in effect, without secrets
     Print,
 }
 
 /// Runs it.
-pub fn run(place: &Place, action: Action) -> Result<(), Exit> {
+pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     match action {
         Action::Init { file: None } => {
             let config = template();
             place.print(&json!({ "config": config }), config.trim_end())
         }
         Action::Init { file: Some(file) } => init(place, &file),
-        Action::Check => check(place),
+        Action::Check { connect } => check::check(place, connect).await,
         Action::Print => print(place),
     }
 }
@@ -64,48 +67,6 @@ fn init(place: &Place, file: &std::path::Path) -> Result<(), Exit> {
             file.display()
         ),
     )
-}
-
-fn check(place: &Place) -> Result<(), Exit> {
-    let config = place.load_config()?;
-    // `vestibule dev` creates the key of its data directory itself; any other must exist.
-    let own_key = place.data_dir().map(|directory| directory.join(MASTER_KEY));
-    let is_made_later = !place.has_config()
-        && config.keys.master_key_file == own_key
-        && own_key.is_some_and(|path| !path.exists());
-    if !is_made_later {
-        read_keyring(&config)?;
-    }
-    let files = [
-        (
-            "[listen] tls_certificate_file",
-            &config.listen.tls_certificate_file,
-        ),
-        ("[listen] tls_key_file", &config.listen.tls_key_file),
-        (
-            "[sms] twilio_auth_token_file",
-            &config.sms.twilio_auth_token_file,
-        ),
-        ("[sms] webhook_secret_file", &config.sms.webhook_secret_file),
-        ("[smtp] password_file", &config.smtp.password_file),
-        ("[smtp] ca_file", &config.smtp.ca_file),
-    ];
-    for (key, path) in files {
-        if let Some(path) = path {
-            std::fs::File::open(path)
-                .map_err(|error| Exit::refused(format!("{key} = {}: {error}", path.display())))?;
-        }
-    }
-    email_gateway(&config.smtp)?;
-    sms_gateway(&config.sms)?;
-    if !place.has_config() {
-        output::report(
-            "note: no config file is named: these are the defaults of `vestibule dev`\n",
-        );
-    } else if let Some(note) = lacks_relay(&config) {
-        output::report(format_args!("note: {note}\n"));
-    }
-    place.print(&json!({"valid": true}), "the config is valid")
 }
 
 fn print(place: &Place) -> Result<(), Exit> {
