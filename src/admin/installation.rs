@@ -92,6 +92,15 @@ impl Installation {
         })
     }
 
+    /// Whether any migration was applied to the database.
+    ///
+    /// # Faults
+    /// As those of [`Store::migrations`].
+    pub async fn has_schema(&self) -> Result<bool, Fault> {
+        let migrations = self.store.migrations().await?;
+        Ok(migrations.iter().any(|m| m.applied_at.is_some()))
+    }
+
     /// How many migrations the database lacks.
     ///
     /// # Faults

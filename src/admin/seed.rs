@@ -256,12 +256,12 @@ async fn move_site(
     let Change::Made { mut entries, .. } = site::write_update(tx, &before, after).await? else {
         return Ok(Vec::new());
     };
-    let (old, new) = (echo_of(&before.base_url), echo_of(base_url));
+    let (old, new) = (callbacks(&before.base_url), callbacks(base_url));
     for client in store::client::list(tx).await? {
         let mut policies = client.policies.clone();
-        let callbacks = policies.callback_url.iter_mut();
-        for callback in callbacks.filter(|url| **url == old) {
-            callback.clone_from(&new);
+        if policies.callback_url.iter().any(|url| old.contains(url)) {
+            policies.callback_url.retain(|url| !old.contains(url));
+            policies.callback_url.splice(0..0, new.clone());
         }
         let change = client::write_policies(tx, &client, policies, at).await?;
         if let Change::Made { entries: more, .. } = change {
@@ -310,18 +310,34 @@ fn public_settings(every_flow: Settings) -> Settings {
         is_recaptcha_required_pwdless_login: true,
         is_recaptcha_required_forgot_pwd: true,
         recaptcha_provider: CaptchaProvider::Test,
-        cors_allowed_origins: ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"]
-            .map(String::from)
-            .to_vec(),
+        cors_allowed_origins: [
+            "http://localhost:*",
+            "http://127.0.0.1:*",
+            "http://[::1]:*",
+            "https://localhost:*",
+            "https://127.0.0.1:*",
+            "https://[::1]:*",
+        ]
+        .map(String::from)
+        .to_vec(),
         enable_oauth_cors_policy: true,
         ..every_flow
     }
 }
 
+/// The callbacks of a demo app: the echo endpoint, by each name of this machine under which people type it.
+fn callbacks(base_url: &str) -> Vec<String> {
+    let mut callbacks = vec![echo_of(base_url)];
+    if base_url.contains("://127.0.0.1:") {
+        callbacks.push(echo_of(&base_url.replacen("127.0.0.1", "localhost", 1)));
+    }
+    callbacks
+}
+
 /// The app of a page or a phone: no secret, so PKCE. Its visitors may come as guests.
 fn public_policies(base_url: &str, profile_id: String) -> Policies {
     Policies {
-        callback_url: vec![format!("{base_url}/services/oauth2/echo")],
+        callback_url: callbacks(base_url),
         scopes: scopes("openid api id profile email refresh_token"),
         is_code_cred_flow_enabled: true,
         is_guest_flow_enabled: true,
@@ -336,7 +352,7 @@ fn public_policies(base_url: &str, profile_id: String) -> Policies {
 /// The app of a client with a backend: a secret, no captcha, no need of PKCE.
 fn private_policies(base_url: &str, profile_id: String) -> Policies {
     Policies {
-        callback_url: vec![format!("{base_url}/services/oauth2/echo")],
+        callback_url: callbacks(base_url),
         scopes: scopes("openid api id profile email"),
         is_code_cred_flow_enabled: true,
         is_pkce_required: false,

@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 
 use super::gateways::{email_gateway, sms_gateway};
 use super::{
-    Admission, App, AssemblyProblem, Delivery, Directory, HandlerEngines, warn_of_test_captcha,
+    Admission, App, AssemblyProblem, Delivery, Directory, ExposedHosts, HandlerEngines,
+    warn_of_test_captcha,
 };
 use crate::admission::RateLimiter;
 use crate::captcha::verifier::{Captcha, Verifiers};
@@ -30,6 +31,8 @@ use crate::store::{self, Store};
 pub struct World {
     /// What time it is.
     pub clock: Clock,
+    /// The additional names of an exposed `vestibule dev`.
+    pub exposed: Option<ExposedHosts>,
     /// The mail gateway, in place of the one that the config names.
     pub email: Option<Gateway>,
     /// Where randomness comes from.
@@ -55,6 +58,7 @@ impl World {
     pub fn of_server(keyring: Keyring, metrics: Arc<Metrics>, store: Store) -> World {
         World {
             clock: Clock::System,
+            exposed: None,
             email: None,
             entropy: Entropy::Os,
             inbox: None,
@@ -117,6 +121,7 @@ impl App {
             delivery,
             directory: ArcSwap::from_pointee(directory),
             entropy: world.entropy,
+            exposed: world.exposed,
             handlers,
             hasher: Hasher::start(config.hashing_threads(), config.hashing.queue),
             is_stale: AtomicBool::new(false),

@@ -10,6 +10,7 @@ mod assembly;
 mod attestation;
 mod directory;
 mod discovery;
+mod exposed;
 mod gateways;
 mod guessing;
 pub mod handlers;
@@ -49,6 +50,7 @@ pub use admit::Admitted;
 pub use assembly::World;
 pub use directory::{CAPTCHA_SECRET_OWNER, Directory, GUEST_USER_TYPE, SiteEntry, guest_user_id};
 pub use discovery::{Discovered, Hint};
+pub use exposed::ExposedHosts;
 pub use gateways::{email_gateway, sms_gateway};
 pub use visit::{ClientLocation, SeenClient, Visit};
 
@@ -73,6 +75,8 @@ pub struct App {
     pub delivery: Delivery,
     /// Where randomness comes from.
     pub entropy: Entropy,
+    /// The additional names of an exposed `vestibule dev`.
+    pub exposed: Option<ExposedHosts>,
     /// What runs and calls handlers.
     pub handlers: HandlerEngines,
     /// The threads that hash passwords.

@@ -27,6 +27,8 @@ pub struct Visit {
     pub user_agent: Option<String>,
     /// The request's id, on its answer and on every log line.
     pub request_id: String,
+    /// Method and path of the request. Only the log reads it.
+    pub asked: String,
     /// The endpoint, by its name in metrics and logs.
     pub endpoint: &'static str,
     /// The client that the request names, once it was found. Only the log reads it.
@@ -70,18 +72,18 @@ impl Visit {
 
     /// Writes the log line of a refusal: at `info` for a refused credential, with the reason that the answer does not
     /// disclose and, for a JWT, the part that is wrong; at `debug` for any other refusal, with the detail of the answer.
-    /// The line has no value of the request.
+    /// The line has no value of the request but its method and path.
     pub fn log_refusal(&self, refusal: &Refusal) {
         let site = self.site.site.id.as_str();
         let client = self.client_id();
         match refusal.reason() {
             Some(reason) => tracing::info!(
-                request = %self.request_id, endpoint = self.endpoint, site, client,
+                asked = self.asked, request = %self.request_id, endpoint = self.endpoint, site, client,
                 refusal = refusal.name(), reason = reason.as_str(), part = refusal.jwt_part(),
                 "a credential was refused"
             ),
             None => tracing::debug!(
-                request = %self.request_id, endpoint = self.endpoint, site, client,
+                asked = self.asked, request = %self.request_id, endpoint = self.endpoint, site, client,
                 refusal = refusal.name(), detail = refusal.detail(),
                 "refused"
             ),

@@ -10,14 +10,17 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::actor;
+use super::banner::{Shown, banner, page};
 use super::exit::Exit;
-use super::place::{DEFAULT_DATA_DIR, Place, read_keyring};
+use super::loose_files::loose_files;
+use super::output;
+use super::place::{DEFAULT_DATA_DIR, Place, open};
 use super::process;
 use super::ready::{ENV_FILE, READY_FILE, Ready, write_private, write_private_once};
-use crate::admin::installation::Installation;
+use crate::admin::installation::{Installation, KeyCheck};
 use crate::admin::{Admin, seed, site};
-use crate::app::{App, World};
-use crate::config::{Config, LogFormat};
+use crate::app::{App, ExposedHosts, World};
+use crate::config::{Config, LogConfig, LogFormat};
 use crate::delivery::Inbox;
 use crate::emulator::{self, Emulator};
 use crate::endpoint::Listeners;
@@ -31,6 +34,9 @@ const SEEDED_STARTS_FILE: &str = "seeded_starts";
 
 /// Distance between the seeds of two starts: odd, and far from the numbers that people choose.
 const SEED_STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What to do if a port is in use.
+const BIND_HINT: &str = "\nAdd --listen 127.0.0.1:0 --management 127.0.0.1:0 to use free ports.";
 
 /// Runs until Ctrl-C, then ends running requests and leaves a clean database
 #[derive(Args)]
@@ -50,6 +56,14 @@ pub struct Arguments {
     /// Create no demo sites and no demo apps
     #[arg(long)]
     no_demo: bool,
+    /// Allow --listen and --management to be addresses of a network, for containers, phones and CI services.
+    /// Every call of the inbox then needs the admin token
+    #[arg(long)]
+    expose: bool,
+    /// With --expose: a host name at which the sites also answer. With TLS files the first one is the host of
+    /// the base URLs
+    #[arg(long, value_name = "NAME", requires = "expose", value_parser = host_name)]
+    host: Vec<String>,
 }
 
 /// Runs it.
@@ -58,39 +72,92 @@ pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
         .data_dir()
         .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA_DIR));
     let config = config_of(place, &arguments, &data_dir)?;
-    let listeners = Listeners::bind(config.listen.public, config.listen.management)?;
+    for warning in loose_files(&config) {
+        output::report(format_args!("warning: {warning}\n"));
+    }
+    let listeners = Listeners::bind(config.listen.public, config.listen.management)
+        .map_err(|fault| Exit::broken(format!("{fault}{BIND_HINT}")))?;
     make_data_dir(&data_dir)?;
     let _lock = process::lock_database(&config)?;
     let entropy = match arguments.seed {
         Some(seed) => seeded(seed, &data_dir)?,
         None => Entropy::Os,
     };
-    let keyring = own_keyring(&config)?;
     telemetry::start(&config.log).map_err(Exit::refused)?;
 
     let (public, management) = listeners.addresses()?;
-    let mut installation = Installation::open(&config, keyring, actor::current())?;
+    let origin = origin(&config, &arguments, public);
+    let mut installation = open_with_own_key(&config).await?;
     installation.entropy = entropy;
-    let origin = format!("http://{public}");
     prepare(&installation.admin(), &origin, arguments.no_demo).await?;
 
     let inbox = Arc::new(Inbox::new());
     let admin_token = mint_client_secret(&Entropy::Os);
-    let emulator = Emulator {
-        inbox: Arc::clone(&inbox),
-        admin_token_hash: admin_token.hash,
-    };
+    let exposed = arguments.expose.then(|| ExposedHosts {
+        names: arguments.host.clone(),
+        authority: origin.split("://").last().unwrap_or_default().to_owned(),
+    });
     let world = World {
-        inbox: Some(inbox),
+        exposed,
+        inbox: Some(Arc::clone(&inbox)),
         ..installation.into_world()
     };
     let app = Arc::new(App::assemble(&config, world).await?);
-    let management_url = format!("http://{management}");
-    let ready = Ready::of(&app, management_url, admin_token.text.expose().to_owned());
+    let management_url = format!("http://{}", reachable(management));
+    let mut ready = Ready::of(&app, management_url, admin_token.text.expose().to_owned());
+    ready.tls_certificate_file = absolute(config.listen.tls_certificate_file.as_deref());
+    let shown = Shown {
+        data_dir: &data_dir,
+        has_relay: config.smtp.url.is_some(),
+        is_exposed: arguments.expose,
+    };
+    let emulator = Emulator {
+        inbox,
+        admin_token_hash: admin_token.hash,
+        requires_token: arguments.expose,
+        page: page(&ready, &shown).into(),
+    };
     let running = process::start(app, &config, listeners, true, emulator::router(emulator)).await?;
-    let has_relay = config.smtp.url.is_some();
-    announce(place, &arguments, &ready, &data_dir, has_relay)?;
+    announce(place, &arguments, &ready, &shown)?;
     running.until_stopped().await
+}
+
+/// The URL of the public listener, without a path. A name of another machine needs TLS.
+fn origin(config: &Config, arguments: &Arguments, public: SocketAddr) -> String {
+    let has_tls = config.listen.tls_certificate_file.is_some();
+    match (has_tls, arguments.host.first()) {
+        (true, Some(name)) => format!("https://{name}:{}", public.port()),
+        (true, None) => format!("https://{}", reachable(public)),
+        (false, _) => format!("http://{}", reachable(public)),
+    }
+}
+
+/// An address at which this machine reaches a listener: that of every interface is none.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        // The sites are named by an IPv4 address, at which a listener of every IPv6 interface answers as well.
+        ip if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn absolute(path: Option<&Path>) -> Option<PathBuf> {
+    path.and_then(|path| std::path::absolute(path).ok())
+}
+
+/// A host name, without scheme and port.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    match is_name {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(String::from(
+            "a host name such as vestibule or host.docker.internal, without a port",
+        )),
+    }
 }
 
 /// The config of this directory, with the addresses of the command line.
@@ -98,10 +165,16 @@ fn config_of(place: &Place, arguments: &Arguments, data_dir: &Path) -> Result<Co
     let mut config = place.load_config()?.for_data_dir(data_dir);
     config.listen.public = arguments.listen.unwrap_or(config.listen.public);
     config.listen.management = arguments.management.unwrap_or(config.listen.management);
-    check_loopback(&config)?;
+    if !arguments.expose {
+        check_loopback(&config)?;
+    }
     config.limits = config.limits.without_addresses();
     config.otp = config.otp.in_dev();
     config.handlers = config.handlers.on_this_machine();
+    if config.log.level == LogConfig::default().level {
+        // One line for each refused request.
+        config.log.level += ",vestibule::refused=debug,vestibule::app::visit=debug";
+    }
     if std::env::var_os("VESTIBULE_LOG__FORMAT").is_none() {
         config.log.format = LogFormat::Pretty;
     }
@@ -113,18 +186,14 @@ fn announce(
     place: &Place,
     arguments: &Arguments,
     ready: &Ready,
-    data_dir: &Path,
-    has_relay: bool,
+    shown: &Shown<'_>,
 ) -> Result<(), Exit> {
-    ready.write(&data_dir.join(READY_FILE))?;
-    ready.write_env(&data_dir.join(ENV_FILE))?;
+    ready.write(&shown.data_dir.join(READY_FILE))?;
+    ready.write_env(&shown.data_dir.join(ENV_FILE))?;
     if let Some(path) = &arguments.ready_file {
         ready.write(path)?;
     }
-    place.print(
-        &serde_json::json!(ready),
-        banner(ready, data_dir, has_relay),
-    )
+    place.print(&serde_json::json!(ready), banner(ready, shown))
 }
 
 /// Refuses addresses other than loopback: plain HTTP and an open inbox are for this machine only.
@@ -132,8 +201,9 @@ fn check_loopback(config: &Config) -> Result<(), Exit> {
     for address in [config.listen.public, config.listen.management] {
         if !address.ip().is_loopback() {
             return Err(Exit::refused(format!(
-                "{address} is not a loopback address: `vestibule dev` uses plain HTTP and shows \
-                 every code, so it serves this machine only. Use `vestibule serve` for other machines."
+                "{address} is not a loopback address: `vestibule dev` shows every code, so it serves this \
+                 machine only. Add --expose to let containers, phones or CI services reach it; use \
+                 `vestibule serve` for real users."
             )));
         }
     }
@@ -161,18 +231,28 @@ fn seeded(seed: u64, data_dir: &Path) -> Result<Entropy, Exit> {
     Ok(Entropy::seeded(seed.wrapping_add(step)))
 }
 
-/// Reads the master key of the data directory, or creates it. It never depends on the seed, because the
-/// directory may become that of a real server.
-fn own_keyring(config: &Config) -> Result<Keyring, Exit> {
-    if let Some(path) = &config.keys.master_key_file
-        && !path.exists()
-    {
-        write_private_once(
-            path,
-            &format!("{}\n", Keyring::generate(&Entropy::Os).as_str()),
-        )?;
+/// Opens the database with the master key of the data directory, and creates the key for a database without an
+/// installation. The key never depends on the seed, because the directory may become that of a real server.
+async fn open_with_own_key(config: &Config) -> Result<Installation, Exit> {
+    let missing = config.keys.master_key_file.clone();
+    let Some(path) = missing.filter(|path| !path.exists()) else {
+        return open(config);
+    };
+    let text = Keyring::generate(&Entropy::Os);
+    let keyring = Keyring::parse(text.as_str())?;
+    let installation = Installation::open(config, keyring, actor::current())?;
+    if installation.has_schema().await? && installation.check_key().await? != KeyCheck::Empty {
+        return Err(Exit::refused(format!(
+            "there is no master key at {0}, and the database contains an installation whose secrets only its own \
+             master key can open. Copy that key to {0} (a backup of the database does not contain it), or start a \
+             new installation with another --data-dir",
+            path.display()
+        )));
     }
-    read_keyring(config)
+    write_private_once(&path, &format!("{}\n", text.as_str()))?;
+    // Of two processes that create the key, one does, and both use that one.
+    drop(installation);
+    open(config)
 }
 
 /// Prepares schema, installation and demo. The demo is created if there is no site at all, so that the
@@ -189,70 +269,3 @@ async fn prepare(admin: &Admin<'_>, origin: &str, is_bare: bool) -> Result<(), E
     }
     Ok(())
 }
-
-fn banner(ready: &Ready, data_dir: &Path, has_relay: bool) -> String {
-    let data_dir = data_dir.display();
-    let management = &ready.management_url;
-    let mail = if has_relay {
-        "mail is sent by the relay".to_owned()
-    } else {
-        format!("mail is in the inbox: {management}/_emulator/v1/inbox")
-    };
-    let Some(private) = &ready.sites.private else {
-        return format!(
-            "\n  Vestibule is ready, without a demo. Data: {data_dir}\n  Management: {management}\n  \
-             Next: vestibule site create NAME --base-url URL, vestibule client create NAME\n"
-        );
-    };
-    let next = if has_relay {
-        ASK.replace("{data_dir}", &data_dir.to_string())
-    } else {
-        let curl: String = CURL.lines().map(|line| format!("    {line}\n")).collect();
-        format!(
-            "    vestibule perform register --data-dir {data_dir}\n\n  or with curl, as an app does it (paste the whole \
-                 block):\n\n    . {data_dir}/env.sh\n{curl}"
-        )
-    };
-    let public = match &ready.sites.public {
-        Some(public) => format!(
-            "  Public site   {}   (apps without a secret; the captcha is \"test-pass\")\n",
-            public.base_url
-        ),
-        None => String::new(),
-    };
-    format!(
-        r#"
-  Vestibule is ready.   Ctrl-C stops it and leaves a clean database in {data_dir}
-
-{public}  Private site  {base_url}   (apps with a backend)
-  Management    {management}   (health, metrics; {mail})
-  Discovery     {base_url}/.well-known/openid-configuration
-
-  Register a user from another terminal, with one command:
-
-{next}
-  Then: vestibule perform login|passwordless|reset --data-dir {data_dir}
-"#,
-        base_url = private.base_url,
-    )
-}
-
-/// What to try if the code is sent to a real mailbox.
-const ASK: &str = "    vestibule perform register --data-dir {data_dir} --email YOU@EXAMPLE.COM --code-from ask\n";
-
-/// A whole registration in curl. The README prints the same lines.
-pub const CURL: &str = r#"member() { sed 's/.*"'$1'":"\([^"]*\)".*/\1/'; }
-TOKEN=$(curl -s "$VESTIBULE_BASE_URL/services/oauth2/token" -d grant_type=client_credentials \
-  -d client_id="$VESTIBULE_INTEGRATION_ID" -d client_secret="$VESTIBULE_INTEGRATION_SECRET" | member access_token)
-NAME=janice$RANDOM
-REQUEST=$(curl -s "$VESTIBULE_BASE_URL/services/auth/headless/init/registration" \
-  -H "Authorization: Bearer $TOKEN" -d '{"userdata":{"firstName":"Janice","lastName":"Edwards",
-  "email":"'$NAME'@example.com","username":"'$NAME'@example.com"},"password":"Sup3r-Secret-Pa55","verificationmethod":"email"}' | member identifier)
-CODE=$(curl -s "$VESTIBULE_MANAGEMENT_URL/_emulator/v1/inbox?to=$NAME@example.com&wait_ms=5000" | member code)
-GRANT=$(curl -s -L "$VESTIBULE_BASE_URL/services/oauth2/authorize" -H "Auth-Request-Type: user-registration" \
-  -H "Auth-Verification-Type: email" -H "Authorization: Basic $(printf %s "$REQUEST:$CODE" | base64 | tr -d '\n')" \
-  -d response_type=code_credentials -d client_id="$VESTIBULE_CLIENT_ID" -d redirect_uri="$VESTIBULE_REDIRECT_URI" | member code)
-ACCESS=$(curl -s "$VESTIBULE_BASE_URL/services/oauth2/token" -d grant_type=authorization_code -d code="$GRANT" \
-  -d client_id="$VESTIBULE_CLIENT_ID" -d client_secret="$VESTIBULE_CLIENT_SECRET" \
-  -d redirect_uri="$VESTIBULE_REDIRECT_URI" | member access_token)
-curl -s "$VESTIBULE_BASE_URL/services/oauth2/userinfo" -H "Authorization: Bearer $ACCESS" -H "X-PrettyPrint: 1""#;

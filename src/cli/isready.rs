@@ -8,12 +8,16 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::place::Place;
+use super::process::is_server_running;
 use super::ready::Ready;
 use super::wire::Wire;
 use crate::moment::Stopwatch;
 
 /// Pause between two requests.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a server may take from its start until it locks its database.
+const START_SECONDS: f64 = 5.0;
 
 /// Asks the management listener whether the server is ready. Exit code 5 means that it is not
 #[derive(Args)]
@@ -30,35 +34,72 @@ pub struct Arguments {
 pub async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit> {
     let wire = Wire::new()?;
     let stopwatch = Stopwatch::start();
+    let mut was_running = false;
     loop {
         // A server that is starting may not have written its address yet, so it is read for each request.
-        let asked = match address(place, &arguments) {
-            Ok(url) => ask(&wire, &url).await,
+        let asked = match target(place, &arguments) {
+            Ok(target) => ask(&wire, &target).await,
             Err(exit) => Err(exit),
         };
-        match asked {
-            Ok(()) => {
-                return place.print(&json!({"ready": true}), "ready");
-            }
-            Err(exit) if stopwatch.seconds() >= arguments.wait as f64 => {
-                return Err(Exit::late(format!("not ready: {}", exit.message)));
-            }
-            Err(_) => tokio::time::sleep(PAUSE).await,
+        let Err(exit) = asked else {
+            return place.print(&json!({"ready": true}), "ready");
+        };
+        let is_over = stopwatch.seconds() >= arguments.wait as f64;
+        let is_running = match (&arguments.management, place.load_config()) {
+            (None, Ok(config)) => is_server_running(&config),
+            _ => None,
+        };
+        was_running |= is_running == Some(true);
+        // A server that is about to start has not written its process id yet.
+        if is_running == Some(false) && (was_running || stopwatch.seconds() >= START_SECONDS) {
+            return Err(Exit::late(format!(
+                "not ready: the server is not running, it has ended or did not start ({})",
+                exit.message
+            )));
         }
+        if is_over {
+            return Err(Exit::late(format!("not ready: {}", exit.message)));
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn address(place: &Place, arguments: &Arguments) -> Result<String, Exit> {
+/// The server to ask.
+struct ReadinessServer {
+    management_url: String,
+    /// The organisation of the data directory: another one is another installation's.
+    org_id: Option<String>,
+}
+
+fn target(place: &Place, arguments: &Arguments) -> Result<ReadinessServer, Exit> {
     match (&arguments.management, place.data_dir()) {
-        (Some(url), _) => Ok(url.trim_end_matches('/').to_owned()),
-        (None, Some(directory)) => Ok(Ready::read(&directory)?.management_url),
-        (None, None) => Ok(format!("http://{}", place.load_config()?.listen.management)),
+        (Some(url), _) => Ok(ReadinessServer {
+            management_url: url.trim_end_matches('/').to_owned(),
+            org_id: None,
+        }),
+        (None, Some(directory)) => {
+            let ready = Ready::read(&directory)?;
+            Ok(ReadinessServer {
+                management_url: ready.management_url,
+                org_id: Some(ready.org_id),
+            })
+        }
+        (None, None) => Ok(ReadinessServer {
+            management_url: format!("http://{}", place.load_config()?.listen.management),
+            org_id: None,
+        }),
     }
 }
 
-async fn ask(wire: &Wire, url: &str) -> Result<(), Exit> {
-    let answer = wire
-        .send(Method::GET, &format!("{url}/health/ready"), &[], None)
-        .await?;
-    answer.json("the readiness check").map(|_| ())
+async fn ask(wire: &Wire, target: &ReadinessServer) -> Result<(), Exit> {
+    let url = format!("{}/health/ready", target.management_url);
+    let answer = wire.send(Method::GET, &url, &[], None).await?;
+    let answer = answer.json("the readiness check")?;
+    match (&target.org_id, answer["org_id"].as_str()) {
+        (Some(own), Some(found)) if own != found => Err(Exit::late(format!(
+            "another installation answers at {} (organisation {found}, and that of the data directory is {own})",
+            target.management_url
+        ))),
+        _ => Ok(()),
+    }
 }

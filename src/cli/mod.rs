@@ -6,6 +6,7 @@
 
 mod actor;
 mod backup;
+mod banner;
 mod client;
 mod config;
 mod dev;

@@ -1,6 +1,7 @@
 //! The running process: what `dev` and `serve` share, from the listeners and background tasks to the end.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,30 @@ pub fn lock_database(config: &Config) -> Result<Option<File>, Exit> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let file = options.open(&lock).map_err(broken)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => {
+            // `vestibule isready` sees by it that the server has ended.
+            file.set_len(0).map_err(broken)?;
+            writeln!(&file, "{}", std::process::id()).map_err(broken)?;
+            Ok(Some(file))
+        }
         Err(TryLockError::WouldBlock) => Err(Exit::broken(format!(
             "a server is already running on {}",
             path.display()
         ))),
         Err(TryLockError::Error(error)) => Err(broken(error)),
     }
+}
+
+/// Whether a server of this machine has the database of a config open. `None` if it is not known: the database is
+/// PostgreSQL.
+pub fn is_server_running(config: &Config) -> Option<bool> {
+    let lock = database_file(config).ok()??.with_added_extension("lock");
+    let text = std::fs::read_to_string(lock).unwrap_or_default();
+    let process = text.trim().parse().ok();
+    let Some(process) = process.and_then(rustix::process::Pid::from_raw) else {
+        return Some(false);
+    };
+    Some(rustix::process::test_kill_process(process) != Err(rustix::io::Errno::SRCH))
 }
 
 /// A server that is serving.

@@ -21,6 +21,9 @@ pub struct Ready {
     pub management_url: String,
     pub admin_token: String,
     pub org_id: String,
+    /// The certificate of the public listener, if it uses TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_certificate_file: Option<PathBuf>,
     pub sites: ReadySites,
 }
 
@@ -112,6 +115,7 @@ impl Ready {
             management_url,
             admin_token,
             org_id: directory.org_id.clone(),
+            tls_certificate_file: None,
             sites: ReadySites { public, private },
         }
     }
@@ -125,7 +129,10 @@ impl Ready {
 
     /// Writes the object as shell variables.
     pub fn write_env(&self, path: &Path) -> Result<(), Exit> {
-        let mut lines = vec![("VESTIBULE_MANAGEMENT_URL", &self.management_url)];
+        let mut lines = vec![
+            ("VESTIBULE_MANAGEMENT_URL", &self.management_url),
+            ("VESTIBULE_ADMIN_TOKEN", &self.admin_token),
+        ];
         if let Some(private) = &self.sites.private {
             let integration = &private.integration;
             lines.extend([

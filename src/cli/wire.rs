@@ -6,9 +6,12 @@ use std::time::Duration;
 use http::Method;
 use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::Value;
 
 use super::exit::Exit;
+use super::ready::Ready;
 use crate::outbound;
 
 /// How long one answer may take; waiting for the inbox included.
@@ -28,6 +31,18 @@ impl Wire {
     /// A client.
     pub fn new() -> Result<Wire, Exit> {
         outbound::client(TIMEOUT)
+            .map(Wire)
+            .map_err(|fault| Exit::broken(fault.to_string()))
+    }
+
+    /// A client of a `vestibule dev`, which trusts the certificate of its public listener.
+    pub fn to_dev(ready: &Ready) -> Result<Wire, Exit> {
+        let Some(path) = &ready.tls_certificate_file else {
+            return Wire::new();
+        };
+        let certificate = CertificateDer::from_pem_file(path)
+            .map_err(|error| Exit::refused(format!("{}: {error}", path.display())))?;
+        outbound::pinned_client(TIMEOUT, certificate)
             .map(Wire)
             .map_err(|fault| Exit::broken(fault.to_string()))
     }

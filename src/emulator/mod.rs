@@ -3,8 +3,9 @@
 //!
 //! `GET /_emulator/v1/inbox?to=ADDRESS&after=ID&wait_ms=2000` lists messages, waiting for the first; `DELETE
 //! /_emulator/v1/inbox` empties it. The listener is on the loopback interface. A request with another host, or from
-//! a web page, is refused, because a page in the developer's browser must not read codes. A token is not required,
-//! but one that is sent must be valid.
+//! a web page, is refused, because a page in the developer's browser must not read codes. A token is not
+//! required, but one that is sent must be valid. A server that other machines can reach (`--expose`) requires the token
+//! for every call. `/` is a page for people.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,10 @@ use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::routing::get;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderValue, ORIGIN};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue, ORIGIN,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use subtle::ConstantTimeEq;
@@ -33,13 +37,32 @@ pub struct Emulator {
     pub inbox: Arc<Inbox>,
     /// SHA-256 of the administrator's token.
     pub admin_token_hash: [u8; 32],
+    /// Whether every call of the API needs the token: other machines can reach the listener.
+    pub requires_token: bool,
+    /// The HTML page at `/`, which contains no secret.
+    pub page: Arc<str>,
 }
 
 /// The routes.
 pub fn router(emulator: Emulator) -> Router {
     Router::new()
+        .route("/", get(page))
         .route("/_emulator/v1/inbox", get(list).delete(clear))
         .with_state(emulator)
+}
+
+async fn page(State(emulator): State<Emulator>) -> Response {
+    let mut response = Response::new(emulator.page.to_string().into());
+    let headers = response.headers_mut();
+    let fixed = HeaderValue::from_static;
+    headers.insert(CONTENT_TYPE, fixed("text/html;charset=UTF-8"));
+    headers.insert(CACHE_CONTROL, fixed("no-store"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        fixed("default-src 'none'; frame-ancestors 'none'"),
+    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    response
 }
 
 async fn list(
@@ -87,13 +110,13 @@ fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> 
             .get(name)
             .map(|value: &HeaderValue| value.to_str().unwrap_or(""))
     };
-    // A foreign name that DNS resolves to the loopback is refused (DNS rebinding).
+    // A foreign name that DNS resolves to the loopback is refused (DNS rebinding). With a token any name may be used.
     let host = text(HOST).unwrap_or("");
     let is_loopback = ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
         host.strip_prefix(name)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     });
-    if !is_loopback {
+    if !is_loopback && !emulator.requires_token {
         return refuse(
             StatusCode::FORBIDDEN,
             "ask for the inbox by a loopback address",
@@ -111,6 +134,11 @@ fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> 
                 "this is not the administrator's token",
             );
         }
+    } else if emulator.requires_token {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "send the admin_token of ready.json: Authorization: Bearer TOKEN",
+        );
     }
     Ok(())
 }

@@ -94,10 +94,18 @@ pub(super) fn refuse(
     }
 }
 
+/// The target of the log lines about requests that belong to no site or no endpoint.
+pub(super) const REFUSED: &str = "vestibule::refused";
+
+/// Writes the log line of a request to a path that is no endpoint.
+pub(super) fn log_not_found(arrival: &Arrival) {
+    tracing::debug!(
+        target: REFUSED, asked = arrival.asked(), request = %arrival.request_id, "no endpoint at this path"
+    );
+}
+
 /// Writes the refusal of a request that has no site.
-pub(super) fn refuse_unplaced(request_id: &str, refusal: &Refusal, shape: Shape) -> Response {
-    let detail = refusal.detail();
-    tracing::debug!(request = %request_id, refusal = refusal.name(), detail, "refused");
+pub(super) fn refuse_unplaced(refusal: &Refusal, shape: Shape) -> Response {
     write_refusal(refusal, shape, Format::Json)
 }
 

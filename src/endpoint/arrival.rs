@@ -13,6 +13,9 @@ use crate::app::{App, ClientLocation, SeenClient, SiteEntry, Visit};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
 
+/// Longest segment of an endpoint's path is `authorization_challenge`.
+const WORD_BYTES_MAX: usize = 24;
+
 /// As much of a `User-Agent` as is passed on, in characters.
 const USER_AGENT_LENGTH_MAX: usize = 512;
 
@@ -48,9 +51,20 @@ impl Arrival {
                 .and_then(|value| value.to_str().ok())
                 .map(|text| text.chars().take(USER_AGENT_LENGTH_MAX).collect()),
             request_id: self.request_id.clone(),
+            asked: self.asked(),
             endpoint: self.endpoint,
             client: Arc::clone(&self.client),
         }
+    }
+
+    /// Method and path of the request, for the log.
+    pub fn asked(&self) -> String {
+        format!(
+            "{} {}{}",
+            self.method,
+            self.site.site.path(),
+            shown_path(&self.path)
+        )
     }
 
     /// A header that may be sent once. Of two different values none is chosen (HTTP-11).
@@ -98,7 +112,49 @@ impl Arrival {
     }
 }
 
+/// A path for the log: a segment that may be an identifier or a secret is left out.
+pub(super) fn shown_path(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || b"._-".contains(&byte);
+        let digits = segment.bytes().filter(u8::is_ascii_digit).count();
+        let is_word = segment.len() <= WORD_BYTES_MAX
+            && digits <= 1
+            && segment
+                .bytes()
+                .all(|byte| is_letter(byte) || byte.is_ascii_digit());
+        if is_word { segment } else { "…" }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 /// The status of a wire error.
 pub(super) fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_shown_without_segments_that_may_be_secret() {
+        for (path, shown) in [
+            (
+                "/services/oauth2/v1/authorization_challenge",
+                "/services/oauth2/v1/authorization_challenge",
+            ),
+            (
+                "/.well-known/openid-configuration",
+                "/.well-known/openid-configuration",
+            ),
+            ("/services/oauth2/tokens", "/services/oauth2/tokens"),
+            ("/id/00Dabc/005abc", "/id/…/…"),
+            ("/reset/k3y9x", "/reset/…"),
+            ("/mark-Secret", "/…"),
+            ("/janice%40example.com", "/…"),
+            ("/", "/"),
+        ] {
+            assert_eq!(shown_path(path), shown);
+        }
+    }
 }

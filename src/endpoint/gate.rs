@@ -18,8 +18,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, Version};
 use vestibule_protocol::format::Format;
 
-use super::answer::{finish, refuse, refuse_unplaced};
-use super::arrival::Arrival;
+use super::answer::{REFUSED, finish, refuse, refuse_unplaced};
+use super::arrival::{Arrival, shown_path};
 use super::cors::Cors;
 use super::{Route, dispatch, route};
 use crate::app::{App, ClientLocation, SeenClient, SiteEntry};
@@ -78,6 +78,7 @@ pub(super) async fn serve(
     let request_id = gate.request_ids.next();
     let (parts, body) = request.into_parts();
     let is_secure = gate.is_tls || gate.is_forwarded_secure(peer.ip(), &parts.headers);
+    let asked = Asked::of(&parts);
     let Resolved {
         route,
         cors,
@@ -86,10 +87,15 @@ pub(super) async fn serve(
     let mut response = match arrival {
         Ok(None) => cors.preflight(),
         Ok(Some(arrival)) => answer(&arrival, body, &route).await,
-        Err(refusal) => refuse_unplaced(&request_id, &refusal, route.shape),
+        Err(refusal) => {
+            gate.log_unplaced(asked, &refusal, &request_id);
+            refuse_unplaced(&refusal, route.shape)
+        }
     };
     cors.apply(&mut response);
-    finish(&mut response, &request_id, is_secure);
+    // `vestibule dev` uses names of this machine, and a browser would refuse plain HTTP to them for a year.
+    let is_strict = is_secure && !gate.is_plain_allowed;
+    finish(&mut response, &request_id, is_strict);
     let status = response.status().as_u16();
     gate.app
         .metrics
@@ -117,7 +123,35 @@ async fn answer(arrival: &Arrival, body: Body, route: &Route) -> Response {
     })
 }
 
+/// What a request asked for, kept for the log only while it is written.
+struct Asked(Option<(Method, String)>);
+
+impl Asked {
+    fn of(parts: &Parts) -> Asked {
+        let is_logged = tracing::enabled!(target: REFUSED, tracing::Level::DEBUG);
+        Asked(is_logged.then(|| (parts.method.clone(), parts.uri.path().to_owned())))
+    }
+}
+
 impl Gate {
+    /// Writes the log line of a request that has no site. An unknown host is mostly a wrong base URL, so the line has
+    /// those that are known.
+    fn log_unplaced(&self, asked: Asked, refusal: &Refusal, request_id: &str) {
+        let Some((method, path)) = asked.0 else {
+            return;
+        };
+        let directory = self.app.directory();
+        let known = matches!(refusal, Refusal::SiteUnknown).then(|| {
+            let sites = directory.sites().iter();
+            let urls: Vec<&str> = sites.map(|entry| entry.site.base_url.as_str()).collect();
+            urls.join(" ")
+        });
+        tracing::debug!(
+            target: REFUSED, asked = format!("{method} {}", shown_path(&path)), request = request_id,
+            refusal = refusal.name(), detail = refusal.detail(), known_base_urls = known, "refused"
+        );
+    }
+
     /// Finds the route and the site of a request, and checks what every request must be.
     fn resolve(
         &self,
@@ -129,7 +163,11 @@ impl Gate {
         let path = canonical_path(parts.uri.path());
         let (path, well_known) = without_insertion(&path);
         let directory = self.app.directory();
-        let site = directory.resolve(authority(&parts), path);
+        let authority = match &self.app.exposed {
+            Some(exposed) => exposed.resolve(authority(&parts)),
+            None => authority(&parts),
+        };
+        let site = directory.resolve(authority, path);
         let path = match &site {
             Some((_, rest)) => format!("{well_known}{rest}"),
             // The site's prefix is unknown, so the endpoint is recognised by the end of the path.

@@ -54,7 +54,8 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 
 fn ready_with(directory: &Directory) -> Response {
     let (handler_problems, unreadable) = (directory.handler_problems(), directory.unreadable());
-    let mut body = serde_json::json!({ "status": "ok" });
+    // A script that asks the wrong server learns it by the organisation.
+    let mut body = serde_json::json!({ "status": "ok", "org_id": directory.org_id });
     if !handler_problems.is_empty() {
         body["handlers"] = handler_problems.into();
     }

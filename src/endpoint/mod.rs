@@ -228,7 +228,10 @@ async fn call(
         Endpoint::Registration => registration::answer(arrival, content).await,
         Endpoint::Revoke => revoke::answer(arrival, content).await,
         Endpoint::Token => token::answer(arrival, content).await,
-        Endpoint::Unknown => Ok(answer::not_found()),
+        Endpoint::Unknown => {
+            answer::log_not_found(arrival);
+            Ok(answer::not_found())
+        }
         Endpoint::Userinfo => userinfo::answer(arrival, content).await,
     }
 }

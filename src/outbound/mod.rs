@@ -10,6 +10,7 @@
 
 mod address;
 mod fetch;
+mod pinned;
 mod proxy;
 mod signature;
 
@@ -29,6 +30,7 @@ use address::{Guard, Resolver, Stopped, is_this_machine};
 
 pub use address::{AddressRule, NameResolver};
 pub use fetch::{FetchReply, FetchRequest, NoFetch, check_allowed_host};
+pub use pinned::pinned_client;
 pub use proxy::ForwardProxy;
 pub use signature::{SignatureKey, date_and_sign};
 

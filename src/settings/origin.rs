@@ -24,10 +24,12 @@ pub fn check_origin(entry: &str) -> Result<(), String> {
         return refuse("write an origin: scheme://host, and the port if it is not the usual one");
     };
     if let Some(name) = host.strip_suffix(":*") {
-        if scheme == "http" && LOOPBACK_NAMES.contains(&name) {
+        if matches!(scheme, "http" | "https") && LOOPBACK_NAMES.contains(&name) {
             return Ok(());
         }
-        return refuse("every port is for pages of this machine: http://localhost:*");
+        return refuse(
+            "every port is for pages of this machine: http://localhost:* or https://localhost:*",
+        );
     }
     let (is_pattern, host) = match host.strip_prefix("*.") {
         Some(rest) => (true, rest),
@@ -131,6 +133,7 @@ mod tests {
             "http://127.0.0.1:3000",
             "http://[::1]",
             "http://localhost:*",
+            "https://localhost:*",
             "http://127.0.0.1:*",
             "capacitor://localhost",
             "chrome-extension://abcdefghijklmnop",
@@ -159,7 +162,6 @@ mod tests {
             "https://shop.example.com ",
             "http://shop.example.com",
             "http://*.localhost",
-            "https://localhost:*",
             "https://shop.example.com:*",
             "http://*.localhost:*",
             "http://:*",

@@ -47,6 +47,8 @@ struct GuestTarget {
     base_url: String,
     client_id: String,
     redirect_uri: String,
+    /// Calls it.
+    wire: Wire,
 }
 
 /// Runs it.
@@ -60,7 +62,7 @@ pub(super) async fn run(place: &Place, arguments: Arguments) -> Result<(), Exit>
         (None, None) => format!("UVID {}", Uvid::from_random(Entropy::Os.bytes()).as_str()),
     };
     let target = target(place, &arguments)?;
-    let wire = Wire::new()?;
+    let wire = &target.wire;
     let verifier = URL_SAFE_NO_PAD.encode(Entropy::Os.bytes::<32>());
     let headers = [
         ("auth-request-type", String::from("guest")),
@@ -120,16 +122,19 @@ fn target(place: &Place, arguments: &Arguments) -> Result<GuestTarget, Exit> {
             base_url: base_url.trim_end_matches('/').to_owned(),
             client_id: client_id.clone(),
             redirect_uri: redirect_uri.clone(),
+            wire: Wire::new()?,
         });
     }
-    let site = Ready::read(&place.dev_dir()?)?.sites.public;
-    let site = site.ok_or_else(|| {
+    let ready = Ready::read(&place.dev_dir()?)?;
+    let wire = Wire::to_dev(&ready)?;
+    let site = ready.sites.public.ok_or_else(|| {
         Exit::missing("this installation has no demo site (it was made with --no-demo)")
     })?;
     Ok(GuestTarget {
         base_url: site.base_url,
         client_id: site.client.client_id,
         redirect_uri: site.client.redirect_uri,
+        wire,
     })
 }
 

@@ -228,7 +228,10 @@ fn prepare<'p>(
     };
     Ok(Performance {
         place,
-        wire: Wire::new()?,
+        wire: match &target.inbox {
+            Some(ready) => Wire::to_dev(ready)?,
+            None => Wire::new()?,
+        },
         target,
         asks,
     })

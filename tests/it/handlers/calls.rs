@@ -71,6 +71,7 @@ async fn put_script(site: &Site, contract: Contract, source: &str) {
 
 fn visit(site: &Site) -> Visit {
     Visit {
+        asked: String::new(),
         site: site.entry(seed::PRIVATE),
         at: site.app.now(),
         ip: "203.0.113.7".parse().unwrap(),

@@ -122,13 +122,14 @@ fn an_existing_data_directory_is_used_as_it_is_and_its_site_moves_to_the_new_por
     let info = app.userinfo(&token).unwrap().expect_status(200).json();
     assert_eq!(info["preferred_username"], "janice@example.com");
     app.register("ada@example.com");
+    let echo = text(&new["client"]["redirect_uri"]);
     let shown = run(
         directory.path(),
         &["client", "show", "private", "--data-dir", "data", "--json"],
     );
     assert_eq!(
         shown.json()["policies"]["callbackUrl"],
-        json!([new["client"]["redirect_uri"]]),
+        json!([echo, echo.replace("127.0.0.1", "localhost")]),
         "the old callback is gone"
     );
     second.stop();
@@ -315,7 +316,8 @@ fn the_printed_curl_lines_work_as_pasted() {
         .lines()
         .skip_while(|line| !line.contains("paste the whole block"))
         .skip(1)
-        .filter_map(|line| line.strip_prefix("    "));
+        .skip(1)
+        .map_while(|line| line.strip_prefix("    "));
     let script: String = lines.flat_map(|line| [line, "\n"]).collect();
     assert!(script.contains("userinfo"), "{banner}");
     let mut bash = Command::new("bash");
@@ -331,7 +333,7 @@ fn the_printed_curl_lines_work_as_pasted() {
     let line = banner
         .lines()
         .map(str::trim)
-        .find(|line| line.starts_with("vestibule perform register"))
+        .find(|line| line.contains("vestibule perform register"))
         .expect("the banner names a command");
     let words: Vec<&str> = line.split(' ').skip(1).collect();
     let performed = run(directory.path(), &words).expect_code(0);
@@ -339,6 +341,16 @@ fn the_printed_curl_lines_work_as_pasted() {
         performed.stdout.contains("\"preferred_username\""),
         "{performed:?}"
     );
+    let lines = banner
+        .lines()
+        .skip_while(|line| !line.contains("Then log in"))
+        .skip(2)
+        .map_while(|line| line.strip_prefix("    "));
+    let script: String = lines.flat_map(|line| [line, "\n"]).collect();
+    assert!(script.contains("perform reset"), "{banner}");
+    let mut bash = Command::new("bash");
+    bash.args(["-ec", &script]).current_dir(directory.path());
+    finish(bash, "").expect_code(0);
     server.stop();
 }
 
@@ -351,7 +363,7 @@ fn it_answers_on_this_machine_only() {
             &["dev", "--data-dir", "data", option, "0.0.0.0:0"],
         );
         assert!(
-            ran.expect_code(3).stderr.contains("not a loopback address"),
+            ran.expect_code(3).stderr.contains("Add --expose"),
             "{option}"
         );
     }

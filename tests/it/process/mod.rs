@@ -5,6 +5,7 @@ mod browser;
 mod commands;
 mod crash;
 mod dev;
+mod exposure;
 mod jose;
 mod logs;
 mod refused_credentials;
