@@ -531,8 +531,11 @@ mod tests {
         let parsed = PostgresUrl::parse(&url).unwrap();
         assert_eq!(parsed.mode, TlsMode::VerifyCa);
         assert_eq!(parsed.ca_file, tls.ca_file);
-        let url = with_tls("postgres://u@db.example/x?port=1", &tls).unwrap();
-        assert_eq!(PostgresUrl::parse(&url).unwrap().config().get_ports(), [1]);
+        let url = with_tls("postgres://u@db.example/x?user=v", &tls).unwrap();
+        assert_eq!(
+            PostgresUrl::parse(&url).unwrap().config().get_user(),
+            Some("v")
+        );
         let refused = with_tls("postgres://u@db.example/x?sslmode=disable", &tls).unwrap_err();
         assert!(refused.contains("[database] sslmode"), "{refused}");
         assert_eq!(
