@@ -53,8 +53,13 @@ impl Purpose {
         }
     }
 
-    /// The purpose of a built-in template, by its developer name.
+    /// The purpose of a built-in template, by its developer name, or by the documented name of the registration mail.
+    ///
+    /// Source: Configure Experience Cloud Settings for Headless Registration.
     pub fn of_built_in_template(name: &str) -> Option<Purpose> {
+        if name == DOCUMENTED_REGISTRATION_TEMPLATE {
+            return Some(Purpose::Registration);
+        }
         Purpose::ALL
             .into_iter()
             .find(|purpose| purpose.built_in_template() == name)
@@ -79,5 +84,31 @@ impl Purpose {
             Purpose::PasswordlessLogin => ("login_status", "login_initialized"),
             Purpose::Registration => ("registration_status", "registration_initialized"),
         }
+    }
+}
+/// The documented name of the registration mail.
+const DOCUMENTED_REGISTRATION_TEMPLATE: &str =
+    "Experience Cloud: One-Time Password Email for Headless Registration Verification";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_built_in_template_has_its_developer_name_and_registration_also_the_documented_one() {
+        for purpose in Purpose::ALL {
+            let name = purpose.built_in_template();
+            assert_eq!(Purpose::of_built_in_template(name), Some(purpose));
+        }
+        let name =
+            "Experience Cloud: One-Time Password Email for Headless Registration Verification";
+        assert_eq!(
+            Purpose::of_built_in_template(name),
+            Some(Purpose::Registration)
+        );
+        assert_eq!(
+            Purpose::of_built_in_template("unfiled$public/Welcome"),
+            None
+        );
     }
 }

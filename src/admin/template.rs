@@ -205,7 +205,9 @@ fn check(template: &Template) -> Result<(), Invalid> {
 
 fn named(templates: Vec<Template>, name: &str) -> Result<Template, AdminRefusal> {
     if Purpose::of_built_in_template(name).is_some() {
-        let reason = format!("{name:?} is built in: it can only be previewed and sent");
+        let reason = format!(
+            "{name:?} is built in and cannot be changed; copy it: template create NAME --like {name:?}"
+        );
         return Err(AdminRefusal::invalid("name", reason));
     }
     find_named(KIND, templates, name, |template| {

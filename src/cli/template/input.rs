@@ -79,6 +79,23 @@ impl GivenTemplate {
         }
     }
 
+    /// The language, if it was given.
+    pub fn language(&self) -> Option<&str> {
+        self.language.as_deref()
+    }
+
+    /// The parts that were given, and the others from a model.
+    pub fn or(self, model: &GivenTemplate) -> GivenTemplate {
+        let model = model.clone();
+        GivenTemplate {
+            flow: self.flow.or(model.flow),
+            language: self.language.or(model.language),
+            subject: self.subject.or(model.subject),
+            text: self.text.or(model.text),
+            html: self.html.or(model.html),
+        }
+    }
+
     /// As a file that `--from` reads.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_default()

@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::noun::{print_deleted, print_list};
 use super::place::Place;
 use crate::admin::{Admin, template};
+use crate::delivery::template::TemplateName;
 use crate::settings::Template;
 
 mod input;
@@ -29,6 +30,9 @@ pub enum Action {
     Show {
         /// Developer name: folder/Name
         template: String,
+        /// The language of a built-in template
+        #[arg(long, default_value = "en")]
+        language: String,
     },
     /// Create a template
     Create {
@@ -37,6 +41,10 @@ pub enum Action {
         /// The flow that its words belong to
         #[arg(long, value_parser = purpose_parser())]
         flow: Option<Purpose>,
+        /// Copy what is not given from this template, built in or not; --language chooses the language of a
+        /// built-in one
+        #[arg(long, value_name = "TEMPLATE")]
+        like: Option<String>,
         #[command(flatten)]
         sources: Sources,
     },
@@ -92,13 +100,22 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let admin = installation.admin();
     match action {
         Action::List => list(place, &admin).await,
-        Action::Show { template } => print(place, &template::load(&admin, &template).await?),
+        Action::Show { template, language } => {
+            print(place, &find(&admin, &template, &language).await?)
+        }
         Action::Create {
             name,
             flow,
+            like,
             sources,
         } => {
-            let parts = sources.read()?.new_parts(flow)?;
+            let mut given = sources.read()?;
+            if let Some(like) = like {
+                let language = given.language().unwrap_or("en");
+                let model = find(&admin, &like, language).await?;
+                given = given.or(&input::GivenTemplate::of(&model));
+            }
+            let parts = given.new_parts(flow)?;
             print(place, &template::create(&admin, name, parts).await?)
         }
         Action::Update { template, sources } => {
@@ -131,6 +148,24 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
             mail.send(place, &admin, &to, seconds).await
         }
     }
+}
+
+/// A template of an administrator, or the sources of a built-in one in a language.
+async fn find(admin: &Admin<'_>, name: &str, language: &str) -> Result<Template, Exit> {
+    let Some(flow) = Purpose::of_built_in_template(name) else {
+        return Ok(template::load(admin, name).await?);
+    };
+    let source = TemplateName::of(flow).source(language);
+    Ok(Template {
+        name: flow.built_in_template().to_owned(),
+        flow,
+        language: source.language,
+        subject: source.subject,
+        text: source.text,
+        html: Some(source.html),
+        created_at: admin.at,
+        updated_at: admin.at,
+    })
 }
 
 async fn list(place: &Place, admin: &Admin<'_>) -> Result<(), Exit> {

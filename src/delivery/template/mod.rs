@@ -34,6 +34,23 @@ pub struct CustomTemplate {
     has_html: bool,
 }
 
+/// The sources of a built-in mail in one language.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TemplateSource {
+    /// The language of its words.
+    pub language: String,
+    /// The subject.
+    pub subject: String,
+    /// The text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+}
+
+/// How the built-in text writes a space at the end of a line, which editors would remove. A custom template has no
+/// constants.
+const QUOTED_SPACE: &str = "{{ \" \" }}";
+
 vestibule_protocol::words! {
     /// The built-in messages, by the names that are stored and shown.
     pub enum TemplateName {
@@ -303,6 +320,23 @@ impl TemplateName {
         Purpose::ALL
             .into_iter()
             .find(|purpose| TemplateName::of(*purpose) == self)
+    }
+
+    /// The sources of the mail in the language of a locale, as a custom template may have them.
+    pub fn source(self, locale: &str) -> TemplateSource {
+        let vocabulary = Language::from_locale(locale).vocabulary();
+        let mut source = TemplateSource {
+            language: vocabulary.tag.to_owned(),
+            ..TemplateSource::default()
+        };
+        for (part, text) in sources(vocabulary, self.words(vocabulary)) {
+            match part {
+                SUBJECT => source.subject = text,
+                TEXT => source.text = text.replace(QUOTED_SPACE, " "),
+                _ => source.html = text,
+            }
+        }
+        source
     }
 
     /// Whether the mail contains a one-time password.

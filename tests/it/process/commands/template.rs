@@ -201,6 +201,60 @@ async fn a_template_that_cannot_be_sent_is_refused_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn a_built_in_template_is_shown_copied_and_edited() {
+    for installation in installations().await {
+        let documented =
+            "Experience Cloud: One-Time Password Email for Headless Registration Verification";
+        for name in [
+            "vestibule$public/RegistrationOtp",
+            "vestibule$public/LoginOtp",
+            "vestibule$public/PasswordResetOtp",
+            documented,
+        ] {
+            for language in ["en", "de"] {
+                let show = ["template", "show", name, "--language", language];
+                let shown = installation.run(&[&show[..], &["--json"]].concat()).json();
+                assert_eq!(shown["language"], language);
+                assert!(shown["html"].as_str().unwrap().contains("{{ code }}"));
+                // What is shown is a file that `--from` reads.
+                let source = installation.run(&show).expect_code(0).stdout;
+                write(installation.directory.path(), "built-in.toml", &source);
+                let copy = ["template", "create", "copy/A", "--from", "built-in.toml"];
+                installation.run(&copy).expect_code(0);
+                installation
+                    .run(&["template", "delete", "copy/A"])
+                    .expect_code(0);
+            }
+        }
+        write(
+            installation.directory.path(),
+            "subject",
+            "Welcome to {{ site_name }}",
+        );
+        let copy = [
+            "template",
+            "create",
+            NAME,
+            "--like",
+            documented,
+            "--language",
+            "de",
+        ];
+        let edit = ["--subject-file", "subject", "--json"];
+        let made = installation.run(&[&copy[..], &edit].concat()).json();
+        assert_eq!(made["subject"], "Welcome to {{ site_name }}");
+        assert_eq!(
+            (&made["flow"], &made["language"]),
+            (&json!("registration"), &json!("de"))
+        );
+        assert!(made["text"].as_str().unwrap().contains("Guten Tag"));
+        let installation = installation.with_site("https://shop.example.com");
+        let set = format!("registrationEmailTemplate={documented}");
+        site(&installation, &set).expect_code(0);
+    }
+}
+
+#[tokio::test]
 async fn a_site_names_only_what_there_is_and_what_it_names_stays() {
     for installation in installations().await {
         let installation = installation.with_site("https://shop.example.com");
