@@ -24,6 +24,23 @@ impl Invalid {
     }
 }
 
+impl Invalid {
+    /// Several findings as one, under the name of the first and with one line for each.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn all(found: impl IntoIterator<Item = Invalid>) -> Result<(), Invalid> {
+        let mut found = found.into_iter();
+        let Some(first) = found.next() else {
+            return Ok(());
+        };
+        Err(found.fold(first, |first, next| Invalid {
+            reason: format!("{}\n{next}", first.reason),
+            ..first
+        }))
+    }
+}
+
 impl std::fmt::Display for Invalid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.key, self.reason)
@@ -32,11 +49,54 @@ impl std::fmt::Display for Invalid {
 
 impl std::error::Error for Invalid {}
 
+/// A sentence that suggests the known word that was probably meant: nothing, or ` (did you mean "X"?)`.
+pub fn suggestion<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> String {
+    match nearest(word, known) {
+        Some(meant) => format!(" (did you mean {meant:?}?)"),
+        None => String::new(),
+    }
+}
+
+/// The known word that differs from this one by a few mistyped letters; a third of them at most.
+fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let typed: Vec<char> = word.to_lowercase().chars().take(WORD_CHARS_MAX).collect();
+    known
+        .into_iter()
+        .map(|known| {
+            let letters: Vec<char> = known.to_lowercase().chars().collect();
+            (distance(&typed, &letters), known)
+        })
+        .filter(|(distance, known)| *distance * 3 <= known.chars().count().max(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
+/// How many letters must be inserted, removed, replaced or swapped with their neighbour (optimal string alignment).
+fn distance(a: &[char], b: &[char]) -> usize {
+    let mut before = vec![0; b.len() + 1];
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.iter().enumerate() {
+        let mut next = vec![i + 1; b.len() + 1];
+        for (j, other) in b.iter().enumerate() {
+            let replaced = row[j] + usize::from(letter != other);
+            next[j + 1] = replaced.min(row[j + 1] + 1).min(next[j] + 1);
+            if i > 0 && j > 0 && *letter == b[j - 1] && a[i - 1] == *other {
+                next[j + 1] = next[j + 1].min(before[j - 1] + 1);
+            }
+        }
+        before = std::mem::replace(&mut row, next);
+    }
+    row[b.len()]
+}
+
+/// No known word is longer.
+const WORD_CHARS_MAX: usize = 100;
+
 /// `current` with `changes` applied. Members of `current` that this version does not know stay as they are; a change
 /// may repeat one, as the printed settings do, and not set one.
 ///
 /// # Errors
-/// The first change whose name is not a setting, or whose value has the wrong type.
+/// Every change whose name is not a setting, or whose value has the wrong type, under the name of the first.
 pub fn apply<T: Serialize + DeserializeOwned + Default>(
     current: &T,
     changes: &Map<String, Value>,
@@ -47,20 +107,30 @@ pub fn apply<T: Serialize + DeserializeOwned + Default>(
         _ => Err(Invalid::new("settings", "they are not a table")),
     };
     let (known, mut all) = (table(&T::default())?, table(current)?);
+    let mut wrong = Vec::new();
     for (key, value) in changes {
+        let before = all.get(key).cloned();
         if !known.contains_key(key) {
-            if all.get(key) == Some(value) {
-                continue;
+            if before.as_ref() != Some(value) {
+                let known: Vec<&str> = known.keys().map(String::as_str).collect();
+                let reason = match nearest(key, known.iter().copied()) {
+                    Some(meant) => format!("there is no such setting; did you mean {meant}?"),
+                    None => format!("there is no such setting; there are {}", known.join(", ")),
+                };
+                wrong.push(Invalid::new(key, reason));
             }
-            let known: Vec<&str> = known.keys().map(String::as_str).collect();
-            let reason = format!("there is no such setting; there are {}", known.join(", "));
-            return Err(Invalid::new(key, reason));
+            continue;
         }
         all.insert(key.clone(), value.clone());
         if let Err(error) = serde_json::from_value::<T>(Value::Object(all.clone())) {
-            return Err(Invalid::new(key, error.to_string()));
+            wrong.push(Invalid::new(key, error.to_string()));
+            match before {
+                Some(before) => all.insert(key.clone(), before),
+                None => all.remove(key),
+            };
         }
     }
+    Invalid::all(wrong)?;
     serde_json::from_value(Value::Object(all)).map_err(written)
 }
 
@@ -162,6 +232,40 @@ mod tests {
             );
         }
         assert!(change(json!({"tries": "x"})).is_err());
+    }
+
+    #[test]
+    fn a_mistyped_word_is_recognised_and_another_word_is_not() {
+        let known = [
+            "isPwdlessLoginAllowed",
+            "isForgotPwdAllowed",
+            "defaultLocale",
+            "url",
+        ];
+        for (word, meant) in [
+            ("isPwdlessLoginAlowed", Some("isPwdlessLoginAllowed")),
+            ("ispwdlessloginallowed", Some("isPwdlessLoginAllowed")),
+            ("isPwdlessLoginAllowde", Some("isPwdlessLoginAllowed")),
+            ("defaultLokal", Some("defaultLocale")),
+            ("urll", Some("url")),
+            ("ulr", Some("url")),
+            ("lifetime", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, known), meant, "{word}");
+        }
+        assert_eq!(suggestion("urll", known), " (did you mean \"url\"?)");
+        assert_eq!(suggestion("lifetime", known), "");
+    }
+
+    #[test]
+    fn several_findings_are_one_with_a_line_for_each() {
+        let found = ["a", "b"].map(|key| Invalid::new(key, "is wrong"));
+        assert_eq!(
+            Invalid::all(found).unwrap_err().to_string(),
+            "a: is wrong\nb: is wrong"
+        );
+        assert_eq!(Invalid::all([]), Ok(()));
     }
 
     #[test]

@@ -120,7 +120,7 @@ pub async fn take_due(app: &App, at: Moment) -> Result<usize, Fault> {
     let mut taken = 0;
     for step in steps {
         if take(&admin, &step, Some(app.key_rules)).await? {
-            tracing::info!(?step, "signing keys: a step was due");
+            tracing::info!(?step, "signing keys: the due step was performed");
             taken += 1;
         }
     }

@@ -68,12 +68,12 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
                     Kind::Customer => UserType::CspLitePortal,
                     Kind::Internal => UserType::Standard,
                 },
-                changes: read_changes(&set)?,
+                changes: read_changes(&set, &[])?,
             };
             print(place, &profile::create(&admin, request).await?)
         }
         Action::Update { profile, set } => {
-            let changes = read_changes(&set)?;
+            let changes = read_changes(&set, &[])?;
             let request = UpdateProfile { profile, changes };
             print(place, &profile::update(&admin, request).await?)
         }

@@ -1,4 +1,4 @@
-//! `vestibule site list|show|create|update`. What a file of settings has wrong is reported with its line.
+//! `vestibule site list|show|create|update|settings`. What a file of settings has wrong is reported with its line.
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +6,14 @@ use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::exit::Exit;
-use super::noun::{print_list, print_object, read_changes};
+use super::noun::{differences, print_list, print_with_names, read_changes, with_names};
 use super::output;
 use super::place::Place;
 use crate::admin::site::{self, CreateSite, UpdateSite};
 use crate::admin::{Admin, AdminFailure, AdminRefusal};
 use crate::captcha::CaptchaProvider;
 use crate::changes::Invalid;
-use crate::settings::{self, Site, line_of_key};
+use crate::settings::{self, Settings, Site, line_of_key};
 
 /// The actions of the noun.
 #[derive(Subcommand)]
@@ -25,6 +25,8 @@ pub enum Action {
         /// Name or record id
         site: String,
     },
+    /// List every setting with its default value
+    Settings,
     /// Create a site and publish it
     Create {
         /// Its name, which messages show to people
@@ -37,7 +39,7 @@ pub enum Action {
     },
     /// Change settings; a running server uses them within a second
     #[command(group(
-        ArgGroup::new("change").args(["base_url", "set", "from"]).required(true).multiple(true)
+        ArgGroup::new("change").args(["base_url", "set", "set_from", "from"]).required(true).multiple(true)
     ))]
     Update {
         /// Name or record id
@@ -55,18 +57,26 @@ pub struct Changes {
     /// A setting, by its documented name: isHeadlessUserRegistrationAllowed=true
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// A setting whose value is the content of a file; - is standard input. For secrets:
+    /// recaptchaSecretKey=FILE
+    #[arg(long, value_name = "KEY=FILE")]
+    set_from: Vec<String>,
     /// A TOML file of settings; all of it is checked before anything is changed
-    #[arg(long, value_name = "FILE", conflicts_with = "set")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["set", "set_from"])]
     from: Option<PathBuf>,
 }
 
 /// Runs it.
 pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
+    if matches!(action, Action::Settings) {
+        return list_settings(place);
+    }
     let installation = place.open().await?;
     let admin = installation.admin();
     match action {
+        Action::Settings => list_settings(place),
         Action::List => list(place, &site::list(&admin).await?),
-        Action::Show { site } => print(place, &site::load(&admin, &site).await?),
+        Action::Show { site } => print(place, &admin, &site::load(&admin, &site).await?).await,
         Action::Create {
             name,
             base_url,
@@ -79,7 +89,8 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
                 changes: given.map.clone(),
             };
             let created = site::create(&admin, request).await;
-            report(place, &admin, created, &given, None).await
+            let site = report(&admin, created, &given, None).await?;
+            print(place, &admin, &site).await
         }
         Action::Update {
             site,
@@ -92,8 +103,10 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
                 base_url,
                 changes: given.map.clone(),
             };
+            let before = site::load(&admin, &site).await?;
             let updated = site::update(&admin, request).await;
-            report(place, &admin, updated, &given, Some(&site)).await
+            let after = report(&admin, updated, &given, Some(&site)).await?;
+            print_update(place, &admin, &before, &after).await
         }
     }
 }
@@ -108,18 +121,73 @@ fn list(place: &Place, sites: &[Site]) -> Result<(), Exit> {
     )
 }
 
-/// Prints the site that was created or changed, or says what the changes to `site` have wrong.
-async fn report(
+/// Every setting and its default, without an installation.
+fn list_settings(place: &Place) -> Result<(), Exit> {
+    let defaults = serde_json::to_value(Settings::default()).unwrap_or_default();
+    let rows: Vec<(String, Value)> = match &defaults {
+        Value::Object(settings) => settings.clone().into_iter().collect(),
+        _ => Vec::new(),
+    };
+    print_list(
+        place,
+        "settings",
+        &rows,
+        |(key, default)| json!({"name": key, "type": type_of(default), "default": default}),
+        |(key, default)| {
+            let shown = match default {
+                Value::Null => String::from("none"),
+                other => other.to_string(),
+            };
+            format!("{key:<48} {:<14} {shown}", type_of(default))
+        },
+    )
+}
+
+/// The type of a setting by its default. Those without a default are text.
+fn type_of(default: &Value) -> &'static str {
+    match default {
+        Value::Array(_) => "list",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "number",
+        Value::Object(_) => "table",
+        Value::Null | Value::String(_) => "text",
+    }
+}
+
+/// Prints what a change has changed; under `--json` the whole site.
+async fn print_update(
     place: &Place,
+    admin: &Admin<'_>,
+    before: &Site,
+    after: &Site,
+) -> Result<(), Exit> {
+    if place.is_json() {
+        return print(place, admin, after).await;
+    }
+    let mut lines = differences(&before.settings, &after.settings);
+    if before.base_url != after.base_url {
+        lines = format!(
+            "base URL: {} -> {}\n{lines}",
+            before.base_url, after.base_url
+        );
+    }
+    match lines.trim_end() {
+        "" => output::print(format_args!("{}: nothing was changed", after.name)),
+        lines => output::print(with_names(admin, lines).await?),
+    }
+}
+
+/// The site that was created or changed, or what the changes to `site` have wrong.
+async fn report(
     admin: &Admin<'_>,
     outcome: Result<Site, AdminFailure>,
     given: &GivenSettings,
     site: Option<&str>,
-) -> Result<(), Exit> {
+) -> Result<Site, Exit> {
     match outcome {
         Ok(site) => {
             warn_of_test_captcha(&site);
-            print(place, &site)
+            Ok(site)
         }
         Err(AdminFailure::Refused(AdminRefusal::Invalid(invalid))) => {
             Err(given.refuse(admin, site, &invalid).await?)
@@ -149,7 +217,7 @@ struct GivenSettings {
 impl GivenSettings {
     fn read(changes: &Changes) -> Result<GivenSettings, Exit> {
         let Some(path) = &changes.from else {
-            let map = read_changes(&changes.set)?;
+            let map = read_changes(&changes.set, &changes.set_from)?;
             return Ok(GivenSettings { map, file: None });
         };
         let text = std::fs::read_to_string(path)
@@ -232,7 +300,7 @@ fn at_line(path: &Path, line: usize, reason: &str) -> Exit {
     Exit::refused(format!("{}, line {line}: {reason}", path.display()))
 }
 
-fn print(place: &Place, site: &Site) -> Result<(), Exit> {
+async fn print(place: &Place, admin: &Admin<'_>, site: &Site) -> Result<(), Exit> {
     let (name, id, base_url) = (&site.name, &site.id, &site.base_url);
     let json = json!({
         "id": id, "name": name, "base_url": base_url,
@@ -240,5 +308,5 @@ fn print(place: &Place, site: &Site) -> Result<(), Exit> {
         "settings": site.settings,
     });
     let heading = format!("# {name} ({id})\n# {base_url}");
-    print_object(place, &json, &heading, &site.settings)
+    print_with_names(place, admin, &json, &heading, &site.settings).await
 }

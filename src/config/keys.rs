@@ -3,6 +3,8 @@
 
 use vestibule_protocol::purpose::Purpose;
 
+use crate::changes::suggestion;
+
 /// Section, key, what it takes; without the sections of the purposes.
 const KEYS: &[(&str, &str, &str)] = &[
     ("captcha", "enterprise_url", TEXT),
@@ -142,8 +144,13 @@ pub fn reason(path: &[String]) -> String {
         .find(|depth| !under(&path[..*depth].join(".")).is_empty());
     match depth {
         Some(depth) => {
-            let keys = under(&path[..depth].join(".")).join(", ");
-            format!("{shown} is no key; that section has {keys}")
+            let known = under(&path[..depth].join("."));
+            let typed = path.get(depth).map_or("", String::as_str);
+            let meant = suggestion(typed, known.iter().copied());
+            format!(
+                "{shown} is an unknown key{meant}; that section has {}",
+                known.join(", ")
+            )
         }
         None => {
             let mut sections: Vec<&str> = keys
@@ -151,8 +158,9 @@ pub fn reason(path: &[String]) -> String {
                 .map(|(section, _, _)| section.as_str())
                 .collect();
             sections.dedup();
+            let meant = suggestion(&path[0], sections.iter().copied());
             format!(
-                "{shown} is no key; the sections are {}",
+                "{shown} is an unknown key{meant}; the sections are {}",
                 sections.join(", ")
             )
         }
@@ -200,8 +208,12 @@ mod tests {
             "[limits] enabled takes true or false"
         );
         assert!(reason("otp.registration.tries").starts_with("[otp.registration] tries takes"));
-        assert!(reason("limits.enabeld").ends_with("that section has enabled, rules"));
-        assert!(reason("limits").starts_with("[limits] is no key"));
+        assert_eq!(
+            reason("limits.enabeld"),
+            "[limits] enabeld is an unknown key (did you mean \"enabled\"?); that section has enabled, rules"
+        );
+        assert!(reason("smpt.url").contains("(did you mean \"smtp\"?)"));
+        assert!(reason("limits").starts_with("[limits] is an unknown key"));
         assert!(reason("smpt.url").contains("the sections are captcha, database"));
     }
 }

@@ -17,19 +17,28 @@ impl Settings {
     /// templates that are named exist is checked where they can be looked up.
     ///
     /// # Errors
-    /// The first setting that is wrong.
+    /// Every setting that is wrong, under the name of the first.
     pub fn validate(&self) -> Result<(), Invalid> {
-        self.validate_apis()?;
-        self.validate_registration()?;
-        self.validate_discovery()?;
-        self.validate_captcha()?;
-        self.check_template_languages()?;
-        check_range(
-            "maxPasswordResetAttempts",
-            self.max_password_reset_attempts,
-            1,
-            10,
-        )?;
+        let checks = [
+            self.validate_apis(),
+            self.validate_registration(),
+            self.validate_discovery(),
+            self.validate_captcha(),
+            self.check_template_languages(),
+            check_range(
+                "maxPasswordResetAttempts",
+                self.max_password_reset_attempts,
+                1,
+                10,
+            ),
+            self.validate_thresholds(),
+            self.validate_origins(),
+            self.validate_place(),
+        ];
+        Invalid::all(checks.into_iter().filter_map(Result::err))
+    }
+
+    fn validate_thresholds(&self) -> Result<(), Invalid> {
         for (key, value) in [
             (
                 "otpSprayThresholdPerHour",
@@ -42,25 +51,28 @@ impl Settings {
         ] {
             validate_threshold(key, value)?;
         }
-        for entry in &self.cors_allowed_origins {
-            check_origin(entry).map_err(|reason| Invalid::new("corsAllowedOrigins", reason))?;
-        }
-        self.validate_place()
+        Ok(())
+    }
+
+    fn validate_origins(&self) -> Result<(), Invalid> {
+        let found = self.cors_allowed_origins.iter().map(|entry| {
+            check_origin(entry).map_err(|reason| Invalid::new("corsAllowedOrigins", reason))
+        });
+        Invalid::all(found.filter_map(Result::err))
     }
 
     /// Every API that the site offers must require authentication or reCAPTCHA. An API without a token
     /// requirement authenticates its clients in another way.
     fn validate_apis(&self) -> Result<(), Invalid> {
-        for required in Api::ALL.map(|api| self.api(api)) {
-            let Some(token) = required.token else {
-                continue;
-            };
-            if required.is_allowed && !token.is_required && !required.is_captcha_required {
-                let reason = "require authentication or reCAPTCHA (or both) to access this API";
-                return Err(Invalid::new(token.setting, reason));
-            }
-        }
-        Ok(())
+        let found = Api::ALL.into_iter().filter_map(|api| {
+            let required = self.api(api);
+            let token = required.token?;
+            let reason = "require authentication or reCAPTCHA (or both) to access this API";
+            let is_open =
+                required.is_allowed && !token.is_required && !required.is_captcha_required;
+            is_open.then(|| Invalid::new(token.setting, reason))
+        });
+        Invalid::all(found)
     }
 
     /// Checks the settings of user discovery. That a handler and a user exist is checked where they
@@ -127,19 +139,21 @@ impl Settings {
     }
 
     fn validate_registration(&self) -> Result<(), Invalid> {
+        let mut found = Vec::new();
         if self.is_headless_user_registration_allowed {
             if self.registration_user_default_profile.is_none() {
                 let reason = "select the profile that new users get";
-                return Err(Invalid::new("registrationUserDefaultProfile", reason));
+                found.push(Invalid::new("registrationUserDefaultProfile", reason));
             }
             if self.registration_execution_user.is_none() {
                 let reason = "select the user that the registration handler runs as";
-                return Err(Invalid::new("registrationExecutionUser", reason));
+                found.push(Invalid::new("registrationExecutionUser", reason));
             }
         }
-        self.registration_account
-            .validate()
-            .map_err(|reason| Invalid::new("registrationAccount", reason))
+        if let Err(reason) = self.registration_account.validate() {
+            found.push(Invalid::new("registrationAccount", reason));
+        }
+        Invalid::all(found)
     }
 
     /// A site that asks for captchas must be able to have them verified.
@@ -231,6 +245,30 @@ mod tests {
             assert_eq!(Settings::default().updated(&settings).unwrap_err().key, key);
             settings = allowed();
         }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_reported_at_once() {
+        let change = json!({"isHeadlessUserRegistrationAllowed": true, "isForgotPwdAllowed": true,
+            "displayName": ""});
+        let wrong = Settings::default()
+            .updated(&map(change))
+            .unwrap_err()
+            .to_string();
+        let keys: Vec<&str> = wrong
+            .lines()
+            .filter_map(|line| line.split(':').next())
+            .collect();
+        assert_eq!(
+            keys,
+            [
+                "doesRegistrationRequireAuth",
+                "doesForgotPasswordRequireAuth",
+                "registrationUserDefaultProfile",
+                "registrationExecutionUser",
+                "displayName"
+            ]
+        );
     }
 
     #[test]

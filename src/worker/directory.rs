@@ -15,7 +15,7 @@ pub const TASK: Task = Task {
 
 async fn tick(app: &App) -> Result<Progress, Fault> {
     if app.refresh().await? {
-        tracing::info!("the directory was read again");
+        tracing::info!("changed settings were loaded");
     }
     Ok(Progress::Done)
 }

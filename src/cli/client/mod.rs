@@ -6,8 +6,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::noun::{print_list, print_object, read_changes};
+use super::noun::{print_list, print_with_names, read_changes};
+use super::output;
 use super::place::Place;
+use crate::admin::Admin;
 use crate::admin::client::{self, ClientWithSecret, CreateClient, SealedClient, UpdateClient};
 
 /// The actions of the noun.
@@ -54,9 +56,11 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
     let admin = installation.admin();
     match action {
         Action::Create { name, set } => {
-            let changes = read_changes(&set)?;
+            let changes = read_changes(&set, &[])?;
             let request = CreateClient { name, changes };
-            print_with_secret(place, &client::create(&admin, request).await?)
+            let made = client::create(&admin, request).await?;
+            warn_of_no_profile(&made.client);
+            print_with_secret(place, &admin, &made).await
         }
         Action::List => print_list(
             place,
@@ -65,24 +69,48 @@ pub async fn run(place: &Place, action: Action) -> Result<(), Exit> {
             |client| json!({"client_id": client.id, "name": client.name}),
             |client| format!("{}  {}", client.id, client.name),
         ),
-        Action::Show { client } => print(place, &client::load(&admin, &client).await?, None),
+        Action::Show { client } => {
+            print(place, &admin, &client::load(&admin, &client).await?, None).await
+        }
         Action::Update { client, set } => {
-            let changes = read_changes(&set)?;
+            let changes = read_changes(&set, &[])?;
             let request = UpdateClient { client, changes };
-            print(place, &client::update(&admin, request).await?, None)
+            let client = client::update(&admin, request).await?;
+            print(place, &admin, &client, None).await
         }
         Action::Certificate { action } => certificate::run(place, &admin, action).await,
         Action::RotateSecret { client } => {
-            print_with_secret(place, &client::rotate_secret(&admin, &client).await?)
+            let made = client::rotate_secret(&admin, &client).await?;
+            print_with_secret(place, &admin, &made).await
         }
     }
 }
 
-fn print_with_secret(place: &Place, made: &ClientWithSecret) -> Result<(), Exit> {
-    print(place, &made.client, Some(made.secret.expose()))
+/// A new app admits the users of the profiles that it permits, and there is none by default.
+fn warn_of_no_profile(client: &SealedClient) {
+    if client.policies.permitted_profiles.is_empty() {
+        output::report(format_args!(
+            "warning: {0} permits no profile, so no user can log in to it: vestibule client update {0} \
+             --set permittedProfiles=Customer\n",
+            client.name
+        ));
+    }
 }
 
-fn print(place: &Place, client: &SealedClient, secret: Option<&str>) -> Result<(), Exit> {
+async fn print_with_secret(
+    place: &Place,
+    admin: &Admin<'_>,
+    made: &ClientWithSecret,
+) -> Result<(), Exit> {
+    print(place, admin, &made.client, Some(made.secret.expose())).await
+}
+
+async fn print(
+    place: &Place,
+    admin: &Admin<'_>,
+    client: &SealedClient,
+    secret: Option<&str>,
+) -> Result<(), Exit> {
     let mut json = json!({
         "client_id": client.id, "name": client.name,
         "disabled_at": client.disabled_at.map(|at| at.iso_seconds()),
@@ -95,5 +123,5 @@ fn print(place: &Place, client: &SealedClient, secret: Option<&str>) -> Result<(
             "\nclient_secret = \"{secret}\"   # shown this once"
         ));
     }
-    print_object(place, &json, &heading, &client.policies)
+    print_with_names(place, admin, &json, &heading, &client.policies).await
 }

@@ -272,15 +272,15 @@ async fn cap_14_no_secret_of_a_verifier_or_a_provider_is_in_the_logs() {
         .env("VESTIBULE_SMS__WEBHOOK_URL", webhook.as_str())
         .env("VESTIBULE_SMS__WEBHOOK_SECRET_FILE", "secret")
         .until_ready();
-    let key = format!("recaptchaSecretKey={}", secrets[0].1);
+    std::fs::write(directory.path().join("captcha"), &secrets[0].1).unwrap();
     let update = [
         "site",
         "update",
         "public",
         "--data-dir",
         "data",
-        "--set",
-        &key,
+        "--set-from",
+        "recaptchaSecretKey=captcha",
     ];
     run(
         directory.path(),

@@ -48,6 +48,7 @@ const READS: &[&str] = &[
     "profile show",
     "serve",
     "site list",
+    "site settings",
     "site show",
     "template list",
     "template preview",

@@ -244,8 +244,9 @@ async fn cap_14_a_sealed_secret_is_taken_only_if_it_opens_here() {
     for installation in installations().await {
         installation.create_site("https://id.example.com");
         let set = |value: &str| {
-            let set = format!("recaptchaSecretKey={value}");
-            installation.run(&["site", "update", "shop", "--json", "--set", &set])
+            let set = "recaptchaSecretKey=-";
+            let update = ["site", "update", "shop", "--json", "--set-from", set];
+            installation.run_with_input(&update, value)
         };
         let sealed = set("6Lc-secret").json();
         let sealed = sealed["settings"]["recaptchaSecretKey"].as_str().unwrap();
@@ -272,6 +273,141 @@ async fn cap_14_a_sealed_secret_is_taken_only_if_it_opens_here() {
         ];
         expect_refused(installation.run(&other), 3, &words);
     }
+}
+
+#[tokio::test]
+async fn a_secret_is_read_from_a_file_and_not_from_an_argument() {
+    for installation in installations().await {
+        installation.create_site("https://id.example.com");
+        let update =
+            |more: &[&str]| installation.run(&[&["site", "update", "shop"], more].concat());
+        let refused = update(&["--set", "recaptchaSecretKey=6Lc-secret"]);
+        assert!(!refused.stderr.contains("6Lc"), "{refused:?}");
+        expect_refused(refused, 2, &["--set-from recaptchaSecretKey=FILE"]);
+        std::fs::write(installation.path("key"), "6Lc-secret\n").unwrap();
+        let changed = update(&["--set-from", "recaptchaSecretKey=key"]).expect_code(0);
+        assert_eq!(changed.stdout, "recaptchaSecretKey: none -> (sealed)\n");
+        let shown = installation.run(&["site", "show", "shop", "--json"]).json();
+        let sealed = shown["settings"]["recaptchaSecretKey"].as_str().unwrap();
+        update(&["--set", &format!("recaptchaSecretKey={sealed}")]).expect_code(0);
+        update(&["--set", "recaptchaSecretKey=null"]).expect_code(0);
+        expect_refused(
+            update(&["--set-from", "recaptchaSecretKey=gone"]),
+            3,
+            &["--set-from gone"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_update_prints_the_difference_and_a_site_shows_names_that_another_one_accepts() {
+    for installation in installations().await {
+        installation.create_site("https://id.example.com");
+        installation.create_integration_user();
+        let set = [
+            "isHeadlessUserRegistrationAllowed=true",
+            "doesRegistrationRequireAuth=true",
+            "registrationUserDefaultProfile=Customer",
+            "registrationExecutionUser=bot@example.com",
+            "memberProfiles=Customer",
+        ];
+        let set: Vec<&str> = set.iter().flat_map(|pair| ["--set", pair]).collect();
+        let update = [&["site", "update", "shop"][..], &set].concat();
+        let text = installation.run(&update).expect_code(0).stdout;
+        let first = text.lines().next().unwrap();
+        assert_eq!(first, "isHeadlessUserRegistrationAllowed: false -> true");
+        assert_eq!(text.lines().count(), 5, "{text}");
+        assert!(
+            text.contains("registrationExecutionUser: none -> \"bot@example.com\" # 005"),
+            "{text}"
+        );
+        let again = installation.run(&update).expect_code(0).stdout;
+        assert_eq!(again, "shop: nothing was changed\n");
+
+        let shown = installation
+            .run(&["site", "show", "shop"])
+            .expect_code(0)
+            .stdout;
+        for part in [
+            "= \"Customer\" # 00e",
+            "= \"bot@example.com\" # 005",
+            "[\"Customer\"] # 00e",
+        ] {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        std::fs::write(installation.path("site.toml"), &shown).unwrap();
+        let copy = [
+            "site",
+            "create",
+            "copy",
+            "--base-url",
+            "https://copy.example.com",
+        ];
+        installation
+            .run(&[&copy[..], &["--from", "site.toml"]].concat())
+            .expect_code(0);
+    }
+}
+
+#[tokio::test]
+async fn all_problems_of_an_update_are_reported_and_a_mistyped_setting_is_recognised() {
+    let installation = installations().await.swap_remove(0);
+    installation.create_site("https://id.example.com");
+    let mistyped = [
+        "site",
+        "update",
+        "shop",
+        "--set",
+        "isPwdlessLoginAlowed=true",
+    ];
+    expect_refused(
+        installation.run(&mistyped),
+        3,
+        &["did you mean isPwdlessLoginAllowed?"],
+    );
+    let lacking = [
+        "site",
+        "update",
+        "shop",
+        "--set",
+        "isHeadlessUserRegistrationAllowed=true",
+    ];
+    let words = [
+        "doesRegistrationRequireAuth",
+        "registrationUserDefaultProfile",
+        "registrationExecutionUser",
+    ];
+    expect_refused(installation.run(&lacking), 3, &words);
+    let (listed, text) = both(&installation, &["site", "settings"]);
+    let settings = listed["settings"].as_array().unwrap();
+    let one = settings
+        .iter()
+        .find(|row| row["name"] == "maxPasswordResetAttempts")
+        .unwrap();
+    assert_eq!(
+        (&one["type"], &one["default"]),
+        (&json!("number"), &json!(5))
+    );
+    assert!(text.contains("disclose_account_state"));
+}
+
+#[tokio::test]
+async fn a_client_app_without_a_permitted_profile_is_warned_of() {
+    let installation = installations().await.swap_remove(0);
+    let bare = installation
+        .run(&["client", "create", "shop", "--set", "scopes=api"])
+        .expect_code(0);
+    assert!(bare.stderr.contains("permits no profile"), "{bare:?}");
+    let set = ["--set", "permittedProfiles=Customer", "--set", "scopes=api"];
+    let whole = installation
+        .run(&[&["client", "create", "app"][..], &set].concat())
+        .expect_code(0);
+    assert_eq!(whole.stderr, "");
+    let shown = installation
+        .run(&["client", "show", "app"])
+        .expect_code(0)
+        .stdout;
+    assert!(shown.contains("[\"Customer\"] # 00e"), "{shown}");
 }
 
 #[tokio::test]
