@@ -149,8 +149,29 @@ pub fn check_range(key: &str, value: i64, low: i64, high: i64) -> Result<(), Inv
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
-    Many(Vec<String>),
+    Many(Vec<Item>),
     One(String),
+}
+
+/// An item of a list: the text itself, or an object with it as its only member, as the metadata of the original writes
+/// it (`[{"emailTemplate": "unfiled$public/Welcome"}]`).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Item {
+    Text(String),
+    Member(std::collections::BTreeMap<String, String>),
+}
+
+impl Item {
+    fn into_text<E: serde::de::Error>(self) -> Result<String, E> {
+        match self {
+            Item::Text(text) => Ok(text),
+            Item::Member(members) => match (members.len(), members.into_values().next()) {
+                (1, Some(text)) => Ok(text),
+                _ => Err(E::custom("an item is a text, or an object with one text")),
+            },
+        }
+    }
 }
 
 /// Reads a list as a JSON array, or as text with one value per word.
@@ -163,7 +184,7 @@ where
     D: Deserializer<'de>,
 {
     let items = match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::Many(items) => items,
+        OneOrMany::Many(items) => texts(items)?,
         OneOrMany::One(text) => text
             .split(|c: char| c.is_whitespace() || c == ',')
             .filter(|word| !word.is_empty())
@@ -176,13 +197,17 @@ where
         .collect()
 }
 
+fn texts<E: serde::de::Error>(items: Vec<Item>) -> Result<Vec<String>, E> {
+    items.into_iter().map(Item::into_text).collect()
+}
+
 /// Reads a list as a JSON array, or as a text that is its only item.
 ///
 /// # Errors
 /// The value is neither.
 pub fn text_or_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::Many(items) => items,
+        OneOrMany::Many(items) => texts(items)?,
         OneOrMany::One(item) => vec![item],
     })
 }

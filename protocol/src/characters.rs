@@ -44,6 +44,27 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A text without whitespace and invisible characters at its ends, which phone keyboards and pasting add.
+pub fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+}
+
+/// Whether a character only separates the others in a code or a number: whitespace, a dash, or one that cannot be seen.
+pub fn is_separator(c: char) -> bool {
+    let is_dash = matches!(
+        c,
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    );
+    is_dash || c.is_whitespace() || is_invisible(c)
+}
+
+/// Whether a text has a character that is not displayed or reorders its neighbours. The two joiners (U+200C, U+200D) are
+/// letters' companions in Persian, Indian and other scripts, and count as visible.
+pub fn holds_invisible(text: &str) -> bool {
+    text.chars()
+        .any(|c| is_invisible(c) && !matches!(c, '\u{200c}' | '\u{200d}'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

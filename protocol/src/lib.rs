@@ -15,6 +15,7 @@ pub mod format;
 pub mod headless;
 pub mod identifier;
 pub mod identity;
+pub mod locale;
 pub mod metadata;
 pub mod pkce;
 pub mod purpose;

@@ -353,7 +353,7 @@ fn public_policies(base_url: &str, profile_id: String) -> Policies {
 fn private_policies(base_url: &str, profile_id: String) -> Policies {
     Policies {
         callback_url: callbacks(base_url),
-        scopes: scopes("openid api id profile email"),
+        scopes: scopes("openid api id profile email refresh_token"),
         is_code_cred_flow_enabled: true,
         is_pkce_required: false,
         permitted_profiles: vec![profile_id],

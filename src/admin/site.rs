@@ -241,11 +241,7 @@ async fn changed(
     resolve_users(tx, &mut changes, RUN_AS_KEYS).await?;
     let settings = current.updated(&changes)?;
     let templates = store::template::list(tx).await?;
-    settings.check_templates(|name| {
-        let mut all = templates.iter();
-        let found = all.find(|template| template.name == name);
-        found.map(|template| template.flow)
-    })?;
+    settings.check_templates(|name| templates.iter().any(|template| template.name == name))?;
     let handlers = store::handler::list(tx).await?;
     settings.check_handlers(|name| {
         let mut all = handlers.iter();

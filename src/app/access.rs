@@ -153,7 +153,8 @@ impl App {
             })
             .await?
             .ok_or_else(|| invalid(Reason::AccessTokenNotLive))?;
-        if found.site_id != entry.site.id {
+        // An integration user belongs to the organisation, and so to each of its sites.
+        if found.site_id != entry.site.id && !found.user.is_integration {
             return Err(invalid(Reason::AccessTokenForeign));
         }
         Ok(TokenUser {
@@ -173,13 +174,14 @@ impl App {
     ) -> Result<Bearer, Failure> {
         let claims: AccessClaims = decode(&self.directory().keys, token)
             .map_err(|_| invalid(Reason::AccessTokenMalformed))?;
-        let is_ours = claims.iss == entry.site.base_url
-            && claims.aud.contains(&entry.site.base_url)
-            && claims.mty == "oauth"
-            && claims.nbf <= at.seconds();
-        if !is_ours {
+        let is_valid = claims.mty == "oauth"
+            && claims.nbf <= at.seconds()
+            && claims.aud.contains(&claims.iss)
+            && self.directory().has_site_at(&claims.iss);
+        if !is_valid {
             return Err(invalid(Reason::AccessTokenForeign));
         }
+        let is_of_site = claims.iss == entry.site.base_url;
         if claims.exp <= at.seconds() {
             return Err(invalid(Reason::AccessTokenExpired));
         }
@@ -190,7 +192,7 @@ impl App {
             .to_owned();
         if claims.gty.as_deref() != Some(CLIENT_CREDENTIALS) {
             let hash = sha256(claims.jti.as_bytes());
-            if user_id == entry.guest_user_id {
+            if is_of_site && user_id == entry.guest_user_id {
                 return Ok(Bearer::Guest(self.guest(entry, claims, hash, at).await?));
             }
             let holder = self.holder_of_stored(entry, hash, at).await?;
@@ -205,6 +207,9 @@ impl App {
             // A lock, a disabling or a new password since then ended the sessions, even if it was undone.
             .filter(|user| claims.session_generation == Some(user.session_generation))
             .ok_or_else(|| invalid(Reason::AccessTokenNotLive))?;
+        if !is_of_site && !user.is_integration {
+            return Err(invalid(Reason::AccessTokenForeign));
+        }
         Ok(Bearer::User(Box::new(TokenUser {
             client_id: claims.client_id,
             scopes: ScopeSet::parse(&claims.scp).unwrap_or_default(),

@@ -47,7 +47,6 @@ pub struct Directory {
 
 /// A custom mail template of an administrator, compiled.
 struct LoadedTemplate {
-    flow: Purpose,
     /// None when this version refuses what another one has saved.
     compiled: Option<Arc<CustomTemplate>>,
 }
@@ -169,6 +168,13 @@ impl Directory {
             .max_by_key(|(entry, _)| entry.site.path().len())
     }
 
+    /// Whether a site has this base URL.
+    pub fn has_site_at(&self, base_url: &str) -> bool {
+        self.sites
+            .iter()
+            .any(|entry| entry.site.base_url == base_url)
+    }
+
     /// All sites, oldest first.
     pub fn sites(&self) -> &[Arc<SiteEntry>] {
         &self.sites
@@ -199,15 +205,14 @@ impl Directory {
         named: Option<&str>,
     ) -> Result<Choice, Refusal> {
         settings::choose(settings, flow, named, |name| {
-            self.templates.get(name).map(|template| template.flow)
+            self.templates.contains_key(name)
         })
     }
 
-    /// A custom template for the mails of a flow; none if there is no usable one of this name.
-    pub fn template(&self, name: &str, flow: Purpose) -> Option<Arc<CustomTemplate>> {
-        let template = self.templates.get(name);
-        template
-            .filter(|template| template.flow == flow)
+    /// A custom template; none if there is no usable one of this name.
+    pub fn template(&self, name: &str) -> Option<Arc<CustomTemplate>> {
+        self.templates
+            .get(name)
             .and_then(|template| template.compiled.clone())
     }
 
@@ -291,7 +296,6 @@ impl LoadedTemplate {
             tracing::error!(template = template.name, %problem, "a custom template cannot be used; the built-in one is used instead");
         }
         LoadedTemplate {
-            flow: template.flow,
             compiled: compiled.ok().map(Arc::new),
         }
     }

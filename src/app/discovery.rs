@@ -259,15 +259,10 @@ impl LookUp {
 
 /// A number as people type it: with its country code, or in the national form of the site's country.
 fn phone(text: &str, country_code: Option<&str>) -> Option<PhoneNumber> {
-    if let Ok(number) = PhoneNumber::parse(text) {
-        return Some(number);
+    match country_code {
+        None => PhoneNumber::parse(text).ok(),
+        Some(country_code) => PhoneNumber::parse_in(text, country_code).ok(),
     }
-    let national = text.trim().trim_start_matches('0');
-    let is_digit = |c: char| c.is_ascii_digit();
-    if !text.trim().starts_with(|c| is_digit(c) || c == '(') {
-        return None;
-    }
-    PhoneNumber::parse(&format!("{}{national}", country_code?)).ok()
 }
 
 async fn find(tx: &mut Transaction<'_>, sought: &LookUp) -> Result<Vec<User>, Fault> {

@@ -39,8 +39,14 @@ pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> FixedOutcome {
         (Some(ending), _) => Some((1.0, ending)),
         (None, scored) => scored,
     };
+    let hostname = check.hostnames.first().map_or("localhost", String::as_str);
     let Some((score, is_once)) = passed else {
-        let body = json!({"success": false, "error-codes": ["invalid-input-response"]});
+        let body = json!({
+            "success": false,
+            "challenge_ts": at.iso_seconds(),
+            "hostname": hostname,
+            "error-codes": ["invalid-input-response"],
+        });
         return FixedOutcome::Response {
             body: body.to_string(),
             is_once: false,
@@ -49,7 +55,7 @@ pub(super) fn outcome(check: &CaptchaCheck<'_>, at: Moment) -> FixedOutcome {
     let body = json!({
         "success": true,
         "challenge_ts": at.iso_seconds(),
-        "hostname": check.hostnames.first().map_or("localhost", String::as_str),
+        "hostname": hostname,
         "score": score,
         "action": check.wanted_action().unwrap_or("test"),
     });

@@ -105,23 +105,23 @@ impl Client {
         scopes_within(&self.policies.guest_scopes, requested)
     }
 
-    /// Whether an administrator has permitted the user's profile to use this client.
+    /// Whether the user of a profile may use this client: an administrator has permitted the profile, or the user has
+    /// approved the app. A headless flow has no page on which to approve it, so no approval is on record.
     ///
     /// # Refusals
-    /// `ClientNotApproved`.
+    /// `AppAccessDenied`, `ClientNotApproved`.
+    ///
+    /// Source: the Permitted Users policy of a connected app.
     pub fn check_permitted(&self, profile_id: &str) -> Result<(), Refusal> {
-        let is_permitted = match self.policies.permitted_users {
-            PermittedUsers::AllSelfAuthorized => true,
-            PermittedUsers::AdminApprovedPreAuthorized => self
-                .policies
-                .permitted_profiles
-                .iter()
-                .any(|id| id == profile_id),
-        };
-        if is_permitted {
-            Ok(())
-        } else {
-            Err(Refusal::ClientNotApproved)
+        match self.policies.permitted_users {
+            PermittedUsers::AllSelfAuthorized => Err(Refusal::ClientNotApproved),
+            PermittedUsers::AdminApprovedPreAuthorized => {
+                let permitted = &self.policies.permitted_profiles;
+                match permitted.iter().any(|id| id == profile_id) {
+                    true => Ok(()),
+                    false => Err(Refusal::AppAccessDenied),
+                }
+            }
         }
     }
 

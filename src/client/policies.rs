@@ -44,6 +44,8 @@ pub struct Policies {
     /// attestations; several while one replaces another.
     #[serde(deserialize_with = "text_or_list")]
     pub client_assertion_certificate: Vec<String>,
+    /// "Introspect all tokens": whether the app, a resource server, may introspect the access tokens of other apps.
+    pub is_introspect_all_tokens: bool,
     /// "Permitted Users".
     pub permitted_users: PermittedUsers,
     /// The profiles that are pre-authorised: names or record ids.
@@ -135,6 +137,7 @@ impl Default for Policies {
             is_pkce_required: true,
             is_first_party_app_enabled: false,
             client_assertion_certificate: Vec::new(),
+            is_introspect_all_tokens: false,
             permitted_users: PermittedUsers::AdminApprovedPreAuthorized,
             permitted_profiles: Vec::new(),
             authorization_code_lifetime_seconds: 60,

@@ -22,7 +22,17 @@ pub(super) async fn admit<T>(
 ) -> Result<(Visit, Admitted, T), Failure> {
     let visit = arrival.visit();
     let required = visit.site.site.settings.api(api);
-    let caller = admission::check(&required, caller, captcha)?;
+    let checked = admission::check(&required, caller, captcha);
+    // A body that cannot be read at all may hold a captcha that cannot be seen.
+    let is_captcha_missing =
+        |refusal: &Refusal| matches!(refusal, Refusal::RecaptchaMissing | Refusal::ProofMissing);
+    if let (Err(refusal), Err(invalid)) = (&checked, &request)
+        && is_captcha_missing(refusal)
+        && invalid.field.is_empty()
+    {
+        return Err(Refusal::from(invalid.clone()).into());
+    }
+    let caller = checked?;
     let request = request.map_err(Refusal::from)?;
     let admitted = arrival.app.admit(&visit, caller).await?;
     Ok((visit, admitted, request))

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use tokio::time::timeout;
 use vestibule_protocol::form::Parameters;
 use vestibule_protocol::format::Format;
@@ -63,6 +63,7 @@ impl Content {
         if kind == ContentKind::Body {
             return Ok(content);
         }
+        check_is_form(arrival, &content.body)?;
         content.parameters =
             Parameters::parse(arrival.query.as_deref(), &content.body).map_err(Refusal::from)?;
         if kind == ContentKind::FormWithFormat {
@@ -70,6 +71,28 @@ impl Content {
         }
         Ok(content)
     }
+}
+
+/// Refuses a body that says that it is no form: its parameters would be missing, and the refusal would name the first.
+fn check_is_form(arrival: &Arrival, body: &[u8]) -> Result<(), Refusal> {
+    let content_type = arrival.headers.get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let media_type = content_type.and_then(|value| value.split(';').next());
+    let media_type = media_type.unwrap_or_default().trim();
+    let is_other = ["application/json", "multipart/form-data"]
+        .iter()
+        .any(|other| media_type.eq_ignore_ascii_case(other));
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    // Clients exist that send a form and call it JSON.
+    let looks_like_form = !matches!(first, Some(b'{' | b'[')) && !body.starts_with(b"--");
+    if is_other && !body.is_empty() && !looks_like_form {
+        return Err(Refusal::FormMalformed {
+            reason: String::from(
+                "send the parameters as a form: Content-Type: application/x-www-form-urlencoded",
+            ),
+        });
+    }
+    Ok(())
 }
 
 async fn read_body(arrival: &Arrival, body: Body) -> Result<Bytes, Failure> {

@@ -30,9 +30,16 @@ pub(super) enum Readers {
     ListedIfSwitchedOn,
 }
 
-/// Which page may read the answer to one request.
+/// Which page may read the answer to one request, and which headers it may send.
 #[derive(Clone, Debug)]
-pub(super) enum Cors {
+pub(super) struct Cors {
+    reader: Reader,
+    request_headers: HeaderValue,
+}
+
+/// Which page may read an answer.
+#[derive(Clone, Debug)]
+enum Reader {
     /// Not stated, because the request has no site.
     Unstated,
     /// Any page may read it.
@@ -44,22 +51,19 @@ pub(super) enum Cors {
 }
 
 impl Cors {
+    /// For a request that has no site.
+    pub(super) fn unstated() -> Cors {
+        Cors {
+            reader: Reader::Unstated,
+            request_headers: HeaderValue::from_static(REQUEST_HEADERS),
+        }
+    }
+
     /// Decides by the `Origin` of a request, which browsers send and pages cannot change.
     pub(super) fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Cors {
-        let is_on = match readers {
-            Readers::All => return Cors::Open,
-            Readers::Listed => true,
-            Readers::ListedIfSwitchedOn => settings.enable_oauth_cors_policy,
-        };
-        let mut origins = headers.get_all(ORIGIN).iter();
-        match (origins.next(), origins.next()) {
-            (Some(value), None) if is_on => match value.to_str() {
-                Ok(text) if origin::allows(&settings.cors_allowed_origins, text) => {
-                    Cors::To(value.clone())
-                }
-                _ => Cors::Closed,
-            },
-            _ => Cors::Closed,
+        Cors {
+            reader: Reader::of(readers, settings, headers),
+            request_headers: request_headers(&settings.cors_allowed_headers),
         }
     }
 
@@ -71,11 +75,11 @@ impl Cors {
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(self, Cors::Open | Cors::To(_)) {
+        if matches!(self.reader, Reader::Open | Reader::To(_)) {
             let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
             say(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-            say(ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS);
             say(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, self.request_headers.clone());
         }
         response
     }
@@ -83,11 +87,11 @@ impl Cors {
     /// Adds the headers to an answer.
     pub(super) fn apply(&self, response: &mut Response) {
         let headers = response.headers_mut();
-        let reader = match self {
-            Cors::Unstated => return,
-            Cors::Open => HeaderValue::from_static("*"),
-            Cors::To(origin) => origin.clone(),
-            Cors::Closed => {
+        let reader = match &self.reader {
+            Reader::Unstated => return,
+            Reader::Open => HeaderValue::from_static("*"),
+            Reader::To(origin) => origin.clone(),
+            Reader::Closed => {
                 headers.append(VARY, HeaderValue::from_static("Origin"));
                 return;
             }
@@ -95,17 +99,49 @@ impl Cors {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, reader);
         let exposed = HeaderValue::from_static(EXPOSED_HEADERS);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-        if matches!(self, Cors::To(_)) {
+        if matches!(self.reader, Reader::To(_)) {
             headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+    }
+}
+
+/// The request headers that pages of a site may send; `own` are those that its settings add.
+fn request_headers(own: &[String]) -> HeaderValue {
+    if own.is_empty() {
+        return HeaderValue::from_static(REQUEST_HEADERS);
+    }
+    // The settings hold names of headers only.
+    HeaderValue::from_str(&format!("{REQUEST_HEADERS}, {}", own.join(", ")))
+        .unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
+}
+
+impl Reader {
+    fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Reader {
+        let is_on = match readers {
+            Readers::All => return Reader::Open,
+            Readers::Listed => true,
+            Readers::ListedIfSwitchedOn => settings.enable_oauth_cors_policy,
+        };
+        let mut origins = headers.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (Some(value), None) if is_on => match value.to_str() {
+                Ok(text) if origin::allows(&settings.cors_allowed_origins, text) => {
+                    Reader::To(value.clone())
+                }
+                _ => Reader::Closed,
+            },
+            _ => Reader::Closed,
         }
     }
 }
 
 const METHODS: &str = "GET, POST, OPTIONS";
 
-/// The request headers that pages may send: those of the flows and of attestation, and those that the samples add.
+/// The request headers that pages may send: those of the flows and of attestation, those that the samples add, and those
+/// that monitoring adds to every request. A site may allow others (`corsAllowedHeaders`).
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Auth-Request-Type, Auth-Verification-Type, \
-     Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP";
+     Uvid-Hint, Accept, X-PrettyPrint, OAuth-Client-Attestation, OAuth-Client-Attestation-PoP, DPoP, \
+     traceparent, tracestate, baggage, sentry-trace";
 
 /// The response headers that a page may read in addition to those that the Fetch standard always allows.
 const EXPOSED_HEADERS: &str = "Error-Detail, Retry-After, X-Request-Id, WWW-Authenticate";
@@ -174,14 +210,30 @@ mod tests {
 
     #[test]
     fn a_preflight_names_the_headers_only_to_a_page_that_may_read() {
-        let closed = Cors::Closed.preflight();
+        let closed = Cors::of(Readers::Listed, &settings(true), &headers(&[])).preflight();
         assert_eq!(closed.status(), StatusCode::NO_CONTENT);
         assert!(!closed.headers().contains_key(ACCESS_CONTROL_ALLOW_HEADERS));
-        let open = Cors::To(PAGE.parse().unwrap()).preflight();
+        let own = Settings {
+            cors_allowed_headers: vec!["X-Trace".to_owned()],
+            ..settings(true)
+        };
+        let open = Cors::of(Readers::Listed, &own, &headers(&[PAGE])).preflight();
         let allowed = open.headers()[ACCESS_CONTROL_ALLOW_HEADERS]
             .to_str()
             .unwrap();
-        assert!(allowed.contains("Auth-Request-Type") && allowed.contains("Authorization"));
+        for name in [
+            "Auth-Request-Type",
+            "Authorization",
+            "traceparent",
+            "baggage",
+            "sentry-trace",
+            "X-Trace",
+        ] {
+            assert!(
+                allowed.split(", ").any(|header| header == name),
+                "{name}: {allowed}"
+            );
+        }
         assert_eq!(open.headers()[ACCESS_CONTROL_MAX_AGE], "7200");
     }
 }

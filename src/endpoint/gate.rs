@@ -178,7 +178,7 @@ impl Gate {
         let route = route(&path);
         let cors = match &site {
             Some((site, _)) => Cors::of(route.readers(), &site.site.settings, &parts.headers),
-            None => Cors::Unstated,
+            None => Cors::unstated(),
         };
         let site = site.map(|(site, _)| Arc::clone(site));
         let arrival = self

@@ -67,7 +67,8 @@ async fn identity(arrival: &Arrival, parameters: &Parameters) -> Result<Identity
         custom_permissions: None,
         username: Some(user.username),
         email: Some(user.email),
-        first_name: user.first_name,
+        // A text, always: the mobile SDKs stop at a missing member and show a null as "null".
+        first_name: Some(user.first_name.unwrap_or_default()),
         last_name: Some(user.last_name),
         timezone: Some(user.timezone),
         mobile_phone: user.phone,

@@ -25,7 +25,9 @@ mod identity;
 mod introspect;
 mod listener;
 mod management;
+mod named_urls;
 mod passwordless_login;
+mod pkce_generator;
 mod rate_limits;
 mod registration;
 mod revoke;
@@ -63,12 +65,15 @@ enum Endpoint {
     AuthorizationChallenge(AnswerWords),
     Authorize,
     Echo,
+    ForeignApi,
     ForgotPassword,
     Identity,
     Introspect,
     Keys,
     Metadata,
     PasswordlessLogin,
+    Photo,
+    PkceGenerator,
     Registration,
     Revoke,
     Token,
@@ -116,6 +121,12 @@ fn route(path: &str) -> Route {
         "/services/oauth2/authorize" => (Endpoint::Authorize, "authorize", "GET, POST", OAuth),
         "/services/oauth2/echo" => (Endpoint::Echo, "echo", "GET", OAuth),
         "/services/oauth2/introspect" => (Endpoint::Introspect, "introspect", "POST", OAuth),
+        "/services/oauth2/pkce/generator" => {
+            (Endpoint::PkceGenerator, "pkce_generator", "GET", OAuth)
+        }
+        "/profilephoto/005/F" | "/profilephoto/005/T" => {
+            (Endpoint::Photo, "photo", "GET, HEAD", OAuth)
+        }
         "/services/oauth2/revoke" => (Endpoint::Revoke, "revoke", "GET, POST", OAuth),
         "/services/oauth2/token" => (Endpoint::Token, "token", "POST", OAuth),
         "/services/oauth2/userinfo" => (Endpoint::Userinfo, "userinfo", "GET, POST", OAuth),
@@ -130,6 +141,9 @@ fn route(path: &str) -> Route {
             (Endpoint::Metadata, "metadata", "GET, HEAD", OAuth)
         }
         path if path.starts_with("/id/") => (Endpoint::Identity, "identity", "GET, POST", OAuth),
+        path if named_urls::is_foreign_api(path) => {
+            (Endpoint::ForeignApi, "foreign_api", "", OAuth)
+        }
         _ => (Endpoint::Unknown, "unknown", "", OAuth),
     };
     Route {
@@ -147,8 +161,11 @@ impl Route {
             Endpoint::AttestationChallenge
             | Endpoint::AuthConfiguration
             | Endpoint::Echo
+            | Endpoint::ForeignApi
             | Endpoint::Keys
             | Endpoint::Metadata
+            | Endpoint::Photo
+            | Endpoint::PkceGenerator
             | Endpoint::Unknown => ContentKind::Nothing,
             Endpoint::AuthorizationChallenge(_)
             | Endpoint::Authorize
@@ -165,9 +182,11 @@ impl Route {
     /// Which web pages may read the answers.
     fn readers(&self) -> Readers {
         match self.endpoint {
-            Endpoint::AuthConfiguration | Endpoint::Echo | Endpoint::Keys | Endpoint::Metadata => {
-                Readers::All
-            }
+            Endpoint::AuthConfiguration
+            | Endpoint::Echo
+            | Endpoint::Keys
+            | Endpoint::Metadata
+            | Endpoint::Photo => Readers::All,
             Endpoint::Identity | Endpoint::Userinfo => Readers::Listed,
             _ => Readers::ListedIfSwitchedOn,
         }
@@ -219,12 +238,15 @@ async fn call(
         }
         Endpoint::Authorize => authorize::answer(arrival, content).await,
         Endpoint::Echo => echo::answer(arrival),
+        Endpoint::ForeignApi => Ok(named_urls::api_disabled()),
         Endpoint::ForgotPassword => forgot_password::answer(arrival, content).await,
         Endpoint::Identity => identity::answer(arrival, content).await,
         Endpoint::Introspect => introspect::answer(arrival, content).await,
         Endpoint::Keys => Ok(discovery::keys(arrival)),
         Endpoint::Metadata => Ok(discovery::metadata(arrival)),
         Endpoint::PasswordlessLogin => passwordless_login::answer(arrival, content).await,
+        Endpoint::Photo => Ok(named_urls::photo()),
+        Endpoint::PkceGenerator => Ok(pkce_generator::answer(arrival)),
         Endpoint::Registration => registration::answer(arrival, content).await,
         Endpoint::Revoke => revoke::answer(arrival, content).await,
         Endpoint::Token => token::answer(arrival, content).await,

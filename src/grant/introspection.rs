@@ -83,7 +83,7 @@ async fn of_access_token(
         }
         Err(fault) => return Err(fault),
     };
-    if described.client_id != client.id {
+    if described.client_id != client.id && !client.policies.is_introspect_all_tokens {
         return Ok(Introspection::default());
     }
     Ok(described.into_answer())

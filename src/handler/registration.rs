@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 use vestibule_protocol::form::{holds_unprintable, public_name};
-use vestibule_protocol::headless::{LOCALE_LENGTH_MAX, NAME_LENGTH_MAX, is_never_applied};
+use vestibule_protocol::headless::{NAME_LENGTH_MAX, is_never_applied};
+use vestibule_protocol::locale::parse_locale;
 
 use crate::identity::Attributes;
 use crate::identity::phone::PhoneNumber;
@@ -171,18 +172,6 @@ pub(super) fn illegal(path: &str, reason: &str) -> HandlerError {
     HandlerError::new("IllegalArgumentException", format!("{path} {reason}"))
 }
 
-/// `de`, `de_DE`, `zh-Hant-TW`: words of letters and digits, the first of which is a language.
-fn is_locale(text: &str) -> bool {
-    let mut words = text.split(['_', '-']);
-    let is_language = words.next().is_some_and(|language| {
-        matches!(language.len(), 2..=3) && language.bytes().all(|b| b.is_ascii_alphabetic())
-    });
-    let is_word = |word: &str| {
-        matches!(word.len(), 1..=8) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    is_language && words.all(is_word) && text.len() <= LOCALE_LENGTH_MAX
-}
-
 /// The members of a new user that a site's mapping or a handler may set. `path` is the member's name in errors; no
 /// error contains its value.
 impl NewUser {
@@ -216,10 +205,7 @@ impl NewUser {
     }
 
     pub(super) fn set_locale(&mut self, path: &str, locale: &str) -> Result<(), HandlerError> {
-        if !is_locale(locale) {
-            return Err(illegal(path, "is not a locale"));
-        }
-        locale.clone_into(&mut self.locale);
+        self.locale = parse_locale(locale).ok_or_else(|| illegal(path, "is not a locale"))?;
         Ok(())
     }
 
@@ -398,8 +384,12 @@ mod tests {
         }
         let user = create(mapping("firstName"), json!({"x": "Ǧ".repeat(80)})).unwrap();
         assert_eq!(user.first_name.unwrap().chars().count(), 80);
-        for locale in ["de", "de_DE", "zh-Hant-TW"] {
-            let user = create(mapping("locale"), json!({"x": locale})).unwrap();
+        for (sent, locale) in [
+            ("de", "de"),
+            ("de-DE", "de_DE"),
+            ("zh-Hant-TW", "zh_Hant_TW"),
+        ] {
+            let user = create(mapping("locale"), json!({"x": sent})).unwrap();
             assert_eq!(user.locale, locale);
         }
         let user = create(mapping("timezone"), json!({"x": "europe/berlin"})).unwrap();

@@ -4,56 +4,82 @@
 //! subscriber, digits only. Verifying that the user reads the messages is left to `verification`, sending them to
 //! `delivery`, and the ranges that are never sent to, to the site's settings.
 //!
-//! Numbers are not checked against national numbering plans: these change faster than software, and a number is
-//! verified by the one-time password that is sent to it.
+//! What people write is read with the metadata of libphonenumber, which knows each country's trunk prefix: the zero of
+//! `+49 0151 …` is not part of the number, that of `+39 06 …` is. Whether a number is assigned is not checked: numbering
+//! plans change faster than software, and a number is verified by the one-time password that is sent to it.
 //!
 //! Follows ITU-T E.164: at most 15 digits, of which the country code never begins with 0.
 
 use std::fmt;
 
-/// A number in E.164: `+` and 8 to 15 digits.
+use phonenumber::metadata::DATABASE;
+use phonenumber::{Mode, country};
+use vestibule_protocol::characters::{ascii_digit, is_separator};
+
+/// A number in E.164: `+` and 7 to 15 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PhoneNumber(String);
 
 impl PhoneNumber {
-    /// Parses an international number as people write it: spaces, dashes, dots and parentheses are dropped, and a
-    /// leading `00` means `+`.
+    /// Parses an international number as people write it. Digits of any script count; whitespace, dashes, dots, slashes,
+    /// parentheses and invisible characters are dropped; a leading `00` means `+`; the trunk prefix of the country is
+    /// removed.
     ///
     /// # Refusals
     /// Any [`PhoneProblem`]. A national number is refused because guessing the country would send codes to other
-    /// people's phones. A trunk zero in parentheses is refused too, as in `+44 (0)20…`: dropping only the
-    /// parentheses would dial another number.
+    /// people's phones.
     ///
     /// Source: ITU-T E.164 section 6.
     pub fn parse(text: &str) -> Result<PhoneNumber, PhoneProblem> {
-        if text.len() > WRITTEN_BYTES_MAX {
-            return Err(PhoneProblem::LengthInvalid);
+        match Written::read(text)? {
+            Written::International(digits) => PhoneNumber::of_digits(&digits),
+            Written::National(_) => Err(PhoneProblem::NotInternational),
         }
-        let mut digits = String::with_capacity(text.len());
-        let mut has_plus = false;
-        for c in text.chars() {
-            match c {
-                '0'..='9' => digits.push(c),
-                '+' if digits.is_empty() && !has_plus => has_plus = true,
-                ' ' | '-' | '.' | '(' | ')' => {}
-                _ => return Err(PhoneProblem::CharacterInvalid),
-            }
-        }
-        if text.contains("(0)") {
-            return Err(PhoneProblem::TrunkPrefix);
-        }
-        let number = match digits.strip_prefix("00") {
-            Some(number) if !has_plus => number,
-            _ if has_plus => digits.as_str(),
-            _ => return Err(PhoneProblem::NotInternational),
+    }
+
+    /// Parses a number as people of one country write it: in the national form, or as an international number.
+    /// `country_code` is the calling code of that country, such as `+49`.
+    ///
+    /// # Refusals
+    /// Any [`PhoneProblem`].
+    pub fn parse_in(text: &str, country_code: &str) -> Result<PhoneNumber, PhoneProblem> {
+        let digits = match Written::read(text)? {
+            Written::International(digits) => return PhoneNumber::of_digits(&digits),
+            Written::National(digits) => digits,
         };
-        if number.starts_with('0') {
+        let code = country_code.trim_start_matches('+').parse::<u16>().ok();
+        let region = code.and_then(|code| DATABASE.region(&code)?.first().copied());
+        let region = region.and_then(|region| region.parse::<country::Id>().ok());
+        let number = phonenumber::parse(Some(region.ok_or(PhoneProblem::CountryUnknown)?), &digits);
+        let number = number.map_err(|_| PhoneProblem::LengthInvalid)?;
+        let text = number.format().mode(Mode::E164).to_string();
+        PhoneNumber::of_digits(text.trim_start_matches('+'))
+    }
+
+    /// The number with these digits, country code first.
+    fn of_digits(digits: &str) -> Result<PhoneNumber, PhoneProblem> {
+        if digits.starts_with('0') {
             return Err(PhoneProblem::NotInternational);
         }
-        if !(DIGITS_MIN..=DIGITS_MAX).contains(&number.len()) {
+        let mut number = format!("+{digits}");
+        // A second zero behind the first is a trunk prefix, too: until nothing is removed any more.
+        for _ in 0..TRUNK_PREFIXES_MAX {
+            use phonenumber::ParseError;
+            let parsed = phonenumber::parse(None, &number).map_err(|error| match error {
+                ParseError::InvalidCountryCode => PhoneProblem::CountryUnknown,
+                _ => PhoneProblem::LengthInvalid,
+            })?;
+            let text = parsed.format().mode(Mode::E164).to_string();
+            let is_stable = text == number;
+            number = text;
+            if is_stable {
+                break;
+            }
+        }
+        if !(DIGITS_MIN..=DIGITS_MAX).contains(&(number.len() - 1)) {
             return Err(PhoneProblem::LengthInvalid);
         }
-        Ok(PhoneNumber(format!("+{number}")))
+        Ok(PhoneNumber(number))
     }
 
     /// The number: `+` and digits.
@@ -78,29 +104,65 @@ impl fmt::Display for PhoneNumber {
     }
 }
 
+/// The digits of a number as it is written.
+enum Written {
+    /// After `+` or `00`.
+    International(String),
+    /// Without a country code.
+    National(String),
+}
+
+impl Written {
+    fn read(text: &str) -> Result<Written, PhoneProblem> {
+        if text.len() > WRITTEN_BYTES_MAX {
+            return Err(PhoneProblem::LengthInvalid);
+        }
+        let mut digits = String::with_capacity(text.len());
+        let mut has_plus = false;
+        for c in text.chars() {
+            match ascii_digit(c) {
+                digit @ '0'..='9' => digits.push(digit),
+                '+' | '\u{ff0b}' if digits.is_empty() && !has_plus => has_plus = true,
+                '.' | '/' | '(' | ')' => {}
+                c if is_separator(c) => {}
+                _ => return Err(PhoneProblem::CharacterInvalid),
+            }
+        }
+        if has_plus {
+            return Ok(Written::International(digits));
+        }
+        Ok(match digits.strip_prefix("00") {
+            Some(digits) => Written::International(digits.to_owned()),
+            None => Written::National(digits),
+        })
+    }
+}
+
 /// Why a text is not a phone number that the server can send to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PhoneProblem {
-    /// Something other than ASCII digits, spaces, `-`, `.`, parentheses and one `+` in front.
+    /// Something other than digits, separators and one `+` in front.
     #[error("the phone number has a character that is not allowed")]
     CharacterInvalid,
-    /// Fewer than 8 or more than 15 digits.
-    #[error("the phone number must have 8 to 15 digits")]
+    /// No country has the code that the number begins with.
+    #[error("the phone number begins with a country code that no country has")]
+    CountryUnknown,
+    /// Fewer than 7 or more than 15 digits.
+    #[error("the phone number must have 7 to 15 digits")]
     LengthInvalid,
     /// Neither `+` nor `00` in front, or a country code that begins with 0.
     #[error("the phone number must begin with + and the country code")]
     NotInternational,
-    /// A zero in parentheses, which is dialled only inside the country.
-    #[error("the phone number must be written without (0)")]
-    TrunkPrefix,
 }
 
-/// Shorter numbers with a country code exist only as service numbers.
-const DIGITS_MIN: usize = 8;
+/// The shortest numbers with a country code have four digits after it (Niue).
+const DIGITS_MIN: usize = 7;
 /// ITU-T E.164 section 6.
 const DIGITS_MAX: usize = 15;
-/// Room for fifteen digits with separators around each.
-const WRITTEN_BYTES_MAX: usize = 64;
+/// Room for fifteen digits with separators around each, which may take three bytes.
+const WRITTEN_BYTES_MAX: usize = 128;
+/// A number with more of them is a mistake.
+const TRUNK_PREFIXES_MAX: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -120,6 +182,22 @@ mod tests {
             ("+39 06 698 83145", "+390669883145"),
             ("+12345678", "+12345678"),
             ("+123456789012345", "+123456789012345"),
+            // The trunk prefix, which is dialled inside the country only, in each way that people write it.
+            ("+49015143518319", "+4915143518319"),
+            ("+49 0151 43518319", "+4915143518319"),
+            ("+6104 1234 5678", "+61412345678"),
+            ("+44 07911 123456", "+447911123456"),
+            ("+44 (0)20 7946 0958", "+442079460958"),
+            // A zero that belongs to the number.
+            ("+39 (0)6 698 83145", "+390669883145"),
+            ("+225 01 01 23 45 67", "+2250101234567"),
+            ("+683 5432", "+6835432"),
+            // From address books and other keyboards.
+            ("+1\u{a0}555\u{2011}123 4567", "+15551234567"),
+            ("\u{202a}+49 151/1234567\u{202c}", "+491511234567"),
+            ("+1555\n1234567\n", "+15551234567"),
+            ("+٤٩١٥١١٢٣٤٥٦٧", "+491511234567"),
+            ("＋１５５５１２３４５６７", "+15551234567"),
         ] {
             assert_eq!(PhoneNumber::parse(text).unwrap().as_str(), number, "{text}");
         }
@@ -136,23 +214,19 @@ mod tests {
             ("+0305551234", PhoneProblem::NotInternational),
             ("000305551234", PhoneProblem::NotInternational),
             ("+0015551234567", PhoneProblem::NotInternational),
-            ("+1234567", PhoneProblem::LengthInvalid),
+            ("+123456", PhoneProblem::LengthInvalid),
+            ("+999123456789", PhoneProblem::CountryUnknown),
             ("+1234567890123456", PhoneProblem::LengthInvalid),
             (
                 "+123456789012345678901234567890",
                 PhoneProblem::LengthInvalid,
             ),
-            ("+44 (0)20 7946 0958", PhoneProblem::TrunkPrefix),
             ("+1 800 FLOWERS", PhoneProblem::CharacterInvalid),
             ("+1 555 123 4567 ext 8", PhoneProblem::CharacterInvalid),
             ("tel:+15551234567", PhoneProblem::CharacterInvalid),
             ("++15551234567", PhoneProblem::CharacterInvalid),
             ("1+5551234567", PhoneProblem::CharacterInvalid),
             ("+15551234567,+15557654321", PhoneProblem::CharacterInvalid),
-            ("+1555\n1234567", PhoneProblem::CharacterInvalid),
-            ("+1555\u{0}1234567", PhoneProblem::CharacterInvalid),
-            ("+1５551234567", PhoneProblem::CharacterInvalid),
-            ("+1\u{a0}5551234567", PhoneProblem::CharacterInvalid),
         ] {
             assert_eq!(PhoneNumber::parse(text), Err(expected), "{text:?}");
         }
@@ -176,7 +250,7 @@ mod tests {
         fn whatever_is_accepted_reads_back_as_itself(text in prop_oneof![any::<String>(), "[+0-9 ().-]{0,30}"]) {
             if let Ok(number) = PhoneNumber::parse(&text) {
                 prop_assert!(number.as_str()[1..].bytes().all(|byte| byte.is_ascii_digit()));
-                prop_assert!((9..=16).contains(&number.as_str().len()));
+                prop_assert!((8..=16).contains(&number.as_str().len()));
                 prop_assert_eq!(PhoneNumber::parse(number.as_str()), Ok(number.clone()));
             }
         }

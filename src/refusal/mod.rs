@@ -80,6 +80,8 @@ refusals! {
     AccessTokenMissing => AuthenticationRequired;
     /// The access token lacks the scope that the endpoint needs.
     AccessTokenScopeMissing => InsufficientScope;
+    /// An administrator has not permitted the user's profile to use the client.
+    AppAccessDenied => AppAccessInvalid;
     /// The proof of possession names no fresh challenge of this site.
     AttestationChallengeMissing => AttestationChallengeNeeded;
     /// The client attestation has expired.
@@ -127,7 +129,7 @@ refusals! {
     ClientFlowDisabled => FlowNotEnabled;
     /// The code or the refresh token was issued to a client that authenticated in another way.
     ClientKeyMismatch => CodeInvalid;
-    /// The user's profile is not permitted to use the client.
+    /// The user has not approved the client, where users approve it themselves.
     ClientNotApproved => ClientNotApproved;
     /// The client needs a secret and sent none.
     ClientSecretMissing => ClientCredentialsInvalid;

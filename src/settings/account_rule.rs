@@ -34,7 +34,7 @@ words! {
 impl Default for AccountRule {
     fn default() -> Self {
         AccountRule {
-            rule: AccountRuleKind::None,
+            rule: AccountRuleKind::Own,
             name: None,
             member: None,
             create: true,

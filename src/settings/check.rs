@@ -58,7 +58,12 @@ impl Settings {
         let found = self.cors_allowed_origins.iter().map(|entry| {
             check_origin(entry).map_err(|reason| Invalid::new("corsAllowedOrigins", reason))
         });
-        Invalid::all(found.filter_map(Result::err))
+        let headers = self.cors_allowed_headers.iter().filter_map(|name| {
+            let reason = format!("{name:?} is not the name of a header");
+            let is_name = name.parse::<http::HeaderName>().is_ok();
+            (!is_name).then(|| Invalid::new("corsAllowedHeaders", reason))
+        });
+        Invalid::all(found.filter_map(Result::err).chain(headers))
     }
 
     /// Every API that the site offers must require authentication or reCAPTCHA. An API without a token

@@ -78,24 +78,15 @@ impl Settings {
         named
     }
 
-    /// Checks that every template that is named exists, and is of the flow that names it.
+    /// Checks that every template that is named exists. Any template serves any flow with a one-time password: all of
+    /// them are filled with the same values.
     ///
     /// # Errors
-    /// The first setting that names one that is not or is another flow's.
-    pub fn check_templates(
-        &self,
-        flow_of: impl Fn(&str) -> Option<Purpose>,
-    ) -> Result<(), Invalid> {
+    /// The first setting that names one that does not exist.
+    pub fn check_templates(&self, is_custom: impl Fn(&str) -> bool) -> Result<(), Invalid> {
         for (setting, name) in self.named_templates() {
-            let owner = Purpose::of_built_in_template(name).or_else(|| flow_of(name));
-            let Some(owner) = owner else {
+            if Purpose::of_built_in_template(name).is_none() && !is_custom(name) {
                 let reason = format!("there is no template {name:?}");
-                return Err(Invalid::new(setting, reason));
-            };
-            let is_allowed =
-                setting == "emailTmplsAllowlist" || setting == owner.template_setting();
-            if !is_allowed {
-                let reason = format!("{name:?} is the template of another flow");
                 return Err(Invalid::new(setting, reason));
             }
         }
@@ -103,11 +94,8 @@ impl Settings {
     }
 }
 
-/// Chooses the template of a request. `flow_of` says whether there is a custom template with a
-/// name, and for which flow it was written.
-///
-/// The allowlist is shared by the flows; what belongs to another one is not allowed here even if it is on the
-/// list, because its words would say something that is not so.
+/// Chooses the template of a request. `is_custom` says whether there is a custom template with a name. A template serves
+/// every flow with a one-time password, and the allowlist is shared by them.
 ///
 /// # Refusals
 /// `TemplateNotAllowed`, `TemplateUnknown`.
@@ -117,7 +105,7 @@ pub fn choose(
     settings: &Settings,
     flow: Purpose,
     named: Option<&str>,
-    flow_of: impl Fn(&str) -> Option<Purpose>,
+    is_custom: impl Fn(&str) -> bool,
 ) -> Result<Choice, Refusal> {
     let Some(named) = named else {
         return Ok(Choice::SiteDefault(settings.email_template(flow).clone()));
@@ -127,10 +115,15 @@ pub fn choose(
     if !is_restricted && flow != Purpose::ForgotPassword {
         return Err(Refusal::TemplateNotAllowed);
     }
-    let owner = Purpose::of_built_in_template(named).or_else(|| flow_of(named));
-    let owner = owner.ok_or(Refusal::TemplateUnknown)?;
-    let is_listed = settings.email_tmpls_allowlist.iter().any(|n| n == named);
-    if owner != flow || (is_restricted && !is_listed) {
+    let built_in = Purpose::of_built_in_template(named);
+    if built_in.is_none() && !is_custom(named) {
+        return Err(Refusal::TemplateUnknown);
+    }
+    // The documented name of a built-in template and ours are the same template.
+    let is_listed = settings.email_tmpls_allowlist.iter().any(|listed| {
+        listed == named || built_in.is_some() && Purpose::of_built_in_template(listed) == built_in
+    });
+    if is_restricted && !is_listed {
         return Err(Refusal::TemplateNotAllowed);
     }
     Ok(Choice::Named(named.to_owned()))

@@ -31,12 +31,22 @@ impl Choice {
     /// The developer name of the custom template for a recipient of this locale; `None` is the built-in
     /// one, which speaks the recipient's language.
     pub fn custom(&self, locale: &str) -> Option<String> {
-        let name = match self {
-            Choice::Named(name) => Some(name.as_str()),
-            Choice::SiteDefault(default) => default.for_locale(locale),
-        };
-        name.filter(|name| Purpose::of_built_in_template(name).is_none())
+        self.name(locale)
+            .filter(|name| Purpose::of_built_in_template(name).is_none())
             .map(str::to_owned)
+    }
+
+    /// The flow whose built-in template is chosen for a recipient of this locale; `None` when it is a custom one, or
+    /// none for the language.
+    pub fn built_in(&self, locale: &str) -> Option<Purpose> {
+        Purpose::of_built_in_template(self.name(locale)?)
+    }
+
+    fn name(&self, locale: &str) -> Option<&str> {
+        match self {
+            Choice::Named(name) => Some(name),
+            Choice::SiteDefault(default) => default.for_locale(locale),
+        }
     }
 }
 
@@ -87,8 +97,9 @@ mod tests {
     const CUSTOM: &str = "unfiled$public/Custom";
 
     /// One custom template for each flow: `folder/registration` …
-    fn flow_of(name: &str) -> Option<Purpose> {
-        Purpose::parse(name.strip_prefix("folder/")?)
+    fn is_custom(name: &str) -> bool {
+        let flow = name.strip_prefix("folder/").and_then(Purpose::parse);
+        flow.is_some()
     }
 
     fn custom(flow: Purpose) -> String {
@@ -150,10 +161,10 @@ mod tests {
                 (false, &[], "unfiled$public/Nope", unknown_when_open),
             ] {
                 let settings = settings(is_restricted, list);
-                let chosen = choose(&settings, flow, Some(name), flow_of);
+                let chosen = choose(&settings, flow, Some(name), is_custom);
                 assert_eq!(chosen, expected, "{flow:?} {is_restricted} {list:?} {name}");
                 let default = Choice::SiteDefault(DefaultTemplate::built_in(flow));
-                assert_eq!(choose(&settings, flow, None, flow_of), Ok(default));
+                assert_eq!(choose(&settings, flow, None, is_custom), Ok(default));
             }
         }
     }
@@ -197,26 +208,32 @@ mod tests {
     }
 
     #[test]
-    fn a_default_is_of_its_own_flow_and_the_list_holds_all() {
-        for flow in Purpose::ALL {
-            for owner in Purpose::ALL {
-                let default = DefaultTemplate::Name(custom(owner));
-                let mut settings = settings(true, &[custom(owner)]);
-                assert_eq!(settings.check_templates(flow_of), Ok(()));
-                match flow {
-                    Purpose::ForgotPassword => settings.forgot_password_email_template = default,
-                    Purpose::PasswordlessLogin => {
-                        settings.passwordless_login_email_template = default;
-                    }
-                    Purpose::Registration => settings.registration_email_template = default,
-                }
-                let found = settings.check_templates(flow_of);
-                assert_eq!(found.is_ok(), flow == owner, "{flow:?} {owner:?}");
-                assert!(found.is_ok() || found.unwrap_err().key == flow.template_setting());
-            }
+    fn a_default_may_be_the_template_of_any_flow_that_exists() {
+        for owner in Purpose::ALL {
+            let default = || DefaultTemplate::Name(custom(owner));
+            let settings = Settings {
+                forgot_password_email_template: default(),
+                passwordless_login_email_template: default(),
+                registration_email_template: default(),
+                ..settings(true, &[custom(owner)])
+            };
+            assert_eq!(settings.check_templates(is_custom), Ok(()));
         }
         let unknown = settings(false, &[CUSTOM.to_owned()]);
-        let refused = unknown.check_templates(flow_of).unwrap_err();
+        let refused = unknown.check_templates(is_custom).unwrap_err();
         assert_eq!(refused.key, "emailTmplsAllowlist");
+        let documented =
+            "Experience Cloud: One-Time Password Email for Headless Registration Verification";
+        let listed = settings(true, &["vestibule$public/RegistrationOtp".to_owned()]);
+        let chosen = choose(
+            &listed,
+            Purpose::PasswordlessLogin,
+            Some(documented),
+            is_custom,
+        );
+        assert_eq!(
+            chosen.map(|choice| choice.built_in("en")),
+            Ok(Some(Purpose::Registration))
+        );
     }
 }

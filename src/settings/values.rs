@@ -124,6 +124,9 @@ pub struct Settings {
     /// Origins whose pages may read answers: `https://app.example.com` or `https://*.example.com`.
     #[serde(deserialize_with = "words_or_list")]
     pub cors_allowed_origins: Vec<String>,
+    /// Request headers that pages may send in addition to those that the endpoints read.
+    #[serde(deserialize_with = "words_or_list")]
+    pub cors_allowed_headers: Vec<String>,
     /// "Enable Cross-Origin Resource Sharing (CORS) for OAuth endpoints".
     pub enable_oauth_cors_policy: bool,
 
@@ -192,6 +195,7 @@ impl Default for Settings {
             recaptcha_site_key: None,
             recaptcha_expected_action: None,
             cors_allowed_origins: Vec::new(),
+            cors_allowed_headers: Vec::new(),
             enable_oauth_cors_policy: false,
             disclose_account_state: false,
             otp_spray_threshold_per_hour: 1_000,

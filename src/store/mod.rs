@@ -64,9 +64,9 @@ use crate::moment::Stopwatch;
 use crate::refusal::Fault;
 pub use administration::{Act, AdminBody, AdminTransaction, Change, ChangeFailure};
 pub use migrate::{Migration, MigrationState};
+pub use postgres_url::{PostgresUrl, TlsMode, TlsOptions, with_tls};
 pub use row::Readable;
 use row::{Record, Tried};
-pub use postgres_url::{PostgresUrl, TlsMode, TlsOptions, with_tls};
 use statement::{Statement, Value};
 
 /// The future that a body returns.

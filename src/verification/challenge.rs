@@ -3,7 +3,7 @@
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use vestibule_protocol::characters::{ascii_digit, is_invisible};
+use vestibule_protocol::characters::{ascii_digit, is_separator};
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::identifier::RecordId;
 use vestibule_protocol::purpose::Purpose;
@@ -249,15 +249,6 @@ pub fn normalised_code(code: &Secret) -> Secret {
     let meant = code.expose().chars().filter(|c| !is_separator(*c));
     let meant = meant.map(|c| ascii_digit(c).to_ascii_uppercase());
     Secret::from(meant.collect::<String>())
-}
-
-/// Whether a character only separates the others: whitespace, a dash, or one that cannot be seen.
-fn is_separator(c: char) -> bool {
-    let is_dash = matches!(
-        c,
-        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
-    );
-    is_dash || c.is_whitespace() || is_invisible(c)
 }
 
 /// A code in the form in which it is compared, inside a write.

@@ -21,6 +21,7 @@ pub use table::TABLE;
 #[allow(missing_docs)] // The row of each variant describes it, and is printed as a page.
 pub enum WireError {
     AccessTokenInvalid,
+    AppAccessInvalid,
     AttestationChallengeNeeded,
     AttestationInvalid,
     AttestationStale,

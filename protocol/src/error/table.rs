@@ -102,6 +102,12 @@ const ROWS_IN_ORDER: [ErrorRow; ROWS] = [
         AuthenticationScheme::BearerInvalidToken,
     ),
     oauth(
+        WireError::AppAccessInvalid,
+        "invalid_app_access",
+        "user is not admin approved to access this app",
+        "Permitted Users of a connected app",
+    ),
+    oauth(
         WireError::AttestationChallengeNeeded,
         "use_attestation_challenge",
         "prove possession over a fresh attestation challenge",

@@ -75,7 +75,7 @@ impl ForgotPassword {
         let mut body = BodyMembers::of_body(body, &BODY_MEMBERS)?;
         body.refuse_unknown(&BODY_MEMBERS)?;
         let user = UserReference::read(&mut body)?;
-        let otp = body.secret("otp")?;
+        let otp = body.one_time_password("otp")?;
         let new_password = body.secret("newpassword")?;
         user.check_present()?;
         let phase = match (otp, new_password) {

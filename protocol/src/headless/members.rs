@@ -7,6 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::{InvalidParams, VerificationMethod};
+use crate::characters::{holds_invisible, trimmed};
 use crate::form::{holds_unprintable, is_noncharacter, public_name};
 use crate::secret::Secret;
 use crate::strict_json;
@@ -81,6 +82,44 @@ impl BodyMembers {
         Ok(text)
     }
 
+    /// The same as [`BodyMembers::required`], without whitespace and invisible characters at the ends.
+    pub(super) fn required_trimmed(
+        &mut self,
+        name: &str,
+        length_max: usize,
+    ) -> Result<String, InvalidParams> {
+        self.trim(name);
+        self.required(name, length_max)
+    }
+
+    /// The same as [`BodyMembers::optional`], without whitespace and invisible characters at the ends.
+    pub(super) fn optional_trimmed(
+        &mut self,
+        name: &str,
+        length_max: usize,
+    ) -> Result<Option<String>, InvalidParams> {
+        self.trim(name);
+        self.optional(name, length_max)
+    }
+
+    fn trim(&mut self, name: &str) {
+        if let Some(Value::String(text)) = self.members.get_mut(name) {
+            *text = trimmed(text).to_owned();
+        }
+    }
+
+    /// A name of a person: a text in which every character can be seen.
+    pub(super) fn person_name(
+        &mut self,
+        name: &str,
+        length_max: usize,
+    ) -> Result<Option<String>, InvalidParams> {
+        match self.optional_trimmed(name, length_max)? {
+            Some(text) if holds_invisible(&text) => Err(self.invalid(name, "invisible character")),
+            text => Ok(text),
+        }
+    }
+
     pub(super) fn optional(
         &mut self,
         name: &str,
@@ -147,6 +186,31 @@ impl BodyMembers {
         }
     }
 
+    /// A one-time password: a secret text. What only separates its characters is dropped where it is compared.
+    pub(super) fn one_time_password(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<Secret>, InvalidParams> {
+        self.trim(name);
+        self.secret(name)
+    }
+
+    /// Refuses a documented name that is written in another case: ignoring it as a free member would lose it.
+    pub(super) fn refuse_other_case(
+        &self,
+        documented: &[(&str, &'static str)],
+    ) -> Result<(), InvalidParams> {
+        for name in self.members.keys() {
+            let meant = documented
+                .iter()
+                .find(|(known, _)| *known != name && known.eq_ignore_ascii_case(name));
+            if let Some((_, reason)) = meant {
+                return Err(self.invalid(&public_name(name), reason));
+            }
+        }
+        Ok(())
+    }
+
     /// A secret text, which cannot be empty.
     pub(super) fn secret(&mut self, name: &str) -> Result<Option<Secret>, InvalidParams> {
         match self.take(name) {
@@ -194,7 +258,7 @@ impl BodyMembers {
         self.invalid(name, "missing")
     }
 
-    fn invalid(&self, name: &str, reason: &'static str) -> InvalidParams {
+    pub(super) fn invalid(&self, name: &str, reason: &'static str) -> InvalidParams {
         InvalidParams {
             field: format!("{}{name}", self.path),
             reason,

@@ -12,9 +12,12 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use self::members::{BodyMembers, invalid};
-use crate::form::holds_unprintable;
+use crate::characters::trimmed;
+use crate::locale::parse_locale;
 use crate::secret::Secret;
 use crate::words;
+
+pub use crate::locale::LOCALE_LENGTH_MAX;
 
 pub use self::authorization_challenge::{
     AnswerWords, ChallengeAnswer, ChallengeRequest, ChallengeStep,
@@ -166,24 +169,25 @@ impl InitRegistration {
 
     /// The phone number for a text message, as written, and the path of the member that contains it:
     /// `customdata.mobilePhone`, then `userdata.mobilePhone`, `userdata.phone` and `customdata.phone`. The
-    /// documentation does not say which; the first is where its samples put it.
+    /// documentation does not say which; the first is where its samples put it. Where none has a value, the first that
+    /// was sent.
     pub fn phone_number(&self) -> Option<(&'static str, &str)> {
-        let custom = |name| {
-            let text = self.customdata.as_ref()?.get(name)?.as_str()?;
-            let is_usable = !text.trim().is_empty()
-                && text.len() <= PHONE_LENGTH_MAX
-                && !holds_unprintable(text);
-            is_usable.then_some(text)
-        };
+        let custom = |name| self.customdata.as_ref()?.get(name)?.as_str().map(trimmed);
         let userdata = &self.userdata;
-        [
+        let sent = [
             ("customdata.mobilePhone", custom("mobilePhone")),
             ("userdata.mobilePhone", userdata.mobile_phone.as_deref()),
             ("userdata.phone", userdata.phone.as_deref()),
             ("customdata.phone", custom("phone")),
-        ]
-        .into_iter()
-        .find_map(|(path, number)| Some((path, number?)))
+        ];
+        let mut sent = sent
+            .into_iter()
+            .filter_map(|(path, number)| Some((path, number?)));
+        let first = sent.next()?;
+        if !first.1.is_empty() {
+            return Some(first);
+        }
+        Some(sent.find(|(_, number)| !number.is_empty()).unwrap_or(first))
     }
 }
 
@@ -191,19 +195,28 @@ impl RegistrationUserData {
     fn parse(mut members: BodyMembers) -> Result<RegistrationUserData, InvalidParams> {
         // Read in the order of the documentation, so that the first missing member is the one that the refusal
         // names.
-        let username = members.required("username", USERNAME_LENGTH_MAX)?;
-        let last_name = members.required("lastName", NAME_LENGTH_MAX)?;
-        let email = members.required("email", EMAIL_LENGTH_MAX)?;
-        let first_name = members.optional("firstName", NAME_LENGTH_MAX)?;
-        let mobile_phone = members.optional("mobilePhone", PHONE_LENGTH_MAX)?;
+        members.refuse_other_case(&USERDATA_MEMBERS)?;
+        let username = members.required_trimmed("username", USERNAME_LENGTH_MAX)?;
+        let last_name = members
+            .person_name("lastName", NAME_LENGTH_MAX)?
+            .ok_or(members.missing("lastName"))?;
+        let email = members.required_trimmed("email", EMAIL_LENGTH_MAX)?;
+        let first_name = members.person_name("firstName", NAME_LENGTH_MAX)?;
+        let mobile_phone = members.optional_trimmed("mobilePhone", PHONE_LENGTH_MAX)?;
         let phone = match mobile_phone {
             Some(_) => None,
-            None => members.optional("phone", PHONE_LENGTH_MAX)?,
+            None => members.optional_trimmed("phone", PHONE_LENGTH_MAX)?,
         };
         let mut locale = None;
         for name in ["languageLocaleKey", "locale", "language"] {
             if locale.is_none() && members.is_text(name) {
-                locale = members.optional(name, LOCALE_LENGTH_MAX)?;
+                locale = match members.optional_trimmed(name, LOCALE_LENGTH_MAX)? {
+                    None => None,
+                    Some(text) => Some(
+                        parse_locale(&text)
+                            .ok_or(members.invalid(name, "is not a locale such as en_US"))?,
+                    ),
+                };
             }
         }
         Ok(RegistrationUserData {
@@ -248,6 +261,22 @@ impl fmt::Display for InvalidParams {
 
 impl std::error::Error for InvalidParams {}
 
+/// The members of `userdata` that have a meaning here, and what is said of another spelling.
+const USERDATA_MEMBERS: [(&str, &str); 9] = [
+    ("email", "this name is written email"),
+    ("firstName", "this name is written firstName"),
+    ("language", "this name is written language"),
+    (
+        "languageLocaleKey",
+        "this name is written languageLocaleKey",
+    ),
+    ("lastName", "this name is written lastName"),
+    ("locale", "this name is written locale"),
+    ("mobilePhone", "this name is written mobilePhone"),
+    ("phone", "this name is written phone"),
+    ("username", "this name is written username"),
+];
+
 /// The members of the body that are read.
 const BODY_MEMBERS: [&str; 7] = [
     "customdata",
@@ -266,8 +295,6 @@ pub const NAME_LENGTH_MAX: usize = 80;
 pub const EMAIL_LENGTH_MAX: usize = 254;
 /// Maximum code points of a phone number as written: fifteen digits and their separators.
 pub const PHONE_LENGTH_MAX: usize = 64;
-/// Maximum code points of a locale such as `zh_Hant_TW`.
-pub const LOCALE_LENGTH_MAX: usize = 40;
 /// Maximum code points of the value that names a user. It is longer than any username, so that a username that is
 /// too long is an unknown user and not an invalid request.
 pub const HINT_LENGTH_MAX: usize = 10_240;

@@ -36,8 +36,8 @@ impl UserReference {
     /// Removes and returns the members. Whether one of them is present is [`UserReference::check_present`].
     pub(super) fn read(body: &mut BodyMembers) -> Result<UserReference, InvalidParams> {
         Ok(UserReference {
-            username: body.optional("username", HINT_LENGTH_MAX)?,
-            login_hint: body.optional("login_hint", HINT_LENGTH_MAX)?,
+            username: body.optional_trimmed("username", HINT_LENGTH_MAX)?,
+            login_hint: body.optional_trimmed("login_hint", HINT_LENGTH_MAX)?,
             customdata: body.object_or_text("customdata")?,
         })
     }

@@ -309,12 +309,17 @@ fn message(
 ) -> Result<OutgoingMessage, Fault> {
     let site = &visit.site.site;
     let has_code = request.template != TemplateName::AccountExists;
+    let named = request
+        .choice
+        .built_in(&request.locale)
+        .map(TemplateName::of);
+    let template = named.filter(|_| has_code).unwrap_or(request.template);
     let letter = Letter {
         channel: opened.challenge.channel,
         // A registration has no user yet; its target is the address or number.
         user_id: (request.purpose != Purpose::Registration).then(|| request.target.key.clone()),
         recipient: request.recipient.clone(),
-        template: request.template,
+        template,
         custom: request.choice.custom(&request.locale).filter(|_| has_code),
         suppressed,
         challenge: Some(opened.challenge.identifier_hash),

@@ -209,7 +209,7 @@ fn render(app: &App, message: &OutgoingMessage, contents: &Contents) -> Result<W
         .ok_or_else(|| format!("there is no template {:?}", message.template))?;
     let variables = &contents.variables;
     if message.channel == VerificationMethod::Email {
-        if let Some(custom) = render_custom(app, name, contents.custom.as_deref(), variables) {
+        if let Some(custom) = render_custom(app, contents.custom.as_deref(), variables) {
             return Ok(custom);
         }
         let rendered = app
@@ -241,15 +241,9 @@ fn render(app: &App, message: &OutgoingMessage, contents: &Contents) -> Result<W
 
 /// The text of an administrator's template. The built-in template replaces it where it is gone or fails: a user
 /// waits for the code.
-fn render_custom(
-    app: &App,
-    name: TemplateName,
-    custom: Option<&str>,
-    variables: &Variables,
-) -> Option<Worded> {
-    let (custom, flow) = (custom?, name.purpose()?);
-    let template = app.directory().template(custom, flow);
-    let Some(template) = template else {
+fn render_custom(app: &App, custom: Option<&str>, variables: &Variables) -> Option<Worded> {
+    let custom = custom?;
+    let Some(template) = app.directory().template(custom) else {
         tracing::warn!(
             template = custom,
             "the custom template is gone: the built-in one is used"
