@@ -19,6 +19,7 @@ statements! {
     EVENTS = "SELECT id, detail FROM audit_event WHERE user_id = $1 AND detail LIKE '%\"object\"%'";
     HAS_EMAIL = "SELECT created_at FROM app_user WHERE email_key = $1 LIMIT 1";
     HAS_PHONE = "SELECT created_at FROM app_user WHERE phone = $1 LIMIT 1";
+    KNOWN_NETWORKS = "DELETE FROM known_network WHERE user_id = $1";
     MESSAGES = "DELETE FROM outbox WHERE recipient = $1 OR LOWER(recipient) = $1";
     SET_DETAIL = "UPDATE audit_event SET detail = $2 WHERE id = $1";
     TURN = "DELETE FROM turn WHERE name = $1";
@@ -46,6 +47,7 @@ pub async fn erase(tx: &mut AdminTransaction<'_, '_>, user: &User) -> Result<(),
         }
     }
     tx.execute(&CALLS, bind![&user.id]).await?;
+    tx.execute(&KNOWN_NETWORKS, bind![&user.id]).await?;
     let events: Vec<Event> = tx.list(&EVENTS, bind![&user.id]).await?;
     for event in events {
         let detail = pseudonymous(event.detail, &user.id).to_string();
