@@ -35,6 +35,17 @@ struct WriteLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ListenerLabels {
+    listener: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusedConnectionLabels {
+    listener: &'static str,
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OutcomeLabels {
     outcome: &'static str,
 }
@@ -87,6 +98,8 @@ struct CountryLabels {
 /// Every metric of the process.
 pub struct Metrics {
     registry: Registry,
+    connections: Family<ListenerLabels, Gauge>,
+    connections_refused: Family<RefusedConnectionLabels, Counter>,
     requests: Family<RequestLabels, Counter>,
     request_seconds: Family<EndpointLabels, Histogram>,
     writes: Family<WriteLabels, Counter>,
@@ -114,6 +127,11 @@ impl Metrics {
     pub fn new() -> Metrics {
         let mut all = Listing(Registry::with_prefix("vestibule"));
         Metrics {
+            connections: all.counted("connections", "Open connections by listener"),
+            connections_refused: all.counted(
+                "connections_refused",
+                "Connections closed at once, by listener and by the limit that was reached",
+            ),
             requests: all.counted("requests", "Answers by endpoint and status"),
             request_seconds: all.timed(
                 "request_duration",
@@ -171,6 +189,27 @@ impl Metrics {
             ),
             registry: all.0,
         }
+    }
+
+    /// A connection was opened at a listener (`public`, `management`).
+    pub fn connection_opened(&self, listener: &'static str) {
+        self.connections
+            .get_or_create(&ListenerLabels { listener })
+            .inc();
+    }
+
+    /// A connection that was opened is closed.
+    pub fn connection_closed(&self, listener: &'static str) {
+        self.connections
+            .get_or_create(&ListenerLabels { listener })
+            .dec();
+    }
+
+    /// A connection was closed at once, because a limit was reached: `network`, `total`.
+    pub fn connection_refused(&self, listener: &'static str, limit: &'static str) {
+        self.connections_refused
+            .get_or_create(&RefusedConnectionLabels { listener, limit })
+            .inc();
     }
 
     /// A response was sent.

@@ -12,7 +12,7 @@ use super::{Admin, AdminFailure, AdminRefusal, profile, site};
 use crate::audit::{AuditEntry, AuditObject, ObjectKind};
 use crate::changes::Invalid;
 use crate::delivery;
-use crate::hashing::{Hasher, NewHashProblem, SALT_BYTES};
+use crate::hashing::{Hasher, NewHashProblem, QueueLine, SALT_BYTES};
 use crate::identity::email::EmailAddress;
 use crate::identity::password::Owner;
 use crate::identity::phone::PhoneNumber;
@@ -437,7 +437,9 @@ async fn hash(
     let remembered = before.map(|before| before.remembered(policy.history));
     let remembered = remembered.into_iter().flatten();
     let salt = admin.entropy.bytes::<SALT_BYTES>();
-    let hashed = hasher.hash_unless_used(prepared, remembered, salt).await;
+    let hashed = hasher
+        .hash_unless_used(QueueLine::default(), prepared, remembered, salt)
+        .await;
     hashed.map_err(|problem| match problem {
         NewHashProblem::UsedBefore => invalid(problem.to_string()).into(),
         NewHashProblem::Busy => {

@@ -6,7 +6,6 @@
 //! How many requests one caller may make is limited in `limits`, by the rules of `rule`.
 
 mod limits;
-mod prefix;
 mod rule;
 
 use vestibule_protocol::headless::CaptchaProof;
@@ -14,8 +13,7 @@ use vestibule_protocol::scope::ScopeSet;
 
 use crate::refusal::{Reason, Refusal};
 use crate::settings::ApiRequirements;
-pub use limits::{Keys, RateLimiter};
-pub use prefix::prefix_of;
+pub use limits::{Keys, RateLimiter, SiteShare};
 pub use rule::{DEFAULT_RULES, Per, Rule, Surface};
 
 /// The caller of a headless API, by how it authenticates itself.

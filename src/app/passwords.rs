@@ -5,7 +5,7 @@
 use vestibule_protocol::secret::Secret;
 
 use super::App;
-use crate::hashing::SALT_BYTES;
+use crate::hashing::{QueueLine, SALT_BYTES};
 use crate::identity::password::PasswordPolicy;
 use crate::refusal::Refusal;
 
@@ -23,9 +23,13 @@ impl App {
     ///
     /// # Refusals
     /// `TooBusy`.
-    pub async fn hash_password(&self, password: Secret) -> Result<String, Refusal> {
+    pub async fn hash_password(
+        &self,
+        line: QueueLine,
+        password: Secret,
+    ) -> Result<String, Refusal> {
         let salt = self.entropy.bytes::<SALT_BYTES>();
-        let hashed = self.hasher.hash(password, salt).await;
+        let hashed = self.hasher.hash(line, password, salt).await;
         self.count_hash(hashed.is_ok());
         hashed.map_err(|_| Refusal::TooBusy)
     }

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use super::SiteEntry;
-use crate::admission::prefix_of;
 use crate::client::Client;
+use crate::hashing::QueueLine;
 use crate::moment::{Entropy, Moment};
+use crate::network::narrowest_prefix;
 use crate::refusal::Refusal;
 use crate::store::audit::AuditEvent;
 use crate::verification::Origin;
@@ -54,8 +55,13 @@ impl Visit {
     pub fn origin(&self) -> Origin {
         Origin {
             site_id: self.site.site.id.clone(),
-            network: prefix_of(self.ip),
+            network: narrowest_prefix(self.ip).network,
         }
+    }
+
+    /// The line in which a password of this request waits to be hashed, with the user that the request names.
+    pub fn line(&self, user: &str) -> QueueLine {
+        QueueLine::of(self.ip, user)
     }
 
     /// Notes which client the request names, for the log. The client must exist here, because a value of the request

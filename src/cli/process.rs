@@ -88,8 +88,16 @@ pub async fn start(
         is_plain_allowed,
         proxies: config.proxies.clone(),
         request_ids: RequestIds::new(&app.entropy),
+        connections: config.connections.clone(),
     };
-    let started = endpoint::start(listeners, gate, tls, management_routes).await?;
+    let started = endpoint::start(
+        listeners,
+        gate,
+        tls,
+        management_routes,
+        config.listen.management_hosts.clone(),
+    )
+    .await?;
     let workers = worker::start(&app);
     Ok(Running {
         app,

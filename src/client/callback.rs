@@ -84,6 +84,11 @@ fn is_loopback(url: &Url) -> bool {
     matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
+/// Whether a text is a port as clients write it: 1 to 65535, without leading zeros.
+fn is_port(text: &str) -> bool {
+    !text.starts_with('0') && text.parse::<u16>().is_ok()
+}
+
 fn differs_in_loopback_port_only(registered: &str, presented: &str) -> bool {
     // The raw text is cut, not a parsed URL, because parsing would normalise `..` away (RURI-09).
     let cut = |text: &str| {
@@ -92,7 +97,10 @@ fn differs_in_loopback_port_only(registered: &str, presented: &str) -> bool {
             .find_map(|origin| {
                 let rest = text.strip_prefix(origin)?;
                 let rest = match rest.strip_prefix(':') {
-                    Some(port) => port.trim_start_matches(|c: char| c.is_ascii_digit()),
+                    Some(port) => {
+                        let path = port.trim_start_matches(|c: char| c.is_ascii_digit());
+                        is_port(&port[..port.len() - path.len()]).then_some(path)?
+                    }
                     None => rest,
                 };
                 rest.starts_with('/').then(|| (*origin, rest.to_owned()))
@@ -124,6 +132,28 @@ mod tests {
             assert!(!is_same(registered, presented), "{presented}");
         }
         assert!(is_same(registered, registered));
+    }
+
+    #[test]
+    fn ruri_13_only_a_port_is_a_port() {
+        let registered = "http://127.0.0.1:8080/cb";
+        let is_same = |port: &str| is_same(registered, &format!("http://127.0.0.1:{port}/cb"));
+        for port in ["1", "80", "35779", "65535"] {
+            assert!(is_same(port), "{port}");
+        }
+        for port in [
+            "",
+            "0",
+            "000035779",
+            "035779",
+            "65536",
+            "8080000000",
+            "+80",
+            "8 0",
+        ] {
+            assert!(!is_same(port), "{port}");
+        }
+        assert!(super::is_same(registered, "http://127.0.0.1/cb"));
     }
 
     #[test]

@@ -11,6 +11,14 @@ const KEYS: &[(&str, &str, &str)] = &[
     ("captcha", "max_in_flight", WHOLE),
     ("captcha", "siteverify_url", TEXT),
     ("captcha", "timeout_ms", WHOLE),
+    ("connections", "body_timeout_ms", WHOLE),
+    ("connections", "handshake_timeout_ms", WHOLE),
+    ("connections", "head_timeout_ms", WHOLE),
+    ("connections", "idle_timeout_ms", WHOLE),
+    ("connections", "max", WHOLE),
+    ("connections", "max_per_network", WHOLE),
+    ("connections", "request_timeout_ms", WHOLE),
+    ("connections", "write_timeout_ms", WHOLE),
     ("database", "ca_file", PATH),
     ("database", "certificate_file", PATH),
     ("database", "connections", WHOLE),
@@ -45,6 +53,7 @@ const KEYS: &[(&str, &str, &str)] = &[
         "rows with surface, per, count, seconds and, if you like, burst",
     ),
     ("listen", "management", ADDRESS),
+    ("listen", "management_hosts", HOSTS),
     ("listen", "public", ADDRESS),
     ("listen", "tls_certificate_file", PATH),
     ("listen", "tls_key_file", PATH),
@@ -97,6 +106,7 @@ const OTP_KEYS: &[(&str, &str)] = &[
 const ALPHABET: &str = "\"digits\" or \"alphanumeric\"";
 const ADDRESS: &str = "an address with a port, such as 127.0.0.1:8080";
 const BY_COUNTRY: &str = "whole numbers by country, such as { DE = 500 }";
+const HOSTS: &str = "a list of host names, such as [\"vestibule.internal\"]";
 const NETWORKS: &str = "a list of addresses or networks, such as [\"10.0.0.0/8\", \"::1\"]";
 const PATH: &str = "a path";
 const PLACES: &str = "a list of countries and calling codes, such as [\"DE\", \"+43\"]";
@@ -214,6 +224,6 @@ mod tests {
         );
         assert!(reason("smpt.url").contains("(did you mean \"smtp\"?)"));
         assert!(reason("limits").starts_with("[limits] is an unknown key"));
-        assert!(reason("smpt.url").contains("the sections are captcha, database"));
+        assert!(reason("smpt.url").contains("the sections are captcha, connections"));
     }
 }

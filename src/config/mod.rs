@@ -3,6 +3,7 @@
 //! A TOML file, overridden by environment variables: `VESTIBULE_SMTP__URL` is `[smtp] url`, and a secret may come
 //! from a file by `…_file`. Unknown keys are fatal. The config does not change during a request.
 
+mod connections;
 mod file;
 mod handlers;
 mod keys;
@@ -26,6 +27,7 @@ use crate::network::Network;
 use crate::outbound::check_url;
 use crate::store::{Location, PostgresUrl, Synchronous, TlsMode, TlsOptions, with_tls};
 use crate::token::KeyRules;
+pub use connections::ConnectionsConfig;
 pub use file::{ConfigProblem, load, read_secret};
 pub use handlers::HandlersConfig;
 pub use otp::OtpConfig;
@@ -40,6 +42,8 @@ use vestibule_protocol::secret::Secret;
 pub struct Config {
     /// `[captcha]`
     pub captcha: CaptchaConfig,
+    /// `[connections]`
+    pub connections: ConnectionsConfig,
     /// `[database]`
     pub database: DatabaseConfig,
     /// `[handlers]`
@@ -145,6 +149,8 @@ pub struct ListenConfig {
     pub public: SocketAddr,
     /// Health, metrics and, in `vestibule dev`, the inbox.
     pub management: SocketAddr,
+    /// Host names by which the management listener may be called, in addition to addresses and `localhost`.
+    pub management_hosts: Vec<String>,
     /// PEM chain for the public listener; without it, a listed proxy terminates TLS.
     pub tls_certificate_file: Option<PathBuf>,
     /// PEM key.
@@ -322,6 +328,7 @@ impl Default for ListenConfig {
         ListenConfig {
             public: SocketAddr::from(([127, 0, 0, 1], 8080)),
             management: SocketAddr::from(([127, 0, 0, 1], 8081)),
+            management_hosts: Vec::new(),
             tls_certificate_file: None,
             tls_key_file: None,
         }
@@ -358,6 +365,7 @@ impl Config {
                  vestibule=debug, separated by commas",
             ),
             self.keys.validate(),
+            self.connections.validate(),
             self.verifiers().map(|_| ()),
             self.outbound.validate(),
             self.sms.validate(),

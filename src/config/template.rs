@@ -42,9 +42,25 @@ publish_before_hours = 24
 public = "127.0.0.1:8080"
 # Health and metrics. Keep it private.
 management = "127.0.0.1:8081"
+# Host names by which it may be called, in addition to addresses and localhost.
+management_hosts = []
 # TLS by certificate files, loaded again when they change. Or terminate TLS at a proxy listed below.
 # tls_certificate_file = "/etc/vestibule/tls.pem"
 # tls_key_file = "/etc/vestibule/tls.key"
+
+[connections]
+# Maximum number of connections of the public listener: in total, and of one IPv4 address or IPv6 /64
+# (a /56 has twice as many, an IPv4 /24 and an IPv6 /48 four times). Trusted proxies are not counted.
+max = 8192
+max_per_network = 256
+# Maximum times: the TLS handshake, the head and the body of a request, a connection without a
+# request, until a client accepts the next part of an answer, and with requests of which none ends.
+handshake_timeout_ms = 10000
+head_timeout_ms = 15000
+body_timeout_ms = 30000
+idle_timeout_ms = 60000
+write_timeout_ms = 20000
+request_timeout_ms = 90000
 
 [proxies]
 # The proxies from which X-Forwarded-For and X-Forwarded-Proto are accepted: "10.0.0.0/8", "::1".

@@ -25,6 +25,7 @@ use vestibule_protocol::basic::parse_bearer;
 use vestibule_protocol::form::Parameters;
 
 use crate::delivery::{Inbox, InboxMessage};
+use crate::network::is_direct_host;
 use crate::sealing::sha256;
 
 /// The maximum time that a listing waits for a message.
@@ -112,11 +113,7 @@ fn check(emulator: &Emulator, headers: &HeaderMap) -> Result<(), Box<Response>> 
     };
     // A foreign name that DNS resolves to the loopback is refused (DNS rebinding). With a token any name may be used.
     let host = text(HOST).unwrap_or("");
-    let is_loopback = ["localhost", "127.0.0.1", "[::1]"].iter().any(|name| {
-        host.strip_prefix(name)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-    });
-    if !is_loopback && !emulator.requires_token {
+    if !is_direct_host(host, &[]) && !emulator.requires_token {
         return refuse(
             StatusCode::FORBIDDEN,
             "ask for the inbox by a loopback address",

@@ -4,37 +4,40 @@
 use vestibule_protocol::headless::{CaptchaProof, InvalidParams};
 
 use super::arrival::Arrival;
-use crate::admission::{self, Caller, CaptchaSent};
+use super::rate_limits;
+use crate::admission::{self, Caller, CaptchaSent, Surface};
 use crate::app::{Admitted, Visit};
 use crate::refusal::{Failure, Refusal};
 use crate::settings::Api;
 
-/// Admits a caller with its request.
+/// Admits a caller with its request, and then charges it to the site.
 ///
 /// # Refusals
-/// Those of [`admission::check`], then `ParametersInvalid`, then those of [`crate::app::App::admit`].
+/// Those of [`admission::check`], then `ParametersInvalid`, then those of [`crate::app::App::admit`], then
+/// `RateLimited`.
 pub(super) async fn admit<T>(
     arrival: &Arrival,
-    api: Api,
+    (api, surface): (Api, Surface),
     caller: &Caller,
     captcha: CaptchaSent<'_>,
     request: Result<T, InvalidParams>,
 ) -> Result<(Visit, Admitted, T), Failure> {
     let visit = arrival.visit();
     let required = visit.site.site.settings.api(api);
-    let checked = admission::check(&required, caller, captcha);
+    let outcome = admission::check(&required, caller, captcha);
     // A body that cannot be read at all may hold a captcha that cannot be seen.
     let is_captcha_missing =
         |refusal: &Refusal| matches!(refusal, Refusal::RecaptchaMissing | Refusal::ProofMissing);
-    if let (Err(refusal), Err(invalid)) = (&checked, &request)
+    if let (Err(refusal), Err(invalid)) = (&outcome, &request)
         && is_captcha_missing(refusal)
         && invalid.field.is_empty()
     {
         return Err(Refusal::from(invalid.clone()).into());
     }
-    let caller = checked?;
+    let checked = outcome?;
     let request = request.map_err(Refusal::from)?;
-    let admitted = arrival.app.admit(&visit, caller).await?;
+    let admitted = arrival.app.admit(&visit, checked).await?;
+    rate_limits::charge_site(arrival, surface, caller)?;
     Ok((visit, admitted, request))
 }
 

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode};
 use vestibule_protocol::format::{Format, Layout};
 
+use super::bodies::Bodies;
 use crate::app::{App, ClientLocation, SeenClient, SiteEntry, Visit};
 use crate::moment::Moment;
 use crate::refusal::Refusal;
@@ -23,7 +24,9 @@ const USER_AGENT_LENGTH_MAX: usize = 512;
 pub struct Arrival {
     pub app: Arc<App>,
     pub site: Arc<SiteEntry>,
+    /// When its content was complete; until then, when its head was.
     pub at: Moment,
+    pub(super) bodies: Arc<Bodies>,
     pub ip: IpAddr,
     pub location: ClientLocation,
     pub request_id: String,

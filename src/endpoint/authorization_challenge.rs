@@ -83,14 +83,15 @@ async fn take(
     let backend = backend.map(str::to_owned);
     let charge = rate_limits::charge_step(arrival, surface, backend.as_deref(), target.as_deref())?;
     let hint = visitor::hint(arrival, request.uvid_hint.as_ref())?;
-    let answer = first_party::answer(app, &visit, caller, request, hint).await?;
+    let answer = first_party::answer(app, &visit, caller, request, hint).await;
     if matches!(
         answer,
-        ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. }
+        Ok(ChallengeAnswer::Code(_) | ChallengeAnswer::PasswordChanged { .. })
     ) {
-        charge.refund();
+        charge.settle(answer)
+    } else {
+        charge.settle_unproved(answer)
     }
-    Ok(answer)
 }
 
 fn surface(step: &ChallengeStep) -> Surface {

@@ -113,9 +113,8 @@ async fn log_in(
                 rate_limits::charge_credentials(arrival, Surface::Login, client_id, Some(&target))?;
             let password = sent.password.clone();
             let credentials = Credentials { named, password };
-            let answer = username_password::log_in(app, visit, checked, credentials).await?;
-            charge.refund();
-            Ok(answer)
+            let answer = username_password::log_in(app, visit, checked, credentials).await;
+            charge.settle(answer)
         }
         Some(AuthRequestType::PasswordlessLogin) => {
             let attempt = attempt(arrival, &request)?;
@@ -125,17 +124,15 @@ async fn log_in(
             }
             let charge =
                 rate_limits::charge_credentials(arrival, Surface::Redeem, client_id, None)?;
-            let answer = passwordless_login::complete(app, visit, checked, attempt).await?;
-            charge.refund();
-            Ok(answer)
+            let answer = passwordless_login::complete(app, visit, checked, attempt).await;
+            charge.settle(answer)
         }
         Some(AuthRequestType::UserRegistration) => {
             let attempt = attempt(arrival, &request)?;
             let charge =
                 rate_limits::charge_credentials(arrival, Surface::Redeem, client_id, None)?;
-            let answer = registration::complete(app, visit, checked, attempt).await?;
-            charge.refund();
-            Ok(answer)
+            let answer = registration::complete(app, visit, checked, attempt).await;
+            charge.settle(answer)
         }
         Some(AuthRequestType::Guest) => guest::log_in(app, visit, checked).await,
         None => Err(Refusal::AuthRequestTypeUnknown.into()),

@@ -10,7 +10,7 @@ use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
 use super::{bearer, rate_limits};
-use crate::admission::CaptchaSent;
+use crate::admission::{CaptchaSent, Surface};
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
@@ -31,27 +31,33 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
         .and_then(|request| request.user.text());
     let target = target.map(addressee::compared);
     // A second phase that cannot be parsed compares no code, so it is limited like a first one.
-    let charge = if is_second && request.is_ok() {
-        Some(rate_limits::charge_reset(
-            arrival,
-            &caller,
-            target.as_deref(),
-        )?)
+    let is_reset = is_second && request.is_ok();
+    let (surface, charge) = if is_reset {
+        let charge = rate_limits::charge_reset(arrival, &caller, target.as_deref())?;
+        (Surface::Reset, charge)
     } else {
-        rate_limits::charge_init(arrival, &caller, target.as_deref())?;
-        None
+        let charge = rate_limits::charge_init(arrival, &caller, target.as_deref())?;
+        (Surface::Init, charge)
     };
     let captcha = if is_second {
         CaptchaSent::OneTimePassword
     } else {
         captcha.as_ref().into()
     };
-    let (visit, admitted, request) =
-        admit(arrival, Api::ForgotPassword, &caller, captcha, request).await?;
-    let answer =
-        flow::forgot_password::forgot_password(&arrival.app, &visit, admitted, &request).await?;
-    if let Some(charge) = charge {
-        charge.refund();
-    }
+    let (visit, admitted, request) = admit(
+        arrival,
+        (Api::ForgotPassword, surface),
+        &caller,
+        captcha,
+        request,
+    )
+    .await?;
+    let outcome =
+        flow::forgot_password::forgot_password(&arrival.app, &visit, admitted, &request).await;
+    let answer = if is_reset {
+        charge.settle(outcome)?
+    } else {
+        charge.settle_unproved(outcome)?
+    };
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

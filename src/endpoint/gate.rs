@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
@@ -20,10 +21,11 @@ use vestibule_protocol::format::Format;
 
 use super::answer::{REFUSED, finish, refuse, refuse_unplaced};
 use super::arrival::{Arrival, shown_path};
+use super::bodies::Bodies;
 use super::cors::Cors;
 use super::{Route, dispatch, route};
 use crate::app::{App, ClientLocation, SeenClient, SiteEntry};
-use crate::config::ProxiesConfig;
+use crate::config::{ConnectionsConfig, ProxiesConfig};
 use crate::moment::{Entropy, Stopwatch};
 use crate::refusal::{Fault, Refusal};
 
@@ -39,14 +41,27 @@ pub struct Gate {
     pub proxies: ProxiesConfig,
     /// Issues the ids of requests.
     pub request_ids: RequestIds,
+    /// The limits of connections and of their requests.
+    pub connections: ConnectionsConfig,
+}
+
+/// The gate with what its requests share.
+pub(super) struct Serving {
+    pub gate: Gate,
+    /// The bodies that are being read or used.
+    pub bodies: Arc<Bodies>,
 }
 
 /// Longest name of a city, country or subdivision, in bytes.
 const LOCATION_BYTES_MAX: usize = 128;
 
-/// Issues the ids of requests: a random number of this process and a count. Ids are unique and not secret.
+/// Bytes of the id of a request; it is written in hexadecimal digits.
+const REQUEST_ID_BYTES: usize = 16;
+
+/// Issues the ids of requests: a hash of a secret of this process and a count. Ids are unique and not secret; they do
+/// not disclose how many requests came in between.
 pub struct RequestIds {
-    process: u64,
+    secret: [u8; 8],
     count: AtomicU64,
 }
 
@@ -54,27 +69,28 @@ impl RequestIds {
     /// The ids of a process that has just started.
     pub fn new(entropy: &Entropy) -> RequestIds {
         RequestIds {
-            process: u64::from_be_bytes(entropy.bytes()),
+            secret: entropy.bytes(),
             count: AtomicU64::new(0),
         }
     }
 
     fn next(&self) -> String {
-        format!(
-            "{:016x}-{:x}",
-            self.process,
-            self.count.fetch_add(1, Ordering::Relaxed)
-        )
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let text = [self.secret, count.to_be_bytes()].concat();
+        let hash = digest::digest(&digest::SHA256, &text);
+        let first = hash.as_ref().iter().take(REQUEST_ID_BYTES);
+        first.map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
 /// The one handler of the public listener.
 pub(super) async fn serve(
-    State(gate): State<Arc<Gate>>,
+    State(serving): State<Arc<Serving>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request<Body>,
 ) -> Response {
     let stopwatch = Stopwatch::start();
+    let gate = &serving.gate;
     let request_id = gate.request_ids.next();
     let (parts, body) = request.into_parts();
     let is_secure = gate.is_tls || gate.is_forwarded_secure(peer.ip(), &parts.headers);
@@ -83,10 +99,10 @@ pub(super) async fn serve(
         route,
         cors,
         arrival,
-    } = gate.resolve(peer, parts, is_secure, &request_id);
+    } = serving.resolve(peer, parts, is_secure, &request_id);
     let mut response = match arrival {
         Ok(None) => cors.preflight(),
-        Ok(Some(arrival)) => answer(&arrival, body, &route).await,
+        Ok(Some(mut arrival)) => answer(&mut arrival, body, &route).await,
         Err(refusal) => {
             gate.log_unplaced(asked, &refusal, &request_id);
             refuse_unplaced(&refusal, route.shape)
@@ -113,7 +129,7 @@ struct Resolved {
 }
 
 /// Answers a request. A panic in an endpoint is a fault of this one request: the others go on.
-async fn answer(arrival: &Arrival, body: Body, route: &Route) -> Response {
+async fn answer(arrival: &mut Arrival, body: Body, route: &Route) -> Response {
     let answered = AssertUnwindSafe(dispatch(arrival, body, route))
         .catch_unwind()
         .await;
@@ -151,7 +167,9 @@ impl Gate {
             refusal = refusal.name(), detail = refusal.detail(), known_base_urls = known, "refused"
         );
     }
+}
 
+impl Serving {
     /// Finds the route and the site of a request, and checks what every request must be.
     fn resolve(
         &self,
@@ -162,8 +180,9 @@ impl Gate {
     ) -> Resolved {
         let path = canonical_path(parts.uri.path());
         let (path, well_known) = without_insertion(&path);
-        let directory = self.app.directory();
-        let authority = match &self.app.exposed {
+        let gate = &self.gate;
+        let directory = gate.app.directory();
+        let authority = match &gate.app.exposed {
             Some(exposed) => exposed.resolve(authority(&parts)),
             None => authority(&parts),
         };
@@ -181,15 +200,16 @@ impl Gate {
             None => Cors::unstated(),
         };
         let site = site.map(|(site, _)| Arc::clone(site));
-        let arrival = self
+        let arrival = gate
             .check(&route, site, &parts, is_secure, request_id)
             .map(|site| {
                 site.map(|site| Arrival {
-                    app: Arc::clone(&self.app),
+                    app: Arc::clone(&gate.app),
                     site,
-                    at: self.app.now(),
-                    ip: self.client_ip(peer.ip(), &parts.headers),
-                    location: self.client_location(peer.ip(), &parts.headers),
+                    at: gate.app.now(),
+                    bodies: Arc::clone(&self.bodies),
+                    ip: gate.client_ip(peer.ip(), &parts.headers),
+                    location: gate.client_location(peer.ip(), &parts.headers),
                     request_id: request_id.to_owned(),
                     endpoint: route.name,
                     client: SeenClient::default(),
@@ -205,7 +225,9 @@ impl Gate {
             arrival,
         }
     }
+}
 
+impl Gate {
     /// Checks what every request must be; the site that it is for, or `None` for a preflight, which is answered
     /// on every path of a site. A preflight over plain HTTP is refused too: the request that follows it would
     /// send credentials the same way.
@@ -348,6 +370,21 @@ fn without_insertion(path: &str) -> (&str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_id_of_a_request_does_not_disclose_the_number_of_requests() {
+        let ids = RequestIds::new(&Entropy::Os);
+        let mut issued: Vec<String> = (0..100).map(|_| ids.next()).collect();
+        assert!(issued.iter().all(|id| id.len() == 2 * REQUEST_ID_BYTES));
+        assert!(!issued.is_sorted());
+        issued.sort();
+        issued.dedup();
+        assert_eq!(issued.len(), 100);
+        // Two ids in a row have no part in common.
+        let [first, second] = [ids.next(), ids.next()];
+        assert_ne!(first[..8], second[..8]);
+        assert_ne!(first[24..], second[24..]);
+    }
 
     #[test]
     fn the_well_known_part_may_stand_before_the_prefix() {

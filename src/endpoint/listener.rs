@@ -13,15 +13,16 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::task::JoinHandle;
 
 use super::acceptor::Acceptor;
-use super::gate::{Gate, serve};
+use super::activity::Deadlines;
+use super::bodies::Bodies;
+use super::gate::{Gate, Serving, serve};
 use super::management;
+use super::places::{PlaceCaps, Places};
+use crate::config::ConnectionsConfig;
 use crate::refusal::Fault;
 
 /// How long requests may go on after the server was asked to stop.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Most bytes in the head of a request.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -31,6 +32,20 @@ const STREAMS_MAX: u32 = 100;
 
 /// How often the TLS files are checked for changes.
 const TLS_RELOAD: Duration = Duration::from_secs(30);
+
+/// Most connections of the management listener. They are apart from those of the public listener, and so are the
+/// files that they need, so that health and metrics can be read whatever happens there.
+const MANAGEMENT_CAPS: PlaceCaps = PlaceCaps {
+    total: 256,
+    per_network: 128,
+};
+
+/// Open files that are kept for everything but the connections of the public listener: those of the management
+/// listener, the database, calls of other services, and connections that are accepted in order to be refused.
+const FILES_RESERVED: usize = 768;
+
+/// Fewest connections of the public listener, however low the limit of open files is.
+const CONNECTIONS_MIN: usize = 16;
 
 /// Sockets that are bound and not served yet, so that their ports are known before anything runs.
 pub struct Listeners {
@@ -90,11 +105,14 @@ impl Listeners {
 /// The public listener's routes. A test may call them without a socket; the peer's address comes as
 /// a `ConnectInfo` extension.
 pub fn router(gate: Gate) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(gate))
+    let bodies = Bodies::new(gate.connections.body_timeout());
+    Router::new()
+        .fallback(serve)
+        .with_state(Arc::new(Serving { gate, bodies }))
 }
 
 /// Starts serving. `management_routes` are added to the management listener (the emulator's, in
-/// `vestibule dev`).
+/// `vestibule dev`); its own routes answer requests by address and for `management_hosts`.
 ///
 /// # Faults
 /// The TLS files cannot be read.
@@ -103,17 +121,32 @@ pub async fn start(
     gate: Gate,
     tls: Option<(PathBuf, PathBuf)>,
     management_routes: Router,
+    management_hosts: Vec<String>,
 ) -> Result<Started, Fault> {
     let (public, management) = listeners.addresses()?;
     let handle = Handle::new();
     let app = Arc::clone(&gate.app);
+    let limits = gate.connections.clone();
+    let deadlines = Deadlines::of(&limits);
+    let acceptor = |name, caps, proxies| {
+        Acceptor::new(
+            name,
+            Places::new(caps),
+            proxies,
+            deadlines,
+            Arc::clone(&app.metrics),
+        )
+    };
+    let caps = public_caps(&limits, raise_file_limit());
+    let public_acceptor = acceptor("public", caps, gate.proxies.trusted.clone());
+    let management_acceptor = acceptor("management", MANAGEMENT_CAPS, Vec::new());
     let sites = router(gate).into_make_service_with_connect_info::<SocketAddr>();
     let io_fault = |error: std::io::Error| Fault::new("listening", error);
     let public_server = match tls {
         None => {
             let mut server = axum_server::from_tcp(listeners.public).map_err(io_fault)?;
-            limit(server.http_builder());
-            let server = server.acceptor(Acceptor::new());
+            limit(server.http_builder(), &deadlines);
+            let server = server.acceptor(public_acceptor);
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
         Some((certificate, key)) => {
@@ -126,20 +159,22 @@ pub async fn start(
                     )
                 })?;
             tokio::spawn(reload(config.clone(), certificate, key));
-            let tls = RustlsAcceptor::new(config).acceptor(Acceptor::new());
+            let tls = RustlsAcceptor::new(config)
+                .handshake_timeout(Duration::from_millis(limits.handshake_timeout_ms))
+                .acceptor(public_acceptor);
             let mut server = axum_server::from_tcp(listeners.public)
                 .map_err(io_fault)?
                 .acceptor(tls);
-            limit(server.http_builder());
+            limit(server.http_builder(), &deadlines);
             tokio::spawn(server.handle(handle.clone()).serve(sites))
         }
     };
-    let routes = management::router(app)
+    let routes = management::router(Arc::clone(&app), management_hosts)
         .merge(management_routes)
         .into_make_service();
     let mut server = axum_server::from_tcp(listeners.management).map_err(io_fault)?;
-    limit(server.http_builder());
-    let server = server.acceptor(Acceptor::new());
+    limit(server.http_builder(), &deadlines);
+    let server = server.acceptor(management_acceptor);
     let management_server = tokio::spawn(server.handle(handle.clone()).serve(routes));
     Ok(Started {
         public,
@@ -150,16 +185,51 @@ pub async fn start(
 }
 
 /// Limits what a connection may cost before its first request is read.
-fn limit(builder: &mut Builder<TokioExecutor>) {
+fn limit(builder: &mut Builder<TokioExecutor>, deadlines: &Deadlines) {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(deadlines.head)
         .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX);
+}
+
+/// Raises this process's limit of open files to the highest that it may set itself, and returns the limit; `None` if
+/// there is none.
+fn raise_file_limit() -> Option<usize> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    let now = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised.current,
+        Err(_) => limit.current,
+    };
+    now.map(|files| usize::try_from(files).unwrap_or(usize::MAX))
+}
+
+/// The caps of the public listener, with a total that fits the limit of open files.
+fn public_caps(limits: &ConnectionsConfig, files: Option<usize>) -> PlaceCaps {
+    let fitting = files.map_or(usize::MAX, |files| {
+        files.saturating_sub(FILES_RESERVED).max(CONNECTIONS_MIN)
+    });
+    if fitting < limits.max {
+        tracing::warn!(
+            connections = fitting,
+            configured = limits.max,
+            open_files = files,
+            "the limit of open files (ulimit -n) leaves no room for [connections] max: fewer connections are accepted"
+        );
+    }
+    PlaceCaps {
+        total: limits.max.min(fitting),
+        per_network: limits.max_per_network,
+    }
 }
 
 impl Started {
@@ -192,5 +262,29 @@ async fn reload(config: RustlsConfig, certificate: PathBuf, key: PathBuf) {
             Err(error) => tracing::error!(%error, "the new TLS certificate cannot be used"),
         }
         seen = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn net_03_the_cap_fits_the_limit_of_open_files() {
+        let limits = ConnectionsConfig::default();
+        let total = |files| public_caps(&limits, files).total;
+        assert_eq!(total(None), 8_192);
+        assert_eq!(total(Some(20_000)), 8_192);
+        assert_eq!(total(Some(1_024)), 256);
+        assert_eq!(total(Some(100)), CONNECTIONS_MIN);
+        assert_eq!(public_caps(&limits, Some(100)).per_network, 256);
+    }
+
+    #[test]
+    fn net_03_the_soft_limit_of_open_files_is_raised_to_the_hard_one() {
+        use rustix::process::{Resource, getrlimit};
+        raise_file_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 }

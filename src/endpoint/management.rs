@@ -1,28 +1,52 @@
 //! The management listener: health and metrics. It is private to the machine or its network, and does not
-//! authenticate its callers.
+//! authenticate its callers; a request that names the listener by a foreign host is refused, since a web page may have
+//! caused it.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use vestibule_protocol::format::Format;
 
 use super::answer::private;
 use crate::app::{App, Directory};
+use crate::network::is_direct_host;
 use crate::store;
 
-/// The routes.
-pub(super) fn router(app: Arc<App>) -> Router {
+/// The routes, for requests that name this machine directly or by one of these hosts.
+pub(super) fn router(app: Arc<App>, hosts: Vec<String>) -> Router {
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/health/started", get(live))
         .route("/metrics", get(metrics))
         .with_state(app)
+        .layer(from_fn_with_state(Arc::new(hosts), refuse_foreign_host))
+}
+
+/// Refuses a request for a foreign host. One without a host comes from no browser.
+async fn refuse_foreign_host(
+    State(hosts): State<Arc<Vec<String>>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request
+            .headers()
+            .get(HOST)
+            .map(|host| host.to_str().unwrap_or("")),
+    };
+    if host.is_none_or(|host| is_direct_host(host, &hosts)) {
+        return next.run(request).await;
+    }
+    let body = r#"{"error":"the host is neither an address nor in [listen] management_hosts"}"#;
+    private(StatusCode::FORBIDDEN, Format::Json, body.to_owned())
 }
 
 /// The process runs. The listener answers only once the server has started, so this serves `started` as well.

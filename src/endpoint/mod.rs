@@ -7,6 +7,7 @@
 //! answers have in common is in `answer`, and which web pages may read them in `cors`.
 
 mod acceptor;
+mod activity;
 mod admit;
 mod answer;
 mod arrival;
@@ -14,6 +15,7 @@ mod attestation;
 mod authorization_challenge;
 mod authorize;
 mod bearer;
+mod bodies;
 mod client_headers;
 mod content;
 mod cors;
@@ -28,6 +30,7 @@ mod management;
 mod named_urls;
 mod passwordless_login;
 mod pkce_generator;
+mod places;
 mod rate_limits;
 mod registration;
 mod revoke;
@@ -204,9 +207,12 @@ impl Route {
 }
 
 /// Reads the content of a request, calls its endpoint, and writes the failure if there is one: in the
-/// route's shape, and in the format of the answer as far as it is known.
-async fn dispatch(arrival: &Arrival, body: Body, route: &Route) -> Response {
-    let (answered, format) = match Content::read(arrival, body, route.content()).await {
+/// route's shape, and in the format of the answer as far as it is known. The instant of the request is that of the end
+/// of its content, so that a slow body does not prolong the life of what it presents.
+async fn dispatch(arrival: &mut Arrival, body: Body, route: &Route) -> Response {
+    let read = Content::read(arrival, body, route.content()).await;
+    arrival.at = arrival.app.now();
+    let (answered, format) = match read {
         Ok(content) => {
             let format = content.format;
             (call(arrival, content, route.endpoint).await, format)

@@ -10,6 +10,7 @@ use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
 use super::{bearer, rate_limits};
+use crate::admission::Surface;
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
@@ -24,11 +25,18 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
         .ok()
         .and_then(|request| request.user.text());
     let target = target.map(addressee::compared);
-    rate_limits::charge_init(arrival, &caller, target.as_deref())?;
+    let charge = rate_limits::charge_init(arrival, &caller, target.as_deref())?;
     let captcha = captcha_of(&request, &content.body, |request| request.captcha.clone());
     let captcha = captcha.as_ref().into();
-    let (visit, admitted, request) =
-        admit(arrival, Api::PasswordlessLogin, &caller, captcha, request).await?;
-    let answer = flow::passwordless_login::init(&arrival.app, &visit, admitted, &request).await?;
+    let (visit, admitted, request) = admit(
+        arrival,
+        (Api::PasswordlessLogin, Surface::Init),
+        &caller,
+        captcha,
+        request,
+    )
+    .await?;
+    let outcome = flow::passwordless_login::init(&arrival.app, &visit, admitted, &request).await;
+    let answer = charge.settle_unproved(outcome)?;
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

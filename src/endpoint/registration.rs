@@ -10,6 +10,7 @@ use super::answer::private;
 use super::arrival::Arrival;
 use super::content::Content;
 use super::{bearer, rate_limits};
+use crate::admission::Surface;
 use crate::flow;
 use crate::flow::addressee;
 use crate::refusal::Failure;
@@ -23,11 +24,18 @@ pub(super) async fn answer(arrival: &Arrival, content: Content) -> Result<Respon
     let target = request.as_ref().ok();
     let target = target.map(|request| request.userdata.username.as_str());
     let target = target.map(addressee::compared);
-    rate_limits::charge_init(arrival, &caller, target.as_deref())?;
+    let charge = rate_limits::charge_init(arrival, &caller, target.as_deref())?;
     let captcha = captcha_of(&request, &content.body, |request| request.captcha.clone());
     let captcha = captcha.as_ref().into();
-    let (visit, admitted, request) =
-        admit(arrival, Api::Registration, &caller, captcha, request).await?;
-    let answer = flow::registration::init(&arrival.app, &visit, admitted, &request).await?;
+    let (visit, admitted, request) = admit(
+        arrival,
+        (Api::Registration, Surface::Init),
+        &caller,
+        captcha,
+        request,
+    )
+    .await?;
+    let outcome = flow::registration::init(&arrival.app, &visit, admitted, &request).await;
+    let answer = charge.settle_unproved(outcome)?;
     Ok(private(StatusCode::OK, Format::Json, answer.to_json()))
 }

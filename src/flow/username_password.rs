@@ -15,7 +15,7 @@ use super::addressee::{self, CheckedReference};
 use super::authorization::{self, Checked, UnownedCode};
 use crate::app::{App, Visit};
 use crate::handler::contract::VerificationAction;
-use crate::hashing::Verification;
+use crate::hashing::{QueueLine, Verification};
 use crate::identity::User;
 use crate::identity::password::{self, PasswordPolicy};
 use crate::moment::Moment;
@@ -56,7 +56,7 @@ pub async fn log_in(
     // A password that no user can have is compared all the same.
     let is_possible = prepared.is_ok();
     let presented = prepared.map_or_else(|_| Secret::from(String::new()), |p| p.into_secret());
-    let found = compare(app, login.as_ref(), presented.clone()).await?;
+    let found = compare(app, visit.line(&key), login.as_ref(), presented.clone()).await?;
     let admitted = match login {
         Some(login) if found.matches && is_possible => {
             admit(app, visit, checked, login, found, presented).await?
@@ -118,13 +118,14 @@ async fn find(
 /// Compares with the hash of the user, or with a dummy of equal cost.
 async fn compare(
     app: &App,
+    line: QueueLine,
     login: Option<&PasswordLogin>,
     password: Secret,
 ) -> Result<Verification, Refusal> {
     let phc = login.and_then(|login| login.credential.as_ref());
     let compared = match phc {
-        Some((phc, _)) => app.hasher.verify(password, phc.clone()).await,
-        None => app.hasher.verify_dummy(password).await,
+        Some((phc, _)) => app.hasher.verify(line, password, phc.clone()).await,
+        None => app.hasher.verify_dummy(line, password).await,
     };
     app.count_hash(compared.is_ok());
     compared.map_err(|_| Refusal::TooBusy)
@@ -198,7 +199,11 @@ async fn admit(
         };
     }
     let rehash = if found.needs_rehash {
-        Some((phc, app.hash_password(password).await?))
+        Some((
+            phc,
+            app.hash_password(visit.line(&user.username_key), password)
+                .await?,
+        ))
     } else {
         None
     };

@@ -11,7 +11,7 @@ use vestibule_protocol::revocation::TokenQuestion;
 use vestibule_protocol::secret::Secret;
 use vestibule_protocol::token::TokenRequest;
 
-use crate::admission::{Keys, Surface};
+use crate::admission::{Keys, SiteShare, Surface};
 use crate::app::{App, Visit};
 use crate::client::{ASSERTION_KEY, Client, OneUse, PresentedAttestation};
 use crate::refusal::{Failure, Fault, Refusal};
@@ -131,6 +131,7 @@ impl ClientProof {
             ip: Some(visit.ip),
             client: None,
             site: Some(&visit.site.site.id),
+            share: SiteShare::Public,
             target: None,
         };
         app.admission
@@ -167,6 +168,10 @@ impl ClientProof {
             ip: (!is_verified).then_some(visit.ip),
             client: client.map(|client| client.id.as_str()),
             site: Some(&visit.site.site.id),
+            share: match is_verified {
+                true => SiteShare::Backend,
+                false => SiteShare::Public,
+            },
             target: None,
         };
         app.admission

@@ -2,7 +2,8 @@
 //!
 //! This module owns the Argon2id parameters, the PHC strings in which tags are stored, the hashing threads with one
 //! memory arena each, and their bounded queue. One hash fills 19 MiB and occupies a core for milliseconds, so it
-//! never runs on a thread that serves requests, and a request is refused at once when the queue is full.
+//! never runs on a thread that serves requests, and a request is refused at once when the queue is full. The queue is
+//! fair between networks and users (`queue`).
 //!
 //! The password policy and the normalisation are left to `identity::password`: the bytes that arrive here are
 //! hashed unchanged. The source of salts (entropy is a value) and the wire form of `Busy` (503 with `Retry-After`)
@@ -15,8 +16,8 @@
 
 mod engines;
 mod phc;
+mod queue;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,6 +36,8 @@ use self::engines::fast::{self as engine, SimdArena as Arena};
 #[cfg(feature = "portable-argon2")]
 use self::engines::portable::{self as engine, PortableArena as Arena};
 use self::phc::{Params, Phc};
+use self::queue::FairQueue;
+pub use self::queue::QueueLine;
 
 /// The hashing threads and their queue. Cheap to share behind an `Arc`; dropping it ends and joins the threads.
 pub struct Hasher {
@@ -81,7 +84,7 @@ impl Hasher {
     pub fn start(threads: usize, queue: usize) -> Hasher {
         let shared = Arc::new(Shared {
             queue: Mutex::new(Queue {
-                waiting: VecDeque::new(),
+                waiting: FairQueue::new(),
                 is_closed: false,
             }),
             arrived: Condvar::new(),
@@ -109,13 +112,19 @@ impl Hasher {
     /// [`Busy`] when the queue is full.
     ///
     /// Source: RFC 9106 section 4; OWASP Password Storage Cheat Sheet (m=19456 KiB, t=2, p=1).
-    pub async fn hash(&self, password: Secret, salt: [u8; SALT_BYTES]) -> Result<String, Busy> {
+    pub async fn hash(
+        &self,
+        line: QueueLine,
+        password: Secret,
+        salt: [u8; SALT_BYTES],
+    ) -> Result<String, Busy> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(HashingJob::Hash {
+        let job = HashingJob::Hash {
             password,
             salt,
             reply,
-        })?;
+        };
+        self.enqueue(line, job)?;
         answer.await.map_err(|_| Busy)
     }
 
@@ -125,8 +134,13 @@ impl Hasher {
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full.
-    pub async fn verify(&self, password: Secret, phc: String) -> Result<Verification, Busy> {
-        self.compare(password, Some(phc)).await
+    pub async fn verify(
+        &self,
+        line: QueueLine,
+        password: Secret,
+        phc: String,
+    ) -> Result<Verification, Busy> {
+        self.compare(line, password, Some(phc)).await
     }
 
     /// Whether a normalised password matches one of several PHC strings.
@@ -135,11 +149,14 @@ impl Hasher {
     /// [`Busy`] when the queue is full.
     pub async fn matches_any(
         &self,
+        line: &QueueLine,
         password: &Secret,
         phcs: impl Iterator<Item = &String>,
     ) -> Result<bool, Busy> {
         for phc in phcs {
-            let compared = self.verify(password.clone(), phc.clone()).await?;
+            let compared = self
+                .verify(line.clone(), password.clone(), phc.clone())
+                .await?;
             if compared.matches {
                 return Ok(true);
             }
@@ -153,14 +170,15 @@ impl Hasher {
     /// It was used before, or the queue is full.
     pub async fn hash_unless_used(
         &self,
+        line: QueueLine,
         password: Secret,
         remembered: impl Iterator<Item = &String>,
         salt: [u8; SALT_BYTES],
     ) -> Result<String, NewHashProblem> {
-        if self.matches_any(&password, remembered).await? {
+        if self.matches_any(&line, &password, remembered).await? {
             return Err(NewHashProblem::UsedBefore);
         }
-        Ok(self.hash(password, salt).await?)
+        Ok(self.hash(line, password, salt).await?)
     }
 
     /// Does the work of [`Hasher::verify`] for a user who does not exist or has no password, and never matches.
@@ -169,8 +187,12 @@ impl Hasher {
     ///
     /// # Refusals
     /// [`Busy`] when the queue is full, exactly as for a user who exists.
-    pub async fn verify_dummy(&self, password: Secret) -> Result<Verification, Busy> {
-        self.compare(password, None).await
+    pub async fn verify_dummy(
+        &self,
+        line: QueueLine,
+        password: Secret,
+    ) -> Result<Verification, Busy> {
+        self.compare(line, password, None).await
     }
 
     /// Jobs that wait for a thread; running jobs are not counted.
@@ -188,27 +210,31 @@ impl Hasher {
         self.shared.busy_micros.load(Ordering::Relaxed) as f64 / 1e6
     }
 
-    async fn compare(&self, password: Secret, phc: Option<String>) -> Result<Verification, Busy> {
+    async fn compare(
+        &self,
+        line: QueueLine,
+        password: Secret,
+        phc: Option<String>,
+    ) -> Result<Verification, Busy> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(HashingJob::Verify {
+        let job = HashingJob::Verify {
             password,
             phc,
             reply,
-        })?;
+        };
+        self.enqueue(line, job)?;
         answer.await.map_err(|_| Busy)
     }
 
-    fn enqueue(&self, job: HashingJob) -> Result<(), Busy> {
+    fn enqueue(&self, line: QueueLine, job: HashingJob) -> Result<(), Busy> {
         let mut queue = self.shared.queue();
         if queue.waiting.len() >= self.shared.capacity {
             // Jobs of callers that have disconnected must not block others.
             queue.waiting.retain(|job| !job.is_abandoned());
         }
-        if queue.waiting.len() >= self.shared.capacity {
-            return Err(Busy);
-        }
-        queue.waiting.push_back(job);
+        let pushed = queue.waiting.push(line, job, self.shared.capacity);
         drop(queue);
+        pushed.map_err(|_| Busy)?;
         self.shared.arrived.notify_one();
         Ok(())
     }
@@ -243,7 +269,7 @@ struct Shared {
 }
 
 struct Queue {
-    waiting: VecDeque<HashingJob>,
+    waiting: FairQueue<HashingJob>,
     is_closed: bool,
 }
 
@@ -260,7 +286,7 @@ impl Shared {
             if queue.is_closed {
                 return None;
             }
-            if let Some(job) = queue.waiting.pop_front() {
+            if let Some(job) = queue.waiting.pop() {
                 return Some(job);
             }
             queue = self

@@ -129,18 +129,25 @@ fn a_hash_with_more_memory_does_not_spoil_the_arena_for_the_next_one() {
 #[tokio::test]
 async fn a_password_matches_only_its_hash() {
     let hasher = Hasher::start(1, 4);
-    let phc = hasher.hash(secret("Sup3rSecret"), [7; 16]).await.unwrap();
+    let phc = hasher
+        .hash(QueueLine::default(), secret("Sup3rSecret"), [7; 16])
+        .await
+        .unwrap();
     assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
     assert_eq!(
-        hasher.verify(secret("Sup3rSecret"), phc.clone()).await,
+        hasher
+            .verify(QueueLine::default(), secret("Sup3rSecret"), phc.clone())
+            .await,
         Ok(found(true, false))
     );
     assert_eq!(
-        hasher.verify(secret("sup3rSecret"), phc.clone()).await,
+        hasher
+            .verify(QueueLine::default(), secret("sup3rSecret"), phc.clone())
+            .await,
         Ok(found(false, false))
     );
     assert_eq!(
-        hasher.verify(secret(""), phc).await,
+        hasher.verify(QueueLine::default(), secret(""), phc).await,
         Ok(found(false, false))
     );
     assert_eq!(hasher.begun(), 4);
@@ -152,17 +159,23 @@ async fn passwords_that_differ_only_after_72_bytes_are_different() {
     let hasher = Hasher::start(1, 4);
     let prefix = "x".repeat(72);
     let phc = hasher
-        .hash(secret(&format!("{prefix}1")), [7; 16])
+        .hash(QueueLine::default(), secret(&format!("{prefix}1")), [7; 16])
         .await
         .unwrap();
     assert_eq!(
         hasher
-            .verify(secret(&format!("{prefix}2")), phc.clone())
+            .verify(
+                QueueLine::default(),
+                secret(&format!("{prefix}2")),
+                phc.clone()
+            )
             .await,
         Ok(found(false, false))
     );
     assert_eq!(
-        hasher.verify(secret(&prefix), phc).await,
+        hasher
+            .verify(QueueLine::default(), secret(&prefix), phc)
+            .await,
         Ok(found(false, false))
     );
 }
@@ -172,14 +185,21 @@ async fn passwords_that_differ_only_after_72_bytes_are_different() {
 async fn a_password_of_16_000_bytes_counts_to_its_last_byte() {
     let hasher = Hasher::start(1, 4);
     let long = "é".repeat(8_000);
-    let phc = hasher.hash(secret(&long), [7; 16]).await.unwrap();
+    let phc = hasher
+        .hash(QueueLine::default(), secret(&long), [7; 16])
+        .await
+        .unwrap();
     assert_eq!(
-        hasher.verify(secret(&long), phc.clone()).await,
+        hasher
+            .verify(QueueLine::default(), secret(&long), phc.clone())
+            .await,
         Ok(found(true, false))
     );
     let other = format!("{}e", &long[..long.len() - 2]);
     assert_eq!(
-        hasher.verify(secret(&other), phc).await,
+        hasher
+            .verify(QueueLine::default(), secret(&other), phc)
+            .await,
         Ok(found(false, false))
     );
 }
@@ -207,18 +227,24 @@ async fn an_old_hash_matches_and_needs_a_rehash() {
     ] {
         let phc = stored(b"Sup3rSecret", &[9; 16], old);
         assert_eq!(
-            hasher.verify(secret("Sup3rSecret"), phc.clone()).await,
+            hasher
+                .verify(QueueLine::default(), secret("Sup3rSecret"), phc.clone())
+                .await,
             Ok(found(true, true)),
             "{phc}"
         );
         assert_eq!(
-            hasher.verify(secret("wrong"), phc).await,
+            hasher
+                .verify(QueueLine::default(), secret("wrong"), phc)
+                .await,
             Ok(found(false, false))
         );
     }
     let short_salt = stored(b"Sup3rSecret", &[9; 8], Params::CURRENT);
     assert_eq!(
-        hasher.verify(secret("Sup3rSecret"), short_salt).await,
+        hasher
+            .verify(QueueLine::default(), secret("Sup3rSecret"), short_salt)
+            .await,
         Ok(found(true, true))
     );
 }
@@ -229,12 +255,16 @@ async fn an_unknown_user_never_matches_but_costs_a_hash() {
     let hasher = Hasher::start(1, 4);
     for password in ["", "no such account!", "Sup3rSecret"] {
         assert_eq!(
-            hasher.verify_dummy(secret(password)).await,
+            hasher
+                .verify_dummy(QueueLine::default(), secret(password))
+                .await,
             Ok(found(false, false))
         );
     }
     assert_eq!(
-        hasher.verify(secret("x"), "not a hash".to_owned()).await,
+        hasher
+            .verify(QueueLine::default(), secret("x"), "not a hash".to_owned())
+            .await,
         Ok(found(false, false))
     );
     assert_eq!(hasher.begun(), 4);
@@ -248,20 +278,35 @@ async fn a_full_queue_answers_busy_at_once_and_recovers() {
     let waiting: Vec<_> = (0..2)
         .map(|_| {
             let hasher = Arc::clone(&hasher);
-            tokio::spawn(async move { hasher.verify_dummy(secret("x")).await })
+            tokio::spawn(
+                async move { hasher.verify_dummy(QueueLine::default(), secret("x")).await },
+            )
         })
         .collect();
     while hasher.depth() < 2 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(hasher.verify_dummy(secret("x")).await, Err(Busy));
-    assert_eq!(hasher.hash(secret("x"), [0; 16]).await, Err(Busy));
+    assert_eq!(
+        hasher.verify_dummy(QueueLine::default(), secret("x")).await,
+        Err(Busy)
+    );
+    assert_eq!(
+        hasher
+            .hash(QueueLine::default(), secret("x"), [0; 16])
+            .await,
+        Err(Busy)
+    );
     gate.send(()).unwrap();
     for job in waiting {
         assert_eq!(job.await.unwrap(), Ok(found(false, false)));
     }
     assert_eq!(hasher.depth(), 0);
-    assert!(hasher.verify_dummy(secret("x")).await.is_ok());
+    assert!(
+        hasher
+            .verify_dummy(QueueLine::default(), secret("x"))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
@@ -270,7 +315,7 @@ async fn jobs_whose_caller_has_gone_are_neither_hashed_nor_in_the_way() {
     let gate = stall(&hasher);
     let abandoned = {
         let hasher = Arc::clone(&hasher);
-        tokio::spawn(async move { hasher.verify_dummy(secret("x")).await })
+        tokio::spawn(async move { hasher.verify_dummy(QueueLine::default(), secret("x")).await })
     };
     while hasher.depth() < 1 {
         tokio::task::yield_now().await;
@@ -279,7 +324,7 @@ async fn jobs_whose_caller_has_gone_are_neither_hashed_nor_in_the_way() {
     assert!(abandoned.await.unwrap_err().is_cancelled());
     let patient = {
         let hasher = Arc::clone(&hasher);
-        tokio::spawn(async move { hasher.verify_dummy(secret("x")).await })
+        tokio::spawn(async move { hasher.verify_dummy(QueueLine::default(), secret("x")).await })
     };
     tokio::task::yield_now().await;
     gate.send(()).unwrap();
@@ -291,10 +336,13 @@ async fn jobs_whose_caller_has_gone_are_neither_hashed_nor_in_the_way() {
 async fn a_panicking_job_does_not_take_its_thread_along() {
     let hasher = Hasher::start(1, 4);
     hasher
-        .enqueue(HashingJob::Errand(Box::new(|| panic!("on purpose"))))
+        .enqueue(
+            QueueLine::default(),
+            HashingJob::Errand(Box::new(|| panic!("on purpose"))),
+        )
         .unwrap();
     assert_eq!(
-        hasher.verify_dummy(secret("x")).await,
+        hasher.verify_dummy(QueueLine::default(), secret("x")).await,
         Ok(found(false, false))
     );
     assert_eq!(hasher.begun(), 2);
@@ -392,7 +440,7 @@ fn stall(hasher: &Hasher) -> mpsc::Sender<()> {
         closed.recv().unwrap();
     };
     hasher
-        .enqueue(HashingJob::Errand(Box::new(errand)))
+        .enqueue(QueueLine::default(), HashingJob::Errand(Box::new(errand)))
         .unwrap();
     begin.recv().unwrap();
     gate

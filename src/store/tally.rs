@@ -8,6 +8,7 @@ use super::known_network;
 use super::statement::{bind, statements};
 use super::turn::{self, Turn};
 use crate::moment::Moment;
+use crate::network::{Prefix, prefixes_of};
 use crate::refusal::Fault;
 use crate::verification::{GuessLimits, NETWORK_FAILURES_PER_HOUR, Origin, SprayLimit};
 
@@ -125,8 +126,13 @@ pub async fn is_sprayed(
     if of_site < limit.failures_per_hour {
         return Ok(false);
     }
-    let of_network = sum_since(tx, &failures_from(origin, limit), at).await?;
-    Ok(of_network >= NETWORK_FAILURES_PER_HOUR)
+    for prefix in prefixes_of(origin.network) {
+        let of_network = sum_since(tx, &failures_from(origin, limit, prefix), at).await?;
+        if of_network >= NETWORK_FAILURES_PER_HOUR * prefix.factor() as i64 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The failures of one kind at a site in this hour, after one more.
@@ -139,14 +145,17 @@ pub struct SiteFailures {
     pub is_spray: bool,
 }
 
-/// Counts a failure for the site, and for the network there.
+/// Counts a failure for the site, and for the networks there that contain the address.
 pub async fn count_failure(
     tx: &mut Transaction<'_>,
     origin: &Origin,
     limit: &SprayLimit,
     at: Moment,
 ) -> Result<SiteFailures, Fault> {
-    add(tx, &failures_from(origin, limit), at).await?;
+    // From the narrow to the wide, so that writes at the same time wait for each other in one order.
+    for prefix in prefixes_of(origin.network) {
+        add(tx, &failures_from(origin, limit, prefix), at).await?;
+    }
     let count = add(tx, &failures_at(origin, limit), at).await?;
     Ok(SiteFailures {
         count,
@@ -162,6 +171,6 @@ fn failures_at(origin: &Origin, limit: &SprayLimit) -> String {
     format!("site:{}:{}", origin.site_id, limit.guessed.as_str())
 }
 
-fn failures_from(origin: &Origin, limit: &SprayLimit) -> String {
-    format!("{}:{}", failures_at(origin, limit), origin.network)
+fn failures_from(origin: &Origin, limit: &SprayLimit, prefix: Prefix) -> String {
+    format!("{}:{prefix}", failures_at(origin, limit))
 }

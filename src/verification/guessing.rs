@@ -30,7 +30,8 @@ pub struct SprayLimit {
     pub is_refused: bool,
 }
 
-/// Failures of one network at a site in one hour of the clock with which it takes part in a spray. People mistype a
+/// Failures of one network at a site in one hour of the clock with which it takes part in a spray: an IPv4 address or an
+/// IPv6 /64; of a wider prefix, [`crate::network::Prefix::factor`] times as many. People mistype a
 /// code or two; and an attacker who cannot lock others out of the site gains nothing by trying.
 pub const NETWORK_FAILURES_PER_HOUR: i64 = 3;
 
@@ -39,7 +40,7 @@ pub const NETWORK_FAILURES_PER_HOUR: i64 = 3;
 pub struct Origin {
     /// The site that is asked.
     pub site_id: String,
-    /// The network that asks: an IPv4 address, or the prefix of an IPv6 one.
+    /// The network that asks: an IPv4 address, or the /64 of an IPv6 one. Its wider prefixes follow from it.
     pub network: IpAddr,
 }
 

@@ -15,6 +15,7 @@
 )]
 
 mod args;
+mod attack;
 mod browser;
 mod ci;
 mod deny;
@@ -45,6 +46,7 @@ Commands:
   test   Run every test, on SQLite and on PostgreSQL
   ci     Run the checks of continuous integration: format, links, lints, docs, licences, tests
   load   Start a release build of the server and measure it under load
+  attack Start a server, attack it, and print how it treats others meanwhile
   timing Compare how long the server takes for users that exist and for users that do not
   fuzz   Run each fuzz target of the protocol crate for a long time
   script Measure the cost of a script call, and the effect of hostile scripts on other work
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
 
 fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
     let help = match command {
+        "attack" => attack::HELP,
         "test" => test::HELP,
         "ci" => ci::HELP,
         "load" => load::HELP,
@@ -79,6 +82,7 @@ fn run(command: &str, mut args: Args) -> Outcome<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     match command {
+        "attack" => attack::run(args),
         "test" => test::run(args),
         "ci" => ci::run(args),
         "load" => load::run(args),

@@ -50,7 +50,7 @@ fn a_bucket_holds_its_burst_fills_at_its_rate_and_says_when_to_come_back() {
     assert_eq!(retry_after(&limiter, &caller, later), 1);
     assert_eq!(admitted(&limiter, &caller, AT.plus_seconds(3)), 1);
     assert_eq!(admitted(&limiter, &caller, AT.plus_seconds(63)), 20);
-    assert_eq!(admitted(&limiter, &from("192.0.2.2"), AT), 20);
+    assert_eq!(admitted(&limiter, &from("192.0.3.1"), AT), 20);
 }
 
 #[test]
@@ -118,6 +118,13 @@ fn what_proves_itself_is_given_back_to_the_address_only() {
         limiter.give_back(Surface::Init, &keys, AT);
     }
     assert_eq!(admitted(&limiter, &keys, AT), 2, "of the ten of the target");
+    // Four times the rate is given back in a minute, twelve requests; a thirteenth is not.
+    for _ in 0..4 {
+        let _ = limiter.take(Surface::Init, &from("192.0.2.1"), AT);
+        limiter.give_back(Surface::Init, &from("192.0.2.1"), AT);
+    }
+    limiter.give_back(Surface::Init, &from("192.0.2.1"), AT);
+    assert_eq!(admitted(&limiter, &from("192.0.2.1"), AT), 1);
     // What was never taken cannot be given back.
     let fresh = from("192.0.2.9");
     limiter.give_back(Surface::Init, &fresh, AT);
@@ -142,12 +149,71 @@ fn net_13_a_64_and_every_spelling_of_an_address_is_one_bucket() {
 }
 
 #[test]
+fn net_13_wider_prefixes_have_buckets_that_hold_more() {
+    let limiter = limiter(&[rule(Per::IpPrefix, 2, 60)]);
+    let of_all = |from_number: fn(usize) -> String| {
+        let admitted = (0..20).filter(|number| {
+            let keys = from_number(*number);
+            limiter.take(Surface::Init, &from(&keys), AT).is_ok()
+        });
+        admitted.count()
+    };
+    assert_eq!(
+        of_all(|number| format!("192.0.2.{number}")),
+        8,
+        "one of each, by the /24"
+    );
+    assert_eq!(of_all(|number| format!("2001:db8:1:{number:x}::")), 4);
+    assert_eq!(
+        of_all(|number| format!("2001:db8:2:{:x}::", number * 256)),
+        8
+    );
+    assert_eq!(of_all(|number| format!("2001:db8:{:x}::", number + 9)), 20);
+    // A fourth of the time refills one of the wider bucket.
+    assert_eq!(
+        admitted(
+            &limiter,
+            &from("192.0.2.99"),
+            AT + Duration::from_millis(7_500)
+        ),
+        1
+    );
+}
+
+#[test]
+fn a_site_has_a_bucket_for_each_kind_of_caller() {
+    let limiter = limiter(&[rule(Per::Site, 3, 60)]);
+    for share in [SiteShare::Public, SiteShare::Backend, SiteShare::Guest] {
+        let keys = Keys {
+            site: Some("0DB"),
+            share,
+            ..Keys::default()
+        };
+        assert_eq!(admitted(&limiter, &keys, AT), 3, "{share:?}");
+    }
+}
+
+#[test]
+fn what_was_not_processed_is_given_back_to_every_bucket() {
+    let limiter = limiter(&[rule(Per::IpPrefix, 3, 60), rule(Per::Target, 3, 60)]);
+    let keys = Keys {
+        target: Some("janice@example.com"),
+        ..from("192.0.2.1")
+    };
+    for _ in 0..20 {
+        assert!(limiter.take(Surface::Init, &keys, AT).is_ok());
+        limiter.cancel(Surface::Init, &keys, AT);
+    }
+    assert!(limiter.is_empty());
+}
+
+#[test]
 fn net_09_buckets_are_bounded_and_a_flood_of_new_keys_frees_no_one_who_is_limited() {
     let limiter = limiter(&[rule(Per::IpPrefix, 20, 60)]);
     let caller = from("192.0.2.1");
     assert_eq!(admitted(&limiter, &caller, AT), 20);
     for number in 0..300_000_u32 {
-        let ip = IpAddr::from((0x2001_0db8_u128 << 96 | u128::from(number) << 64).to_be_bytes());
+        let ip = IpAddr::from((0x2001_u128 << 112 | u128::from(number) << 80).to_be_bytes());
         let keys = Keys {
             ip: Some(ip),
             ..Keys::default()

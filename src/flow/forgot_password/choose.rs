@@ -144,7 +144,7 @@ async fn new_hash(
     let salt = app.entropy.bytes::<SALT_BYTES>();
     let hashed = app
         .hasher
-        .hash_unless_used(prepared, remembered, salt)
+        .hash_unless_used(visit.line(&user.username_key), prepared, remembered, salt)
         .await;
     match &hashed {
         Ok(_) => app.metrics.hash_done("done"),

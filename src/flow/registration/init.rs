@@ -40,7 +40,12 @@ pub async fn init(
     let purpose = Purpose::Registration;
     let requester = addressee::requester(app, visit, trust, &checked.target.key);
     one_time_password::check_budget(app, visit, purpose, &checked.target, &requester).await?;
-    checked.draft.phc = app.hash_password(checked.password.into_secret()).await?;
+    checked.draft.phc = app
+        .hash_password(
+            visit.line(&checked.draft.username_key),
+            checked.password.into_secret(),
+        )
+        .await?;
 
     let payload = serde_json::to_string(&checked.draft)
         .map_err(|error| Fault::new("writing a registration", error))?;

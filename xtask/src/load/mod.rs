@@ -10,7 +10,7 @@ mod drive;
 pub mod encode;
 mod flow;
 pub mod http;
-mod installation;
+pub mod installation;
 mod report;
 pub mod server;
 

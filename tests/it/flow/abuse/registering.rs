@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{INIT, assert_init_refused, assert_refused, opened};
+use vestibule::hashing::QueueLine;
+
 use crate::fixture::{Call, Database, PASSWORD, Site, on_both_databases, on_sqlite, registration};
 
 on_sqlite! {
@@ -139,7 +141,7 @@ on_both_databases! {
         let phc = site.app.store.read("credential.find", &user.id, |tx, id| {
             Box::pin(vestibule::store::credential::find(tx, id))
         }).await.unwrap().unwrap().phc;
-        let is_victims = |password: &str| site.app.hasher.verify(password.to_owned().into(), phc.clone());
+        let is_victims = |password: &str| site.app.hasher.verify(QueueLine::default(), password.to_owned().into(), phc.clone());
         assert!(is_victims(PASSWORD).await.unwrap().matches);
         assert!(!is_victims("Attackers-Pa55word").await.unwrap().matches);
     }

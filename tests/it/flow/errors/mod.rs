@@ -8,13 +8,15 @@ mod reference;
 mod rows;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use vestibule::admission::{Per, Rule, Surface};
 use vestibule::delivery::Gateway;
-use vestibule::hashing::Hasher;
+use vestibule::hashing::{Hasher, QueueLine};
 
 use self::rows::{INIT, Row, merged, oauth};
 use crate::fixture::{
@@ -284,9 +286,11 @@ on_both_databases! {
 fn fill(hasher: &Hasher) -> Vec<Pin<Box<dyn Future<Output = bool> + '_>>> {
     let mut waiting: Vec<Pin<Box<dyn Future<Output = bool> + '_>>> = Vec::new();
     let mut context = Context::from_waker(Waker::noop());
-    for _ in 0..64 {
+    for network in 0..64 {
         let password = PASSWORD.to_owned().into();
-        let mut job = Box::pin(async { hasher.hash(password, [7; 16]).await.is_ok() });
+        // Each from another network: a longer line would make room for the caller.
+        let line = QueueLine::of(IpAddr::from([198, 51, network, 1]), "");
+        let mut job = Box::pin(async { hasher.hash(line, password, [7; 16]).await.is_ok() });
         // A job is in the queue once its future was polled; a full queue responds at once.
         match job.as_mut().poll(&mut context) {
             Poll::Ready(false) => return waiting,
@@ -301,6 +305,13 @@ async fn pwd_08_a_full_hashing_queue_is_503_and_nothing_is_queued_for_the_caller
     let mut setup = Setup::default();
     setup.config.hashing.threads = 1;
     setup.config.hashing.queue = 8;
+    setup.config.limits.rules = vec![Rule {
+        surface: Surface::Init,
+        per: Per::Target,
+        count: 1,
+        seconds: 60,
+        burst: None,
+    }];
     let site = Site::open_with(Database::Sqlite, setup).await;
     let token = site.integration_token(None).await;
     let row = Row::of(
@@ -335,6 +346,11 @@ async fn pwd_08_a_full_hashing_queue_is_503_and_nothing_is_queued_for_the_caller
             site.inbox.list(None).is_empty(),
             "a refused registration sends nothing"
         );
+        // It was not charged to the rate limits, so the same request is accepted once there is room.
+        let again = Call::post(INIT).bearer(&token);
+        let answer = site.send(again.json(&registration(&username))).await;
+        answer.expect_ok();
+        site.code_to(&username).await;
         return;
     }
     panic!("the queue was never full");

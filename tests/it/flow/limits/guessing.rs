@@ -164,9 +164,49 @@ on_both_databases! {
         assert_refused(&site.send_from("2001:db8:1:2:ffff::1", right()).await);
         site.send_from("2001:db8:1:3::1", right()).await.expect_status(302);
         // Another site has separate counts.
-        let elsewhere = "SELECT COUNT(*) FROM tally WHERE subject LIKE 'site:%:otp:2001:db8:1:2::'";
+        let elsewhere = "SELECT COUNT(*) FROM tally WHERE subject LIKE 'site:%:otp:2001:db8:1:2::/64'";
         assert_eq!(site.count(elsewhere).await, 1);
     }
+}
+
+on_both_databases! {
+    async fn otp_09_during_a_spray_attack_a_customer_with_many_networks_has_a_bounded_number(site: Site) {
+        site.update_settings(json!({"otpSprayThresholdPerHour": 10})).await;
+        for network in 0..10 {
+            guess_wrong_from(&site, &format!("198.51.{network}.1"), &format!("u{network}@example.com")).await;
+        }
+        assert_eq!(site.count(FAILURES).await, 10);
+        // A /64 for each guess, in one /56, then over the whole /48; an address for each guess in one IPv4 /24.
+        let attacks: [(Source, usize); 3] = [
+            (|number| format!("2001:db8:1:{number:x}::1"), 6),
+            (|number| format!("2001:db8:2:{:x}::1", number * 256), 12),
+            (|number| format!("192.0.2.{number}"), 12),
+        ];
+        for (attack, (from, allowed)) in attacks.into_iter().enumerate() {
+            let before = site.count(FAILURES).await;
+            for number in 0..allowed + 2 {
+                guess_wrong_from(&site, &from(number), &format!("a{attack}n{number}@example.com")).await;
+            }
+            let compared = site.count(FAILURES).await - before;
+            assert_eq!(compared, i64::try_from(allowed).unwrap(), "{}", from(0));
+            let (identifier, code) = opened(&site, &format!("owner{attack}@example.com")).await;
+            let right = site.authorize_call(&identifier, &code);
+            assert_refused(&site.send_from(&from(99), right).await);
+        }
+        let (identifier, code) = opened(&site, "janice@example.com").await;
+        let right = site.authorize_call(&identifier, &code);
+        site.send_from("2001:db8:3::1", right).await.expect_status(302);
+    }
+}
+
+/// The address of the guess with this number.
+type Source = fn(usize) -> String;
+
+/// One wrong code, from an address.
+async fn guess_wrong_from(site: &Site, ip: &str, username: &str) {
+    let (identifier, code) = opened(site, username).await;
+    let wrong = site.authorize_call(&identifier, &other_code(&code));
+    assert_refused(&site.send_from(ip, wrong).await);
 }
 
 on_both_databases! {

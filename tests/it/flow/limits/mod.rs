@@ -11,7 +11,7 @@ use serde_json::json;
 use vestibule::admission::{Per, Rule, Surface};
 
 use super::abuse::{assert_refused, opened, other_code};
-use crate::fixture::{Answer, Call, Database, Setup, Site, registration};
+use crate::fixture::{Answer, Call, Database, PASSWORD, Setup, Site, registration};
 
 const INIT: &str = "/services/auth/headless/init/registration";
 const TOKEN: &str = "/services/oauth2/token";
@@ -169,6 +169,69 @@ async fn mail_07_a_backend_is_limited_as_a_client_and_a_site_as_a_whole() {
         site.deliver().await;
         assert_eq!(site.inbox.clear(), 4);
     }
+}
+
+/// The site's bucket is for those who were admitted, and backends have one of their own.
+#[tokio::test]
+async fn requests_that_are_not_admitted_do_not_use_up_the_site_s_bucket() {
+    let site = limited(Surface::Init, Per::Site, 2).await;
+    let public = |number: u32, captcha: &str| {
+        let mut body = registration(&format!("u{number}@example.com"));
+        body["recaptcha"] = json!(captcha);
+        Call::post(INIT).on_public().json(&body)
+    };
+    for _ in 0..5 {
+        let empty = Call::post(INIT).on_public().json(&json!({}));
+        site.send(empty).await.expect_status(400);
+        site.send(public(0, "test-fail")).await.expect_status(400);
+    }
+    for number in 0..2 {
+        site.send(public(number, "test-pass")).await.expect_ok();
+    }
+    assert_limited(&site.send(public(2, "test-pass")).await, "30");
+    site.deliver().await;
+    assert_eq!(site.inbox.clear(), 2);
+}
+
+#[tokio::test]
+async fn backends_and_unauthenticated_callers_do_not_use_up_each_other_s_bucket() {
+    let site = limited(Surface::Init, Per::Site, 2).await;
+    // The private site without its requirement of a token, so that one site has both kinds of callers.
+    let open = json!({"doesRegistrationRequireAuth": false, "isRecaptchaRequiredRgstr": true,
+        "recaptchaProvider": "test"});
+    site.update_settings(open).await;
+    let token = site.integration_token(None).await;
+    let call = |number: u32| {
+        let mut body = registration(&format!("u{number}@example.com"));
+        body["recaptcha"] = json!("test-pass");
+        Call::post(INIT).json(&body)
+    };
+    for number in 0..2 {
+        site.send(call(number)).await.expect_ok();
+    }
+    assert_limited(&site.send(call(2)).await, "30");
+    for number in 3..5 {
+        site.send(call(number).bearer(&token)).await.expect_ok();
+    }
+    assert_limited(&site.send(call(5).bearer(&token)).await, "30");
+    site.deliver().await;
+    assert_eq!(site.inbox.clear(), 4);
+}
+
+/// A caller with the right password is not limited like a guesser, but has a limit.
+#[tokio::test]
+async fn logins_that_succeed_are_given_back_at_a_bounded_rate() {
+    let site = limited(Surface::Login, Per::IpPrefix, 2).await;
+    site.register("janice@example.com").await;
+    let login = || site.password_call("janice@example.com", PASSWORD);
+    // Four times the rate is given back; then the bucket itself is used up.
+    for _ in 0..10 {
+        site.send(login()).await.expect_status(302);
+    }
+    assert_limited(&site.send(login()).await, "30");
+    site.send_from("198.51.100.9", login())
+        .await
+        .expect_status(302);
 }
 
 #[tokio::test]

@@ -216,3 +216,15 @@ on_sqlite! {
         assert_eq!(answer.json()["status_code"], "invalid_authorization");
     }
 }
+
+on_sqlite! {
+    async fn code_07_a_slow_body_does_not_prolong_the_life_of_a_code(site: Site) {
+        let seconds = Duration::from_secs;
+        let code = site.registered_code("quick@example.com").await;
+        site.send_slowly(site.token_call(&code), seconds(59)).await.expect_ok();
+        let code = site.registered_code("slow@example.com").await;
+        let answer = site.send_slowly(site.token_call(&code), seconds(60)).await;
+        assert_invalid_grant(&answer);
+        assert_eq!(answer.json()["error_description"], "expired authorization code");
+    }
+}

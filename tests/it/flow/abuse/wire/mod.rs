@@ -1,6 +1,7 @@
 //! Raw connections (threats HTTP-09, HTTP-10, and HTTP-13 in `http2`): bytes as no client library would write
 //! them.
 
+mod connections;
 mod http2;
 
 use std::net::SocketAddr;
@@ -9,12 +10,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use vestibule::config::ProxiesConfig;
+use vestibule::config::{ConnectionsConfig, ProxiesConfig};
 use vestibule::endpoint::{Gate, Listeners, RequestIds, Started, start};
 
 use crate::fixture::{Database, Site};
 
 async fn serve(site: &Site) -> Started {
+    serve_with(site, ConnectionsConfig::default()).await
+}
+
+async fn serve_with(site: &Site, connections: ConnectionsConfig) -> Started {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let gate = Gate {
         app: Arc::clone(&site.app),
@@ -22,12 +27,14 @@ async fn serve(site: &Site) -> Started {
         is_plain_allowed: true,
         proxies: ProxiesConfig::default(),
         request_ids: RequestIds::new(&site.app.entropy),
+        connections,
     };
     start(
         Listeners::bind(any, any).unwrap(),
         gate,
         None,
         axum::Router::new(),
+        vec![String::from("vestibule.internal")],
     )
     .await
     .unwrap()
@@ -130,6 +137,10 @@ async fn http_10_a_request_that_two_servers_could_cut_differently_is_not_answere
             "{other}"
         );
     }
+    // What is left of a body that is malformed is not a body that is too large.
+    let malformed = format!("{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n");
+    let answer = exchange(&server, malformed.as_bytes()).await;
+    assert_eq!(statuses(&answer), ["400"], "{answer}");
     // The server still works.
     let answer = exchange(&server, hidden.as_bytes()).await;
     assert_eq!(statuses(&answer), ["200"]);
