@@ -45,6 +45,8 @@ pub enum SealedKind {
     HandlerCall,
     /// The secret for the signature of a handler's webhook.
     HandlerSecret,
+    /// A one-time password that is valid.
+    OneTimePassword,
     /// The variables of a queued message, which may contain a code.
     OutboxMessage,
     /// The private half of a signing key.
@@ -62,11 +64,11 @@ struct DerivedKeys {
     client_secret: LessSafeKey,
     handler_call: LessSafeKey,
     handler_secret: LessSafeKey,
+    one_time_password_code: LessSafeKey,
     outbox_message: LessSafeKey,
     signing_key: LessSafeKey,
     attestation_challenge: hmac::Key,
     one_time_password: hmac::Key,
-    one_time_password_code: hmac::Key,
     reference: hmac::Key,
     refresh_token: hmac::Key,
     unknown_subject: hmac::Key,
@@ -90,11 +92,11 @@ impl Keyring {
             client_secret: aead(b"client secret"),
             handler_call: aead(b"handler call"),
             handler_secret: aead(b"handler secret"),
+            one_time_password_code: aead(b"one-time password code"),
             outbox_message: aead(b"outbox message"),
             signing_key: aead(b"signing key"),
             attestation_challenge: mac(b"attestation challenge"),
             one_time_password: mac(b"one-time password"),
-            one_time_password_code: mac(b"one-time password code"),
             reference: mac(b"reference"),
             refresh_token: mac(b"refresh token"),
             unknown_subject: mac(b"unknown subject"),
@@ -207,21 +209,21 @@ impl Keyring {
         mac
     }
 
-    /// The one-time password of a seed: `length` characters of an alphabet of at most 32. It is derived instead of
-    /// stored, so that a repeated request can send it again, and a copy of the database does not disclose it.
-    pub fn one_time_password(&self, seed: &[u8; 32], alphabet: &[u8], length: usize) -> String {
-        let mac = hmac::sign(&self.keys.one_time_password_code, seed);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&mac.as_ref()[..16]);
-        // 128 bits for at most 50: all codes are equally likely, up to a difference of 2^-78.
-        let mut number = u128::from_be_bytes(bytes);
-        let size = alphabet.len() as u128;
-        let mut code = String::with_capacity(length);
-        for _ in 0..length {
-            code.push(char::from(alphabet[(number % size) as usize]));
-            number /= size;
-        }
-        code
+    /// Seals a one-time password for its seed, so that a repeated request can send it again.
+    pub fn seal_code(&self, seed: &[u8; 32], code: &Secret, entropy: &Entropy) -> Vec<u8> {
+        let plain = code.expose().as_bytes();
+        self.seal(SealedKind::OneTimePassword, &hex(seed), plain, entropy)
+    }
+
+    /// Opens a sealed one-time password.
+    ///
+    /// # Faults
+    /// It was sealed under another key or for another seed.
+    pub fn open_code(&self, seed: &[u8; 32], sealed: &[u8]) -> Result<Secret, Fault> {
+        let plain = self.open(SealedKind::OneTimePassword, &hex(seed), sealed)?;
+        let code = std::str::from_utf8(&plain)
+            .map_err(|_| Fault::described("opening a code", "it is not text".into()))?;
+        Ok(Secret::from(code.to_owned()))
     }
 
     /// The key under which requests that name a user, an address or a number by the same text are counted together.
@@ -292,6 +294,7 @@ impl Keyring {
             SealedKind::ClientSecret => &self.keys.client_secret,
             SealedKind::HandlerCall => &self.keys.handler_call,
             SealedKind::HandlerSecret => &self.keys.handler_secret,
+            SealedKind::OneTimePassword => &self.keys.one_time_password_code,
             SealedKind::OutboxMessage => &self.keys.outbox_message,
             SealedKind::SigningKey => &self.keys.signing_key,
         }
@@ -301,10 +304,11 @@ impl Keyring {
 /// A text that only the key can derive from another: 128 bits of an HMAC in hexadecimal.
 fn pseudonym(key: &hmac::Key, text: &str) -> String {
     let mac = hmac::sign(key, text.as_bytes());
-    mac.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&mac.as_ref()[..16])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl std::fmt::Debug for Keyring {

@@ -1,5 +1,7 @@
 //! Characters as people type and paste them: the decimal digits of all scripts, and what cannot be seen.
 
+use crate::form::is_noncharacter;
+
 /// The digit zero of every script of Unicode 16 (general category Nd). The other nine digits follow each of them.
 const ZEROS: [u32; 75] = [
     0x0660, 0x06f0, 0x07c0, 0x0966, 0x09e6, 0x0a66, 0x0ae6, 0x0b66, 0x0be6, 0x0c66, 0x0ce6, 0x0d66,
@@ -44,9 +46,17 @@ pub fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A text without whitespace and invisible characters at its ends, which phone keyboards and pasting add.
+/// A text without whitespace and invisible characters at its ends, which phone keyboards and pasting add. Other controls
+/// and noncharacters stay, and are refused where the text is read.
+///
+/// ```
+/// use vestibule_protocol::characters::trimmed;
+/// assert_eq!(trimmed("\u{feff} janice@example.com\u{a0}\n"), "janice@example.com");
+/// assert_eq!(trimmed("janice\0"), "janice\0");
+/// ```
 pub fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c))
+    let is_forbidden = |c: char| c.is_control() || is_noncharacter(c);
+    text.trim_matches(|c: char| c.is_whitespace() || (is_invisible(c) && !is_forbidden(c)))
 }
 
 /// Whether a character only separates the others in a code or a number: whitespace, a dash, or one that cannot be seen.

@@ -39,6 +39,11 @@ pub const INTEGRATION: &str = "integration";
 pub const INTEGRATION_USERNAME: &str = "integration@vestibule.example";
 /// The path of the demo's private site; the public one has none.
 pub const PRIVATE_PATH: &str = "/backend";
+/// The name of the organisation's own base URL in the demo: a site without headless flows, where integration users get
+/// tokens that are good at every site.
+pub const ORGANISATION: &str = "org";
+/// Below the origin of the demo.
+pub const ORGANISATION_PATH: &str = "/org";
 
 /// The ready-made callback of a site.
 pub fn echo_of(base_url: &str) -> String {
@@ -208,14 +213,36 @@ async fn insert_demo(
     })
 }
 
+/// Makes the organisation's own base URL, if there is none.
+///
+/// # Refusals
+/// Another site has it.
+pub async fn organisation(admin: &Admin<'_>, origin: &str) -> Result<(), AdminFailure> {
+    let sites = site::list(admin).await?;
+    if sites.iter().any(|site| site.name == ORGANISATION) {
+        return Ok(());
+    }
+    let request = CreateSite {
+        name: ORGANISATION.to_owned(),
+        base_url: format!("{origin}{ORGANISATION_PATH}"),
+        changes: Map::new(),
+    };
+    site::create(admin, request).await?;
+    Ok(())
+}
+
 /// Moves the sites of the demo, and the callbacks of its apps, to another origin: `vestibule dev` was started
 /// on another port. Sites and apps that were removed or renamed stay as they are.
 ///
 /// # Refusals
 /// Another site has one of the base URLs.
 pub async fn move_demo(admin: &Admin<'_>, origin: &str) -> Result<(), AdminFailure> {
-    let moves = [(PRIVATE, PRIVATE_PATH), (PUBLIC, "")]
-        .map(|(name, path)| (name, format!("{origin}{path}")));
+    let moves = [
+        (PRIVATE, PRIVATE_PATH),
+        (PUBLIC, ""),
+        (ORGANISATION, ORGANISATION_PATH),
+    ]
+    .map(|(name, path)| (name, format!("{origin}{path}")));
     let input = (moves, admin.at);
     admin
         .change("demo.move", ObjectKind::Site, input, |tx, (moves, at)| {

@@ -264,7 +264,10 @@ async fn prepare(admin: &Admin<'_>, origin: &str, is_bare: bool) -> Result<(), E
     let is_new = site::list(admin).await?.is_empty();
     match (is_new, is_bare) {
         (true, true) => {}
-        (true, false) => seed::demo(admin, origin).await?,
+        (true, false) => {
+            seed::demo(admin, origin).await?;
+            seed::organisation(admin, origin).await?;
+        }
         (false, _) => seed::move_demo(admin, origin).await?,
     }
     Ok(())

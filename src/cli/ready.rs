@@ -21,10 +21,18 @@ pub struct Ready {
     pub management_url: String,
     pub admin_token: String,
     pub org_id: String,
+    /// The organisation's own base URL, where integration users get tokens for every site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<ReadyOrganisation>,
     /// The certificate of the public listener, if it uses TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_certificate_file: Option<PathBuf>,
     pub sites: ReadySites,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadyOrganisation {
+    pub base_url: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -115,6 +123,9 @@ impl Ready {
             management_url,
             admin_token,
             org_id: directory.org_id.clone(),
+            org: site(seed::ORGANISATION).map(|entry| ReadyOrganisation {
+                base_url: entry.site.base_url.clone(),
+            }),
             tls_certificate_file: None,
             sites: ReadySites { public, private },
         }

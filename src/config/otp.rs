@@ -17,21 +17,21 @@ alphabet = "digits"
 lifetime_seconds = 600
 # Comparisons per code and network, and codes per user or mailbox and hour (`vestibule dev`: 1000).
 tries = 5
-codes_per_hour = 5
+# codes_per_hour = 5
 
 [otp.passwordless_login]
 length = 6
 alphabet = "digits"
 lifetime_seconds = 600
 tries = 5
-codes_per_hour = 5
+# codes_per_hour = 5
 
 [otp.forgot_password]
 length = 6
 alphabet = "digits"
 lifetime_seconds = 600
 tries = 5
-codes_per_hour = 5
+# codes_per_hour = 5
 
 "#;
 

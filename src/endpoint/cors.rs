@@ -33,13 +33,13 @@ pub(super) enum Readers {
 /// Which page may read the answer to one request, and which headers it may send.
 #[derive(Clone, Debug)]
 pub(super) struct Cors {
-    reader: Reader,
+    reader: PageReader,
     request_headers: HeaderValue,
 }
 
 /// Which page may read an answer.
 #[derive(Clone, Debug)]
-enum Reader {
+enum PageReader {
     /// Not stated, because the request has no site.
     Unstated,
     /// Any page may read it.
@@ -54,7 +54,7 @@ impl Cors {
     /// For a request that has no site.
     pub(super) fn unstated() -> Cors {
         Cors {
-            reader: Reader::Unstated,
+            reader: PageReader::Unstated,
             request_headers: HeaderValue::from_static(REQUEST_HEADERS),
         }
     }
@@ -62,7 +62,7 @@ impl Cors {
     /// Decides by the `Origin` of a request, which browsers send and pages cannot change.
     pub(super) fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Cors {
         Cors {
-            reader: Reader::of(readers, settings, headers),
+            reader: PageReader::of(readers, settings, headers),
             request_headers: request_headers(&settings.cors_allowed_headers),
         }
     }
@@ -75,7 +75,7 @@ impl Cors {
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if matches!(self.reader, Reader::Open | Reader::To(_)) {
+        if matches!(self.reader, PageReader::Open | PageReader::To(_)) {
             let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
             say(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
             say(ACCESS_CONTROL_MAX_AGE, MAX_AGE_SECONDS);
@@ -88,10 +88,10 @@ impl Cors {
     pub(super) fn apply(&self, response: &mut Response) {
         let headers = response.headers_mut();
         let reader = match &self.reader {
-            Reader::Unstated => return,
-            Reader::Open => HeaderValue::from_static("*"),
-            Reader::To(origin) => origin.clone(),
-            Reader::Closed => {
+            PageReader::Unstated => return,
+            PageReader::Open => HeaderValue::from_static("*"),
+            PageReader::To(origin) => origin.clone(),
+            PageReader::Closed => {
                 headers.append(VARY, HeaderValue::from_static("Origin"));
                 return;
             }
@@ -99,7 +99,7 @@ impl Cors {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, reader);
         let exposed = HeaderValue::from_static(EXPOSED_HEADERS);
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
-        if matches!(self.reader, Reader::To(_)) {
+        if matches!(self.reader, PageReader::To(_)) {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
     }
@@ -115,10 +115,10 @@ fn request_headers(own: &[String]) -> HeaderValue {
         .unwrap_or(HeaderValue::from_static(REQUEST_HEADERS))
 }
 
-impl Reader {
-    fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> Reader {
+impl PageReader {
+    fn of(readers: Readers, settings: &Settings, headers: &HeaderMap) -> PageReader {
         let is_on = match readers {
-            Readers::All => return Reader::Open,
+            Readers::All => return PageReader::Open,
             Readers::Listed => true,
             Readers::ListedIfSwitchedOn => settings.enable_oauth_cors_policy,
         };
@@ -126,11 +126,11 @@ impl Reader {
         match (origins.next(), origins.next()) {
             (Some(value), None) if is_on => match value.to_str() {
                 Ok(text) if origin::allows(&settings.cors_allowed_origins, text) => {
-                    Reader::To(value.clone())
+                    PageReader::To(value.clone())
                 }
-                _ => Reader::Closed,
+                _ => PageReader::Closed,
             },
-            _ => Reader::Closed,
+            _ => PageReader::Closed,
         }
     }
 }

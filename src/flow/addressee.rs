@@ -200,6 +200,23 @@ impl Addressee {
         })
     }
 
+    /// Whether the user has a verified number, and an address that is not verified.
+    pub fn has_number_only(&self) -> bool {
+        self.suppressed == Some(Suppression::AddressUnverified)
+            && self
+                .user
+                .as_ref()
+                .is_some_and(|user| user.phone.is_some() && user.phone_verified_at.is_some())
+    }
+
+    /// The same user, for a code that is sent by a channel.
+    pub fn by_channel(self, settings: &Settings, channel: VerificationMethod) -> Addressee {
+        match self.user {
+            Some(user) => Addressee::of_user(user, settings, channel),
+            None => self,
+        }
+    }
+
     /// Reports the message of a discovery that found no user, at a site that shows it.
     ///
     /// # Refusals

@@ -14,7 +14,7 @@ use std::fmt;
 
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Mode, country};
-use vestibule_protocol::characters::{ascii_digit, is_separator};
+use vestibule_protocol::characters::{ascii_digit, is_separator, trimmed};
 
 /// A number in E.164: `+` and 7 to 15 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,9 +31,9 @@ impl PhoneNumber {
     ///
     /// Source: ITU-T E.164 section 6.
     pub fn parse(text: &str) -> Result<PhoneNumber, PhoneProblem> {
-        match Written::read(text)? {
-            Written::International(digits) => PhoneNumber::of_digits(&digits),
-            Written::National(_) => Err(PhoneProblem::NotInternational),
+        match WrittenNumber::read(text)? {
+            WrittenNumber::International(digits) => PhoneNumber::of_digits(&digits),
+            WrittenNumber::National(_) => Err(PhoneProblem::NotInternational),
         }
     }
 
@@ -43,9 +43,9 @@ impl PhoneNumber {
     /// # Refusals
     /// Any [`PhoneProblem`].
     pub fn parse_in(text: &str, country_code: &str) -> Result<PhoneNumber, PhoneProblem> {
-        let digits = match Written::read(text)? {
-            Written::International(digits) => return PhoneNumber::of_digits(&digits),
-            Written::National(digits) => digits,
+        let digits = match WrittenNumber::read(text)? {
+            WrittenNumber::International(digits) => return PhoneNumber::of_digits(&digits),
+            WrittenNumber::National(digits) => digits,
         };
         let code = country_code.trim_start_matches('+').parse::<u16>().ok();
         let region = code.and_then(|code| DATABASE.region(&code)?.first().copied());
@@ -105,17 +105,22 @@ impl fmt::Display for PhoneNumber {
 }
 
 /// The digits of a number as it is written.
-enum Written {
+enum WrittenNumber {
     /// After `+` or `00`.
     International(String),
     /// Without a country code.
     National(String),
 }
 
-impl Written {
-    fn read(text: &str) -> Result<Written, PhoneProblem> {
+impl WrittenNumber {
+    fn read(text: &str) -> Result<WrittenNumber, PhoneProblem> {
         if text.len() > WRITTEN_BYTES_MAX {
             return Err(PhoneProblem::LengthInvalid);
+        }
+        let is_begun =
+            |c: char| ascii_digit(c).is_ascii_digit() || matches!(c, '+' | '\u{ff0b}' | '(');
+        if trimmed(text).starts_with(|c| !is_begun(c)) {
+            return Err(PhoneProblem::CharacterInvalid);
         }
         let mut digits = String::with_capacity(text.len());
         let mut has_plus = false;
@@ -129,11 +134,11 @@ impl Written {
             }
         }
         if has_plus {
-            return Ok(Written::International(digits));
+            return Ok(WrittenNumber::International(digits));
         }
         Ok(match digits.strip_prefix("00") {
-            Some(digits) => Written::International(digits.to_owned()),
-            None => Written::National(digits),
+            Some(digits) => WrittenNumber::International(digits.to_owned()),
+            None => WrittenNumber::National(digits),
         })
     }
 }

@@ -145,7 +145,7 @@ mod tests {
                 ),
                 (true, &[], &custom_name, Err(TemplateNotAllowed)),
                 (true, &[], flow.built_in_template(), Err(TemplateNotAllowed)),
-                (true, &listed, &custom(other), Err(TemplateNotAllowed)),
+                (true, &listed, &custom(other), named(&custom(other))),
                 (true, &listed, "unfiled$public/Nope", Err(TemplateUnknown)),
                 (true, &listed, "../../etc/passwd", Err(TemplateUnknown)),
                 (true, &listed, "", Err(TemplateUnknown)),
@@ -157,7 +157,7 @@ mod tests {
                     flow.built_in_template(),
                     any(flow.built_in_template()),
                 ),
-                (false, &[], &custom(other), Err(TemplateNotAllowed)),
+                (false, &[], &custom(other), any(&custom(other))),
                 (false, &[], "unfiled$public/Nope", unknown_when_open),
             ] {
                 let settings = settings(is_restricted, list);

@@ -1,6 +1,6 @@
 //! Challenges: opened by an init request, counted down attempt by attempt, closed once.
 //!
-//! Challenges whose codes are derived from one seed carry one code: they share its attempts, and are closed together.
+//! Challenges with one seed carry one code: they share its attempts, and are closed together.
 
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
@@ -10,13 +10,13 @@ use super::row::{Record, Row};
 use super::statement::{Statement, Value, bind, statements};
 use crate::moment::Moment;
 use crate::refusal::Fault;
-use crate::verification::{Challenge, CodeSeed, Origin, Requester, RequesterClass, Target};
+use crate::verification::{Challenge, Origin, Requester, RequesterClass, SentCode, Target};
 
 /// The maximum lifetime of any code, in seconds; a challenge opened earlier has expired.
 const LIFETIME_SECONDS_MAX: i64 = 86_400;
 
 statements! {
-    CLOSE = "UPDATE challenge SET closed_at = $2, payload = NULL
+    CLOSE = "UPDATE challenge SET closed_at = $2, payload = NULL, sealed_code = NULL
         WHERE (identifier_hash = $1 OR code_seed = (SELECT code_seed FROM challenge WHERE identifier_hash = $1))
             AND closed_at IS NULL";
     COUNT_BY_BUDGET = "SELECT COUNT(*), MIN(created_at) FROM challenge
@@ -27,7 +27,7 @@ statements! {
     COUNT_BY_TARGET = "SELECT COUNT(*), MIN(created_at) FROM challenge
         WHERE target_key = $1 AND purpose = $2 AND created_at > $3 AND requester = $4
             AND (network = $5 OR $5 IS NULL)";
-    END_OLDER = "UPDATE challenge SET closed_at = $5, payload = NULL
+    END_OLDER = "UPDATE challenge SET closed_at = $5, payload = NULL, sealed_code = NULL
         WHERE reference_key = $1 AND purpose = $2 AND created_at > $3 AND site_id = $4 AND closed_at IS NULL";
     FIND_BY_REFERENCE = "SELECT c.identifier_hash, c.payload, c.tries_left, t.tries
         FROM challenge c LEFT JOIN code_try t ON t.code_seed = c.code_seed AND t.network = $5
@@ -36,20 +36,20 @@ statements! {
         ORDER BY CASE WHEN c.network = $5 THEN 0 ELSE 1 END, CASE WHEN c.code_mac IS NULL THEN 1 ELSE 0 END,
             c.created_at DESC
         LIMIT 1";
-    FIND_LIVE_CODE = "SELECT c.code_seed, c.first_sent_at FROM challenge c
+    FIND_LIVE_CODE = "SELECT c.code_seed, c.first_sent_at, c.sealed_code FROM challenge c
         WHERE c.reference_key = $1 AND c.purpose = $2 AND c.created_at > $6 AND c.site_id = $3 AND c.channel = $4
             AND c.closed_at IS NULL AND c.expires_at > $5 AND c.first_sent_at > $6
             AND NOT EXISTS (SELECT 1 FROM code_try t WHERE t.code_seed = c.code_seed)
         ORDER BY c.created_at DESC LIMIT 1";
     FIND_OPEN = "SELECT identifier_hash, purpose, site_id, channel, is_channel_named, target_key, budget_key,
-            reference_key, network, requester, COALESCE(code_seed, identifier_hash), first_sent_at, code_mac, tries_left,
+            reference_key, network, requester, COALESCE(code_seed, identifier_hash), first_sent_at, sealed_code, code_mac, tries_left,
             payload, created_at, expires_at
         FROM challenge
         WHERE identifier_hash = $1 AND purpose = $2 AND site_id = $3 AND closed_at IS NULL AND expires_at > $4";
     INSERT = "INSERT INTO challenge (identifier_hash, purpose, site_id, channel, is_channel_named, target_key,
-            budget_key, reference_key, network, requester, code_seed, first_sent_at, code_mac, tries_left, payload,
-            created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+            budget_key, reference_key, network, requester, code_seed, first_sent_at, sealed_code, code_mac, tries_left,
+            payload, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
     IS_OPEN = "SELECT 1 FROM challenge WHERE identifier_hash = $1 AND closed_at IS NULL";
     SPEND_TRY = "INSERT INTO code_try (code_seed, network, tries, tried_at) VALUES ($1, $2, 1, $4)
         ON CONFLICT (code_seed, network) DO UPDATE SET tries = code_try.tries + 1 WHERE code_try.tries < $3";
@@ -70,6 +70,7 @@ pub async fn insert(tx: &mut Transaction<'_>, challenge: &Challenge) -> Result<(
         challenge.requester.class.as_str(),
         &challenge.code.seed,
         challenge.code.first_sent_at,
+        &challenge.code.sealed,
         challenge.code_mac.as_ref().map(<[u8; 32]>::as_slice),
         challenge.tries,
         &challenge.payload,
@@ -158,7 +159,7 @@ pub async fn find_live_code(
     tx: &mut Transaction<'_>,
     subject: &CodeScope,
     at: Moment,
-) -> Result<Option<CodeSeed>, Fault> {
+) -> Result<Option<SentCode>, Fault> {
     let values = bind![
         &subject.reference_key,
         subject.purpose.as_str(),
@@ -170,11 +171,12 @@ pub async fn find_live_code(
     tx.find(&FIND_LIVE_CODE, values).await
 }
 
-impl Record for CodeSeed {
+impl Record for SentCode {
     fn read(row: &mut Row<'_>) -> Result<Self, Fault> {
-        Ok(CodeSeed {
+        Ok(SentCode {
             seed: hash(row.next()?)?,
             first_sent_at: row.next()?,
+            sealed: row.next::<Option<Vec<u8>>>()?.unwrap_or_default(),
         })
     }
 }
@@ -305,7 +307,7 @@ impl Record for Challenge {
                 network: row.next()?,
                 class: row.next_word("requester")?,
             },
-            code: CodeSeed::read(row)?,
+            code: SentCode::read(row)?,
             code_mac: row.next::<Option<Vec<u8>>>()?.map(hash).transpose()?,
             tries: row.next()?,
             payload: row.next()?,

@@ -11,7 +11,7 @@ use crate::refusal::Fault;
 statements! {
     ACCESS_TOKENS = "DELETE FROM access_token";
     AUTH_SESSIONS = "DELETE FROM auth_session";
-    CHALLENGES = "UPDATE challenge SET closed_at = $1, payload = NULL, code_mac = NULL, code_seed = NULL
+    CHALLENGES = "UPDATE challenge SET closed_at = $1, payload = NULL, code_mac = NULL, code_seed = NULL, sealed_code = NULL
         WHERE closed_at IS NULL";
     CODES = "DELETE FROM authorization_code";
     FAMILIES = "UPDATE token_family SET ended_at = $1, expires_at = $1, successor_salt = NULL WHERE ended_at IS NULL";

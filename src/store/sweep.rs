@@ -22,7 +22,7 @@ statements! {
         (SELECT code_hash FROM authorization_code WHERE expires_at < $1 LIMIT $2)";
     FAMILIES = "DELETE FROM token_family WHERE code_hash IN
         (SELECT code_hash FROM token_family WHERE expires_at < $1 LIMIT $2)";
-    DRAFTS = "UPDATE challenge SET payload = NULL, code_mac = NULL WHERE identifier_hash IN
+    DRAFTS = "UPDATE challenge SET payload = NULL, code_mac = NULL, sealed_code = NULL WHERE identifier_hash IN
         (SELECT identifier_hash FROM challenge WHERE expires_at < $1 AND payload IS NOT NULL LIMIT $2)";
     FAILURES = "DELETE FROM audit_event WHERE id IN
         (SELECT id FROM audit_event WHERE event IN ('client.authentication_failed', 'code.replayed', 'login.failed',

@@ -12,6 +12,7 @@ use vestibule_protocol::words;
 
 use super::OtpRules;
 use crate::moment::{BASE62, Entropy, Moment};
+use crate::refusal::Fault;
 use crate::sealing::{Keyring, sha256};
 
 /// Random characters of a request identifier: 190 bits, of which none depend on the code.
@@ -68,14 +69,35 @@ impl Requester {
     }
 }
 
-/// A code that is valid: a repeated request sends it again. The code itself is not stored; it is derived from the seed
-/// and the master key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CodeSeed {
+/// A code that is valid: a repeated request sends it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SentCode {
     /// Random. The challenges of one code have one seed, and share its attempts.
     pub seed: [u8; 32],
     /// When the code was first sent. It is sent again for as long as one code is valid.
     pub first_sent_at: Moment,
+    /// The code, sealed under the master key. It is deleted when the challenge closes.
+    pub sealed: Vec<u8>,
+}
+
+impl SentCode {
+    /// A new code.
+    fn new(
+        rules: &OtpRules,
+        at: Moment,
+        entropy: &Entropy,
+        keyring: &Keyring,
+    ) -> (SentCode, Secret) {
+        let code = Secret::from(entropy.text(rules.alphabet.characters(), rules.length));
+        let seed = entropy.bytes();
+        let sealed = keyring.seal_code(&seed, &code, entropy);
+        let sent = SentCode {
+            seed,
+            first_sent_at: at,
+            sealed,
+        };
+        (sent, code)
+    }
 }
 
 /// A challenge as it is stored.
@@ -95,8 +117,8 @@ pub struct Challenge {
     pub target: Target,
     /// Who asked for it.
     pub requester: Requester,
-    /// What its code is derived from.
-    pub code: CodeSeed,
+    /// Its code.
+    pub code: SentCode,
     /// Keyed hash of the code; `None` in a decoy, which no code opens.
     pub code_mac: Option<[u8; 32]>,
     /// How often each network may present a code for it.
@@ -151,24 +173,29 @@ pub struct Opened {
 }
 
 impl Challenge {
-    /// Opens a challenge: mints an identifier, and derives the code that is live already or a new one. Identifier and
+    /// Opens a challenge: mints an identifier, and takes the code that is live already or a new one. Identifier and
     /// code have nothing to do with each other.
+    ///
+    /// # Faults
+    /// The live code was sealed under another master key.
     pub fn open(
         new: NewChallenge<'_>,
-        live: Option<CodeSeed>,
+        live: Option<SentCode>,
         rules: &OtpRules,
         at: Moment,
         entropy: &Entropy,
         keyring: &Keyring,
-    ) -> Opened {
+    ) -> Result<Opened, Fault> {
         let identifier = format!("0RX{}", entropy.text(BASE62, IDENTIFIER_CHARACTERS));
         let identifier_hash = sha256(identifier.as_bytes());
-        let seed = live.unwrap_or_else(|| CodeSeed {
-            seed: entropy.bytes(),
-            first_sent_at: at,
-        });
-        let code = keyring.one_time_password(&seed.seed, rules.alphabet.characters(), rules.length);
-        let code_mac = Some(keyring.one_time_password_mac(&identifier_hash, &code));
+        let (sent, code) = match live {
+            Some(live) => {
+                let code = keyring.open_code(&live.seed, &live.sealed)?;
+                (live, code)
+            }
+            None => SentCode::new(rules, at, entropy, keyring),
+        };
+        let code_mac = Some(keyring.one_time_password_mac(&identifier_hash, code.expose()));
         let challenge = Challenge {
             identifier_hash,
             purpose: new.purpose,
@@ -177,18 +204,18 @@ impl Challenge {
             is_channel_named: new.method.is_some(),
             target: new.target,
             requester: new.requester,
-            code: seed,
+            code: sent,
             code_mac,
             tries: rules.tries,
             payload: Some(new.payload),
             created_at: at,
             expires_at: at.plus_seconds(rules.lifetime_seconds),
         };
-        Opened {
+        Ok(Opened {
             identifier,
-            code: Secret::from(code),
+            code,
             challenge,
-        }
+        })
     }
 
     /// Compares a code in constant time. The stored hash is keyed and bound to the identifier, so the time of the
@@ -299,7 +326,7 @@ mod tests {
             &Entropy::seeded(1),
             &keyring,
         );
-        (opened, keyring)
+        (opened.expect("a new code is not opened"), keyring)
     }
 
     #[test]

@@ -9,8 +9,8 @@ mod guessing;
 mod rules;
 
 pub use challenge::{
-    Attempt, Challenge, ChannelNamed, CodeSeed, NewChallenge, Opened, Presented, Requester,
-    RequesterClass, Target, normalised_code,
+    Attempt, Challenge, ChannelNamed, NewChallenge, Opened, Presented, Requester, RequesterClass,
+    SentCode, Target, normalised_code,
 };
 pub use guessing::{GuessLimits, Guessed, NETWORK_FAILURES_PER_HOUR, Origin, SprayLimit};
 pub use rules::{Alphabet, OtpRules};

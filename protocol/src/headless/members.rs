@@ -103,7 +103,9 @@ impl BodyMembers {
     }
 
     fn trim(&mut self, name: &str) {
-        if let Some(Value::String(text)) = self.members.get_mut(name) {
+        if let Some(Value::String(text)) = self.members.get_mut(name)
+            && !trimmed(text).is_empty()
+        {
             *text = trimmed(text).to_owned();
         }
     }
@@ -115,6 +117,7 @@ impl BodyMembers {
         length_max: usize,
     ) -> Result<Option<String>, InvalidParams> {
         match self.optional_trimmed(name, length_max)? {
+            Some(text) if text.trim().is_empty() => Ok(None),
             Some(text) if holds_invisible(&text) => Err(self.invalid(name, "invisible character")),
             text => Ok(text),
         }

@@ -12,7 +12,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use self::members::{BodyMembers, invalid};
-use crate::characters::trimmed;
+use crate::characters::{holds_invisible, trimmed};
 use crate::locale::parse_locale;
 use crate::secret::Secret;
 use crate::words;
@@ -159,10 +159,12 @@ impl InitRegistration {
             email_template: body.optional("emailtemplate", TEMPLATE_LENGTH_MAX)?,
             captcha: body.captcha()?,
         };
-        if registration.verification_method == Some(VerificationMethod::Sms)
-            && registration.phone_number().is_none()
-        {
-            return Err(invalid("userdata.mobilePhone", "missing"));
+        if registration.verification_method == Some(VerificationMethod::Sms) {
+            match registration.phone_number() {
+                None => return Err(invalid("userdata.mobilePhone", "missing")),
+                Some((path, "")) => return Err(invalid(path, "empty")),
+                Some(_) => {}
+            }
         }
         Ok(registration)
     }
@@ -197,9 +199,10 @@ impl RegistrationUserData {
         // names.
         members.refuse_other_case(&USERDATA_MEMBERS)?;
         let username = members.required_trimmed("username", USERNAME_LENGTH_MAX)?;
-        let last_name = members
-            .person_name("lastName", NAME_LENGTH_MAX)?
-            .ok_or(members.missing("lastName"))?;
+        let last_name = members.required_trimmed("lastName", NAME_LENGTH_MAX)?;
+        if holds_invisible(&last_name) {
+            return Err(members.invalid("lastName", "invisible character"));
+        }
         let email = members.required_trimmed("email", EMAIL_LENGTH_MAX)?;
         let first_name = members.person_name("firstName", NAME_LENGTH_MAX)?;
         let mobile_phone = members.optional_trimmed("mobilePhone", PHONE_LENGTH_MAX)?;

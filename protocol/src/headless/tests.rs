@@ -216,13 +216,19 @@ fn a_text_message_needs_a_number() {
         Value::Null,
         json!({}),
         json!({"mobilePhone": 1555}),
-        json!({"phone": " "}),
     ] {
         body["customdata"] = unusable;
         assert_eq!(
             refused(&body),
             ("userdata.mobilePhone".to_owned(), "missing")
         );
+    }
+    for (empty, member) in [
+        (json!({"phone": " "}), "customdata.phone"),
+        (json!({"mobilePhone": ""}), "customdata.mobilePhone"),
+    ] {
+        body["customdata"] = empty;
+        assert_eq!(refused(&body), (member.to_owned(), "empty"));
     }
 }
 

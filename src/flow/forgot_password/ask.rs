@@ -20,7 +20,7 @@ pub(in crate::flow) async fn ask(
     template: Option<&str>,
 ) -> Result<ForgotPasswordAnswer, Failure> {
     let settings = &visit.site.site.settings;
-    let channel = VerificationMethod::Email;
+    let mut channel = VerificationMethod::Email;
     let choice = app
         .directory()
         .choose_template(settings, PURPOSE, template)?;
@@ -30,6 +30,11 @@ pub(in crate::flow) async fn ask(
     let requester = named.requester(app, visit, admitted.trust);
     let mut addressee = Addressee::find(app, visit, named, channel).await?;
     addressee.check_discovered(settings)?;
+    // A user who registered by text message has a verified number only, and no other way back in.
+    if addressee.has_number_only() && app.is_available(&visit.site, VerificationMethod::Sms) {
+        channel = VerificationMethod::Sms;
+        addressee = addressee.by_channel(settings, channel);
+    }
     let may_know = app.may_know(visit, admitted.trust);
     if may_know {
         addressee.check_unlocked()?;
@@ -47,6 +52,7 @@ pub(in crate::flow) async fn ask(
     }
     let pending = PendingReset {
         user_id: addressee.target.key.clone(),
+        is_by_text: channel == VerificationMethod::Sms,
         session_generation: addressee.session_generation(),
     };
     let rules = rules(app, visit);

@@ -25,8 +25,6 @@ use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
 use crate::verification::{Challenge, ChannelNamed, Presented, Requester, normalised_code};
 
-const CHANNEL: VerificationMethod = VerificationMethod::Email;
-
 /// Sets the new password.
 pub(in crate::flow) async fn choose(
     app: &App,
@@ -48,12 +46,13 @@ pub(in crate::flow) async fn choose(
     let user = find_user(app, &pending.user_id)
         .await?
         .filter(|user| {
-            addressee::suppression_of(user, settings, CHANNEL).is_none()
+            addressee::suppression_of(user, settings, pending.channel()).is_none()
                 && user.session_generation == pending.session_generation
         })
         .ok_or(one_time_password::failed(Reason::OtpUserChanged))?;
     let phc = new_hash(app, visit, &user, new_password).await?;
-    reset(app, visit, challenge.identifier_hash, user, phc).await?;
+    let channel = pending.channel();
+    reset(app, visit, challenge.identifier_hash, channel, user, phc).await?;
     app.metrics.one_time_password(PURPOSE.as_str(), "accepted");
     Ok(ForgotPasswordAnswer::Success)
 }
@@ -173,6 +172,7 @@ fn check_age(policy: &PasswordPolicy, credential: &Credential, at: Moment) -> Re
 /// The last write of a reset.
 struct ResetWrite {
     identifier_hash: [u8; 32],
+    channel: VerificationMethod,
     user: User,
     phc: String,
     notice: OutgoingMessage,
@@ -184,6 +184,7 @@ async fn reset(
     app: &App,
     visit: &Visit,
     identifier_hash: [u8; 32],
+    channel: VerificationMethod,
     user: User,
     phc: String,
 ) -> Result<(), Failure> {
@@ -191,11 +192,12 @@ async fn reset(
     let notice = delivery::password_changed(site, &user, at, &app.entropy, &app.keyring)?;
     let write = ResetWrite {
         identifier_hash,
+        channel,
         phc,
         notice,
         event: AuditEvent {
             user_id: Some(user.id.clone()),
-            detail: json!({"by": "otp", "channel": CHANNEL.as_str()}).to_string(),
+            detail: json!({"by": "otp", "channel": channel.as_str()}).to_string(),
             ..visit.event(&app.entropy, "password.reset")
         },
         site: Arc::clone(&visit.site),
@@ -229,8 +231,8 @@ impl ResetWrite {
         let now = store::user::find_by_id(tx, &user.id).await?;
         let settings = &self.site.site.settings;
         let is_same = now.is_some_and(|now| {
-            addressee::suppression_of(&now, settings, CHANNEL).is_none()
-                && now.is_still(&user.snapshot(&[CHANNEL]))
+            addressee::suppression_of(&now, settings, self.channel).is_none()
+                && now.is_still(&user.snapshot(&[self.channel]))
         });
         if !is_same {
             return Ok(Err(one_time_password::failed(Reason::OtpUserChanged)));

@@ -1,7 +1,7 @@
 //! Headless forgot password.
 //!
-//! ① The app names a user, by username or by any identifier. If the address is verified, a code is sent to it; if
-//! not, or if there is no such user, the answer is the same. ② The worker sends the message. ③ The app returns the
+//! ① The app names a user, by username or by any identifier. If the address is verified, a code is sent to it, else to
+//! the verified number; if there is neither, or no such user, the answer is the same. ② The worker sends the message. ③ The app returns the
 //! code with a new password and the text that named the user in ①: the challenge is found by that text, and remembers
 //! which user it meant. A try is spent and the code compared; then the password is checked against the policy
 //! and the history and hashed; then one write closes the challenge, sets the password, ends every session and queues
@@ -13,7 +13,9 @@ mod ask;
 mod choose;
 
 use serde::{Deserialize, Serialize};
-use vestibule_protocol::headless::{ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase};
+use vestibule_protocol::headless::{
+    ForgotPassword, ForgotPasswordAnswer, ForgotPasswordPhase, VerificationMethod,
+};
 
 use super::addressee::CheckedReference;
 use crate::app::{Admitted, App, Visit};
@@ -37,10 +39,21 @@ const RESETS_PER_DAY: i64 = 5;
 struct PendingReset {
     /// Record id, or the subject of an unknown user.
     user_id: String,
+    /// Whether the code was sent by text message.
+    #[serde(default)]
+    is_by_text: bool,
     session_generation: i64,
 }
 
 impl PendingReset {
+    /// The channel of the code.
+    fn channel(&self) -> VerificationMethod {
+        match self.is_by_text {
+            true => VerificationMethod::Sms,
+            false => VerificationMethod::Email,
+        }
+    }
+
     /// Reads the payload of a challenge.
     ///
     /// # Faults

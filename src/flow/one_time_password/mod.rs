@@ -25,7 +25,7 @@ use crate::settings::Choice;
 use crate::store::challenge::CodeScope;
 use crate::store::turn::Turn;
 use crate::store::{self, Transaction};
-use crate::verification::{Challenge, CodeSeed, NewChallenge, Opened, OtpRules, Requester, Target};
+use crate::verification::{Challenge, NewChallenge, Opened, OtpRules, Requester, SentCode, Target};
 use budget::Budget;
 pub use budget::check_budget;
 pub use comparison::{Comparison, WrongCode, attempt, failed, report_failure};
@@ -104,12 +104,12 @@ pub async fn open(
             .write(name, write, |tx, write| Box::pin(write.run(tx)))
             .await?;
         match saved {
-            Written::Opened => {
+            OpenOutcome::Opened => {
                 app.metrics.one_time_password(purpose.as_str(), "issued");
                 return Ok(identifier);
             }
-            Written::Raced => {}
-            Written::Refused(refusal) => {
+            OpenOutcome::Raced => {}
+            OpenOutcome::Refused(refusal) => {
                 app.metrics.one_time_password(purpose.as_str(), "limited");
                 return Err(refusal.into());
             }
@@ -123,7 +123,7 @@ fn prepare(
     app: &App,
     visit: &Visit,
     request: &CodeRequest<'_>,
-    live: Option<CodeSeed>,
+    live: Option<SentCode>,
     texts: Option<SmsBudget>,
     subject: &CodeScope,
 ) -> Result<(String, OpenWrite), Fault> {
@@ -136,12 +136,12 @@ fn prepare(
             requester: request.requester.clone(),
             payload: request.payload.clone(),
         },
-        live,
+        live.clone(),
         request.rules,
         visit.at,
         &app.entropy,
         &app.keyring,
-    );
+    )?;
     let unsent = match &texts {
         Some(_) => Suppression::TextMessageBlocked,
         None => Suppression::TooManyCodes,
@@ -224,7 +224,7 @@ fn texts(
 struct OpenWrite {
     challenge: Challenge,
     /// The code that the challenge sends again; `None` when its code is new.
-    live: Option<CodeSeed>,
+    live: Option<SentCode>,
     subject: CodeScope,
     message: OutgoingMessage,
     /// What is queued in place of the message when the codes of the hour or the text messages of the day are used up
@@ -237,7 +237,7 @@ struct OpenWrite {
 }
 
 /// What became of a write.
-enum Written {
+enum OpenOutcome {
     /// The challenge is open, and the message is queued.
     Opened,
     /// A concurrent request has sent or used the code since it was read: nothing was written.
@@ -247,7 +247,7 @@ enum Written {
 }
 
 impl OpenWrite {
-    async fn run(&self, tx: &mut Transaction<'_>) -> Result<Written, Fault> {
+    async fn run(&self, tx: &mut Transaction<'_>) -> Result<OpenOutcome, Fault> {
         let mut challenge = self.challenge.clone();
         let at = challenge.created_at;
         // Of concurrent requests for one user or mailbox, each counts and ends those before it. All requests take the
@@ -258,18 +258,18 @@ impl OpenWrite {
             store::turn::take(tx, Turn::Budget(key), at).await?;
         }
         if store::challenge::find_live_code(tx, &self.subject, at).await? != self.live {
-            return Ok(Written::Raced);
+            return Ok(OpenOutcome::Raced);
         }
         if let Some(captcha) = &self.captcha
             && !store::captcha_token::spend(tx, captcha).await?
         {
-            return Ok(Written::Refused(captcha::spent_before()));
+            return Ok(OpenOutcome::Refused(captcha::spent_before()));
         }
         challenge.requester.class = budget::class_of(tx, &challenge).await?;
         let mut is_exhausted = false;
         if let Some(budget) = &self.budget {
             if let Some(refusal) = budget.refusal(tx, &challenge).await? {
-                return Ok(Written::Refused(refusal));
+                return Ok(OpenOutcome::Refused(refusal));
             }
             is_exhausted = budget.is_exhausted(tx, &challenge).await?;
         }
@@ -277,7 +277,7 @@ impl OpenWrite {
             && !store::sms_count::take(tx, texts).await?
         {
             if challenge.requester.is_backend() {
-                return Ok(Written::Refused(Refusal::TextMessageBlocked));
+                return Ok(OpenOutcome::Refused(Refusal::TextMessageBlocked));
             }
             is_exhausted = true;
         }
@@ -296,7 +296,7 @@ impl OpenWrite {
         }
         store::challenge::insert(tx, &challenge).await?;
         store::outbox::insert(tx, message).await?;
-        Ok(Written::Opened)
+        Ok(OpenOutcome::Opened)
     }
 }
 

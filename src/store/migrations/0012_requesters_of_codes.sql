@@ -2,6 +2,7 @@ ALTER TABLE challenge ADD COLUMN reference_key TEXT NOT NULL DEFAULT '';
 ALTER TABLE challenge ADD COLUMN network TEXT NOT NULL DEFAULT '';
 ALTER TABLE challenge ADD COLUMN requester TEXT NOT NULL DEFAULT 'other';
 ALTER TABLE challenge ADD COLUMN code_seed BYTEA;
+ALTER TABLE challenge ADD COLUMN sealed_code BYTEA;
 ALTER TABLE challenge ADD COLUMN first_sent_at BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX challenge_by_reference ON challenge (reference_key, purpose, created_at);
 CREATE INDEX challenge_by_code ON challenge (code_seed);

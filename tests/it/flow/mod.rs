@@ -16,6 +16,7 @@ mod passwordless_login;
 pub mod races;
 mod refused_credentials;
 mod registration;
+mod reported;
 mod sameness;
 mod seeds;
 mod settings;

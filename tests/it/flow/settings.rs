@@ -92,7 +92,7 @@ on_sqlite! {
         site.update_settings(json!({
             "registrationUserDefaultProfile": "Integration", "memberProfiles": ["Customer", "Integration"],
         })).await;
-        site.update_client(&site.client.id, json!({"permittedUsers": "AllSelfAuthorized"})).await;
+        site.update_client(&site.client.id, json!({"permittedProfiles": ["Customer", "Integration"]})).await;
         assert_eq!(userinfo(&site, "c@example.com", json!({})).await["user_type"], "STANDARD");
     }
 }
@@ -159,6 +159,10 @@ on_both_databases! {
 
 on_both_databases! {
     async fn registration_account_none_per_user_and_shared(site: Site) {
+        // Each user has an account, unless the site has another rule.
+        complete(&site, "own@example.com", json!({})).await.expect_status(302);
+        assert!(account_of(&site, "own@example.com").await.is_some());
+        site.update_settings(json!({"registrationAccount": {"rule": "none"}})).await;
         complete(&site, "a@example.com", json!({})).await.expect_status(302);
         assert_eq!(account_of(&site, "a@example.com").await, None);
 
@@ -230,11 +234,10 @@ on_sqlite! {
         // Without an allowlist, no template may be named.
         let answer = site.init(&with("a@example.com", code_of(registration_otp))).await.expect_status(400);
         assert_eq!(answer.json()["status_code"], "not_allowed_template");
-        // With an allowlist: only listed ones; an unknown one is reported as such. A template of another flow is
-        // refused here, even if it is on the common list.
+        // With an allowlist: only listed ones, of whatever flow; an unknown one is reported as such.
         site.update_settings(json!({"isEmailTemplateAllowlistingEnabled": true, "emailTmplsAllowlist": [login_otp]})).await;
         for (name, code) in [
-            (registration_otp, "not_allowed_template"), (login_otp, "not_allowed_template"), ("unfiled$public/None", "invalid_template"),
+            (registration_otp, "not_allowed_template"), ("unfiled$public/None", "invalid_template"),
             ("../../etc/passwd", "invalid_template"), ("{{ 7*7 }}", "invalid_template"),
         ] {
             let answer = site.init(&with("a@example.com", code_of(name))).await.expect_status(400);
@@ -280,9 +283,9 @@ on_sqlite! {
         let code = site.code_to("a@example.com").await;
         let call = site.authorize_call(&identifier, &code);
         let answer = site.send(call.clone()).await.expect_status(400).json();
-        assert_eq!(answer["error_description"], "user hasn't approved this consumer");
+        assert_eq!(answer["error_description"], "user is not admin approved to access this app");
         assert!(site.user("a@example.com").await.is_none());
-        site.update_client(&id, json!({"permittedUsers": "AllSelfAuthorized"})).await;
+        site.update_client(&id, json!({"permittedProfiles": ["Customer"]})).await;
         site.send(call).await.expect_status(302);
     }
 }

@@ -87,7 +87,7 @@ on_both_databases! {
         site.register("janice@example.com").await;
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         let answer = site.send(site.password_call("janice@example.com", PASSWORD)).await.expect_status(400).json();
-        assert_eq!(answer["error_description"], "user hasn't approved this consumer");
+        assert_eq!(answer["error_description"], "user is not admin approved to access this app");
         let wrong = site.send(site.password_call("janice@example.com", "Wr0ng-password")).await.expect_status(400).json();
         assert_eq!(wrong["error_description"], "authentication failure");
     }

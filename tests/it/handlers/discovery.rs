@@ -94,6 +94,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn hnd_06_without_its_handler_or_its_run_as_user_a_hint_means_no_user(site: Site) {
+        site.update_settings(json!({"registrationAccount": {"rule": "none"}})).await;
         site.register("janice@example.com").await;
         with_script(&site, ECHO).await;
         let id = site.user("janice@example.com").await.unwrap().id;

@@ -198,6 +198,7 @@ on_both_databases! {
 
 on_both_databases! {
     async fn hnd_05_an_account_is_one_that_the_run_as_user_may_see(site: Site) {
+        site.update_settings(json!({"registrationAccount": {"rule": "none"}})).await;
         for (id, name) in [("001000000000001AAA", "OWN"), ("001000000000002AAA", "OTHER")] {
             let account = Account { id: id.into(), name: name.into(), created_at: START };
             site.app.store.write("account.insert", account, |tx, account| Box::pin(store::account::insert(tx, account))).await.unwrap();

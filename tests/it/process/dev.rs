@@ -42,6 +42,7 @@ fn from_an_empty_directory_it_is_ready_with_the_documented_object() {
             "/management_url",
             "/admin_token",
             "/org_id",
+            "/org/base_url",
             "/sites/public/site_id",
             "/sites/public/base_url",
             "/sites/public/client/client_id",

@@ -111,7 +111,7 @@ on_both_databases! {
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         let right = || site.password_call("janice@example.com", crate::fixture::PASSWORD);
         let right_password = site.send(right()).await.expect_status(400).json();
-        assert_eq!(right_password["error_description"], "user hasn't approved this consumer");
+        assert_eq!(right_password["error_description"], "user is not admin approved to access this app");
         for _ in 0..10 {
             site.send(site.password_call("janice@example.com", "Wr0ng-password")).await.expect_status(400);
         }

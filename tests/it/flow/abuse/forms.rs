@@ -139,7 +139,7 @@ on_sqlite! {
         let tokens = logged_in(&site).await;
         let token = json!({"token": text(&tokens, "refresh_token")});
         // A JSON body contains neither a token to revoke nor client credentials.
-        for (path, status, error) in [(REVOKE, 400, "invalid_request"), (INTROSPECT, 401, "invalid_client")] {
+        for (path, status, error) in [(REVOKE, 400, "invalid_request"), (INTROSPECT, 400, "invalid_request")] {
             let call = Call::post(path).header("content-type", "application/json").json(&token);
             assert_error(&site.send(call).await, status, error, path);
             for size in [128 * 1024 + 1, 1 << 20] {

@@ -23,12 +23,12 @@ async fn message_of(site: &Site, username: &str, first_name: &str) -> std::sync:
 
 on_sqlite! {
     async fn mail_01_a_name_adds_no_line_and_no_recipient(site: Site) {
-        for bad in ["Jan\r\nBcc: x@example.com", "Jan\nTo: x", "Jan\u{0}", "Jan\u{85}x", &"x".repeat(81)] {
+        for bad in ["Jan\r\nBcc: x@example.com", "Jan\nTo: x", "Jan\u{0}", "Jan\u{85}x", "Jan\u{2028}Bcc: x@example.com", &"x".repeat(81)] {
             let mut body = registration("a@example.com");
             body["userdata"]["firstName"] = json!(bad);
             assert_init_refused(&site, &body, "invalid_params").await;
         }
-        for (number, odd) in ["Jan\u{2028}Bcc: x@example.com", "=?utf-8?B?QmNj?=", "\u{202e}naJ", "Jan, x@example.com"].into_iter().enumerate() {
+        for (number, odd) in ["=?utf-8?B?QmNj?=", "\u{202e}naJ", "Jan, x@example.com"].into_iter().enumerate() {
             let message = message_of(&site, &format!("u{number}@example.com"), odd).await;
             assert!(!message.subject.contains('\n') && !message.subject.contains('\r'));
             assert!(!message.subject.contains("x@example.com"));

@@ -103,10 +103,10 @@ on_sqlite! {
             let call = Call::post(INIT).bearer(&token).header("content-type", content_type).body(body.as_bytes());
             assert_eq!(site.send(call).await.expect_status(400).json()["status_code"], "invalid_params");
         }
-        // JSON at the token endpoint is no form: it has no grant_type.
+        // JSON at the token endpoint is no form, and the refusal says so.
         let body = json!({"grant_type": "client_credentials", "client_id": site.integration.id, "client_secret": site.integration.secret});
         let call = Call::post(TOKEN).header("content-type", "application/json").json(&body);
-        assert_eq!(site.send(call).await.expect_status(400).json()["error"], "unsupported_grant_type");
+        assert_eq!(site.send(call).await.expect_status(400).json()["error"], "invalid_request");
         let call = Call::post(TOKEN).header("content-type", "multipart/form-data; boundary=b").body(multipart.as_bytes());
         site.send(call).await.expect_status(400);
     }

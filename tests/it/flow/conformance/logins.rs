@@ -169,7 +169,7 @@ on_both_databases! {
 on_both_databases! {
     async fn point_27_an_app_that_is_not_pre_authorized(site: Site) {
         site.register(JANICE).await;
-        let refused = json!({"error": "invalid_grant", "error_description": "user hasn't approved this consumer"});
+        let refused = json!({"error": "invalid_app_access", "error_description": "user is not admin approved to access this app"});
         let call = begun(&site).await;
         let pending = site.pending("new@example.com").await;
         let code = site.code_to("new@example.com").await;

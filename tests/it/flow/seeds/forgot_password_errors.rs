@@ -156,7 +156,10 @@ on_sqlite! {
         let answer = in_public(&site, &with(ask(JANICE), "recaptcha", "test-fail")).await.expect_status(400);
         assert_json(&answer);
         // "The response includes an extra recaptcha_response claim."
-        let expected = r#"{"status_code":"invalid_recaptcha","invalid_request":"invalid reCAPTCHA token","status":"failed","recaptcha_response":{"success":false,"error-codes":["invalid-input-response"]}}"#;
+        let expected = format!(
+            r#"{{"status_code":"invalid_recaptcha","invalid_request":"invalid reCAPTCHA token","status":"failed","recaptcha_response":{{"success":false,"challenge_ts":"{}","hostname":"localhost","error-codes":["invalid-input-response"]}}}}"#,
+            site.app.now().iso_seconds()
+        );
         assert_eq!(answer.body, expected);
         // Accepted by the verifier, but with a low score.
         let answer = in_public(&site, &with(ask(JANICE), "recaptcha", "test-score-0.3")).await.expect_status(400).json();

@@ -166,6 +166,7 @@ on_sqlite! {
 on_sqlite! {
     async fn the_refresh_token_of_the_token_answer(site: Site) {
         // "Returned only if your connected app or external client app is set up with a refresh_token scope."
+        site.update_client(&site.client.id, json!({"scopes": "openid api"})).await;
         assert_eq!(site.register("a@example.com").await.get("refresh_token"), None);
         site.update_client(&site.client.id, json!({"scopes": "openid api refresh_token"})).await;
         assert!(text(&site.register("b@example.com").await, "refresh_token").len() > 20);

@@ -31,14 +31,14 @@ on_sqlite! {
         let mut names: Vec<&String> = tokens.as_object().unwrap().keys().collect();
         names.sort();
         assert_eq!(names, [
-            "access_token", "expires_in", "id", "id_token", "instance_url", "issued_at", "scope",
+            "access_token", "expires_in", "id", "id_token", "instance_url", "issued_at", "refresh_token", "scope",
             "sfdc_community_id", "sfdc_community_url", "signature", "token_format", "token_type",
         ]);
         assert_eq!(tokens["token_type"], "Bearer");
         assert_eq!(tokens["token_format"], "opaque");
         assert_eq!(tokens["issued_at"], START.millis().to_string(), "a string of milliseconds");
         assert_eq!(tokens["expires_in"], 7_200);
-        assert_eq!(tokens["scope"], "openid api id profile email");
+        assert_eq!(tokens["scope"], "openid api id profile email refresh_token");
         assert_eq!(tokens["instance_url"], BASE_URL);
         assert_eq!(tokens["sfdc_community_url"], BASE_URL);
         assert!(tokens["sfdc_community_id"].as_str().unwrap().starts_with("0DB"));

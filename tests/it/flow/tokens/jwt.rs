@@ -49,7 +49,7 @@ on_sqlite! {
             assert_eq!(claims["iss"], BASE_URL);
             assert_eq!(claims["sub"], format!("uid:{user_id}"));
             assert_eq!(claims["aud"], json!([BASE_URL]), "a list");
-            assert_eq!(claims["scp"], "openid api id profile email", "a string");
+            assert_eq!(claims["scp"], "openid api id profile email refresh_token", "a string");
             assert_eq!(claims["client_id"], site.client.id);
             assert_eq!((claims["iat"].as_i64(), claims["nbf"].as_i64()), (Some(now), Some(now - 15)));
             assert_eq!(claims["exp"], now + 1_800);

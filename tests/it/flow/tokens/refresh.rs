@@ -238,8 +238,9 @@ on_both_databases! {
         let profiles = site.app.directory().client(&site.client.id).unwrap().policies.permitted_profiles.clone();
         site.update_client(&site.client.id, json!({"permittedProfiles": []})).await;
         let answer = site.send(refresh_call(&site, refresh_token(&tokens))).await;
-        assert_invalid_grant(&answer);
-        assert_eq!(answer.json()["error_description"], "user hasn't approved this consumer");
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["error"], "invalid_app_access");
+        assert_eq!(answer.json()["error_description"], "user is not admin approved to access this app");
         site.update_client(&site.client.id, json!({"permittedProfiles": profiles})).await;
         let tokens = refreshed(&site, refresh_token(&tokens)).await;
         let id = site.client.id.clone();

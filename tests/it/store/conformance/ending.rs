@@ -10,7 +10,7 @@ use vestibule::store::challenge::CodeScope;
 use vestibule::store::code::{AuthorizationCode, Presenter, Spent};
 use vestibule::store::sweep::{Horizon, ROWS_MAX};
 use vestibule::store::token::AccessToken;
-use vestibule::verification::{Challenge, CodeSeed, Origin, Requester, RequesterClass, Target};
+use vestibule::verification::{Challenge, Origin, Requester, RequesterClass, SentCode, Target};
 use vestibule_protocol::headless::VerificationMethod;
 use vestibule_protocol::purpose::Purpose;
 
@@ -38,9 +38,10 @@ fn challenge(hash: u8) -> Challenge {
             budget_key: String::from("a@example.com"),
         },
         requester: requester("192.0.2.1"),
-        code: CodeSeed {
+        code: SentCode {
             seed: [hash; 32],
             first_sent_at: START,
+            sealed: vec![7],
         },
         code_mac: Some([200; 32]),
         tries: 3,
@@ -149,14 +150,14 @@ on_both_databases! {
         let sms = VerificationMethod::Sms;
         assert_eq!(live(sms, START).await, None);
         insert_challenge(&site, &saved).await;
-        assert_eq!(live(sms, START).await, Some(saved.code));
+        assert_eq!(live(sms, START).await, Some(saved.code.clone()));
         assert_eq!(live(VerificationMethod::Email, START).await, None, "another channel");
         // Sent again, it is valid for longer, and is still sent again for one lifetime only.
         let again = Challenge {
-            code: saved.code, created_at: START.plus_seconds(300), expires_at: START.plus_seconds(900), ..challenge(2)
+            code: saved.code.clone(), created_at: START.plus_seconds(300), expires_at: START.plus_seconds(900), ..challenge(2)
         };
         insert_challenge(&site, &again).await;
-        assert_eq!(live(sms, moved(START.plus_seconds(600), -1)).await, Some(saved.code));
+        assert_eq!(live(sms, moved(START.plus_seconds(600), -1)).await, Some(saved.code.clone()));
         assert_eq!(live(sms, START.plus_seconds(600)).await, None);
         assert!(spend_try(&site, 2, START.plus_seconds(601)).await.is_some(), "and can be used");
         assert_eq!(live(sms, START).await, None, "a code was presented for it");

@@ -49,10 +49,7 @@ fn client_and_redirect_rows(good: &Call) -> Vec<(Call, Row)> {
 fn scope_rows(good: &Call) -> Vec<(Call, Row)> {
     let with_scope = |scope: &str| good.clone().form("scope", scope);
     vec![
-        (
-            with_scope("openid refresh_token"),
-            scope_not_allowed("scope"),
-        ),
+        (with_scope("openid web"), scope_not_allowed("scope")),
         (with_scope(" , "), scope_not_allowed("empty scope")),
         (with_scope("nonsense"), scope_not_allowed("unknown scope")),
     ]
@@ -186,8 +183,17 @@ pub fn client_rows() -> Vec<(Row, Value, Value)> {
                 "invalid_grant",
                 "user hasn't approved this consumer",
             ),
-            json!({"permittedProfiles": [], "permittedUsers": "AdminApprovedPreAuthorized"}),
             json!({"permittedUsers": "AllSelfAuthorized"}),
+            json!({"permittedUsers": "AdminApprovedPreAuthorized"}),
+        ),
+        (
+            refused(
+                "not permitted",
+                "invalid_app_access",
+                "user is not admin approved to access this app",
+            ),
+            json!({"permittedProfiles": []}),
+            json!({"permittedProfiles": ["Customer"]}),
         ),
     ]
 }
