@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::row::{Record, Row};
 use super::statement::{bind, statements};
 use super::{AdminTransaction, Transaction};
-use crate::identity::User;
 use crate::identity::email::EmailAddress;
+use crate::identity::{Account, User};
 use crate::refusal::Fault;
 
 statements! {
@@ -19,8 +19,9 @@ statements! {
     EVENTS = "SELECT id, detail FROM audit_event WHERE user_id = $1 AND detail LIKE '%\"object\"%'";
     HAS_EMAIL = "SELECT created_at FROM app_user WHERE email_key = $1 LIMIT 1";
     HAS_PHONE = "SELECT created_at FROM app_user WHERE phone = $1 LIMIT 1";
-    KNOWN_NETWORKS = "DELETE FROM known_network WHERE user_id = $1";
     MESSAGES = "DELETE FROM outbox WHERE recipient = $1 OR LOWER(recipient) = $1";
+    OWN_ACCOUNT = "DELETE FROM account WHERE id = $1 AND name_key = $2
+        AND NOT EXISTS (SELECT 1 FROM app_user WHERE account_id = $1)";
     SET_DETAIL = "UPDATE audit_event SET detail = $2 WHERE id = $1";
     TURN = "DELETE FROM turn WHERE name = $1";
 }
@@ -47,7 +48,12 @@ pub async fn erase(tx: &mut AdminTransaction<'_, '_>, user: &User) -> Result<(),
         }
     }
     tx.execute(&CALLS, bind![&user.id]).await?;
-    tx.execute(&KNOWN_NETWORKS, bind![&user.id]).await?;
+    // An account that was made for this user has their name, and no other user.
+    if let Some(account_id) = &user.account_id {
+        let name_key = Account::name_key(&user.display_name());
+        tx.execute(&OWN_ACCOUNT, bind![account_id, &name_key])
+            .await?;
+    }
     let events: Vec<Event> = tx.list(&EVENTS, bind![&user.id]).await?;
     for event in events {
         let detail = pseudonymous(event.detail, &user.id).to_string();

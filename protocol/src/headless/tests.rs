@@ -212,11 +212,7 @@ fn a_verification_method_is_one_of_two_words() {
 fn a_text_message_needs_a_number() {
     // REG-15.
     let mut body = with("verificationmethod", json!("sms"));
-    for unusable in [
-        Value::Null,
-        json!({}),
-        json!({"mobilePhone": 1555}),
-    ] {
+    for unusable in [Value::Null, json!({}), json!({"mobilePhone": 1555})] {
         body["customdata"] = unusable;
         assert_eq!(
             refused(&body),
