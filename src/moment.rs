@@ -79,7 +79,7 @@ impl fmt::Debug for Moment {
 /// The source of the time.
 #[derive(Clone, Debug)]
 pub enum Clock {
-    /// The machine's clock, which never goes back within a process: see [`Steady`].
+    /// The machine's clock, which never goes back within a process: after it was set back, time runs slower until it is right.
     System,
     /// A clock that does not move until it is advanced.
     Fixed(Arc<AtomicI64>),

@@ -14,7 +14,7 @@ pub struct OtpRules {
     pub lifetime_seconds: i64,
     /// Comparisons per code and network, 1 to 10.
     pub tries: i64,
-    /// Codes per user or address and hour, 1 to 1,000. Absent: [`OtpRules::CODES_PER_HOUR`].
+    /// Codes per user or address and hour, 1 to 1,000. Absent: 5, and 1,000 in `vestibule dev`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub codes_per_hour: Option<i64>,
 }

@@ -104,7 +104,7 @@ impl RateLimiter {
     }
 
     /// Refunds a request whose credentials were right to the buckets of its address. Its caller does not guess,
-    /// and many users may share an address. At most [`GIVEN_BACK`] times the rate of a rule is refunded.
+    /// and many users may share an address. At most four times the rate of a rule is refunded.
     pub fn give_back(&self, surface: Surface, keys: &Keys<'_>, at: Moment) {
         let now = micros(at);
         for bucket in self.buckets(surface, keys) {
