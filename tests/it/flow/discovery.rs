@@ -57,6 +57,8 @@ on_both_databases! {
         let mut saved = site.user("janice@example.com").await.unwrap();
         // Registered with a card, as `userdata` or `customdata` would bring it.
         vestibule::admin::user::delete(&site.admin(), &id).await.unwrap();
+        // Their account went with them.
+        saved.account_id = None;
         saved.attributes = Attributes::from_iter([("card".to_owned(), json!("C-77"))]);
         site.app.store.write("user.insert", saved, |tx, user| Box::pin(store::user::insert(tx, user))).await.unwrap();
         built_in(&site, json!(["attribute:card"])).await;
