@@ -133,7 +133,9 @@ fn a_registration_body_is_parsed_completely_or_refused() {
                 assert!(!NEVER_APPLIED.contains(&folded.as_str()), "{name}");
             }
             if registration.verification_method == Some(VerificationMethod::Sms) {
-                assert_printable(registration.phone_number().unwrap().1);
+                // Custom data may have line breaks; those of a number are dropped where it is read.
+                let (_, number) = registration.phone_number().unwrap();
+                assert_printable(&number.replace(['\t', '\n', '\r'], ""));
             }
             let body = print_registration(&registration);
             let again = InitRegistration::parse(body.as_bytes());
